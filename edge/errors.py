@@ -1,0 +1,48 @@
+"""What can go wrong on the box, and the exit code each kind ends the process with.
+
+TracksideError                      1   failure while working
+├── UsageError         (ValueError) 2   the command line asks for something impossible
+├── ConfigurationError (ValueError) 78  a file or setting must be changed before a start makes sense
+│   ├── BundleError                 78  a bundle that is corrupt, tampered with or answers wrongly
+│   └── EngineUnavailable (ImportError) 78  an engine whose package is not installed
+├── CameraError        (OSError)    1   a camera that cannot be opened or has gone
+└── FrameError         (ValueError) 1   an image that cannot be inspected
+
+Every message names the remedy.
+"""
+
+from __future__ import annotations
+
+
+class TracksideError(Exception):
+    """Parent of every error this product raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(TracksideError, ValueError):
+    """The command line asks for something impossible."""
+
+    exit_code = 2
+
+
+class ConfigurationError(TracksideError, ValueError):
+    """A file or a setting must be changed before a start makes sense."""
+
+    exit_code = 78
+
+
+class BundleError(ConfigurationError):
+    """A bundle that is corrupt, tampered with, or answers wrongly."""
+
+
+class EngineUnavailable(ConfigurationError, ImportError):
+    """An engine whose package or device is not on this machine."""
+
+
+class CameraError(TracksideError, OSError):
+    """A camera that cannot be opened, or has gone."""
+
+
+class FrameError(TracksideError, ValueError):
+    """An image that cannot be inspected."""

@@ -1,0 +1,91 @@
+"""The bundle's manifest, format 1: all that a box must know of a network but its weights."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+
+FORMAT = 1
+
+EngineName = Literal["openvino", "onnxruntime", "litert"]
+Precision = Literal["int8", "fp32"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputSpec(_Section):
+    """tensor = (pixel - mean) * scale, in units of 8-bit pixels, after the resize."""
+
+    height: PositiveInt
+    width: PositiveInt
+    channels: Literal[1, 3]  # 1: colour frames are turned grey; 3: grey frames are replicated
+    mean: list[float]  # one a channel
+    scale: list[PositiveFloat]
+    resize: Literal["linear"]  # stretched to the network's size
+
+
+class OutputSpec(_Section):
+    """One map of logits; the mask step resizes it to the frame."""
+
+    height: PositiveInt
+    width: PositiveInt
+    kind: Literal["logits"]
+
+
+class Limits(_Section):
+    """The smallest defect the network is good for."""
+
+    min_area_mm2: PositiveFloat
+    min_length_mm: PositiveFloat
+
+
+class Artefact(_Section):
+    """One network file for one engine, and its accuracy there on the validation pairs."""
+
+    engine: EngineName
+    precision: Precision
+    path: str  # a file in the bundle; OpenVINO's weights lie beside it as .bin
+    layout: Literal["NCHW", "NHWC"]
+    accuracy: dict[str, float] = {}
+
+
+class Golden(_Section):
+    """An input and the FP32 network's answer, which an engine must reproduce before it is used.
+
+    Kernels of one INT8 file differ by many levels on some pixels, so maps are compared by overlap
+    and mean difference, never byte by byte.
+    """
+
+    input: str  # 8-bit PNG at the network's input size
+    output: str  # 8-bit PNG of probabilities at the network's output size
+    min_iou: float = Field(gt=0, le=1)
+    max_mae: float = Field(ge=0, lt=1)
+
+
+class Manifest(_Section):
+    """`manifest.json`."""
+
+    format: Literal[1]
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    network: str
+    input: InputSpec
+    output: OutputSpec
+    threshold: float = Field(gt=0, lt=1)  # of the probability; never inside the graph
+    classes: list[str] = Field(min_length=1)
+    limits: Limits
+    artefacts: list[Artefact] = Field(min_length=1)
+    golden: Golden
+    provenance: dict[str, str]
+    files: dict[str, str]  # every other file in the bundle -> sha256
+
+    @field_validator("files")
+    @classmethod
+    def _paths_stay_inside(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            parts = name.split("/")
+            if name.startswith("/") or "\\" in name or any(p in {"", ".", ".."} for p in parts):
+                raise ValueError(f"{name!r} is not a plain relative path")
+        return files

@@ -1,0 +1,113 @@
+"""The frozen things that cross rooms: frame, mask, defect, verdict.
+
+A place on the rail is an integer number of micrometres from the start of the run. Row 0 of a frame
+lies at the start of its stretch and rows count along the rail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]  # H,W grey or H,W,3 BGR
+Tensor = NDArray[np.float32]  # N,C,H,W
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A piece of rail, from `start_um` up to and not including `end_um`."""
+
+    start_um: int
+    end_um: int
+
+    @property
+    def length_mm(self) -> float:
+        return (self.end_um - self.start_um) / 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One image, when its light fell on the sensor, and the stretch of rail it shows."""
+
+    index: int
+    image: Image
+    captured_ns: int  # monotonic
+    stretch: Stretch
+    across_um: float  # micrometres a column
+
+    @property
+    def along_um(self) -> float:
+        """Micrometres a row."""
+        return (self.stretch.end_um - self.stretch.start_um) / self.image.shape[0]
+
+
+@dataclass(frozen=True, slots=True)
+class LostFrame:
+    """A stretch of rail that passed without a usable image, and why."""
+
+    index: int
+    captured_ns: int
+    stretch: Stretch
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """The network's answer at the frame's own size."""
+
+    logits: NDArray[np.float32]  # H,W
+    threshold: float  # a probability
+
+    @property
+    def binary(self) -> NDArray[np.bool_]:
+        """True where there is a defect. Logits are compared, so no sigmoid is paid for."""
+        return self.logits > np.float32(np.log(self.threshold / (1 - self.threshold)))
+
+    @property
+    def probability(self) -> NDArray[np.float32]:
+        return np.asarray(1 / (1 + np.exp(-self.logits)), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One connected piece of defective surface, in millimetres and at its place on the rail."""
+
+    stretch: Stretch
+    left_um: int
+    right_um: int
+    area_mm2: float
+    score: float  # mean probability over the piece
+    box_px: tuple[int, int, int, int]  # x, y, width, height in the frame
+    class_name: str | None = None
+
+    @property
+    def length_mm(self) -> float:
+        """Extent along the rail."""
+        return self.stretch.length_mm
+
+    @property
+    def width_mm(self) -> float:
+        """Extent across the rail."""
+        return (self.right_um - self.left_um) / 1000
+
+
+class State(str, Enum):
+    """UNKNOWN means nobody looked, and is never treated as OK."""
+
+    OK = "OK"
+    NG = "NG"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is decided of one frame; `defects` are those that count under the rules."""
+
+    state: State
+    frame_index: int
+    stretch: Stretch
+    defects: tuple[Defect, ...] = ()
+    reasons: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""From stretches of rail to pulses on real outputs."""

@@ -1,0 +1,1 @@
+"""The papers' networks in FP32: layers, losses, data, training and evaluation (PyTorch)."""
