@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ def save(path: Path, groups: dict[str, Tensors], record: dict[str, Any]) -> None
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     save_file(flat, partial, metadata={"record": json.dumps(record, sort_keys=True)})
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def load(path: Path) -> tuple[dict[str, Tensors], dict[str, Any]]:
@@ -40,7 +39,7 @@ def load(path: Path) -> tuple[dict[str, Tensors], dict[str, Any]]:
         metadata = archive.metadata() or {}
         if "record" not in metadata:
             raise CheckpointError(f"{path} carries no training record: it was not written by train")
-        for key in archive.keys():
+        for key in archive.keys():  # noqa: SIM118 (safe_open is no mapping)
             group, _, name = key.partition("/")
             groups.setdefault(group, {})[name] = archive.get_tensor(key)
     return groups, json.loads(metadata["record"])

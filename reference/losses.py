@@ -14,7 +14,7 @@ def bce(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def iou(logits: Tensor, target: Tensor) -> Tensor:
-    """1 - soft intersection over union, per image; smoothed so that empty on empty costs nothing."""
+    """1 - soft intersection over union, per image; smoothed: empty on empty is 0."""
     p = torch.sigmoid(logits)
     overlap = (p * target).sum(dim=(1, 2, 3))
     union = (p + target - p * target).sum(dim=(1, 2, 3))
