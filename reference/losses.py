@@ -21,19 +21,19 @@ def iou(logits: Tensor, target: Tensor) -> Tensor:
     return (1 - (overlap + 1) / (union + 1)).mean()
 
 
-def ssim(logits: Tensor, target: Tensor) -> Tensor:
+def ssim(probability: Tensor, target: Tensor) -> Tensor:
     """1 - structural similarity: 11x11 Gaussian window."""
     # kornia's loss is (1 - SSIM) / 2
-    return 2 * ssim_loss(torch.sigmoid(logits), target, window_size=11)
+    return 2 * ssim_loss(probability, target, window_size=11)
 
 
 def deep_supervision(maps: list[Tensor], target: Tensor) -> Tensor:
-    """BCE + IoU on every side output, SSIM on the finest, the one that is deployed.
+    """BCE + IoU on every side output, and SSIM on the finest at half size.
 
-    SSIM on all five is the paper's; on one it costs a fifth, and training time on a CPU is what
-    limits the shipped network.
+    The paper has SSIM on all five at full size. Half size is what the finest decoder resolves, and
+    one map of it costs a twentieth: on a CPU, training time is what limits the network.
     """
-    total = ssim(maps[0], target)
+    total = ssim(F.avg_pool2d(torch.sigmoid(maps[0]), 2), F.avg_pool2d(target, 2))
     for logits in maps:
         total = total + bce(logits, target) + iou(logits, target)
     return total
