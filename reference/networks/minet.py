@@ -25,16 +25,16 @@ class MultiScaleInteraction(nn.Module):
         self.pointwise = ConvBNReLU(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        # The paper interleaves the four results and convolves each channel's four neighbours to one.
-        # As a weighted sum these are the same numbers without the interleaving copies, which cost
+        # The paper interleaves the four results and convolves each channel's neighbours to one. As
+        # a weighted sum these are the same numbers without the interleaving copies, which cost
         # more than the convolution itself.
-        weights = (
-            self.mix[0].weight.view(-1, len(DILATIONS)).t()[:, None, :, None, None]
-        )  # 4,1,C,1,1
-        total = self.branches[0](x) * weights[0]
+        convolution, *rest = self.mix
+        weights = convolution.weight.view(-1, len(DILATIONS)).t()[:, None, :, None, None]
+        mixed = self.branches[0](x) * weights[0]
         for branch, weight in zip(self.branches[1:], weights[1:], strict=True):
-            total = torch.addcmul(total, branch(x), weight)
-        mixed = self.mix[1:](total)
+            mixed = torch.addcmul(mixed, branch(x), weight)
+        for module in rest:
+            mixed = module(mixed)
         return torch.relu(self.pointwise(mixed) + x)
 
 
