@@ -1,6 +1,6 @@
 """What makes a frame NG, and what makes it UNKNOWN: the line file's `rules` and `quality`.
 
-A rule reads as it is said: reject if any of (large and certain), (long):
+A rule is written as it is said, "reject if any of: large and certain, or long":
 
     reject_if:
       any:
@@ -23,35 +23,43 @@ from pydantic import (
     NonNegativeFloat,
     PositiveFloat,
     Tag,
+    model_validator,
 )
 
 from edge.types import Defect
 
 
-class _Section(BaseModel):
-    # Infinity would switch a limit off in silence.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class Section(BaseModel):
+    """A mapping in the line file. The strings under its keys are their text in the schema."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,  # `yes` is not the number 1
+        allow_inf_nan=False,  # .inf would switch a limit off in silence
+        use_attribute_docstrings=True,
+    )
 
 
-class AnyOf(_Section):
+class AnyOf(Section):
     """Any one of the conditions is enough."""
 
-    any: tuple[Condition, ...] = Field(min_length=1)
+    any: tuple[Condition, ...] = Field(min_length=1, strict=False)
 
     def matches(self, defect: Defect) -> bool:
         return any(condition.matches(defect) for condition in self.any)
 
 
-class AllOf(_Section):
+class AllOf(Section):
     """Every condition must hold."""
 
-    all: tuple[Condition, ...] = Field(min_length=1)
+    all: tuple[Condition, ...] = Field(min_length=1, strict=False)
 
     def matches(self, defect: Defect) -> bool:
         return all(condition.matches(defect) for condition in self.all)
 
 
-class MinArea(_Section):
+class MinArea(Section):
     """The defect covers at least this much surface."""
 
     min_area_mm2: NonNegativeFloat
@@ -60,7 +68,7 @@ class MinArea(_Section):
         return defect.area_mm2 >= self.min_area_mm2
 
 
-class MinLength(_Section):
+class MinLength(Section):
     """The defect is at least this long along the rail."""
 
     min_length_mm: NonNegativeFloat
@@ -69,7 +77,7 @@ class MinLength(_Section):
         return defect.length_mm >= self.min_length_mm
 
 
-class MinWidth(_Section):
+class MinWidth(Section):
     """The defect is at least this wide across the rail."""
 
     min_width_mm: NonNegativeFloat
@@ -78,7 +86,7 @@ class MinWidth(_Section):
         return defect.width_mm >= self.min_width_mm
 
 
-class MinScore(_Section):
+class MinScore(Section):
     """The network's mean probability over the defect is at least this."""
 
     min_score: float = Field(ge=0, le=1)
@@ -87,28 +95,30 @@ class MinScore(_Section):
         return defect.score >= self.min_score
 
 
-class Classes(_Section):
-    """The defect is of one of these classes. One of unknown class might be, so it matches."""
+class Classes(Section):
+    """The defect is of one of these classes; one of unknown class might be, so it matches."""
 
-    classes: tuple[str, ...] = Field(min_length=1)
+    classes: tuple[str, ...] = Field(min_length=1, strict=False)
 
     def matches(self, defect: Defect) -> bool:
         return defect.class_name is None or defect.class_name in self.classes
-
-
-def _one_key(node: Any) -> Any:
-    # {min_area_mm2: 20, min_score: 0.6} could be meant as AND or as OR: never guess which.
-    if isinstance(node, dict) and len(node) != 1:
-        raise ValueError(
-            f"one condition at a time, not {len(node)}: give each its own dash under any: or all:"
-        )
-    return node
 
 
 def _key(node: Any) -> str | None:
     """The one key of a condition, which says what kind it is."""
     keys = node if isinstance(node, dict) else getattr(type(node), "model_fields", ())
     return next(iter(keys), None)
+
+
+def _one_key(node: Any) -> Any:
+    if not isinstance(node, dict | Section):
+        raise ValueError("a condition is one key and its value, such as `min_area_mm2: 20`")
+    # {min_area_mm2: 20, min_score: 0.6} could mean AND or OR: never guess which.
+    if isinstance(node, dict) and len(node) != 1:
+        raise ValueError(
+            f"{len(node)} keys in one condition: give each its own dash under any: or all:"
+        )
+    return node
 
 
 Condition = Annotated[
@@ -124,19 +134,39 @@ Condition = Annotated[
 ]
 
 
-class Rules(_Section):
+class Rules(Section):
     """When a frame is NG."""
 
-    reject_if: Condition  # a defect for which this holds makes its frame NG
-    # More defects than this in a metre make the frame NG, even where each alone would pass.
+    reject_if: Condition
+    """A defect for which this holds makes its frame NG."""
+
     max_per_metre: PositiveFloat | None = None
+    """More defects than this in a metre make the frame NG, even where each alone would pass."""
 
 
-class Quality(_Section):
+class Quality(Section):
     """Outside these limits a frame is UNKNOWN: nobody could have seen a defect in it."""
 
-    min_sharpness: NonNegativeFloat = 5  # variance of the grey image's Laplacian
-    dark_below: float = Field(default=15, ge=0, le=255)  # mean grey
-    bright_above: float = Field(default=240, ge=0, le=255)  # mean grey
-    max_saturated_share: float = Field(default=0.2, ge=0, le=1)  # of pixels at 255
-    stale_after_ms: PositiveFloat = 1000  # from light on the sensor to the verdict
+    min_sharpness: NonNegativeFloat = 8
+    """Least variance of the grey image's Laplacian: less is out of focus or smeared."""
+
+    dark_below: float = Field(default=20, ge=0, le=255)
+    """Least mean grey level."""
+
+    bright_above: float = Field(default=240, ge=0, le=255)
+    """Greatest mean grey level."""
+
+    max_saturated_share: float = Field(default=0.3, ge=0, le=1)
+    """Greatest share of the pixels that may be at 255."""
+
+    stale_after_ms: PositiveFloat = 1000
+    """Greatest age of a frame, from the light on the sensor to the verdict."""
+
+    @model_validator(mode="after")
+    def _leave_room_between(self) -> Quality:
+        if self.dark_below >= self.bright_above:
+            raise ValueError(
+                f"dark_below {self.dark_below:g} must be less than bright_above"
+                f" {self.bright_above:g}: every frame would be UNKNOWN"
+            )
+        return self
