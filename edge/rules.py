@@ -30,14 +30,13 @@ from edge.types import Defect
 
 
 class Section(BaseModel):
-    """A mapping in the line file. The strings under its keys are their text in the schema."""
+    """A mapping in the line file."""
 
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
         strict=True,  # `yes` is not the number 1
         allow_inf_nan=False,  # .inf would switch a limit off in silence
-        use_attribute_docstrings=True,
     )
 
 
@@ -137,30 +136,32 @@ Condition = Annotated[
 class Rules(Section):
     """When a frame is NG."""
 
-    reject_if: Condition
-    """A defect for which this holds makes its frame NG."""
-
-    max_per_metre: PositiveFloat | None = None
-    """More defects than this in a metre make the frame NG, even where each alone would pass."""
+    reject_if: Condition = Field(
+        description="A defect for which this holds makes its frame NG.",
+    )
+    max_per_metre: PositiveFloat | None = Field(
+        default=None,
+        description="More defects than this in a metre make the frame NG,"
+        " even where each alone would pass.",
+    )
 
 
 class Quality(Section):
     """Outside these limits a frame is UNKNOWN: nobody could have seen a defect in it."""
 
-    min_sharpness: NonNegativeFloat = 8
-    """Least variance of the grey image's Laplacian: less is out of focus or smeared."""
-
-    dark_below: float = Field(default=20, ge=0, le=255)
-    """Least mean grey level."""
-
-    bright_above: float = Field(default=240, ge=0, le=255)
-    """Greatest mean grey level."""
-
-    max_saturated_share: float = Field(default=0.3, ge=0, le=1)
-    """Greatest share of the pixels that may be at 255."""
-
-    stale_after_ms: PositiveFloat = 1000
-    """Greatest age of a frame, from the light on the sensor to the verdict."""
+    min_sharpness: NonNegativeFloat = Field(
+        default=8,
+        description="Least variance of the Laplacian, in grey levels: less is smeared or out of focus.",
+    )
+    dark_below: float = Field(default=20, ge=0, le=255, description="Least mean grey level.")
+    bright_above: float = Field(default=240, ge=0, le=255, description="Greatest mean grey level.")
+    max_saturated_share: float = Field(
+        default=0.3, ge=0, le=1, description="Greatest share of the pixels that may be at 255."
+    )
+    stale_after_ms: PositiveFloat = Field(
+        default=1000,
+        description="Greatest age of a frame, from the light on the sensor to the verdict.",
+    )
 
     @model_validator(mode="after")
     def _leave_room_between(self) -> Quality:
