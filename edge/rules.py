@@ -151,7 +151,7 @@ class Quality(Section):
 
     min_sharpness: NonNegativeFloat = Field(
         default=8,
-        description="Least variance of the Laplacian, in grey levels: less is smeared or out of focus.",
+        description="Least variance of the Laplacian of the grey image: less is a blur.",
     )
     dark_below: float = Field(default=20, ge=0, le=255, description="Least mean grey level.")
     bright_above: float = Field(default=240, ge=0, le=255, description="Greatest mean grey level.")
