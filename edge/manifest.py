@@ -39,7 +39,7 @@ class Limits(_Section):
     """The smallest defect the network is good for."""
 
     min_area_mm2: PositiveFloat
-    min_length_mm: PositiveFloat
+    min_extent_mm: PositiveFloat  # along or across the rail, whichever is more
 
 
 class Artefact(_Section):

@@ -41,7 +41,8 @@ class Frame:
     @property
     def along_um(self) -> float:
         """Micrometres a row."""
-        return (self.stretch.end_um - self.stretch.start_um) / self.image.shape[0]
+        rows: int = self.image.shape[0]
+        return (self.stretch.end_um - self.stretch.start_um) / rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,78 @@
+"""One frame through the network to a verdict, with the time each stage took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edge.engines import Engine
+from edge.errors import FrameError
+from edge.manifest import Manifest
+from edge.mask import read_mask
+from edge.preprocess import to_tensor
+from edge.quality import faults
+from edge.rules import Quality, Rules
+from edge.types import Frame, LostFrame, Mask, Verdict
+from edge.verdict import Judge, find_defects, unknown
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """All that is known of one stretch of rail after it was looked at."""
+
+    seen: Frame | LostFrame
+    verdict: Verdict
+    mask: Mask | None  # None where the network never ran
+    stage_ns: dict[str, int]
+    decided_ns: int
+
+    @property
+    def latency_ns(self) -> int:
+        """From the light on the sensor to the verdict."""
+        return self.decided_ns - self.seen.captured_ns
+
+
+@dataclass
+class Inspector:
+    """The network, the rules and the limits of one line."""
+
+    engine: Engine
+    manifest: Manifest
+    rules: Rules
+    quality: Quality
+    clock_ns: Callable[[], int]
+    _judge: Judge = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._judge = Judge(self.rules)
+
+    def inspect(self, seen: Frame | LostFrame) -> Inspection:
+        """A verdict for whatever the camera gave; one that cannot be reached is UNKNOWN."""
+        marks = [("start", self.clock_ns())]
+        mask = None
+        if isinstance(seen, LostFrame):
+            verdict = unknown(seen, (seen.reason,))
+        elif reasons := faults(seen, self.quality, marks[0][1]):
+            verdict = unknown(seen, reasons)
+        else:
+            try:
+                mask = self._look(seen, marks)
+                verdict = self._judge.judge(seen, find_defects(mask, seen, self.manifest.limits))
+            except FrameError as error:
+                verdict = unknown(seen, (str(error),))
+        marks.append(("decide", self.clock_ns()))
+        return Inspection(seen, verdict, mask, _durations(marks), marks[-1][1])
+
+    def _look(self, frame: Frame, marks: list[tuple[str, int]]) -> Mask:
+        marks.append(("quality", self.clock_ns()))
+        tensor = to_tensor(frame.image, self.manifest.input)
+        marks.append(("preprocess", self.clock_ns()))
+        logits = self.engine.infer(tensor)
+        marks.append(("infer", self.clock_ns()))
+        mask = read_mask(logits, frame.image.shape[:2], self.manifest.threshold)
+        marks.append(("mask", self.clock_ns()))
+        return mask
+
+
+def _durations(marks: list[tuple[str, int]]) -> dict[str, int]:
+    return {name: at - before for (_, before), (name, at) in zip(marks, marks[1:], strict=False)}

@@ -1,0 +1,32 @@
+"""Whether a frame could have shown a defect at all: dark, burnt out, blurred or stale ones cannot."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from edge.rules import Quality
+from edge.types import Frame, Image
+
+
+def faults(frame: Frame, limits: Quality, now_ns: int) -> tuple[str, ...]:
+    """Every reason why nothing can be said about a frame; empty for a good one."""
+    age_ms = (now_ns - frame.captured_ns) / 1e6
+    image = _grey(frame.image)
+    mean = float(image.mean())
+    saturated = float(np.count_nonzero(image == 255)) / image.size
+    sharpness = float(cv2.meanStdDev(cv2.Laplacian(image, cv2.CV_16S))[1][0, 0]) ** 2
+    checks = (
+        (age_ms > limits.stale_after_ms, f"stale: {age_ms:.0f} ms old"),
+        (mean < limits.dark_below, f"dark: mean grey {mean:.0f}"),
+        (mean > limits.bright_above, f"bright: mean grey {mean:.0f}"),
+        (saturated > limits.max_saturated_share, f"saturated: {saturated:.0%} of the pixels"),
+        (sharpness < limits.min_sharpness, f"blurred: sharpness {sharpness:.1f}"),
+    )
+    return tuple(reason for failed, reason in checks if failed)
+
+
+def _grey(image: Image) -> Image:
+    if image.ndim == 2:
+        return image
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)

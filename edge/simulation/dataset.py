@@ -1,0 +1,48 @@
+"""Simulated frames as a training set on disk: images, exact masks, and what each frame shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.simulation.blemishes import DEFECTS
+from edge.simulation.line import SimulatedLine
+from edge.simulation.surface import SURFACES
+from edge.types import Image
+
+
+def write_dataset(
+    out: Path, template: SimulatedLine, *, frames: int, lines: int, height_px: int
+) -> Iterator[int]:
+    """Write `images/`, `masks/` (0 or 255) and `frames.jsonl`; yields after each frame.
+
+    Frames are spread over `lines` surfaces, rail and strip in turn, seeded one after the other from
+    the template's seed: one surface alone would teach a network its lamp and its texture.
+    """
+    (out / "images").mkdir(parents=True, exist_ok=True)
+    (out / "masks").mkdir(exist_ok=True)
+    kinds = list(DEFECTS)
+    with (out / "frames.jsonl").open("w") as record:
+        for number in range(frames):
+            seed = template.seed + number % lines
+            line = replace(template, seed=seed, surface=SURFACES[seed % len(SURFACES)])
+            start_row = number // lines * height_px
+            image, labels = line.render(start_row, height_px)
+            name = f"{number:06d}.png"
+            _write_png(out / "images" / name, image)
+            _write_png(out / "masks" / name, np.where(labels > 0, 255, 0).astype(np.uint8))
+            shown = [kinds[label - 1] for label in np.unique(labels) if label]
+            row = {"image": name, "seed": seed, "start_row": start_row, "kinds": shown}
+            print(json.dumps(row), file=record)
+            yield number
+
+
+def _write_png(path: Path, image: Image) -> None:
+    # OpenCV reports a full disk only through its return value.
+    if not cv2.imwrite(str(path), image):
+        raise OSError(f"{path} could not be written: is the disk full or the folder read-only?")

@@ -1,0 +1,126 @@
+"""One simulated line: blemishes placed along the rail, any window of it rendered on demand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.simulation.blemishes import DEFECTS, DISTRACTORS, Paint
+from edge.simulation.surface import Appearance, SurfaceKind, render_surface
+from edge.types import Image, Stretch
+
+_SEGMENT_MM = 400  # blemishes are drawn segment by segment, each from its own seed
+_REACH_MM = 80  # no blemish is longer than this, so only near segments can reach a window
+
+
+@dataclass(frozen=True, slots=True)
+class TrueDefect:
+    """A defect as it really is: kind, place on the rail, area of its exact mask."""
+
+    kind: str
+    stretch: Stretch
+    area_mm2: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    kind: str
+    paint: Paint
+    top_row: int  # absolute
+    left_column: int
+
+    @property
+    def bottom_row(self) -> int:
+        rows: int = self.paint.coverage.shape[0]
+        return self.top_row + rows
+
+
+@dataclass(frozen=True)
+class SimulatedLine:
+    """A rail or strip that is the same for the same seed, wherever one looks first."""
+
+    seed: int
+    surface: SurfaceKind = "rail"
+    width_px: int = 352
+    um_per_px: int = 250
+    defects_per_metre: float = 1.5
+    distractors_per_metre: float = 2.0
+
+    def render(self, start_row: int, rows: int) -> tuple[Image, NDArray[np.uint8]]:
+        """Grey image and mask (0, or 1 + index into `DEFECTS`) of a window of rows."""
+        appearance = Appearance.draw(self.seed, self.surface)
+        grey = render_surface(appearance, self.seed, start_row, rows, self.width_px)
+        mask = np.zeros((rows, self.width_px), np.uint8)
+        for placed in self._near(start_row, start_row + rows):
+            window, part = self._overlap(placed, start_row, rows)
+            grey[window] += placed.paint.coverage[part] * placed.paint.shade[part]
+            if placed.kind in DEFECTS:
+                label = 1 + list(DEFECTS).index(placed.kind)
+                mask[window][placed.paint.mask[part]] = label
+        return np.asarray(np.clip(grey + 0.5, 0, 255), np.uint8), mask
+
+    def true_defects(self, start_row: int, end_row: int) -> list[TrueDefect]:
+        """Defects wholly between two rows, in order along the rail."""
+        found = [
+            self._true_defect(placed)
+            for placed in self._near(start_row, end_row)
+            if placed.kind in DEFECTS
+        ]
+        low, high = start_row * self.um_per_px, end_row * self.um_per_px
+        whole = [d for d in found if low <= d.stretch.start_um and d.stretch.end_um <= high]
+        return sorted(whole, key=lambda d: d.stretch.start_um)
+
+    def _true_defect(self, placed: _Placed) -> TrueDefect:
+        left = max(0, -placed.left_column)
+        right = self.width_px - placed.left_column
+        mask = placed.paint.mask[:, left:right]
+        rows = np.flatnonzero(mask.any(1))
+        start, end = placed.top_row + int(rows[0]), placed.top_row + int(rows[-1]) + 1
+        area = int(mask.sum()) * (self.um_per_px / 1000) ** 2
+        return TrueDefect(placed.kind, Stretch(start * self.um_per_px, end * self.um_per_px), area)
+
+    def _overlap(
+        self, placed: _Placed, start_row: int, rows: int
+    ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+        """The same pixels, as an index into the window and as one into the blemish."""
+        height, width = placed.paint.coverage.shape
+        top, left = placed.top_row - start_row, placed.left_column
+        y0, y1 = max(0, top), min(rows, top + height)
+        x0, x1 = max(0, left), min(self.width_px, left + width)
+        return np.s_[y0:y1, x0:x1], np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
+
+    def _near(self, start_row: int, end_row: int) -> Iterator[_Placed]:
+        rows_per_mm = 1000 / self.um_per_px
+        first = math.floor((start_row / rows_per_mm - _REACH_MM) / _SEGMENT_MM)
+        last = math.floor(end_row / rows_per_mm / _SEGMENT_MM)
+        for segment in range(max(0, first), last + 1):
+            for placed in _segment(self, segment):
+                if placed.top_row < end_row and placed.bottom_row > start_row:
+                    yield placed
+
+
+@lru_cache(maxsize=64)
+def _segment(line: SimulatedLine, segment: int) -> tuple[_Placed, ...]:
+    """The blemishes that begin in one segment; distractors lie under the defects."""
+    rng = np.random.default_rng((line.seed, 3, segment))
+    share = _SEGMENT_MM / 1000
+    kinds = [
+        *rng.choice(list(DISTRACTORS), rng.poisson(line.distractors_per_metre * share)),
+        *rng.choice(list(DEFECTS), rng.poisson(line.defects_per_metre * share)),
+    ]
+    return tuple(_place(line, segment, str(kind), rng) for kind in kinds)
+
+
+def _place(line: SimulatedLine, segment: int, kind: str, rng: np.random.Generator) -> _Placed:
+    scale = 1000 / line.um_per_px
+    paint = (DEFECTS | DISTRACTORS)[kind](rng, scale)
+    top = round((segment + rng.uniform()) * _SEGMENT_MM * scale)
+    spare = line.width_px - paint.coverage.shape[1]
+    # A defect lies wholly on the rail; what is wider than the rail is centred on it.
+    left = round(rng.uniform(0, spare)) if spare > 0 else spare // 2
+    return _Placed(kind, paint, top, left)
