@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from edge.engines import Engine
 from edge.errors import FrameError
@@ -75,4 +76,4 @@ class Inspector:
 
 
 def _durations(marks: list[tuple[str, int]]) -> dict[str, int]:
-    return {name: at - before for (_, before), (name, at) in zip(marks, marks[1:], strict=False)}
+    return {name: at - before for (_, before), (name, at) in pairwise(marks)}

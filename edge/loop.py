@@ -1,4 +1,4 @@
-"""The main loop: a frame comes in, its stretch is judged, what must leave is ordered, life is shown."""
+"""The main loop: see a frame, judge its stretch, order what must leave, show life."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(
     heartbeat: Heartbeat,
     record: Callable[[Inspection], None],
 ) -> None:
-    """Inspect until the camera ends. Whatever goes wrong leaves the loop and silences the heartbeat."""
+    """Inspect until the camera ends. An exception leaves the loop and silences the heartbeat."""
     for seen in camera.frames():
         inspection = inspector.inspect(seen)
         for stretch in reject_stretches(inspection.verdict):

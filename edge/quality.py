@@ -1,4 +1,4 @@
-"""Whether a frame could have shown a defect at all: dark, burnt out, blurred or stale ones cannot."""
+"""Whether a frame could have shown a defect at all: a dark, burnt-out or stale one cannot."""
 
 from __future__ import annotations
 
