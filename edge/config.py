@@ -1,0 +1,147 @@
+"""The line file: one YAML file that says what a line is made of, and how it is judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+)
+
+from edge.engines import EngineSettings
+from edge.errors import ConfigurationError
+from edge.rules import Quality, Rules, Section
+from edge.yaml_file import read_yaml
+
+
+def _beside_the_line_file(path: Path, info: ValidationInfo) -> Path:
+    return Path((info.context or {}).get("folder", ""), path)
+
+
+LinePath = Annotated[
+    Path,
+    Field(strict=False, description="Relative paths start at the line file's folder."),
+    AfterValidator(_beside_the_line_file),
+]
+
+
+class _Recording(Section):
+    """Frames on disk, laid end to end along the rail from the start of the run."""
+
+    path: LinePath
+    along_um: PositiveFloat = Field(description="Micrometres of rail a row shows.")
+    across_um: PositiveFloat = Field(description="Micrometres of rail a column shows.")
+    colour: bool = Field(default=False, description="Keep colour; otherwise frames are grey.")
+
+
+class FolderSettings(_Recording):
+    """The images of a folder, in natural order."""
+
+    type: Literal["folder"]
+
+
+class VideoSettings(_Recording):
+    """The frames of a video file."""
+
+    type: Literal["video"]
+
+
+class SyntheticSettings(Section):
+    """The simulated line: the same rail for the same seed."""
+
+    type: Literal["synthetic"]
+    seed: NonNegativeInt = Field(description="Another seed, another rail.")
+    surface: Literal["rail", "strip"] = Field(default="rail", description="What is looked at.")
+    height_px: PositiveInt = Field(default=352, description="Rows of a frame, along the rail.")
+    width_px: PositiveInt = Field(default=352, description="Columns of a frame, across the rail.")
+    um_per_px: PositiveInt = Field(default=250, description="Micrometres a row and a column.")
+    defects_per_metre: NonNegativeFloat = Field(
+        default=1.5, description="Mean number of defects, which must be rejected."
+    )
+    distractors_per_metre: NonNegativeFloat = Field(
+        default=2.0, description="Mean number of grease, rust and weld marks, which must not."
+    )
+
+
+CameraSettings = Annotated[
+    FolderSettings | VideoSettings | SyntheticSettings, Field(discriminator="type")
+]
+
+
+class SimulatedEncoder(Section):
+    """An encoder on a line that runs at one speed."""
+
+    type: Literal["simulated"] = Field(description="Write `simulated`.")
+    speed_mm_s: PositiveFloat = Field(description="Speed of the line.")
+
+
+class MemoryReject(Section):
+    """A reject output that only remembers its pulses: for a rehearsal without wires."""
+
+    type: Literal["memory"] = Field(description="Write `memory`.")
+    offset_mm: NonNegativeFloat = Field(
+        description="Along the rail, from the first row of a frame as it is taken to the actuator."
+    )
+    delay_ms: NonNegativeFloat = Field(
+        description="From the edge of the pulse until the actuator acts."
+    )
+    margin_mm: NonNegativeFloat = Field(
+        default=5, description="Rejected before and after each defect."
+    )
+    min_pulse_ms: PositiveFloat = Field(
+        default=20, description="Shortest pulse that the actuator follows."
+    )
+    min_gap_mm: NonNegativeFloat = Field(
+        default=0, description="Rejected stretches nearer to each other than this become one."
+    )
+    tolerance_mm: PositiveFloat = Field(
+        default=5, description="A reject further than this from its place has missed."
+    )
+    on_unknown: Literal["reject", "stop"] = Field(
+        default="reject", description="What an UNKNOWN frame does: rejects its stretch, or stops."
+    )
+
+
+class MemoryHeartbeat(Section):
+    """A heartbeat that only remembers its beats."""
+
+    type: Literal["memory"] = Field(description="Write `memory`.")
+    timeout_ms: PositiveFloat = Field(
+        default=500, description="Silence for longer than this means reject."
+    )
+
+
+class LineConfig(Section):
+    """One inspection line."""
+
+    name: str = Field(min_length=1, description="The line's name in reports.")
+    bundle: LinePath | Literal["shipped"] = Field(
+        description="The network: a *.bundle beside this file, or `shipped` for the one installed."
+    )
+    camera: CameraSettings = Field(description="Where frames come from.")
+    engine: EngineSettings = Field(description="What runs the network.")
+    encoder: SimulatedEncoder = Field(description="What tells how far the rail has moved.")
+    reject: MemoryReject = Field(description="What takes a defective stretch out of the line.")
+    heartbeat: MemoryHeartbeat = Field(description="What tells the line that inspection is alive.")
+    rules: Rules = Field(description="When a frame is NG.")
+    quality: Quality = Field(default=Quality(), description="When a frame is UNKNOWN.")
+
+
+def line_schema() -> dict[str, Any]:
+    """The JSON Schema of a line file."""
+    return LineConfig.model_json_schema()
+
+
+def read_line(path: Path) -> LineConfig:
+    """Read and check a line file. Every mistake is named with its line, its key and the remedy."""
+    if not path.exists():
+        examples = Path(__file__).parent / "examples"
+        raise ConfigurationError(f"{path}: no such file: copy one of those in {examples}")
+    return read_yaml(path, LineConfig)

@@ -1,0 +1,203 @@
+"""A YAML file checked against a model, each mistake named with its line, its key and the remedy."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from edge.errors import ConfigurationError
+
+Model = TypeVar("Model", bound=BaseModel)
+Place = tuple[int | str, ...]  # ("rules", "reject_if", "any", 0)
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_QUOTED = re.compile(r"'(.+?)'")
+
+
+def read_yaml(path: Path, model: type[Model]) -> Model:
+    """The file as a `model`, validated with its folder as context; `${NAME}` is an environment
+    variable's value. Raises `ConfigurationError` with one line for each mistake.
+    """
+    document = _Document()
+    try:
+        values = document.read(_compose(path), ())
+    except RecursionError as error:
+        raise ConfigurationError(f"{path}: nested too deep: write it flat") from error
+    try:
+        checked = model.model_validate(values, context={"folder": path.parent})
+    except ValidationError as error:
+        schema = model.model_json_schema()
+        for detail in error.errors(include_url=False):
+            document.explain(detail, schema)
+    else:
+        if not document.mistakes:
+            return checked
+    raise ConfigurationError(
+        "\n".join(f"{path}:{line}: {text}" for line, text in sorted(document.mistakes.values()))
+    )
+
+
+def _compose(path: Path) -> yaml.MappingNode:
+    """The file's nodes, which know their lines."""
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path}: {error.strerror}: give the path of a file that can be read"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not text: save it as UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise ConfigurationError(
+            f"{path}{place}: not YAML, {error.problem}:"
+            " check indentation, colons, quotes and brackets here and just above"
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(
+            f"{path}: not YAML, {' '.join(str(error).split())}: save it as plain UTF-8 text"
+        ) from error
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigurationError(f"{path}:1: not keys and values: begin with `key: value`")
+    return root
+
+
+@dataclass
+class _Document:
+    """Where each value was written, how, and what is wrong with it."""
+
+    lines: dict[Place, int] = field(default_factory=lambda: {(): 1})
+    texts: dict[Place, str] = field(default_factory=dict)  # as typed, so that no secret is shown
+    mistakes: dict[Place, tuple[int, str]] = field(default_factory=dict)
+
+    def read(self, node: yaml.Node, place: Place) -> Any:
+        """A node as dicts, lists and scalars."""
+        if isinstance(node, yaml.MappingNode):
+            return self._read_mapping(node, place)
+        if isinstance(node, yaml.SequenceNode):
+            return self._read_sequence(node, place)
+        is_text = node.tag.endswith(":str")
+        self.texts[place] = f"the text {node.value!r}" if is_text else node.value
+        return self._read_scalar(node, place)
+
+    def _read_mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+            inner = (*place, name)
+            if inner in self.lines:
+                first = self.lines[inner]
+                self._blame(inner, f"given twice, first on line {first}: keep one", _line(key))
+            else:
+                self.lines[inner] = _line(key)
+                values[name] = self.read(value, inner)
+        return values
+
+    def _read_sequence(self, node: yaml.SequenceNode, place: Place) -> list[Any]:
+        values = []
+        for number, item in enumerate(node.value):
+            inner = (*place, number)
+            self.lines[inner] = _line(item)
+            values.append(self.read(item, inner))
+        return values
+
+    def _read_scalar(self, node: yaml.Node, place: Place) -> Any:
+        try:
+            value = yaml.constructor.SafeConstructor().construct_object(node)
+        except (yaml.YAMLError, ValueError):
+            self._blame(place, f"{node.value} is no value that YAML knows: put it in quotes")
+            return node.value
+        if not isinstance(value, str):
+            return value
+        for name in _VARIABLE.findall(value):
+            if name not in os.environ:
+                self._blame(place, f"the environment variable {name} is not set: export it first")
+        return _VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), value)
+
+    def explain(self, detail: ErrorDetails, schema: dict[str, Any]) -> None:
+        """Turn the model's complaint into a mistake."""
+        loc, written = detail["loc"], self._written(detail["loc"])
+        part, above = _part(schema, loc), _part(schema, loc[:-1])
+        match detail["type"], detail.get("ctx", {}):
+            case "missing", _:
+                text = f"missing: {part.get('description', 'add it')}"
+                self._blame((*written, loc[-1]), text, self.lines[written])
+            case "extra_forbidden", _:
+                self._blame(written, f"unknown key: {_choose(written[-1], above['properties'])}")
+            case "union_tag_invalid", {"tag": str(tag), "expected_tags": str(tags)}:
+                # The tag is the value of `type:`, or of a rule's condition its only key.
+                wrong = self._written((*written, "type", tag))
+                self._blame(wrong, f"unknown: {_choose(tag, _QUOTED.findall(tags))}")
+            case "union_tag_not_found", _:
+                self._blame(
+                    written, f"`type:` is missing: {_choose('', part['discriminator']['mapping'])}"
+                )
+            case (("model_type" | "model_attributes_type"), _):
+                keys = part.get("properties", ["type"])
+                self._blame(written, f"needs keys under it: {', '.join(keys)}")
+            case "tuple_type", _:
+                self._blame(written, "needs a list: one dash for each item")
+            case "string_type", _:
+                self._blame(written, f"should be text: put quotes around {self.texts.get(written)}")
+            case "value_error", {"error": error}:
+                self._blame(written, str(error))
+            case "too_short", _:
+                # A list is also called too short when it is only its items that are wrong.
+                if not any(wrong[: len(written)] == written for wrong in self.mistakes):
+                    self._blame(written, "needs at least one item")
+            case _:
+                said = detail["msg"].removeprefix("Input ")
+                self._blame(written, f"{said} (it is {self.texts.get(written, 'not a value')})")
+
+    def _written(self, loc: Place) -> Place:
+        """The steps of `loc` that are in the file: the tag of a union, say, is not."""
+        place: Place = ()
+        for step in loc:
+            if (*place, step) in self.lines:
+                place = (*place, step)
+        return place
+
+    def _blame(self, place: Place, text: str, line: int | None = None) -> None:
+        # The first mistake found at a place is the nearest to what was typed there.
+        self.mistakes.setdefault(place, (line or self.lines[place], f"{_key(place)}: {text}"))
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _key(place: Place) -> str:
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
+    return "".join(steps).removeprefix(".")
+
+
+def _choose(word: object, options: Iterable[str]) -> str:
+    near = get_close_matches(str(word), options, n=1)
+    nearest = f"did you mean {near[0]}? " if near else ""
+    return f"{nearest}choose from {', '.join(options)}"
+
+
+def _part(schema: dict[str, Any], loc: Place) -> dict[str, Any]:
+    """The schema of what is at `loc`; what it says of itself there wins over its type's words."""
+    part = schema
+    for step in loc:
+        types = part.get("discriminator", {}).get("mapping", {})
+        if isinstance(step, int) and "items" in part:
+            part = part["items"]
+        elif step in part.get("properties", {}):
+            part = part["properties"][step]
+        elif step in types:
+            part = {"$ref": types[step]}
+        if "$ref" in part:
+            part = schema["$defs"][part["$ref"].rpartition("/")[2]] | part
+    return part
