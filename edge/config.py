@@ -87,7 +87,7 @@ class MemoryReject(Section):
 
     type: Literal["memory"] = Field(description="Write `memory`.")
     offset_mm: NonNegativeFloat = Field(
-        description="Along the rail, from the first row of a frame as it is taken to the actuator."
+        description="Along the rail, from the last row of a frame, as it is taken, to the actuator."
     )
     delay_ms: NonNegativeFloat = Field(
         description="From the edge of the pulse until the actuator acts."

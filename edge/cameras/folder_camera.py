@@ -1,0 +1,116 @@
+"""The images of a folder as frames: a recorded line inspected again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.cameras import EndToEnd
+from edge.errors import CameraError, FrameError
+from edge.types import Frame, Image, LostFrame
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
+
+
+def read_image(path: Path, *, colour: bool) -> Image:
+    """H,W grey or H,W,3 BGR, 8 bits. Raises `FrameError` for anything less than a whole image."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FrameError(f"{path} cannot be read: {error.strerror}") from error
+    image = None if _is_cut_jpeg(data) else _decode(data, colour)
+    if image is None:
+        raise FrameError(f"{path} is not a whole image: copy it again from its source")
+    if image.dtype != np.uint8:
+        raise FrameError(f"{path} holds {image.dtype} pixels: save it with 8 bits a channel")
+    return np.asarray(image, np.uint8)
+
+
+def _decode(data: bytes, colour: bool) -> NDArray[Any] | None:
+    # Depth is kept, to be refused by the caller: squeezed into 8 bits, 12 would come out dark.
+    flags = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE)
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:  # an empty file, or a header that asks for an absurd size
+        return None
+
+
+def _is_cut_jpeg(data: bytes) -> bool:
+    """True for a JPEG without its end, which decoders fill up with grey.
+
+    Neither marker can occur inside compressed pixels.
+    """
+    start_of_scan, end_of_image = b"\xff\xda", b"\xff\xd9"
+    return data.startswith(b"\xff\xd8") and data.rfind(end_of_image) < data.rfind(start_of_scan)
+
+
+class FolderCamera:
+    """Shows a folder's images in natural order (2 before 10), as fast as they are asked for."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        along_um: float,
+        across_um: float,
+        colour: bool,
+        clock_ns: Callable[[], int],
+    ) -> None:
+        self._images = _find_images(path)
+        self._colour = colour
+        self._clock_ns = clock_ns
+        self._layout = EndToEnd(self._first_shape(), along_um, across_um)
+        self._closed = False
+
+    def frames(self) -> Iterator[Frame | LostFrame]:
+        for index, path in enumerate(self._images):
+            if self._closed:
+                return
+            try:
+                image = read_image(path, colour=self._colour)
+            except FrameError as error:
+                yield self._layout.lost(index, str(error), self._clock_ns())
+            else:
+                yield self._layout.frame(index, image, self._clock_ns())
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _first_shape(self) -> tuple[int, ...]:
+        """Of the first image that can be read: the size all of them should have."""
+        for path in self._images:
+            try:
+                return read_image(path, colour=self._colour).shape
+            except FrameError:
+                continue  # `frames` reports it
+        raise CameraError(
+            f"none of the {len(self._images)} images in {self._images[0].parent} can be read:"
+            " copy them again from their source"
+        )
+
+
+def _find_images(folder: Path) -> list[Path]:
+    try:
+        images = [
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        ]
+    except OSError as error:
+        raise CameraError(
+            f"{folder}: {error.strerror}: set camera.path to a folder of images"
+        ) from error
+    if not images:
+        raise CameraError(f"{folder} holds no image: put {', '.join(sorted(IMAGE_SUFFIXES))} there")
+    return sorted(images, key=_natural)
+
+
+def _natural(path: Path) -> tuple[list[str | int], str]:
+    parts = re.split(r"(\d+)", path.name)  # text, number, text, ...
+    return [int(part) if n % 2 else part for n, part in enumerate(parts)], path.name
