@@ -6,7 +6,8 @@ TracksideError                      1   failure while working
 │   ├── BundleError                 78  a bundle that is corrupt, tampered with or answers wrongly
 │   └── EngineUnavailable (ImportError) 78  an engine whose package is not installed
 ├── CameraError        (OSError)    1   a camera that cannot be opened or has gone
-└── FrameError         (ValueError) 1   an image that cannot be inspected
+├── FrameError         (ValueError) 1   an image that cannot be inspected
+└── LineStopped      (RuntimeError) 1   inspection ended because nobody could look
 
 Every message names the remedy.
 """
@@ -46,3 +47,7 @@ class CameraError(TracksideError, OSError):
 
 class FrameError(TracksideError, ValueError):
     """An image that cannot be inspected."""
+
+
+class LineStopped(TracksideError, RuntimeError):
+    """The line was stopped on purpose, because what passed could not be inspected."""

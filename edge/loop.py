@@ -15,6 +15,10 @@ class Rejector(Protocol):
 
     def submit(self, start_um: int, end_um: int, tag: str) -> None: ...
 
+    def check(self) -> None:
+        """Raise if orders are no longer being fired."""
+        ...
+
 
 class Heartbeat(Protocol):
     """Shows that the loop makes progress; its silence means reject."""
@@ -35,4 +39,5 @@ def run(
         for stretch in reject_stretches(inspection.verdict):
             rejector.submit(stretch.start_um, stretch.end_um, f"frame {seen.index}")
         record(inspection)
+        rejector.check()
         heartbeat.beat()

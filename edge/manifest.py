@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 FORMAT = 1
 
@@ -21,10 +29,17 @@ class InputSpec(_Section):
 
     height: PositiveInt
     width: PositiveInt
-    channels: Literal[1, 3]  # 1: colour frames are turned grey; 3: grey frames are replicated
+    channels: Literal[1, 3]  # 1: colour is turned grey; 3: B, G, R, and grey is replicated
     mean: list[float]  # one a channel
     scale: list[PositiveFloat]
     resize: Literal["linear"]  # stretched to the network's size
+    um_per_px: PositiveFloat  # of surface a network pixel shows, as in training
+
+    @model_validator(mode="after")
+    def _one_value_a_channel(self) -> InputSpec:
+        if not len(self.mean) == len(self.scale) == self.channels:
+            raise ValueError(f"mean and scale must each have {self.channels} values")
+        return self
 
 
 class OutputSpec(_Section):
@@ -48,8 +63,13 @@ class Artefact(_Section):
     engine: EngineName
     precision: Precision
     path: str  # a file in the bundle; OpenVINO's weights lie beside it as .bin
-    layout: Literal["NCHW", "NHWC"]
+    layout: Literal["NCHW", "NHWC"]  # of the tensor the file takes
     accuracy: dict[str, float] = {}
+
+    @property
+    def weights(self) -> str:
+        """OpenVINO's second file."""
+        return self.path.removesuffix(".xml") + ".bin"
 
 
 class Golden(_Section):
@@ -79,13 +99,18 @@ class Manifest(_Section):
     artefacts: list[Artefact] = Field(min_length=1)
     golden: Golden
     provenance: dict[str, str]
-    files: dict[str, str]  # every other file in the bundle -> sha256
+    files: dict[str, str] = {}  # every other file in the bundle -> sha256; write_bundle fills it
 
     @field_validator("files")
     @classmethod
     def _paths_stay_inside(cls, files: dict[str, str]) -> dict[str, str]:
         for name in files:
-            parts = name.split("/")
-            if name.startswith("/") or "\\" in name or any(p in {"", ".", ".."} for p in parts):
+            if not is_plain_path(name):
                 raise ValueError(f"{name!r} is not a plain relative path")
         return files
+
+
+def is_plain_path(name: str) -> bool:
+    """Relative, with forward slashes, and never upwards."""
+    parts = name.split("/")  # of an absolute path the first is empty
+    return "\\" not in name and not any(part in {"", ".", ".."} for part in parts)

@@ -24,6 +24,7 @@ class TrueDefect:
 
     kind: str
     stretch: Stretch
+    width_mm: float
     area_mm2: float
 
 
@@ -81,8 +82,10 @@ class SimulatedLine:
         mask = placed.paint.mask[:, left:right]
         rows = np.flatnonzero(mask.any(1))
         start, end = placed.top_row + int(rows[0]), placed.top_row + int(rows[-1]) + 1
-        area = int(mask.sum()) * (self.um_per_px / 1000) ** 2
-        return TrueDefect(placed.kind, Stretch(start * self.um_per_px, end * self.um_per_px), area)
+        width_mm = int(np.ptp(np.flatnonzero(mask.any(0))) + 1) * self.um_per_px / 1000
+        area_mm2 = int(mask.sum()) * (self.um_per_px / 1000) ** 2
+        stretch = Stretch(start * self.um_per_px, end * self.um_per_px)
+        return TrueDefect(placed.kind, stretch, width_mm, area_mm2)
 
     def _overlap(
         self, placed: _Placed, start_row: int, rows: int

@@ -1,0 +1,67 @@
+"""The `trackside` command: this room's commands, and those the other rooms register."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import entry_points
+from typing import NoReturn
+
+import typer
+
+from edge.errors import ConfigurationError, TracksideError
+
+# What a missing module needs; anything else missing is a fault of ours and shows its traceback.
+EXTRA_OF_MODULE = {
+    "kornia": "train",
+    "nncf": "quantize",
+    "onnx": "quantize",
+    "onnxscript": "quantize",
+    "litert_torch": "quantize",
+    "ai_edge_quantizer": "quantize",
+    "py_sod_metrics": "train",
+    "safetensors": "train",
+    "torch": "train",
+}
+
+app = typer.Typer(
+    name="trackside",
+    help="Edge inspection for rail and strip-steel surfaces.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _register() -> None:
+    """Commands are found by entry point, so `edge` need not know the rooms that bring them."""
+    for entry in sorted(entry_points(group="trackside.commands"), key=lambda e: e.name):
+        command = entry.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=entry.name)
+        else:
+            app.command(entry.name)(command)
+
+
+def main() -> NoReturn:
+    """Run the command line; errors of ours become one line and their exit code."""
+    _register()
+    try:
+        app()
+    except TracksideError as error:
+        _fail(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA_OF_MODULE:
+            raise
+        extra = EXTRA_OF_MODULE[error.name]
+        remedy = f"{error.name} is not installed: pip install 'trackside[{extra}]'"
+        _fail(remedy, ConfigurationError.exit_code)
+    sys.exit(0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"trackside: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

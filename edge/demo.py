@@ -1,0 +1,217 @@
+"""The simulated line, inspected and rejected for real, then held against what was truly there.
+
+The inspection never sees the truth: it is asked for only afterwards, and compared with the edges
+that the reject pin made, not with what the rejector says of itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.app import Line, open_line, simulated_line
+from edge.config import LineConfig, SyntheticSettings, read_line
+from edge.errors import UsageError
+from edge.inspector import Inspection
+from edge.manifest import Limits
+from edge.simulation import TrueDefect
+from edge.tally import Tally
+from edge.types import State, Stretch
+from edge.verdict import reject_stretches
+
+DEMO_LINE = Path(__file__).parent / "examples" / "demo.yaml"
+_REACH_MM = 100  # beyond this no defect that begins outside the run reaches into it
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One true defect, and whether the actuator acted on all of it."""
+
+    defect: TrueDefect
+    found: bool
+    rejected: bool
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """A finished demo: what was seen, what was really there, and where the actuator acted."""
+
+    config: LineConfig
+    bundle: str
+    engine: str
+    tally: Tally
+    outcomes: tuple[Outcome, ...]  # of the true defects above the bundle's limits
+    ordered: tuple[Stretch, ...]
+    pulses: tuple[Stretch, ...]  # rail under the actuator while it acted, by the pin's edges
+    false_pulses: tuple[Stretch, ...]
+    scheduled: int
+    fired: int
+    missed: int
+    error_mm_max: float
+
+    @property
+    def passed(self) -> bool:
+        """Every true defect above the limits was rejected within tolerance."""
+        return all(outcome.rejected for outcome in self.outcomes)
+
+    def summary(self) -> dict[str, Any]:
+        """The object that `trackside demo --json` prints."""
+        states = self.tally.states
+        return {
+            "passed": self.passed,
+            "frames": self.tally.frames,
+            "ok": states[State.OK],
+            "ng": states[State.NG],
+            "unknown": states[State.UNKNOWN],
+            "defects_true": len(self.outcomes),
+            "defects_found": sum(outcome.found for outcome in self.outcomes),
+            "defects_rejected": sum(outcome.rejected for outcome in self.outcomes),
+            "false_rejects": len(self.false_pulses),
+            "rejects_scheduled": self.scheduled,
+            "rejects_fired": self.fired,
+            "rejects_missed": self.missed,
+            "reject_error_mm_max": round(self.error_mm_max, 3),
+            "tolerance_mm": self.config.reject.tolerance_mm,
+            "speed_mm_s": self.config.encoder.speed_mm_s,
+            "latency_ms": self.tally.latency_ms(),
+            "engine": self.engine,
+            "bundle": self.bundle,
+        }
+
+
+def run_demo(
+    config: LineConfig, seconds: float, watch: Callable[[Line, Tally], None] | None = None
+) -> DemoResult:
+    """Run a simulated line for so many seconds of rail; `watch` is given the live line."""
+    if not isinstance(config.camera, SyntheticSettings):
+        raise UsageError("the demo knows the truth only of a synthetic camera: use `trackside run`")
+    frame_um = config.camera.height_px * config.camera.um_per_px
+    frames = math.ceil(seconds * config.encoder.speed_mm_s * 1000 / frame_um)
+    tally = Tally()
+    ordered: list[Stretch] = []
+
+    def record(inspection: Inspection) -> None:
+        tally.add(inspection)
+        ordered.extend(reject_stretches(inspection.verdict))
+
+    with open_line(config, frames=frames) as line:
+        if watch is not None:
+            watch(line, tally)
+        line.run(record)
+        line.wait_for(frames * frame_um + round(config.reject.offset_mm * 1000) + frame_um)
+        return _hold_against_truth(line, frames, tally, ordered)
+
+
+def _hold_against_truth(
+    line: Line, frames: int, tally: Tally, ordered: list[Stretch]
+) -> DemoResult:
+    config, reject = line.config, line.config.reject
+    assert isinstance(config.camera, SyntheticSettings)
+    simulated, rows = simulated_line(config.camera), frames * config.camera.height_px
+    reach_rows = round(_REACH_MM * 1000 / config.camera.um_per_px)
+    margin_um, tolerance_um = round(reject.margin_mm * 1000), round(reject.tolerance_mm * 1000)
+    pulses, report = pulses_on_rail(line), line.report()
+    return DemoResult(
+        config=config,
+        bundle=line.bundle.manifest.name,
+        engine=line.engine.name,
+        tally=tally,
+        outcomes=_outcomes(
+            simulated.true_defects(0, rows),
+            line.bundle.manifest.limits,
+            ordered,
+            pulses,
+            tolerance_um,
+        ),
+        ordered=tuple(ordered),
+        pulses=pulses,
+        false_pulses=_false_pulses(
+            simulated.true_defects(-reach_rows, rows + reach_rows),
+            pulses,
+            margin_um + tolerance_um,
+        ),
+        scheduled=report.scheduled,
+        fired=report.fired,
+        missed=report.missed,
+        error_mm_max=_error_um_max(ordered, pulses, margin_um) / 1000,
+    )
+
+
+def pulses_on_rail(line: Line) -> tuple[Stretch, ...]:
+    """Which rail was under the actuator during each pulse, from the pin's edges alone."""
+    reject = line.config.reject
+    delay_ns, offset_um = round(reject.delay_ms * 1e6), round(reject.offset_mm * 1000)
+
+    def place_um(at_ns: int) -> int:
+        return line.encoder.position_um(at_ns) - offset_um
+
+    # The pin is at reject until the first release, which says that somebody inspects.
+    edges = line.reject_pin.history[1:]
+    starts = [at_ns for at_ns, active in edges if active]
+    ends = [at_ns for at_ns, active in edges[1:] if not active]
+    return tuple(
+        Stretch(place_um(start + delay_ns), place_um(end))
+        for start, end in zip(starts, ends, strict=False)
+    )
+
+
+def _outcomes(
+    truth: list[TrueDefect],
+    limits: Limits,
+    ordered: list[Stretch],
+    pulses: tuple[Stretch, ...],
+    tolerance_um: int,
+) -> tuple[Outcome, ...]:
+    reached = [_widened(pulse, tolerance_um) for pulse in pulses]
+    return tuple(
+        Outcome(
+            defect,
+            found=any(_overlap(defect.stretch, stretch) for stretch in ordered),
+            rejected=_is_covered(defect.stretch, reached),
+        )
+        for defect in truth
+        if defect.area_mm2 >= limits.min_area_mm2
+        and max(defect.width_mm, defect.stretch.length_mm) >= limits.min_extent_mm
+    )
+
+
+def _false_pulses(
+    truth: list[TrueDefect], pulses: tuple[Stretch, ...], slack_um: int
+) -> tuple[Stretch, ...]:
+    """Pulses near no true defect of any size."""
+    near = [_widened(defect.stretch, slack_um) for defect in truth]
+    return tuple(p for p in pulses if not any(_overlap(p, stretch) for stretch in near))
+
+
+def _error_um_max(ordered: list[Stretch], pulses: tuple[Stretch, ...], margin_um: int) -> int:
+    """The furthest that a pulse began from where its first order, led by the margin, begins."""
+    errors = [0]
+    for pulse in pulses:
+        starts = [o.start_um - margin_um for o in ordered if _overlap(pulse, o)]
+        if starts:
+            errors.append(abs(pulse.start_um - min(starts)))
+    return max(errors)
+
+
+def _widened(stretch: Stretch, by_um: int) -> Stretch:
+    return Stretch(stretch.start_um - by_um, stretch.end_um + by_um)
+
+
+def _overlap(a: Stretch, b: Stretch) -> bool:
+    return a.start_um < b.end_um and b.start_um < a.end_um
+
+
+def _is_covered(stretch: Stretch, by: list[Stretch]) -> bool:
+    reached_um = stretch.start_um
+    for piece in sorted(by, key=lambda s: s.start_um):
+        if piece.start_um <= reached_um:
+            reached_um = max(reached_um, piece.end_um)
+    return reached_um >= stretch.end_um
+
+
+def demo_line() -> LineConfig:
+    """The line file that ships with the product."""
+    return read_line(DEMO_LINE)
