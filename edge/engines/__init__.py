@@ -1,10 +1,28 @@
-"""The Engine protocol: one tensor in, one map of logits out."""
+"""The Engine protocol, the settings that choose an engine, and the promises that all of them keep.
+
+An adapter is `<type>_engine.py` with one function, `load(settings, artefact, bundle) -> Run`. It
+alone imports its vendor's library, and is itself imported only when the settings ask for it.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from edge.errors import BundleError, ConfigurationError, EngineUnavailable, TracksideError
+from edge.manifest import Artefact, OutputSpec, Precision
 from edge.types import Tensor
+
+if TYPE_CHECKING:
+    from edge.bundle import Bundle
+
+Run = Callable[[Tensor], NDArray[Any]]  # a tensor in the artefact's layout to its one output
 
 
 class Engine(Protocol):
@@ -17,3 +35,118 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    precision: Precision | None = None  # None: the bundle's first artefact for the engine
+    threads: PositiveInt = 1
+
+
+class OpenVinoSettings(_Settings):
+    """Intel's CPUs, integrated graphics and NPUs."""
+
+    type: Literal["openvino"] = "openvino"
+    device: Literal["CPU", "GPU", "NPU", "AUTO"] = "CPU"
+    cache_dir: Path | None = None  # compiled networks, which make the next start quick
+
+
+class OnnxRuntimeSettings(_Settings):
+    """Any CPU, and NVIDIA's devices."""
+
+    type: Literal["onnxruntime"] = "onnxruntime"
+    provider: Literal[
+        "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+    ] = "CPUExecutionProvider"
+
+
+class LiteRtSettings(_Settings):
+    """ARM CPUs first of all."""
+
+    type: Literal["litert"] = "litert"
+
+
+EngineSettings = Annotated[
+    OpenVinoSettings | OnnxRuntimeSettings | LiteRtSettings, Field(discriminator="type")
+]
+
+
+def open_engine(settings: EngineSettings, bundle: Bundle) -> Engine:
+    """Load the bundle's artefact for these settings and run it once: it fails here or not at all.
+
+    Whether it answers rightly is for `edge.bundle.check_golden` to say.
+    """
+    artefact = bundle.artefact(settings.type, settings.precision)
+    adapter = _import_adapter(settings.type)
+    spec = bundle.manifest.input
+    tensor_shape = (1, spec.channels, spec.height, spec.width)
+    try:
+        run = _exact(adapter.load(settings, artefact, bundle), artefact, bundle.manifest.output)
+        run(np.zeros(tensor_shape, np.float32))
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise BundleError(
+            f"{bundle.path}: {settings.type} cannot run {artefact.path} ({_in_one_line(error)}): "
+            "install the version the bundle was packed with, or pack it again"
+        ) from error
+    return _BundleEngine(f"{artefact.engine} {artefact.precision}", run, tensor_shape)
+
+
+def _import_adapter(engine: str) -> Any:
+    try:
+        return import_module(f"edge.engines.{engine}_engine")
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"engine {engine} cannot be imported ({error}): pip install 'trackside[{engine}]'"
+        ) from error
+
+
+def _exact(run: Run, artefact: Artefact, output: OutputSpec) -> Run:
+    """The adapter's `run` as N,C,H,W to float32 N,1,h,w that the next run does not overwrite."""
+    logits_shape = (1, 1, output.height, output.width)
+    # One channel is the same memory in either layout, and converters differ in which they say.
+    shapes = {logits_shape, (1, output.height, output.width, 1)}
+
+    def logits(tensor: Tensor) -> Tensor:
+        if artefact.layout == "NHWC":
+            tensor = tensor.transpose(0, 2, 3, 1)
+        answer = run(np.ascontiguousarray(tensor))  # copies nothing where there is one channel
+        if answer.shape not in shapes:
+            raise ValueError(f"its output is {answer.shape}, the manifest's {logits_shape}")
+        return np.array(answer, np.float32).reshape(logits_shape)
+
+    return logits
+
+
+class _BundleEngine:
+    """A network that runs, behind one check of what goes in and no exception but ours."""
+
+    def __init__(self, name: str, run: Run, tensor_shape: tuple[int, ...]) -> None:
+        self.name = name
+        self._run: Run | None = run
+        self._tensor_shape = tensor_shape
+
+    def infer(self, tensor: Tensor) -> Tensor:
+        if self._run is None:
+            raise ValueError(f"engine {self.name} is closed: open it again")
+        if tensor.shape != self._tensor_shape or tensor.dtype != np.float32:
+            raise ValueError(
+                f"engine {self.name} takes float32 {self._tensor_shape}, "
+                f"not {tensor.dtype} {tensor.shape}: make the tensor with to_tensor"
+            )
+        try:
+            return self._run(tensor)
+        except Exception as error:
+            raise TracksideError(
+                f"engine {self.name} failed ({_in_one_line(error)}): check its device and driver, "
+                "then start again"
+            ) from error
+
+    def close(self) -> None:
+        self._run = None
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

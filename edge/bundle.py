@@ -1,0 +1,243 @@
+"""A bundle: one directory or zip that holds a network, its manifest and its golden pair, verified.
+
+Everything is read into memory and checked before any of it is used, so nothing is extracted, and
+a change on disk does not reach a line that runs.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import cv2
+import numpy as np
+from pydantic import ValidationError
+
+from edge.engines import Engine
+from edge.errors import BundleError, FrameError
+from edge.manifest import (
+    FORMAT,
+    Artefact,
+    EngineName,
+    InputSpec,
+    Manifest,
+    OutputSpec,
+    Precision,
+    is_plain_path,
+)
+from edge.mask import read_mask
+from edge.preprocess import to_tensor
+from edge.types import Image
+
+MANIFEST = "manifest.json"
+MAX_BYTES = 256 << 20  # a bundle is a few MB; a zip may claim anything
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A network and all a box must know of it, verified."""
+
+    path: Path
+    manifest: Manifest
+    digest: str  # sha256 of manifest.json, which holds that of every other file
+    _files: Mapping[str, bytes] = field(repr=False)
+
+    def read(self, name: str) -> bytes:
+        return self._files[name]
+
+    def artefact(self, engine: EngineName, precision: Precision | None = None) -> Artefact:
+        """The first one listed for `engine`, at `precision` where that is given."""
+        for artefact in self.manifest.artefacts:
+            if artefact.engine == engine and precision in {None, artefact.precision}:
+                return artefact
+        present = ", ".join(f"{a.engine} {a.precision}" for a in self.manifest.artefacts)
+        raise BundleError(
+            f"{self.path} has nothing for {' '.join(filter(None, [engine, precision]))}, "
+            f"only {present}: choose one of these, or pack the bundle with it"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenResult:
+    """How near an engine's answer to the golden input is to the golden output."""
+
+    iou: float  # of the two masks at the manifest's threshold
+    mae: float  # mean absolute difference of probability
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    name: str
+    size: int
+    is_file: bool  # and no link, pipe or device
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Read and verify a bundle, a directory or a zip."""
+    try:
+        files = _read_directory(path) if path.is_dir() else _read_zip(path)
+    except BundleError:
+        raise
+    except FileNotFoundError as error:
+        raise BundleError(f"{path} does not exist: give a bundle's directory or zip") from error
+    except Exception as error:  # zipfile raises nearly anything at a broken archive
+        raise BundleError(f"{path} cannot be read ({error}): copy it here again") from error
+    return _verified(path, files)
+
+
+def write_bundle(manifest: Manifest, files: Mapping[str, bytes], path: Path) -> Bundle:
+    """Write a zip, the same bytes for the same content; `manifest.files` is filled in here."""
+    hashes = {name: sha256(files[name]).hexdigest() for name in sorted(files)}
+    manifest = manifest.model_copy(update={"files": hashes})
+    content = {MANIFEST: f"{manifest.model_dump_json(indent=2)}\n".encode(), **files}
+    bundle = _verified(path, content)  # what could not be opened is not written
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as writer:
+        for name in sorted(content):
+            member = zipfile.ZipInfo(name)  # dated 1980
+            member.external_attr = (stat.S_IFREG | 0o644) << 16
+            member.compress_type = zipfile.ZIP_DEFLATED
+            writer.writestr(member, content[name])
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.write_bytes(archive.getvalue())
+    unfinished.replace(path)
+    return bundle
+
+
+def check_golden(bundle: Bundle, engine: Engine) -> GoldenResult:
+    """Run the golden input, and refuse an engine that does not reproduce the golden output."""
+    manifest, golden = bundle.manifest, bundle.manifest.golden
+    size, output_size = _size(manifest.input), _size(manifest.output)
+    image = _decode(bundle, golden.input, {size, (*size, 3)})
+    output = _decode(bundle, golden.output, {output_size})
+    expected = output / np.float32(255)
+    try:
+        logits = engine.infer(to_tensor(image, manifest.input))
+        mask = read_mask(logits, output_size, manifest.threshold)
+    except FrameError as error:
+        raise BundleError(f"{bundle.path}: golden pair on {engine.name}: {error}") from error
+    wanted = expected > manifest.threshold
+    union = np.count_nonzero(mask.binary | wanted)
+    result = GoldenResult(
+        iou=np.count_nonzero(mask.binary & wanted) / union if union else 1.0,
+        mae=float(np.abs(mask.probability - expected).mean()),
+    )
+    if result.iou < golden.min_iou or result.mae > golden.max_mae:
+        raise BundleError(
+            f"{bundle.path}: {engine.name} answers the golden input with IoU {result.iou:.4f} "
+            f"(at least {golden.min_iou}) and mean difference {result.mae:.4f} (at most "
+            f"{golden.max_mae}): choose another engine or precision, or pack the bundle again"
+        )
+    return result
+
+
+def _size(spec: InputSpec | OutputSpec) -> tuple[int, int]:
+    return spec.height, spec.width
+
+
+def _decode(bundle: Bundle, name: str, shapes: set[tuple[int, ...]]) -> Image:
+    data = np.frombuffer(bundle.read(name), np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    if image is None or image.dtype != np.uint8 or image.shape not in shapes:
+        raise BundleError(
+            f"{bundle.path}: {name} is no 8-bit image of shape "
+            f"{' or '.join(map(str, sorted(shapes)))}: pack the bundle again"
+        )
+    return np.asarray(image, np.uint8)
+
+
+def _read_directory(path: Path) -> dict[str, bytes]:
+    found = [p for p in path.rglob("*") if p.is_symlink() or not p.is_dir()]
+    members = [
+        _Member(
+            p.relative_to(path).as_posix(), p.lstat().st_size, p.is_file() and not p.is_symlink()
+        )
+        for p in found
+    ]
+    _check_members(path, members)
+    return {member.name: (path / member.name).read_bytes() for member in members}
+
+
+def _read_zip(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        members = [
+            _Member(
+                info.filename,
+                info.file_size,
+                stat.S_IFMT(info.external_attr >> 16) in {0, stat.S_IFREG},
+            )
+            for info in archive.infolist()
+            if not info.is_dir()
+        ]
+        _check_members(path, members)
+        return {member.name: archive.read(member.name) for member in members}
+
+
+def _check_members(path: Path, members: Iterable[_Member]) -> None:
+    """Before a byte of them is read."""
+    seen: set[str] = set()
+    total = 0
+    for member in members:
+        if not is_plain_path(member.name) or not member.is_file or member.name in seen:
+            raise BundleError(
+                f"{path}: {member.name!r} leaves the bundle, is a link or comes twice: "
+                "do not trust this file, take it from its source again"
+            )
+        seen.add(member.name)
+        total += member.size
+    if total > MAX_BYTES:
+        raise BundleError(
+            f"{path} unpacks to {total} bytes, more than {MAX_BYTES}: "
+            "do not trust this file, take it from its source again"
+        )
+
+
+def _verified(path: Path, files: dict[str, bytes]) -> Bundle:
+    """Exactly the files that the manifest lists, each with its hash, and all that it refers to."""
+    if MANIFEST not in files:
+        raise BundleError(f"{path} has no {MANIFEST}: give a bundle's directory or zip")
+    manifest = _parse(path, files[MANIFEST])
+    for name in sorted(manifest.files.keys() | files.keys() - {MANIFEST}):
+        if name not in files:
+            raise BundleError(f"{path}: {name} is missing: copy the bundle here again")
+        if name not in manifest.files:
+            raise BundleError(f"{path}: {name} is not in {MANIFEST}: take it out of the bundle")
+        if sha256(files[name]).hexdigest() != manifest.files[name]:
+            raise BundleError(
+                f"{path}: {name} is not the file that was packed: copy the bundle here again"
+            )
+    for name in _referred_to(manifest):
+        if name not in manifest.files:
+            raise BundleError(
+                f"{path}: {MANIFEST} names {name} and does not list it: pack the bundle again"
+            )
+    return Bundle(path, manifest, sha256(files[MANIFEST]).hexdigest(), files)
+
+
+def _referred_to(manifest: Manifest) -> Iterable[str]:
+    yield from (manifest.golden.input, manifest.golden.output)
+    for artefact in manifest.artefacts:
+        yield artefact.path
+        if artefact.engine == "openvino":
+            yield artefact.weights
+
+
+def _parse(path: Path, text: bytes) -> Manifest:
+    try:
+        return Manifest.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        if first["loc"] == ("format",) and first["type"] == "literal_error":
+            raise BundleError(
+                f"{path} is of format {first['input']!r}, and this trackside reads format "
+                f"{FORMAT}: install the trackside it was packed with, or pack it again"
+            ) from error
+        key = ".".join(map(str, first["loc"])) or "the whole"
+        raise BundleError(
+            f"{path}: {MANIFEST}: {key}: {first['msg']}: pack the bundle again"
+        ) from error

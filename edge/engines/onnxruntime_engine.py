@@ -1,0 +1,63 @@
+"""ONNX Runtime, on CPU, CUDA or TensorRT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnxruntime
+
+from edge.bundle import Bundle
+from edge.engines import OnnxRuntimeSettings, Run
+from edge.errors import EngineUnavailable
+from edge.manifest import Artefact
+from edge.types import Tensor
+
+
+def load(settings: OnnxRuntimeSettings, artefact: Artefact, bundle: Bundle) -> Run:
+    _require(settings.provider, onnxruntime.get_available_providers(), "install onnxruntime-gpu")
+    session = onnxruntime.InferenceSession(
+        bundle.read(artefact.path),
+        _options(settings),
+        providers=[(settings.provider, _provider_options(settings, artefact))],
+        enable_fallback=0,
+    )
+    # A provider whose libraries do not load is dropped with no more than a line in the log.
+    _require(
+        settings.provider, session.get_providers(), "install the device's driver and libraries"
+    )
+    (tensor_name,) = (node.name for node in session.get_inputs())
+    (logits_name,) = (node.name for node in session.get_outputs())
+
+    def run(tensor: Tensor) -> Any:
+        return session.run([logits_name], {tensor_name: tensor})[0]
+
+    return run
+
+
+def _require(provider: str, present: list[str], remedy: str) -> None:
+    if provider not in present:
+        raise EngineUnavailable(
+            f"ONNX Runtime has no {provider} here, only {', '.join(present)}: "
+            f"choose one of these as engine.provider, or {remedy}"
+        )
+
+
+def _options(settings: OnnxRuntimeSettings) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    # Threads that spin between frames take the core from the camera and the reject.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if settings.provider != "CPUExecutionProvider":
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    return options
+
+
+def _provider_options(settings: OnnxRuntimeSettings, artefact: Artefact) -> dict[str, str]:
+    if settings.provider == "CUDAExecutionProvider":
+        return {"use_tf32": "0"}  # fp32 means fp32
+    if settings.provider == "TensorrtExecutionProvider" and artefact.precision == "int8":
+        return {"trt_int8_enable": "1"}  # it refuses a quantised graph without
+    return {}

@@ -1,0 +1,48 @@
+"""OpenVINO, on CPU, integrated graphics or NPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openvino
+
+from edge.bundle import Bundle
+from edge.engines import OpenVinoSettings, Run
+from edge.errors import EngineUnavailable
+from edge.manifest import Artefact
+from edge.types import Tensor
+
+
+def load(settings: OpenVinoSettings, artefact: Artefact, bundle: Bundle) -> Run:
+    core = openvino.Core()
+    present = core.available_devices  # several devices of a kind are GPU.0, GPU.1
+    if settings.device not in {"AUTO", *(name.partition(".")[0] for name in present)}:
+        raise EngineUnavailable(
+            f"OpenVINO sees no {settings.device} here, only {', '.join(present)}: "
+            "choose one of these as engine.device, or install the device's driver"
+        )
+    model = core.read_model(bundle.read(artefact.path), bundle.read(artefact.weights))
+    compiled = core.compile_model(model, settings.device, _properties(settings))
+    request = compiled.create_infer_request()
+
+    def run(tensor: Tensor) -> Any:
+        return request.infer([tensor], share_inputs=True, share_outputs=True)[compiled.output()]
+
+    return run
+
+
+def _properties(settings: OpenVinoSettings) -> dict[str, Any]:
+    f32 = {"INFERENCE_PRECISION_HINT": "f32"}  # left alone, CPUs that have bf16 use it
+    properties: dict[str, dict[str, Any]] = {
+        "CPU": {**f32, "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": settings.threads},
+        "GPU": {**f32, "NUM_STREAMS": 1},
+        "NPU": {},  # computes in fp16 and int8 only, and refuses the hint
+    }
+    # The device that answered the golden pair is the one that goes on answering.
+    properties["AUTO"] = {
+        "DEVICE_PROPERTIES": dict(properties),
+        "ENABLE_STARTUP_FALLBACK": False,
+        "ENABLE_RUNTIME_FALLBACK": False,
+    }
+    cache = {} if settings.cache_dir is None else {"CACHE_DIR": str(settings.cache_dir)}
+    return {"PERFORMANCE_HINT": "LATENCY", **properties[settings.device], **cache}
