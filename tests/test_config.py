@@ -1,0 +1,221 @@
+"""The line file: what is read from it, and how each mistake in it is named."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edge
+from edge.config import FolderSettings, LineConfig, line_schema, read_line
+from edge.engines import OpenVinoSettings
+from edge.errors import ConfigurationError
+from edge.rules import AllOf, AnyOf, Classes, Condition, MinArea, MinLength, MinScore, MinWidth
+from edge.types import Defect, Stretch
+
+EXAMPLES = Path(edge.__file__).parent / "examples"
+
+LINE = """\
+name: rail-1
+bundle: nets/rail.bundle
+camera:
+  type: folder
+  path: frames
+  along_um: 250
+  across_um: 200
+engine:
+  type: openvino
+  device: GPU
+encoder:
+  type: simulated
+  speed_mm_s: 1000
+reject:
+  type: memory
+  offset_mm: 1500
+  delay_ms: 25
+heartbeat:
+  type: memory
+rules:
+  reject_if:
+    any:
+      - all:
+          - min_area_mm2: 20
+          - min_score: 0.6
+      - min_length_mm: 15
+"""
+
+
+def read(folder: Path, text: str) -> LineConfig:
+    path = folder / "line.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read_line(path)
+
+
+def mistakes(folder: Path, text: str) -> list[str]:
+    """What is said of a line file, less the file's name."""
+    with pytest.raises(ConfigurationError) as caught:
+        read(folder, text)
+    assert caught.value.exit_code == 78
+    said = str(caught.value).splitlines()
+    assert all(line.startswith(f"{folder / 'line.yaml'}:") for line in said)
+    return [line.removeprefix(f"{folder / 'line.yaml'}:") for line in said]
+
+
+def defect(
+    *, area_mm2: float = 1, length_mm: float = 1, score: float = 0.5, kind: str | None = None
+) -> Defect:
+    stretch = Stretch(0, round(length_mm * 1000))
+    return Defect(stretch, 0, 2000, area_mm2, score, (0, 0, 8, 4), kind)
+
+
+def test_a_line_file_becomes_frozen_settings_with_paths_from_its_own_folder(tmp_path: Path) -> None:
+    line = read(tmp_path, LINE)
+    assert line.camera == FolderSettings(
+        type="folder", path=tmp_path / "frames", along_um=250, across_um=200, colour=False
+    )
+    assert line.bundle == tmp_path / "nets/rail.bundle"
+    assert line.engine == OpenVinoSettings(device="GPU")
+    assert line.reject.on_unknown == "reject"
+    assert line.rules.reject_if == AnyOf(
+        any=(
+            AllOf(all=(MinArea(min_area_mm2=20), MinScore(min_score=0.6))),
+            MinLength(min_length_mm=15),
+        )
+    )
+
+
+def test_the_shipped_bundle_is_no_path(tmp_path: Path) -> None:
+    assert read(tmp_path, LINE.replace("nets/rail.bundle", "shipped")).bundle == "shipped"
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_example_is_a_valid_line_file(example: Path) -> None:
+    assert example.stem in read_line(example).name
+
+
+@pytest.mark.parametrize(
+    ("typed", "instead", "said"),
+    [
+        ("device:", "devise:", "10: engine.devise: unknown key: did you mean device? "),
+        ("folder", "foldr", "4: camera.type: unknown: did you mean folder? "),
+        ("folder", "gige", "4: camera.type: unknown: choose from folder, video, synthetic"),
+        ("  type: openvino\n", "", "8: engine: `type:` is missing: choose from "),
+        ("simulated", "gpio", "12: encoder.type: should be 'simulated' (it is the text 'gpio')"),
+        ("  offset_mm: 1500\n", "", "14: reject.offset_mm: missing: Along the rail, from"),
+        ("1000", "-3", "13: encoder.speed_mm_s: should be greater than 0 (it is -3)"),
+        ("1000", "yes", "13: encoder.speed_mm_s: should be a valid number (it is yes)"),
+        ("1000", ".inf", "13: encoder.speed_mm_s: should be a finite number (it is .inf)"),
+        ("rail-1", "12", "1: name: should be text: put quotes around 12"),
+        ("rail-1", "2024-13-45", "1: name: 2024-13-45 is no value that YAML knows: put it in quot"),
+        (
+            "min_score",
+            "min_scor",
+            "25: rules.reject_if.any[0].all[1].min_scor: unknown: did you me",
+        ),
+        ("- min_score", "  min_score", "24: rules.reject_if.any[0].all[0]: 2 keys in one cond"),
+        ("min_length_mm: 15", "any: []", "26: rules.reject_if.any[1].any: needs at least one it"),
+        ("min_length_mm: 15", "any: 15", "26: rules.reject_if.any[1].any: needs a list: one dash"),
+        ("min_length_mm: 15", "15", "26: rules.reject_if.any[1]: a condition is one key and its"),
+        ("  type: memory\nrules", "  - 3\nrules", "18: heartbeat: needs keys under it: type, time"),
+        ("rules:", "quality: {dark_below: 250}\nrules:", "20: quality: dark_below 250 must be les"),
+        ("rules:", "name: rail-2\nrules:", "20: name: given twice, first on line 1: keep one"),
+        ("frames", "${NO_SUCH_NAME}", "5: camera.path: the environment variable NO_SUCH_NAME is "),
+    ],
+)
+def test_a_mistake_names_line_key_and_remedy(
+    tmp_path: Path, typed: str, instead: str, said: str
+) -> None:
+    assert LINE.count(typed) >= 1
+    (mistake,) = mistakes(tmp_path, LINE.replace(typed, instead, 1))
+    assert mistake.startswith(said)
+
+
+def test_every_mistake_is_named_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = LINE.replace("rail-1", "12").replace("delay_ms: 25", "delay: 25").replace("0.6", "6")
+    assert [mistake.split(": ")[1] for mistake in mistakes(tmp_path, text)] == [
+        "name",
+        "reject.delay_ms",  # missing, so named at `reject:`
+        "reject.delay",
+        "rules.reject_if.any[0].all[1].min_score",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LINE.replace("rail-1", "rail-1: 2"), "1:13: not YAML, mapping values are not allowed"),
+        (LINE.replace("  type: folder", "\ttype: folder"), "4:1: not YAML, found character '\\t'"),
+        (LINE.replace("frames", "*frames"), "5:9: not YAML, found undefined alias"),
+        ("", "1: not keys and values"),
+        ("- name: rail-1", "1: not keys and values"),
+        ("name: \x00", " not YAML, unacceptable character"),
+        ("[" * 5000, " nested too deep"),
+        ("name: &name [*name]", " nested too deep"),
+    ],
+)
+def test_a_file_that_is_not_a_mapping_of_keys_is_refused(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    (mistake,) = mistakes(tmp_path, text)
+    assert mistake.startswith(said)
+
+
+def test_a_missing_file_is_told_where_the_examples_are(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=f"no such file: .*{EXAMPLES}"):
+        read_line(tmp_path / "line.yaml")
+
+
+def test_a_secret_comes_from_the_environment_and_is_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "hunter2")
+    line = read(tmp_path, LINE.replace("path: frames", "path: share-${SECRET}/frames"))
+    assert line.camera == line.camera.model_copy(update={"path": tmp_path / "share-hunter2/frames"})
+    for typed in ("1000", "folder", "GPU"):
+        (mistake,) = mistakes(tmp_path, LINE.replace(typed, "${SECRET}"))
+        assert "hunter2" not in mistake
+
+
+@pytest.mark.parametrize(
+    ("condition", "at", "below"),
+    [
+        (MinArea(min_area_mm2=20), defect(area_mm2=20), defect(area_mm2=19.9)),
+        (MinLength(min_length_mm=15), defect(length_mm=15), defect(length_mm=14.9)),
+        (MinScore(min_score=0.6), defect(score=0.6), defect(score=0.59)),
+        (Classes(classes=("crack",)), defect(kind="crack"), defect(kind="scratch")),
+        # A defect of which the class is not known might be a crack.
+        (Classes(classes=("crack",)), defect(kind=None), defect(kind="scratch")),
+        (
+            AllOf(all=(MinArea(min_area_mm2=2), MinWidth(min_width_mm=2))),
+            defect(area_mm2=2),
+            defect(area_mm2=1.9),
+        ),
+        (
+            AnyOf(any=(MinArea(min_area_mm2=2), MinWidth(min_width_mm=2.1))),
+            defect(area_mm2=2),
+            defect(area_mm2=1.9),
+        ),
+    ],
+)
+def test_a_condition_holds_from_its_limit_on(
+    condition: Condition, at: Defect, below: Defect
+) -> None:
+    assert condition.matches(at)
+    assert not condition.matches(below)
+
+
+def test_the_schema_offers_each_type_and_explains_each_key() -> None:
+    schema = line_schema()
+    cameras = schema["properties"]["camera"]["discriminator"]["mapping"]
+    assert list(cameras) == ["folder", "synthetic", "video"]
+    for part in ("SyntheticSettings", "MemoryReject", "Quality"):
+        keys = schema["$defs"][part]["properties"]
+        assert [name for name, key in keys.items() if "description" not in key] in ([], ["type"])
+
+
+def test_reading_a_line_file_loads_no_vision_library() -> None:
+    heavy = "{'cv2', 'torch', 'openvino', 'onnxruntime', 'ai_edge_litert'}"
+    code = f"import sys, edge.config; assert not {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
