@@ -1,0 +1,39 @@
+"""An output that exists in memory: every change of its level, with its time."""
+
+from __future__ import annotations
+
+from firmware_bridge.line import LineError, OutputLine
+from firmware_bridge.types import Clock
+
+
+class MemoryLine(OutputLine):
+    """The output of a simulated line, and the one to test with.
+
+    `history` holds the level it was claimed at and then each change; setting a level it already has
+    is no change. Any thread may read it.
+    """
+
+    def __init__(self, clock: Clock, *, safe_active: bool) -> None:
+        self.history: list[tuple[int, bool]] = [(clock(), safe_active)]  # (at_ns, active)
+        self._clock = clock
+        self._safe_active = safe_active
+        self._closed = False
+
+    @property
+    def active(self) -> bool:
+        return self.history[-1][1]
+
+    @property
+    def states(self) -> list[bool]:
+        return [active for _, active in self.history]
+
+    def set(self, active: bool) -> None:
+        if self._closed:
+            raise LineError("the memory line is closed: claim a new one")
+        if active != self.active:
+            self.history.append((self._clock(), active))
+
+    def close(self) -> None:
+        if not self._closed:
+            self.set(self._safe_active)
+            self._closed = True

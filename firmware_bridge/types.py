@@ -1,0 +1,100 @@
+"""The frozen things of the bridge: orders and readings in, switches and outcomes out.
+
+A place is an integer number of micrometres along the rail, a time an integer number of nanoseconds
+on one monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+Clock = Callable[[], int]  # monotonic nanoseconds
+
+
+class BridgeError(Exception):
+    """Parent of every error this package raises on purpose.
+
+    BridgeError
+    ├── LineError       (OSError)       an output that cannot be driven
+    ├── EncoderError    (OSError)       an encoder that cannot be read
+    └── RejectorStopped (RuntimeError)  the thread that fires orders is no longer firing them
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far the rail has come, and when it had come that far."""
+
+    position_um: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Reject the rail from `start_um` up to and not including `end_um`, on the word of `tag`."""
+
+    start_um: int
+    end_um: int
+    tag: str
+
+    def __post_init__(self) -> None:
+        if self.end_um <= self.start_um:
+            raise ValueError(
+                f"order {self.tag!r} ends at {self.end_um} um, not after its start at "
+                f"{self.start_um} um: give it a length"
+            )
+
+    @property
+    def length_um(self) -> int:
+        return self.end_um - self.start_um
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Drive the line to `active` now; `place_um` is the rail under the actuator."""
+
+    active: bool
+    place_um: int
+
+
+class Reason(str, Enum):
+    """Why some of an order's rail went by without being rejected."""
+
+    ARRIVED_LATE = "arrived late"  # its start had gone by when it came: inspection was too slow
+    ACTED_LATE = "acted late"  # it came in time: margin too small for this speed and machine
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """All of the order's rail was rejected, from `actual_um`, where `due_um` was meant."""
+
+    order: Order
+    due_um: int
+    actual_um: int
+
+    @property
+    def error_um(self) -> int:
+        """Positive where the actuator acted too far along."""
+        return self.actual_um - self.due_um
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """The first `missed_um` of the order's rail went by; what was left of it was rejected."""
+
+    order: Order
+    missed_um: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """One finished pulse: the rail that was under the actuator while it acted."""
+
+    from_um: int
+    until_um: int
+
+
+Event = Switch | Fired | Missed | Pulse
