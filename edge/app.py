@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from edge.bundle import Bundle, check_golden, open_bundle
 from edge.cameras import Camera
 from edge.cameras.folder_camera import FolderCamera
@@ -70,6 +72,12 @@ class Line:
 def resolve_bundle(path: Path | str) -> Path:
     """`shipped` is the bundle that is installed with the product."""
     return SHIPPED_BUNDLE if str(path) == "shipped" else Path(path)
+
+
+def engine_by_name(name: str) -> EngineSettings:
+    """An engine with its default settings."""
+    settings: EngineSettings = TypeAdapter(EngineSettings).validate_python({"type": name})
+    return settings
 
 
 def load_network(settings: EngineSettings, path: Path | str) -> tuple[Bundle, Engine]:

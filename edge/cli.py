@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import typer
 
+from edge import commands
 from edge.errors import ConfigurationError, TracksideError
 
 # What a missing module needs; anything else missing is a fault of ours and shows its traceback.
@@ -32,8 +33,19 @@ app = typer.Typer(
 )
 
 
-def _register() -> None:
-    """Commands are found by entry point, so `edge` need not know the rooms that bring them."""
+for _command in (
+    commands.demo,
+    commands.run,
+    commands.check,
+    commands.predict,
+    commands.simulate,
+):
+    app.command()(_command)
+app.add_typer(commands.config, name="config")
+
+
+def _register_other_rooms() -> None:
+    """Training and quantization come by entry point: `edge` does not know the desktop's rooms."""
     for entry in sorted(entry_points(group="trackside.commands"), key=lambda e: e.name):
         command = entry.load()
         if isinstance(command, typer.Typer):
@@ -44,7 +56,7 @@ def _register() -> None:
 
 def main() -> NoReturn:
     """Run the command line; errors of ours become one line and their exit code."""
-    _register()
+    _register_other_rooms()
     try:
         app()
     except TracksideError as error:

@@ -10,10 +10,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from edge.errors import ConfigurationError
+
 Tensors = dict[str, Tensor]
 
 
-class CheckpointError(ValueError):
+class CheckpointError(ConfigurationError):
     """A checkpoint that cannot be used; the message says which part is wrong."""
 
 

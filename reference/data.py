@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.errors import ConfigurationError
 from reference.augment import augment
 
 IMAGE_SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}
@@ -18,7 +19,7 @@ IMAGE_SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 SD900_HELD_OUT_IDS = range(241, 261)  # one contiguous block a class: neighbours look alike
 
 
-class DataError(ValueError):
+class DataError(ConfigurationError):
     """A data set folder that cannot be used; the message says what to change."""
 
 

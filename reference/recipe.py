@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from edge.yaml_file import read_yaml
 
 
 class _Section(BaseModel):
@@ -47,5 +48,5 @@ class Recipe(_Section):
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read and check a recipe file."""
-    return Recipe.model_validate(yaml.safe_load(path.read_text()))
+    """Read a recipe file; mistakes are named with their line, key and remedy."""
+    return read_yaml(path, Recipe)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from edge.errors import TracksideError
 from reference import checkpoint
 from reference.data import READERS, Pair, Source, batch, split_sd900
 from reference.evaluate import evaluate, network_predictor
@@ -19,7 +20,7 @@ from reference.networks import build
 from reference.recipe import Recipe
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDiverged(TracksideError, RuntimeError):
     """The loss is no longer a number; the message says what to try."""
 
 

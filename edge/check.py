@@ -1,0 +1,98 @@
+"""`trackside check`: everything a line file names is opened, and its deadlines are worked out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from edge.app import Line, open_camera, open_line
+from edge.config import LineConfig
+from edge.errors import CameraError
+from edge.types import Frame
+
+_ROUNDS = 30  # inspections whose slowest stands for the line's latency
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    passed: bool
+    detail: str  # what was found; if it did not pass, also what to change
+
+
+def check_line(config: LineConfig) -> list[Check]:
+    """Open bundle, engine, pins and camera (each refuses with its own error), then do the sums."""
+    frame = first_frame(config)
+    with open_line(config) as line:
+        latency_ms = _measure_latency_ms(line, frame)
+        manifest = line.bundle.manifest
+        rows, columns = frame.image.shape[:2]
+        return [
+            Check("bundle", True, f"{manifest.name}: every file matches its sha256"),
+            Check("engine", True, f"{line.engine.name}: reproduces the golden pair"),
+            Check("outputs", True, "reject and heartbeat claimed"),
+            Check("camera", True, f"{columns}x{rows} px, {frame.stretch.length_mm:g} mm a frame"),
+            check_scale(frame, manifest.input.um_per_px * manifest.input.width / columns),
+            check_pace(config, frame, latency_ms),
+            check_reach(config, frame, latency_ms),
+        ]
+
+
+def first_frame(config: LineConfig) -> Frame:
+    """The camera's first good frame."""
+    camera = open_camera(config.camera)
+    try:
+        for seen in islice(camera.frames(), 10):
+            if isinstance(seen, Frame):
+                return seen
+    finally:
+        camera.close()
+    raise CameraError("the camera gave no good frame in ten: look at its source and its cable")
+
+
+def _measure_latency_ms(line: Line, frame: Frame) -> float:
+    """The slowest of some inspections, after one to warm up."""
+    line.inspector.inspect(frame)
+    stages = [line.inspector.inspect(frame).stage_ns for _ in range(_ROUNDS)]
+    return float(np.max([sum(stage.values()) for stage in stages])) / 1e6
+
+
+def check_scale(frame: Frame, trained_um: float) -> Check:
+    """A defect must look about as large to the network as those it was trained on."""
+    ratio = frame.across_um / trained_um
+    detail = f"{frame.across_um:g} um a pixel, the network was trained at {trained_um:g}"
+    if 0.5 <= ratio <= 2:
+        return Check("scale", True, detail)
+    remedy = "nearer" if ratio > 1 else "further away"
+    return Check("scale", False, f"{detail}: bring the camera {remedy} or train at this scale")
+
+
+def check_pace(config: LineConfig, frame: Frame, latency_ms: float) -> Check:
+    """Each frame must be judged before the next one comes."""
+    period_ms = frame.stretch.length_mm / config.encoder.speed_mm_s * 1000
+    detail = f"a frame every {period_ms:.1f} ms, judged within {latency_ms:.1f} ms"
+    if latency_ms < period_ms:
+        return Check("pace", True, detail)
+    fastest = frame.stretch.length_mm / latency_ms * 1000
+    return Check("pace", False, f"{detail}: run the line below {math.floor(fastest)} mm/s")
+
+
+def check_reach(config: LineConfig, frame: Frame, latency_ms: float) -> Check:
+    """The order for a frame's first row must come before that row is under the actuator.
+
+    The frame is whole when its last row has passed, so its first row is a frame's length ahead.
+    """
+    reject, speed = config.reject, config.encoder.speed_mm_s
+    on_the_way_mm = (latency_ms + reject.delay_ms) * speed / 1000
+    needed_mm = frame.stretch.length_mm + reject.margin_mm + on_the_way_mm
+    spare_mm = reject.offset_mm - needed_mm
+    detail = f"the actuator is {reject.offset_mm:g} mm on, {needed_mm:.0f} mm are needed"
+    if spare_mm > 0:
+        return Check("deadline", True, f"{detail}: {spare_mm:.0f} mm to spare")
+    remedy = f"move it {math.ceil(-spare_mm)} mm further on, slow the line or shorten the frame"
+    return Check("deadline", False, f"{detail}: {remedy}")

@@ -1,0 +1,127 @@
+"""The commands of the box. Each imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+EngineName = Literal["openvino", "onnxruntime", "litert"]
+
+LineFile = Annotated[Path, typer.Argument(metavar="LINE.yaml", help="The line file.")]
+
+
+def demo(
+    seconds: Annotated[float, typer.Option(min=1, help="How long the rail runs.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("demo-report.html"),
+    line: Annotated[Path | None, typer.Option(help="A line file with a synthetic camera.")] = None,
+) -> None:
+    """Inspect a simulated rail and reject its defects; exit 0 only if none got away."""
+    from edge.config import read_line
+    from edge.demo import DEMO_LINE, run_demo
+    from edge.display import LiveDisplay, show_summary
+    from edge.report import write_report
+
+    config = read_line(line or DEMO_LINE)
+    if as_json:
+        result = run_demo(config, seconds)
+        print(json.dumps(result.summary()))
+    else:
+        with LiveDisplay() as display:
+            result = run_demo(config, seconds, watch=display.watch)
+        show_summary(result, report)
+    write_report(result, report)
+    sys.exit(0 if result.passed else 1)
+
+
+def run(
+    line: LineFile,
+    frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames.")] = None,
+) -> None:
+    """Inspect a line until the camera ends or the process is told to stop."""
+    from edge.config import read_line
+    from edge.service import run_line
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    run_line(read_line(line), frames=frames)
+
+
+def check(line: LineFile) -> None:
+    """Open everything a line file names, and say whether its deadlines can be met."""
+    from edge.check import check_line
+    from edge.config import read_line
+    from edge.display import show_checks
+
+    checks = check_line(read_line(line))
+    show_checks(checks)
+    sys.exit(0 if all(c.passed for c in checks) else 78)
+
+
+config = typer.Typer(help="The line file's format.", no_args_is_help=True)
+
+
+@config.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of a line file."""
+    from edge.config import line_schema
+
+    print(json.dumps(line_schema(), indent=2))
+
+
+@config.command("examples")
+def config_examples() -> None:
+    """Print where the commented example line files lie."""
+    for path in sorted((Path(__file__).parent / "examples").glob("*.yaml")):
+        print(path)
+
+
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder for images/, masks/ and frames.jsonl.")],
+    frames: Annotated[int, typer.Option(min=1, help="How many frames.")],
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another rail.")] = 0,
+    lines: Annotated[int, typer.Option(min=1, help="Spread the frames over surfaces.")] = 1,
+    size: Annotated[int, typer.Option(min=32, help="Width and height of a frame.")] = 352,
+    defects_per_metre: Annotated[float, typer.Option(min=0)] = 7,
+    distractors_per_metre: Annotated[float, typer.Option(min=0)] = 7,
+) -> None:
+    """Write simulated images and exact masks for training."""
+    from rich.progress import track
+
+    from edge.simulation import SimulatedLine
+    from edge.simulation.dataset import write_dataset
+
+    template = SimulatedLine(
+        seed,
+        width_px=size,
+        defects_per_metre=defects_per_metre,
+        distractors_per_metre=distractors_per_metre,
+    )
+    written = write_dataset(out, template, frames=frames, lines=lines, height_px=size)
+    for _ in track(written, "Rendering", total=frames):
+        pass
+
+
+def predict(
+    bundle: Annotated[str, typer.Argument(help="A *.bundle, or `shipped`.")],
+    paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+    out: Annotated[Path, typer.Option(help="Folder for maps, overlays and results.jsonl.")],
+    engine: Annotated[EngineName, typer.Option(help="What runs it.")] = "onnxruntime",
+    fail_on_ng: Annotated[bool, typer.Option(help="Exit 1 if any image is NG.")] = False,
+) -> None:
+    """Inspect image files: a saliency map, an overlay and a verdict for each."""
+    from edge.app import engine_by_name, load_network
+    from edge.display import show_predictions
+    from edge.predict import collect_images, predict
+
+    images = collect_images(paths)
+    opened, loaded = load_network(engine_by_name(engine), bundle)
+    predictions = predict(images, loaded, opened.manifest, out)
+    states = show_predictions(predictions, total=len(images), out=out)
+    loaded.close()
+    failed = states.failed or (fail_on_ng and states.ng)
+    sys.exit(1 if failed else 0)

@@ -1,0 +1,68 @@
+"""`trackside run`: a line that inspects until its camera ends or it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edge.app import Line, open_line
+from edge.config import LineConfig
+from edge.inspector import Inspection
+from edge.tally import Tally
+from edge.types import State
+
+log = logging.getLogger("trackside")
+
+
+def run_line(config: LineConfig, *, frames: int | None = None) -> Tally:
+    """Inspect, and log what is not OK. Told to stop, the line ends at the frame it is in.
+
+    Orders still on their way then are not lost: the output is left at reject.
+    """
+    tally = Tally()
+
+    def record(inspection: Inspection) -> None:
+        tally.add(inspection)
+        verdict = inspection.verdict
+        if verdict.state is not State.OK:
+            at_m = verdict.stretch.start_um / 1e6
+            log.info("%.3f m %s: %s", at_m, verdict.state.value, "; ".join(verdict.reasons))
+
+    with open_line(config, frames=frames) as line, _stop_on_signals(line):
+        log.info("%s: %s on %s", config.name, line.bundle.manifest.name, line.engine.name)
+        try:
+            line.run(record)
+        finally:
+            _log_end(line, tally)
+    return tally
+
+
+def _log_end(line: Line, tally: Tally) -> None:
+    states, report = tally.states, line.report()
+    log.info(
+        "%d frames: %s; latency ms %s",
+        tally.frames,
+        ", ".join(f"{states[state]} {state.value}" for state in State),
+        tally.latency_ms(),
+    )
+    log.info(
+        "%d rejects ordered: %d fired, %d missed, %d still to come; the output is left at reject",
+        report.scheduled,
+        report.fired,
+        report.missed,
+        report.pending,
+    )
+
+
+@contextmanager
+def _stop_on_signals(line: Line) -> Iterator[None]:
+    """SIGTERM and Ctrl-C close the camera, which ends the loop after the frame it is in."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: line.camera.close()) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
