@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
+    BeforeValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -21,14 +21,14 @@ from edge.rules import Quality, Rules, Section
 from edge.yaml_file import read_yaml
 
 
-def _beside_the_line_file(path: Path, info: ValidationInfo) -> Path:
-    return Path((info.context or {}).get("folder", ""), path)
+def _beside_the_line_file(path: Any, info: ValidationInfo) -> Any:
+    return Path((info.context or {}).get("folder", ""), path) if isinstance(path, str) else path
 
 
 LinePath = Annotated[
     Path,
-    Field(strict=False, description="Relative paths start at the line file's folder."),
-    AfterValidator(_beside_the_line_file),
+    BeforeValidator(_beside_the_line_file),
+    Field(description="A relative path starts at the line file's folder."),
 ]
 
 
@@ -122,8 +122,9 @@ class LineConfig(Section):
     """One inspection line."""
 
     name: str = Field(min_length=1, description="The line's name in reports.")
-    bundle: LinePath | Literal["shipped"] = Field(
-        description="The network: a *.bundle beside this file, or `shipped` for the one installed."
+    bundle: Literal["shipped"] | LinePath = Field(
+        union_mode="left_to_right",
+        description="The network: the path of a *.bundle, or `shipped` for the one installed.",
     )
     camera: CameraSettings = Field(description="Where frames come from.")
     engine: EngineSettings = Field(description="What runs the network.")

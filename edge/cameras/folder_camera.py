@@ -42,7 +42,7 @@ def _decode(data: bytes, colour: bool) -> NDArray[Any] | None:
 
 
 def _is_cut_jpeg(data: bytes) -> bool:
-    """True for a JPEG without its end, which decoders fill up with grey.
+    """True for a JPEG without its end, which some decoders fill up with grey.
 
     Neither marker can occur inside compressed pixels.
     """
