@@ -53,26 +53,27 @@ class Inspector:
         mask = None
         if isinstance(seen, LostFrame):
             verdict = unknown(seen, (seen.reason,))
-        elif reasons := faults(seen, self.quality, marks[0][1]):
-            verdict = unknown(seen, reasons)
         else:
             try:
-                mask = self._look(seen, marks)
-                verdict = self._judge.judge(seen, find_defects(mask, seen, self.manifest.limits))
+                verdict, mask = self._look(seen, marks)
             except FrameError as error:
                 verdict = unknown(seen, (str(error),))
         marks.append(("decide", self.clock_ns()))
         return Inspection(seen, verdict, mask, _durations(marks), marks[-1][1])
 
-    def _look(self, frame: Frame, marks: list[tuple[str, int]]) -> Mask:
-        marks.append(("quality", self.clock_ns()))
+    def _look(self, frame: Frame, marks: list[tuple[str, int]]) -> tuple[Verdict, Mask | None]:
+        # First of all, because it refuses what is no image.
         tensor = to_tensor(frame.image, self.manifest.input)
         marks.append(("preprocess", self.clock_ns()))
+        if reasons := faults(frame, self.quality, marks[-1][1]):
+            return unknown(frame, reasons), None
+        marks.append(("quality", self.clock_ns()))
         logits = self.engine.infer(tensor)
         marks.append(("infer", self.clock_ns()))
         mask = read_mask(logits, frame.image.shape[:2], self.manifest.threshold)
         marks.append(("mask", self.clock_ns()))
-        return mask
+        defects = find_defects(mask, frame, self.manifest.limits)
+        return self._judge.judge(frame, defects), mask
 
 
 def _durations(marks: list[tuple[str, int]]) -> dict[str, int]:
