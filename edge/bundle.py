@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from edge.engines import Engine
@@ -32,7 +33,7 @@ from edge.manifest import (
 )
 from edge.mask import read_mask
 from edge.preprocess import to_tensor
-from edge.types import Image
+from edge.types import Image, Mask
 
 MANIFEST = "manifest.json"
 MAX_BYTES = 256 << 20  # a bundle is a few MB; a zip may claim anything
@@ -114,19 +115,12 @@ def check_golden(bundle: Bundle, engine: Engine) -> GoldenResult:
     manifest, golden = bundle.manifest, bundle.manifest.golden
     size, output_size = _size(manifest.input), _size(manifest.output)
     image = _decode(bundle, golden.input, {size, (*size, 3)})
-    output = _decode(bundle, golden.output, {output_size})
-    expected = output / np.float32(255)
+    expected = np.divide(_decode(bundle, golden.output, {output_size}), 255, dtype=np.float32)
     try:
         logits = engine.infer(to_tensor(image, manifest.input))
-        mask = read_mask(logits, output_size, manifest.threshold)
+        result = _compare(read_mask(logits, output_size, manifest.threshold), expected)
     except FrameError as error:
         raise BundleError(f"{bundle.path}: golden pair on {engine.name}: {error}") from error
-    wanted = expected > manifest.threshold
-    union = np.count_nonzero(mask.binary | wanted)
-    result = GoldenResult(
-        iou=np.count_nonzero(mask.binary & wanted) / union if union else 1.0,
-        mae=float(np.abs(mask.probability - expected).mean()),
-    )
     if result.iou < golden.min_iou or result.mae > golden.max_mae:
         raise BundleError(
             f"{bundle.path}: {engine.name} answers the golden input with IoU {result.iou:.4f} "
@@ -134,6 +128,15 @@ def check_golden(bundle: Bundle, engine: Engine) -> GoldenResult:
             f"{golden.max_mae}): choose another engine or precision, or pack the bundle again"
         )
     return result
+
+
+def _compare(mask: Mask, expected: NDArray[np.float32]) -> GoldenResult:
+    wanted = expected > mask.threshold
+    union = np.count_nonzero(mask.binary | wanted)
+    return GoldenResult(
+        iou=float(np.count_nonzero(mask.binary & wanted) / union) if union else 1.0,
+        mae=float(np.abs(mask.probability - expected).mean()),
+    )
 
 
 def _size(spec: InputSpec | OutputSpec) -> tuple[int, int]:
@@ -183,18 +186,20 @@ def _check_members(path: Path, members: Iterable[_Member]) -> None:
     seen: set[str] = set()
     total = 0
     for member in members:
-        if not is_plain_path(member.name) or not member.is_file or member.name in seen:
-            raise BundleError(
-                f"{path}: {member.name!r} leaves the bundle, is a link or comes twice: "
-                "do not trust this file, take it from its source again"
-            )
+        if not is_plain_path(member.name):
+            raise _distrusted(path, f"{member.name!r} leaves it")
+        if not member.is_file:
+            raise _distrusted(path, f"{member.name!r} is a link or a device")
+        if member.name in seen:
+            raise _distrusted(path, f"{member.name!r} comes twice")
         seen.add(member.name)
         total += member.size
     if total > MAX_BYTES:
-        raise BundleError(
-            f"{path} unpacks to {total} bytes, more than {MAX_BYTES}: "
-            "do not trust this file, take it from its source again"
-        )
+        raise _distrusted(path, f"it unpacks to {total} bytes, more than {MAX_BYTES}")
+
+
+def _distrusted(path: Path, reason: str) -> BundleError:
+    return BundleError(f"{path}: {reason}: do not trust it, take it from its source again")
 
 
 def _verified(path: Path, files: dict[str, bytes]) -> Bundle:

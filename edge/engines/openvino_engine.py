@@ -25,8 +25,10 @@ def load(settings: OpenVinoSettings, artefact: Artefact, bundle: Bundle) -> Run:
     compiled = core.compile_model(model, settings.device, _properties(settings))
     request = compiled.create_infer_request()
 
-    def run(tensor: Tensor) -> Any:
-        return request.infer([tensor], share_inputs=True, share_outputs=True)[compiled.output()]
+    def run(tensor: Tensor) -> Any:  # through tensors: a call with arrays costs 50 us more
+        request.set_input_tensor(openvino.Tensor(tensor, shared_memory=True))
+        request.infer()
+        return request.get_output_tensor().data
 
     return run
 
