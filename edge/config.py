@@ -6,30 +6,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BeforeValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    ValidationInfo,
 )
 
 from edge.engines import EngineSettings
 from edge.errors import ConfigurationError
-from edge.rules import Quality, Rules, Section
+from edge.rules import Quality, Rules
+from edge.section import LinePath, Section
 from edge.yaml_file import read_yaml
-
-
-def _beside_the_line_file(path: Any, info: ValidationInfo) -> Any:
-    return Path((info.context or {}).get("folder", ""), path) if isinstance(path, str) else path
-
-
-LinePath = Annotated[
-    Path,
-    BeforeValidator(_beside_the_line_file),
-    Field(description="A relative path starts at the line file's folder."),
-]
 
 
 class _Recording(Section):

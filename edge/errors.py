@@ -6,6 +6,7 @@ TracksideError                      1   failure while working
 │   ├── BundleError                 78  a bundle that is corrupt, tampered with or answers wrongly
 │   └── EngineUnavailable (ImportError) 78  an engine whose package is not installed
 ├── CameraError        (OSError)    1   a camera that cannot be opened or has gone
+├── EngineError      (RuntimeError) 1   an engine that ran and now does not
 ├── FrameError         (ValueError) 1   an image that cannot be inspected
 └── LineStopped      (RuntimeError) 1   inspection ended because nobody could look
 
@@ -43,6 +44,10 @@ class EngineUnavailable(ConfigurationError, ImportError):
 
 class CameraError(TracksideError, OSError):
     """A camera that cannot be opened, or has gone."""
+
+
+class EngineError(TracksideError, RuntimeError):
+    """An engine that ran and now does not."""
 
 
 class FrameError(TracksideError, ValueError):

@@ -10,11 +10,11 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any
 
-import cv2
 import numpy as np
 
 from edge.engines import Engine
 from edge.errors import FrameError, UsageError
+from edge.image_file import IMAGE_SUFFIXES, read_image, write_image
 from edge.manifest import Manifest
 from edge.mask import read_mask
 from edge.overlay import draw_overlay
@@ -23,8 +23,6 @@ from edge.quality import faults
 from edge.rules import MinArea, Quality, Rules
 from edge.types import Frame, Image, Mask, State, Stretch, Verdict
 from edge.verdict import Judge, find_defects, unknown
-
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
 @dataclass(frozen=True)
@@ -95,12 +93,13 @@ def predict(
 def _predict_one(
     index: int, path: Path, engine: Engine, manifest: Manifest, out: Path
 ) -> Prediction:
-    frame = _as_frame(index, _read_image(path), manifest)
+    image = read_image(path, colour=manifest.input.channels == 3)
+    frame = _as_frame(index, image, manifest)
     logits = engine.infer(to_tensor(frame.image, manifest.input))
     mask = read_mask(logits, frame.image.shape[:2], manifest.threshold)
     verdict = _judge(frame, mask, manifest)
-    _write_png(out / f"{path.stem}.png", np.round(mask.probability * 255).astype(np.uint8))
-    _write_png(out / f"{path.stem}_overlay.png", draw_overlay(frame.image, mask, verdict))
+    write_image(out / f"{path.stem}.png", np.round(mask.probability * 255).astype(np.uint8))
+    write_image(out / f"{path.stem}_overlay.png", draw_overlay(frame.image, mask, verdict))
     return Prediction(path, verdict)
 
 
@@ -114,21 +113,8 @@ def _judge(frame: Frame, mask: Mask, manifest: Manifest) -> Verdict:
 
 def _as_frame(index: int, image: Image, manifest: Manifest) -> Frame:
     """A file knows no scale: take it to show as much surface as the network was trained for."""
-    spec, (height, width) = manifest.input, image.shape[:2]
+    spec, width = manifest.input, image.shape[1]
     shown_um = round(spec.height * spec.um_per_px)
     return Frame(
         index, image, monotonic_ns(), Stretch(0, shown_um), spec.width * spec.um_per_px / width
     )
-
-
-def _read_image(path: Path) -> Image:
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if image is None:
-        raise FrameError(f"{path} is not a whole image: copy it again from its source")
-    return np.asarray(image, np.uint8)
-
-
-def _write_png(path: Path, image: Image) -> None:
-    if not cv2.imwrite(str(path), image):
-        raise OSError(f"{path} could not be written: is the disk full or the folder read-only?")

@@ -15,9 +15,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     NonNegativeFloat,
@@ -26,18 +24,8 @@ from pydantic import (
     model_validator,
 )
 
+from edge.section import Section
 from edge.types import Defect
-
-
-class Section(BaseModel):
-    """A mapping in the line file."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,  # `yes` is not the number 1
-        allow_inf_nan=False,  # .inf would switch a limit off in silence
-    )
 
 
 class AnyOf(Section):

@@ -16,6 +16,11 @@ Image = NDArray[np.uint8]  # H,W grey or H,W,3 BGR
 Tensor = NDArray[np.float32]  # N,C,H,W
 
 
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits to probabilities; by way of tanh, which no logit overflows."""
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits), np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """A piece of rail, from `start_um` up to and not including `end_um`."""
@@ -69,7 +74,7 @@ class Mask:
 
     @property
     def probability(self) -> NDArray[np.float32]:
-        return np.asarray(1 / (1 + np.exp(-self.logits)), np.float32)
+        return sigmoid(self.logits)
 
 
 @dataclass(frozen=True, slots=True)

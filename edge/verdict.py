@@ -10,7 +10,7 @@ import numpy as np
 
 from edge.manifest import Limits
 from edge.rules import Rules
-from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict
+from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict, sigmoid
 
 _METRE_UM = 1_000_000
 
@@ -32,7 +32,7 @@ def find_defects(mask: Mask, frame: Frame, limits: Limits) -> list[Defect]:
                 left_um=round(x * frame.across_um),
                 right_um=round((x + width) * frame.across_um),
                 area_mm2=_area_mm2(frame, area),
-                score=float(np.mean(1 / (1 + np.exp(-logits)))),
+                score=float(sigmoid(logits).mean()),
                 box_px=(x, y, width, height),
             )
         )

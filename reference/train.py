@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edge.errors import TracksideError
+from edge.errors import ConfigurationError, TracksideError
 from reference import checkpoint
 from reference.data import READERS, Pair, Source, batch, split_sd900
 from reference.evaluate import evaluate, network_predictor
@@ -87,6 +87,8 @@ def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pa
             pairs, held_out = split_sd900(pairs)
             validation += held_out
         sources.append(Source(pairs, section.share, section.zoom))
+    if not validation:
+        raise ConfigurationError("no data set of the recipe has held-out images: add sd900")
     return sources, validation
 
 

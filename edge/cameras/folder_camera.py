@@ -5,49 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from edge.cameras import EndToEnd
 from edge.errors import CameraError, FrameError
-from edge.types import Frame, Image, LostFrame
-
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
-
-
-def read_image(path: Path, *, colour: bool) -> Image:
-    """H,W grey or H,W,3 BGR, 8 bits. Raises `FrameError` for anything less than a whole image."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FrameError(f"{path} cannot be read: {error.strerror}") from error
-    image = None if _is_cut_jpeg(data) else _decode(data, colour)
-    if image is None:
-        raise FrameError(f"{path} is not a whole image: copy it again from its source")
-    if image.dtype != np.uint8:
-        raise FrameError(f"{path} holds {image.dtype} pixels: save it with 8 bits a channel")
-    return np.asarray(image, np.uint8)
-
-
-def _decode(data: bytes, colour: bool) -> NDArray[Any] | None:
-    # Depth is kept, to be refused by the caller: squeezed into 8 bits, 12 would come out dark.
-    flags = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE)
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:  # an empty file, or a header that asks for an absurd size
-        return None
-
-
-def _is_cut_jpeg(data: bytes) -> bool:
-    """True for a JPEG without its end, which some decoders fill up with grey.
-
-    Neither marker can occur inside compressed pixels.
-    """
-    start_of_scan, end_of_image = b"\xff\xda", b"\xff\xd9"
-    return data.startswith(b"\xff\xd8") and data.rfind(end_of_image) < data.rfind(start_of_scan)
+from edge.image_file import IMAGE_SUFFIXES, read_image
+from edge.types import Frame, LostFrame
 
 
 class FolderCamera:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 
-from edge.errors import BundleError, ConfigurationError, EngineUnavailable, TracksideError
+from edge.errors import BundleError, ConfigurationError, EngineError, EngineUnavailable
 from edge.manifest import Artefact, OutputSpec, Precision
+from edge.section import LinePath, Section
 from edge.types import Tensor
 
 if TYPE_CHECKING:
@@ -37,19 +37,24 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    precision: Precision | None = None  # None: the bundle's first artefact for the engine
-    threads: PositiveInt = 1
+class _Settings(Section):
+    precision: Precision | None = Field(
+        default=None,
+        description="Of the bundle's artefacts for the engine; the first if not given.",
+    )
+    threads: PositiveInt = Field(default=1, description="Threads that one inference uses.")
 
 
 class OpenVinoSettings(_Settings):
     """Intel's CPUs, integrated graphics and NPUs."""
 
     type: Literal["openvino"] = "openvino"
-    device: Literal["CPU", "GPU", "NPU", "AUTO"] = "CPU"
-    cache_dir: Path | None = None  # compiled networks, which make the next start quick
+    device: Literal["CPU", "GPU", "NPU", "AUTO"] = Field(
+        default="CPU", description="Where the network runs; AUTO leaves it to OpenVINO."
+    )
+    cache_dir: LinePath | None = Field(
+        default=None, description="Keeps compiled networks, which make the next start quick."
+    )
 
 
 class OnnxRuntimeSettings(_Settings):
@@ -58,7 +63,7 @@ class OnnxRuntimeSettings(_Settings):
     type: Literal["onnxruntime"] = "onnxruntime"
     provider: Literal[
         "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
-    ] = "CPUExecutionProvider"
+    ] = Field(default="CPUExecutionProvider", description="Where the network runs.")
 
 
 class LiteRtSettings(_Settings):
@@ -139,7 +144,7 @@ class _BundleEngine:
         try:
             return self._run(tensor)
         except Exception as error:
-            raise TracksideError(
+            raise EngineError(
                 f"engine {self.name} failed ({_in_one_line(error)}): check its device and driver, "
                 "then start again"
             ) from error

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from edge.image_file import write_image
 from edge.simulation.blemishes import DEFECTS
 from edge.simulation.line import SimulatedLine
 from edge.simulation.surface import SURFACES
-from edge.types import Image
 
 
 def write_dataset(
@@ -34,15 +33,9 @@ def write_dataset(
             start_row = number // lines * height_px
             image, labels = line.render(start_row, height_px)
             name = f"{number:06d}.png"
-            _write_png(out / "images" / name, image)
-            _write_png(out / "masks" / name, np.where(labels > 0, 255, 0).astype(np.uint8))
+            write_image(out / "images" / name, image)
+            write_image(out / "masks" / name, np.where(labels > 0, 255, 0).astype(np.uint8))
             shown = [kinds[label - 1] for label in np.unique(labels) if label]
             row = {"image": name, "seed": seed, "start_row": start_row, "kinds": shown}
             print(json.dumps(row), file=record)
             yield number
-
-
-def _write_png(path: Path, image: Image) -> None:
-    # OpenCV reports a full disk only through its return value.
-    if not cv2.imwrite(str(path), image):
-        raise OSError(f"{path} could not be written: is the disk full or the folder read-only?")
