@@ -46,6 +46,7 @@ class Line:
     encoder: SimulatedEncoder
     reject_pin: MemoryLine
     rejector: Rejector
+    heartbeat_pin: MemoryLine
     heartbeat: Heartbeat
     wait_for: Callable[[int], int]  # blocks until the rail is at a position, says when it was
 
@@ -127,6 +128,7 @@ def open_line(config: LineConfig, *, frames: int | None = None) -> Iterator[Line
             encoder=encoder,
             reject_pin=reject_pin,
             rejector=rejector,
+            heartbeat_pin=heartbeat_pin,
             heartbeat=Heartbeat(heartbeat_pin, timeout_ns, clock_ns),
             wait_for=wait_for,
         )

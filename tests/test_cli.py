@@ -1,0 +1,88 @@
+"""The command line: quick to answer, clear about mistakes, light on imports."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "openvino", "onnxruntime", "ai_edge_litert", "cv2")
+
+
+def trackside(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edge.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_help_imports_nothing_that_the_configuration_may_not_use() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "edge.cli", "--help"]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    imported = {line.split("|")[-1].strip().split(".")[0] for line in answer.stderr.splitlines()}
+    assert "typer" in imported
+    assert imported.isdisjoint(HEAVY)
+
+
+def test_the_device_side_imports_where_torch_cannot() -> None:
+    script = """
+import importlib, pkgutil, sys
+sys.modules["torch"] = None  # any import of it now fails
+import edge, firmware_bridge
+for package in (edge, firmware_bridge):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("demo", "--seconds", "nine"), 2, "nine"),
+        (("dmo",), 2, "No such command"),
+        (("check", "no-such.yaml"), 78, "no-such.yaml"),
+        (("run", "no-such.yaml"), 78, "no-such.yaml"),
+        (("predict", "no-such.bundle", __file__, "--out", "x"), 78, "no-such.bundle"),
+        (("predict", "shipped", "no-such.png", "--out", "x"), 2, "neither a file nor a folder"),
+        (("predict", "shipped", __file__, "--out", "x", "--engine", "tea"), 2, "tea"),
+    ],
+)
+def test_a_mistake_is_named_and_has_its_exit_code(
+    arguments: tuple[str, ...],
+    code: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = trackside(*arguments)
+    assert answer.returncode == code
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert answer.stdout == ""
+
+
+def test_a_mistake_in_a_line_file_names_file_line_and_key(tmp_path: Path) -> None:
+    example = Path(__file__).parent.parent / "edge" / "examples" / "demo.yaml"
+    line = tmp_path / "line.yaml"
+    line.write_text(example.read_text().replace("speed_mm_s: 1000", "speed_mm: 1000"))
+    answer = trackside("check", line)
+    number = 1 + line.read_text().splitlines().index("  speed_mm: 1000")
+    assert answer.returncode == 78
+    assert f"{line}:{number}: encoder.speed_mm" in answer.stderr
+    assert "speed_mm_s" in answer.stderr
+
+
+def test_the_schema_is_json_and_describes_every_key_of_a_line() -> None:
+    schema = json.loads(trackside("config", "schema").stdout)
+    assert set(schema["required"]) <= set(schema["properties"])
+    assert {"camera", "engine", "encoder", "reject", "rules"} <= set(schema["properties"])
+
+
+def test_simulate_writes_what_it_says(tmp_path: Path) -> None:
+    answer = trackside("simulate", "--out", tmp_path, "--frames", "3", "--size", "64")
+    assert answer.returncode == 0
+    assert len(list((tmp_path / "images").iterdir())) == 3
+    assert len(list((tmp_path / "masks").iterdir())) == 3

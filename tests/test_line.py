@@ -1,0 +1,186 @@
+"""A whole line, from a frame to a reject pulse, with the shipped bundle."""
+
+from __future__ import annotations
+
+import copy
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from edge.app import load_network, open_line
+from edge.check import check_line
+from edge.config import LineConfig, read_line
+from edge.demo import DEMO_LINE, pulses_on_rail, run_demo
+from edge.engines import LiteRtSettings, OnnxRuntimeSettings, OpenVinoSettings
+from edge.errors import LineStopped
+from edge.simulation import SimulatedLine
+from edge.tally import Tally
+from edge.types import State, Stretch
+from edge.verdict import reject_stretches
+
+ENGINES = (OpenVinoSettings(), OnnxRuntimeSettings(), LiteRtSettings())
+RAIL = SimulatedLine(seed=21, defects_per_metre=0, distractors_per_metre=0)
+FRAME_UM = 88_000
+
+
+def a_line(folder: Path, **sections: dict[str, Any]) -> LineConfig:
+    """The demo's line with some keys changed; a section with a `type` is replaced."""
+    line = copy.deepcopy(yaml.safe_load(DEMO_LINE.read_text()))
+    for name, changes in sections.items():
+        line[name] = changes if "type" in changes else {**line[name], **changes}
+    path = folder / "line.yaml"
+    path.write_text(yaml.safe_dump(line))
+    return read_line(path)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Iterator[Path]:
+    """Four sound frames on disk, the third of them cut short."""
+    folder = tmp_path / "recorded"
+    folder.mkdir()
+    for index in range(4):
+        image, _ = RAIL.render(index * 352, 352)
+        cv2.imwrite(str(folder / f"{index}.png"), image)
+    whole = (folder / "2.png").read_bytes()
+    (folder / "2.png").write_bytes(whole[: len(whole) // 2])
+    yield folder
+
+
+def folder_camera(path: Path) -> dict[str, Any]:
+    return {"type": "folder", "path": str(path), "along_um": 250, "across_um": 250}
+
+
+def test_the_demo_prints_one_object_and_rejects_every_defect(tmp_path: Path) -> None:
+    report = tmp_path / "demo-report.html"
+    command = [sys.executable, "-m", "edge.cli", "demo", "--seconds", "5", "--json"]
+    answer = subprocess.run(
+        [*command, "--report", report], capture_output=True, text=True, timeout=120, check=False
+    )
+    result = json.loads(answer.stdout)
+    assert answer.returncode == 0, answer.stderr
+    assert result["defects_true"] >= 4
+    assert result["defects_found"] == result["defects_rejected"] == result["defects_true"]
+    assert result["rejects_fired"] == result["rejects_scheduled"]
+    assert result["ok"] + result["ng"] == result["frames"] == 57
+    assert (result["unknown"], result["rejects_missed"], result["false_rejects"]) == (0, 0, 0)
+    assert result["reject_error_mm_max"] < result["tolerance_mm"]
+    assert set(result["latency_ms"]) == {"p50", "p90", "p99", "max"}
+    assert report.stat().st_size > 10_000
+
+
+def test_a_demo_that_finds_nothing_does_not_pass(tmp_path: Path) -> None:
+    blind = a_line(tmp_path, rules={"reject_if": {"min_length_mm": 1000}})
+    result = run_demo(blind, seconds=2)
+    assert result.outcomes and not any(o.found or o.rejected for o in result.outcomes)
+    assert not result.passed
+
+
+def test_a_reject_at_the_wrong_place_does_not_pass(tmp_path: Path) -> None:
+    """The actuator is nearer than the frame is long: orders come when their rail has gone by."""
+    result = run_demo(a_line(tmp_path, reject={"offset_mm": 20}), seconds=2)
+    assert all(outcome.found for outcome in result.outcomes)
+    assert result.missed > 0
+    assert not result.passed
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda e: e.type)
+def test_every_engine_finds_the_defects_of_the_simulated_rail(engine: Any, tmp_path: Path) -> None:
+    config = a_line(tmp_path, engine={"type": engine.type}, encoder={"speed_mm_s": 1500})
+    result = run_demo(config, seconds=2)
+    assert result.engine.startswith(engine.type)
+    assert result.outcomes and all(outcome.found for outcome in result.outcomes)
+    assert result.passed
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda e: e.type)
+def test_the_shipped_bundle_reproduces_its_golden_pair(engine: Any) -> None:
+    bundle, loaded = load_network(engine, "shipped")
+    assert loaded.name == f"{engine.type} int8"
+    assert bundle.manifest.format == 1
+    loaded.close()
+
+
+def test_a_frame_that_cannot_be_read_is_rejected_whole(tmp_path: Path, recorded: Path) -> None:
+    config, tally = a_line(tmp_path, camera=folder_camera(recorded)), Tally()
+    ordered: list[Stretch] = []
+    with open_line(config) as line:
+        line.run(lambda i: (tally.add(i), ordered.extend(reject_stretches(i.verdict)))[0])
+        line.wait_for(6 * FRAME_UM + 800_000)
+        pulses = pulses_on_rail(line)
+    assert tally.states == {State.OK: 3, State.UNKNOWN: 1}
+    assert ordered == [Stretch(2 * FRAME_UM, 3 * FRAME_UM)]
+    (pulse,) = pulses
+    assert pulse.start_um <= 2 * FRAME_UM and pulse.end_um >= 3 * FRAME_UM
+
+
+def test_a_line_may_be_told_to_stop_at_what_it_could_not_see(
+    tmp_path: Path, recorded: Path
+) -> None:
+    camera = folder_camera(recorded)
+    config, tally = a_line(tmp_path, camera=camera, reject={"on_unknown": "stop"}), Tally()
+    with (
+        pytest.raises(LineStopped, match=r"frame 2 is UNKNOWN .*2\.png"),
+        open_line(config) as line,
+    ):
+        line.run(tally.add)
+    assert tally.frames == 3
+    assert line.reject_pin.active  # nobody inspects any more
+
+
+def test_the_heartbeat_beats_once_a_frame_and_the_output_rests_at_reject(tmp_path: Path) -> None:
+    with open_line(a_line(tmp_path, encoder={"speed_mm_s": 5000}), frames=5) as line:
+        assert line.heartbeat.is_silent(0)
+        line.run(lambda _: None)
+        assert line.heartbeat_pin.states == [False, True, False, True, False, True]
+    assert line.reject_pin.states[-1] is True
+
+
+def test_a_running_line_ends_in_order_when_it_is_told_to(tmp_path: Path) -> None:
+    a_line(tmp_path)
+    command = [sys.executable, "-m", "edge.cli", "run", str(tmp_path / "line.yaml")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "minet" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read()
+        assert process.wait(timeout=30) == 0
+    assert "the output is left at reject" in said
+
+
+def test_check_does_the_sums(tmp_path: Path) -> None:
+    checks = {check.name: check for check in check_line(a_line(tmp_path))}
+    assert all(check.passed for check in checks.values())
+    assert "to spare" in checks["deadline"].detail
+
+
+@pytest.mark.parametrize(
+    ("name", "sections", "remedy"),
+    [
+        ("deadline", {"reject": {"offset_mm": 60}}, "further on"),
+        ("pace", {"encoder": {"speed_mm_s": 500_000}}, "run the line below"),
+        ("scale", {"camera": {"um_per_px": 1000}}, "bring the camera nearer"),
+    ],
+)
+def test_check_says_what_cannot_work_and_what_to_change(
+    name: str, sections: dict[str, Any], remedy: str, tmp_path: Path
+) -> None:
+    checks = {check.name: check for check in check_line(a_line(tmp_path, **sections))}
+    assert not checks[name].passed
+    assert remedy in checks[name].detail
+
+
+def test_a_rail_without_defects_is_left_alone(tmp_path: Path) -> None:
+    clean = {"seed": 9, "defects_per_metre": 0.0, "distractors_per_metre": 3.0}
+    result = run_demo(a_line(tmp_path, camera=clean, encoder={"speed_mm_s": 3000}), seconds=2)
+    assert result.tally.states == {State.OK: 69}
+    assert (result.scheduled, result.pulses) == (0, ())
+    assert np.array(result.tally.latencies_ns).min() > 0
