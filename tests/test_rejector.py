@@ -138,6 +138,15 @@ def test_a_line_that_cannot_be_driven_is_raised_too() -> None:
     assert isinstance(raised.value.__cause__, LineError)
 
 
+def test_a_priority_the_system_refuses_is_not_done_without() -> None:
+    line = MemoryLine(CLOCK, safe_active=True)
+    encoder = SimulatedEncoder(CLOCK, HALF_M_S)
+    rejector = Rejector(encoder, line, SETTINGS, CLOCK, priority=1_000)
+    with pytest.raises(RejectorStopped, match="LimitRTPRIO"):
+        rejector.close()
+    assert line.states == [True]
+
+
 def test_an_encoder_that_blocks_is_noticed() -> None:
     encoder = BlockingEncoder()
     line = MemoryLine(CLOCK, safe_active=True)
