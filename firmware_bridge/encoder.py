@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
-from firmware_bridge.types import BridgeError, Clock, Reading
-
-SECOND_NS = 1_000_000_000
+from firmware_bridge.types import SECOND_NS, BridgeError, Clock, Reading
 
 
 class EncoderError(BridgeError, OSError):

@@ -10,10 +10,20 @@ from collections import deque
 from dataclasses import dataclass
 from types import TracebackType
 
-from firmware_bridge.encoder import SECOND_NS, Encoder
+from firmware_bridge.encoder import Encoder
 from firmware_bridge.line import OutputLine
 from firmware_bridge.tracker import ActuatorSettings, Tracker
-from firmware_bridge.types import BridgeError, Clock, Event, Fired, Missed, Order, Pulse, Switch
+from firmware_bridge.types import (
+    SECOND_NS,
+    BridgeError,
+    Clock,
+    Event,
+    Fired,
+    Missed,
+    Order,
+    Pulse,
+    Switch,
+)
 
 POLL_NS = 2_000_000  # between two readings of the encoder while no switch is near
 SPIN_NS = 200_000  # sleep wakes up late by less than this, so the rest is waited out awake

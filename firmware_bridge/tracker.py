@@ -30,8 +30,17 @@ from itertools import count
 from operator import attrgetter
 from typing import NamedTuple
 
-from firmware_bridge.encoder import SECOND_NS
-from firmware_bridge.types import Event, Fired, Missed, Order, Pulse, Reading, Reason, Switch
+from firmware_bridge.types import (
+    SECOND_NS,
+    Event,
+    Fired,
+    Missed,
+    Order,
+    Pulse,
+    Reading,
+    Reason,
+    Switch,
+)
 
 SPEED_WINDOW_NS = 10_000_000  # long enough for coarse counts, short enough for a line that brakes
 

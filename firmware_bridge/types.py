@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 Clock = Callable[[], int]  # monotonic nanoseconds
+SECOND_NS = 1_000_000_000
 
 
 class BridgeError(Exception):

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.encoder import (
-    SECOND_NS,
     CountedPosition,
     SimulatedEncoder,
     Speed,
@@ -19,6 +18,7 @@ from firmware_bridge.encoder import (
 from firmware_bridge.heartbeat import Heartbeat
 from firmware_bridge.line import LineError, OutputLine
 from firmware_bridge.memory_line import MemoryLine
+from firmware_bridge.types import SECOND_NS
 
 
 class HandClock:

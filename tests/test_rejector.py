@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
-from firmware_bridge.encoder import SECOND_NS, EncoderError, SimulatedEncoder, Speed
+from firmware_bridge.encoder import EncoderError, SimulatedEncoder, Speed
 from firmware_bridge.line import LineError
 from firmware_bridge.memory_line import MemoryLine
 from firmware_bridge.rejector import Rejector, RejectorStopped
 from firmware_bridge.tracker import ActuatorSettings
-from firmware_bridge.types import Fired, Missed, Reading, Reason
+from firmware_bridge.types import SECOND_NS, Fired, Missed, Reading, Reason
 
 MM = 1_000
 TOLERANCE_UM = 20 * MM

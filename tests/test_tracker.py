@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_bridge.encoder import SECOND_NS
 from firmware_bridge.tracker import SPEED_WINDOW_NS, ActuatorSettings, Tracker
 from firmware_bridge.types import (
+    SECOND_NS,
     Event,
     Fired,
     Missed,
