@@ -95,13 +95,12 @@ class Dashboard:
 
     def _rows(self, width: int) -> Iterator[_Row]:
         now_ns = clock_ns()
-        position_um = self.line.encoder.position_um(now_ns)
         orders = _latest_orders(self.line, self.tally)
         side = width * 5 // 19
         middle = width - 2 * side
         rail = self._rail(now_ns, orders, width - 4)
         verdicts, rejects = self._verdicts(side - 4), self._rejects(side - 4)
-        latency, defects = self._latency(middle - 4), self._defects(position_um, orders)
+        latency, defects = self._latency(middle - 4), self._defects(now_ns, orders)
         yield from _panel(self.line.config.name, rail, width=width, height=4)
         for parts in zip(
             _panel("verdicts", verdicts, width=side, height=5),
@@ -112,22 +111,23 @@ class Dashboard:
             yield list(chain(*parts))
         yield from _panel("last defects", defects, width=width, height=_DEFECTS_SHOWN)
 
+    @property
+    def _offset_um(self) -> int:
+        return round(self.line.config.reject.offset_mm * 1000)
+
     def _rail(self, now_ns: int, orders: Sequence[_Ordered], width: int) -> Iterator[_Row]:
-        place_um = self.line.encoder.position_um
-        travelled_um = place_um(now_ns) - place_um(now_ns - _SPEED_OVER_NS)
+        position_um = self.line.encoder.position_um(now_ns)
+        travelled_um = position_um - self.line.encoder.position_um(now_ns - _SPEED_OVER_NS)
+        place = f"{position_um / 1e6:.3f} m"
         moved = f"   {travelled_um / 1000 / (_SPEED_OVER_NS / 1e9):.0f} mm/s"
-        place = f"{place_um(now_ns) / 1e6:.3f} m"
         network = f"{self.line.bundle.manifest.name} on {self.line.engine.name}"
-        yield [
-            (place, "bold"),
-            (moved, ""),
-            (f"{network:>{width - len(place) - len(moved)}}", _QUIET),
-        ]
-        yield from self._strip(place_um(now_ns), orders, width)
+        right = f"{network:>{width - len(place) - len(moved)}}"
+        yield [(place, "bold"), (moved, ""), (right, _QUIET)]
+        yield from self._strip(position_um, orders, width)
 
     def _strip(self, position_um: int, orders: Sequence[_Ordered], width: int) -> Iterator[_Row]:
         """The rail from the camera on the left to the actuator, with the orders on their way."""
-        offset_um = round(self.line.config.reject.offset_mm * 1000)
+        offset_um = self._offset_um
         shown = self.tally.latest.seen.stretch if self.tally.latest else Stretch(0, 0)
         frame_um = shown.end_um - shown.start_um
         cell_um = max(1, round(_BEYOND * max(offset_um, frame_um) / width))
@@ -173,8 +173,8 @@ class Dashboard:
         yield _figure("missed", f"{report.missed}", width, "bold red" if report.missed else "")
         yield _figure("pin", "REJECT" if active else "-", width, "bold red" if active else _QUIET)
 
-    def _defects(self, position_um: int, orders: Sequence[_Ordered]) -> Iterator[_Row]:
-        offset_um = round(self.line.config.reject.offset_mm * 1000)
+    def _defects(self, now_ns: int, orders: Sequence[_Ordered]) -> Iterator[_Row]:
+        under_actuator_um = self.line.encoder.position_um(now_ns) - self._offset_um
         for order in orders[: -_DEFECTS_SHOWN - 1 : -1]:
             defect = order.defect
             looks = (
@@ -185,7 +185,7 @@ class Dashboard:
             yield [
                 (f"{order.stretch.start_um / 1e6:8.3f} m", "bold"),
                 (f"{order.stretch.length_mm:7.0f} mm{looks}   ", ""),
-                (order.state(position_um - offset_um), order.style),
+                (order.state(under_actuator_um), order.style),
             ]
 
 
@@ -261,10 +261,10 @@ def show_summary(result: DemoResult, report_path: Path) -> None:
     console = Console(highlight=False)
     sign, style = _MARKS[State.OK if result.passed else State.NG]
     console.print()
-    console.print(Text(f"{sign} {headline(result)}", style=f"bold {style}"))
+    console.print(Text(f"{sign} {headline(result)}", style=f"bold {style}"), soft_wrap=True)
     for outcome in result.outcomes:
         if not outcome.rejected:
-            console.print(Text(f"  {what_happened(outcome)}", style=style))
+            console.print(Text(f"  {what_happened(outcome)}", style=style), soft_wrap=True)
     console.print()
     figures = Table.grid(padding=(0, 3, 0, 0))
     for name, text in _summary_rows(result.summary()):
@@ -279,7 +279,7 @@ def _summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield (
         "defects",
         "{defects_true} true, {defects_found} found, {defects_rejected} rejected; "
-        "{false_rejects} false rejects".format_map(summary),
+        "false rejects: {false_rejects}".format_map(summary),
     )
     yield (
         "rejects",

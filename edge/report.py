@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
-from itertools import count
+from itertools import chain, count, islice
 from pathlib import Path
 from statistics import median
 
@@ -204,7 +204,7 @@ class _Picture:
 
 
 def _gallery(result: DemoResult) -> str:
-    pictures = [*_got_away(result), *_most_various(result)][:_PICTURES]
+    pictures = list(islice(chain(_got_away(result), _most_various(result)), _PICTURES))
     if not pictures:
         return ""
     return _section(
@@ -318,7 +318,7 @@ def _truth_row(outcome: Outcome) -> str:
     sign = "✓" if outcome.rejected else "✗"
     alarm = "" if outcome.rejected else " class=alarm"
     return (
-        f"<tr{alarm}><td>{escape(defect.kind)}</td>{cells}<td>{sign} {_fate(outcome)}</td></tr>\n"
+        f"<tr{alarm}><td>{sign} {escape(defect.kind)}</td>{cells}<td>{_fate(outcome)}</td></tr>\n"
     )
 
 
