@@ -18,7 +18,7 @@ from edge.types import Stretch
 _RAIL_WIDTH, _LATENCY_WIDTH = 960, 640
 _GUTTER = 64  # left of the lanes, for their names
 _MARGIN = 24
-_HEAD, _LANE, _BAR, _FOOT = 16, 18, 12, 24  # heights
+_HEAD, _LANE, _BAR, _FOOT = 28, 18, 12, 22  # heights
 _ROW_UM, _MOST_ROWS = 2_500_000, 12
 _BINS_A_DECADE = 40
 _SHORTEST_MS = 0.01  # a logarithmic axis has no 0
@@ -44,12 +44,14 @@ def lanes_along_the_rail(lanes: Mapping[str, Sequence[Mark]], end_um: int) -> st
         parts.append(f'<g transform="translate(0 {row * row_height})">')
         parts += _ticks(shown, _HEAD + _LANE * len(lanes))
         for number, (name, marks) in enumerate(lanes.items()):
-            parts += _lane(name, marks, shown, _HEAD + _LANE * (number + 0.5))
+            parts += _lane(name, marks, shown, number)
         parts.append("</g>")
     return _svg("timeline", _RAIL_WIDTH, rows * row_height, "What happened along the rail", parts)
 
 
-def _lane(name: str, marks: Sequence[Mark], shown: Stretch, middle: float) -> Iterator[str]:
+def _lane(name: str, marks: Sequence[Mark], shown: Stretch, number: int) -> Iterator[str]:
+    middle = _HEAD + _LANE * (number + 0.5)
+    label_y = _HEAD - 5 - 6 * number  # so that near alarms of two lanes do not cover each other
     yield _text("name", name, 0, middle + 4, "start")
     yield f'<path class="rail" d="M{_GUTTER} {middle}H{_RAIL_WIDTH - _MARGIN}"/>'
     for mark in marks:
@@ -65,8 +67,8 @@ def _lane(name: str, marks: Sequence[Mark], shown: Stretch, middle: float) -> It
             f"<title>{escape(mark.title)}</title></rect>"
         )
         if mark.alarm and start_um == mark.stretch.start_um:  # once, where it wraps
-            yield f'<path class="alarm" d="M{left:.1f} 2V{middle - _BAR / 2}"/>'
-            yield _beside("alarm", mark.alarm, left, 11, _RAIL_WIDTH)
+            yield f'<path class="alarm" d="M{left:.1f} {label_y - 9}V{middle - _BAR / 2}"/>'
+            yield _beside("alarm", mark.alarm, left, label_y, _RAIL_WIDTH)
 
 
 def _ticks(shown: Stretch, bottom: float) -> Iterator[str]:
