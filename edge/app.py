@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,6 +30,10 @@ from firmware_bridge.memory_line import MemoryLine
 from firmware_bridge.rejector import Rejector, RejectReport
 from firmware_bridge.tracker import ActuatorSettings
 from firmware_bridge.types import BridgeError
+
+# Handed on to those who show what became of an order, and may not import the bridge.
+from firmware_bridge.types import Fired as Fired  # noqa: PLC0414
+from firmware_bridge.types import Missed as Missed  # noqa: PLC0414
 
 SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "minet-line.bundle"
 clock_ns = time.monotonic_ns
@@ -106,6 +111,8 @@ def open_camera(settings: CameraSettings) -> Camera:
 @contextmanager
 def open_line(config: LineConfig, *, frames: int | None = None) -> Iterator[Line]:
     """Wire a line. Leaving it leaves the output at reject, since nobody inspects any more."""
+    # The reject thread must not wait the usual 5 ms, which are millimetres, for the interpreter.
+    sys.setswitchinterval(0.0005)
     with ExitStack() as stack, _bridge_errors_as_ours():
         bundle, engine = load_network(config.engine, config.bundle)
         stack.callback(engine.close)
@@ -115,7 +122,8 @@ def open_line(config: LineConfig, *, frames: int | None = None) -> Iterator[Line
         heartbeat_pin = stack.enter_context(MemoryLine(clock_ns, safe_active=False))
         speed = Speed(0, round(config.encoder.speed_mm_s * 1000))
         encoder = SimulatedEncoder(clock_ns, [speed])
-        rejector = Rejector(encoder, reject_pin, _actuator(config), clock_ns)
+        actuator, priority = _actuator(config), config.reject.priority
+        rejector = Rejector(encoder, reject_pin, actuator, clock_ns, priority=priority)
         stack.enter_context(rejector)
         wait_for = _waiter(encoder)
         timeout_ns = round(config.heartbeat.timeout_ms * 1e6)

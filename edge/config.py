@@ -92,6 +92,9 @@ class MemoryReject(Section):
     tolerance_mm: PositiveFloat = Field(
         default=5, description="A reject further than this from its place has missed."
     )
+    priority: int = Field(
+        default=0, ge=0, le=99, description="Real-time priority of the reject thread; 0: none."
+    )
     on_unknown: Literal["reject", "stop"] = Field(
         default="reject", description="What an UNKNOWN frame does: rejects its stretch, or stops."
     )

@@ -17,7 +17,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from edge.app import clock_ns
+from edge.app import Fired, Missed, clock_ns
 from edge.report import headline, what_happened
 from edge.types import Defect, State, Stretch
 from edge.verdict import reject_stretches
@@ -230,7 +230,8 @@ def _latest_orders(line: Line, tally: Tally) -> list[_Ordered]:
             reject_stretches(verdict), verdict.defects or (None,), strict=True
         ):
             outcome = outcomes.get((stretch.start_um, stretch.end_um))
-            error_um, missed_um = (getattr(outcome, n, None) for n in ("error_um", "missed_um"))
+            error_um = outcome.error_um if isinstance(outcome, Fired) else None
+            missed_um = outcome.missed_um if isinstance(outcome, Missed) else None
             orders.append(_Ordered(stretch, defect, error_um, missed_um))
     return orders
 

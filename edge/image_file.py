@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from edge.errors import FrameError
 from edge.types import Image
 
+# What is wrong with a file is in our error; libpng and libjpeg need not say it too.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
 
 

@@ -282,7 +282,7 @@ def _kind(inspection: Inspection, result: DemoResult) -> str:
     for ordered in reject_stretches(inspection.verdict):
         for defect in (outcome.defect for outcome in result.outcomes):
             true = defect.stretch
-            if ordered.start_um < true.end_um and true.start_um < ordered.end_um:
+            if ordered.overlaps(true):
                 return defect.kind
     return "no true defect"
 

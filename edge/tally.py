@@ -13,13 +13,13 @@ from edge.types import State
 
 @dataclass
 class Tally:
-    """Counts every inspection; keeps the latencies, and the latest inspections that were not OK."""
+    """Counts every inspection; keeps the latest latencies, and the latest that were not OK."""
 
     states: Counter[State] = field(default_factory=Counter)
-    latencies_ns: deque[int] = field(default_factory=lambda: deque(maxlen=100_000))
-    infer_ns: deque[int] = field(default_factory=lambda: deque(maxlen=100_000))
+    latencies_ns: deque[int] = field(default_factory=lambda: deque(maxlen=10_000))
+    infer_ns: deque[int] = field(default_factory=lambda: deque(maxlen=10_000))
     latest: Inspection | None = None
-    rejected: deque[Inspection] = field(default_factory=lambda: deque(maxlen=64))
+    rejected: deque[Inspection] = field(default_factory=lambda: deque(maxlen=16))
 
     def add(self, inspection: Inspection) -> None:
         self.states[inspection.verdict.state] += 1

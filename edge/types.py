@@ -32,6 +32,12 @@ class Stretch:
     def length_mm(self) -> float:
         return (self.end_um - self.start_um) / 1000
 
+    def overlaps(self, other: Stretch) -> bool:
+        return self.start_um < other.end_um and other.start_um < self.end_um
+
+    def widened(self, by_um: int) -> Stretch:
+        return Stretch(self.start_um - by_um, self.end_um + by_um)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
