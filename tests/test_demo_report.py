@@ -163,10 +163,10 @@ def test_the_summary_says_what_got_away(
 def test_a_run_that_lost_nothing_says_so(result: DemoResult) -> None:
     caught = replace(GOT_AWAY, found=True, rejected=True)
     passed = replace(result, outcomes=(caught,), false_pulses=())
-    assert headline(passed) == "1 of 1 true defects rejected within 10 mm"
+    assert headline(passed) == "1 of 1 true defects rejected within 15 mm"
     assert headline(replace(passed, outcomes=())) == "no true defect came by"
     twice = replace(passed, false_pulses=result.pulses[:1] * 2)
-    assert headline(twice).endswith("within 10 mm, 2 false rejects")
+    assert headline(twice).endswith("within 15 mm, 2 false rejects")
 
 
 @pytest.mark.parametrize("width", [80, 100, 120])
