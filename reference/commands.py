@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -19,3 +21,35 @@ def train(
     from reference.train import train as train_network
 
     train_network(read_recipe(recipe), data_root=data_root, out=out, resume=resume)
+
+
+def networks(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list only.")] = False,
+) -> None:
+    """List the reference networks and their variants beside the published figures."""
+    from rich.console import Console
+    from rich.progress import track
+    from rich.table import Table
+
+    from reference.networks.catalogue import CATALOGUE, rows
+
+    progress = Console(stderr=True)
+    counted = list(track(rows(), "Counting", len(CATALOGUE), console=progress, transient=True))
+    if as_json:
+        print(json.dumps([asdict(row) for row in counted], indent=2))
+        return
+    table = Table("network", "variant", "input")
+    for heading in ("parameters", "published M", "MACs", "published GFLOPs"):
+        table.add_column(heading, justify="right")
+    table.add_column("note")
+    for row in counted:
+        figures = (
+            f"{row.params:,}",
+            row.published_params_m,
+            f"{row.macs:,}",
+            row.published_flops_g,
+        )
+        size = "x".join(map(str, row.input))
+        cells = ("" if figure is None else str(figure) for figure in figures)
+        table.add_row(row.name, row.variant, size, *cells, row.note)
+    Console().print(table)

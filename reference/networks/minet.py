@@ -2,82 +2,206 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import partial, reduce
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reference.networks.layers import ConvBNReLU, DSConv
+from reference.networks.backbones import (
+    Backbone,
+    efficientnet_b0,
+    mobilenet_v1,
+    resnet50,
+    squeezenet1_1,
+    vgg16_bn,
+)
+from reference.networks.layers import (
+    ConvBNReLU,
+    DSConv,
+    NetworkError,
+    check_size,
+    choose,
+    resize,
+)
 
 DILATIONS = (1, 2, 4, 8)
 WIDTHS = (16, 32, 64, 96, 128)
 MI_BLOCKS = (0, 3, 4, 6, 3)  # MI modules in each encoder stage
+BACKBONES = {
+    "vgg16_bn": vgg16_bn,
+    "resnet50": resnet50,
+    "squeezenet1_1": squeezenet1_1,
+    "mobilenet_v1": mobilenet_v1,
+    "efficientnet_b0": efficientnet_b0,
+}
+
+
+class WeightedSum(nn.Conv2d):
+    """Each channel's scales mixed to one.
+
+    The paper interleaves the scales in one tensor of 4C channels and convolves each channel's
+    neighbours to one. As a weighted sum of a list of scales these are the same numbers without the
+    interleaving copies, which cost more than the convolution itself.
+    """
+
+    def __init__(self, channels: int) -> None:
+        scales = len(DILATIONS)
+        super().__init__(scales * channels, channels, 1, groups=channels, bias=False)
+
+    def forward(self, scales: Tensor | list[Tensor]) -> Tensor:
+        if isinstance(scales, Tensor):
+            return super().forward(scales)
+        weights = self.weight.view(-1, len(DILATIONS)).t()[:, None, :, None, None]  # 4,1,C,1,1
+        mixed = scales[0] * weights[0]
+        for scale, weight in zip(scales[1:], weights[1:], strict=True):
+            mixed = torch.addcmul(mixed, scale, weight)
+        return mixed
 
 
 class MultiScaleInteraction(nn.Module):
     """MI module: four dilated depthwise branches, mixed per channel, then across channels."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, dilations: tuple[int, ...] = DILATIONS) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(
-            ConvBNReLU(channels, channels, 3, dilation=d, groups=channels) for d in DILATIONS
-        )
-        self.mix = ConvBNReLU(len(DILATIONS) * channels, channels, 1, groups=channels)
+        self.branches = nn.ModuleList(_depthwise(channels, dilations))
+        self.mix = _mix(channels)
         self.pointwise = ConvBNReLU(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        # The paper interleaves the four results and convolves each channel's neighbours to one. As
-        # a weighted sum these are the same numbers without the interleaving copies, which cost
-        # more than the convolution itself.
-        convolution, *rest = self.mix
-        weights = convolution.weight.view(-1, len(DILATIONS)).t()[:, None, :, None, None]
-        mixed = self.branches[0](x) * weights[0]
-        for branch, weight in zip(self.branches[1:], weights[1:], strict=True):
-            mixed = torch.addcmul(mixed, branch(x), weight)
-        for module in rest:
-            mixed = module(mixed)
+        mixed = self.mix([branch(x) for branch in self.branches])
         return torch.relu(self.pointwise(mixed) + x)
 
 
-class MINet(nn.Module):
-    """Encoder of MI modules, additive decoder, one logit map for each of the five scales.
+class Ablation(nn.Module):
+    """What the paper puts in the MI module's place: branches, gathered to one map, then layers."""
 
-    `align_corners=True` is the paper's; `False` makes every x2 a fixed stencil at multiples of 32,
-    which is what the deployed network is trained with.
+    def __init__(
+        self,
+        branches: Iterable[nn.Module],
+        gather: Callable[[list[Tensor]], Tensor],
+        *layers: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+        self.gather = gather
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gathered = self.gather([branch(x) for branch in self.branches])
+        return torch.relu(self.layers(gathered) + x)
+
+
+def _depthwise(channels: int, dilations: tuple[int, ...] = DILATIONS) -> list[nn.Module]:
+    return [ConvBNReLU(channels, channels, 3, dilation=d, groups=channels) for d in dilations]
+
+
+def _separable(channels: int) -> list[nn.Module]:
+    return [DSConv(channels, channels, dilation=d) for d in DILATIONS]
+
+
+def _mix(channels: int) -> nn.Sequential:
+    return nn.Sequential(WeightedSum(channels), nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+
+
+def _total(scales: list[Tensor]) -> Tensor:
+    return reduce(torch.add, scales)
+
+
+def _s_pw(channels: int) -> Ablation:
+    return Ablation(_depthwise(channels), _total, ConvBNReLU(channels, channels, 1))
+
+
+def _without_ci(channels: int) -> Ablation:
+    # The text replaces the pointwise convolution by another; the printed counts fit leaving it out.
+    return Ablation(_depthwise(channels), _mix(channels))
+
+
+def _concat(channels: int) -> Ablation:
+    pointwise = ConvBNReLU(len(DILATIONS) * channels, channels, 1)
+    return Ablation(_separable(channels), partial(torch.cat, dim=1), pointwise)
+
+
+def _sum(channels: int) -> Ablation:
+    return Ablation(_separable(channels), _total)
+
+
+MI_MODULES: dict[str, Callable[[int], nn.Module]] = {
+    "full": MultiScaleInteraction,
+    "without_multi": partial(MultiScaleInteraction, dilations=(1, 1, 1, 1)),
+    "s_pw": _s_pw,
+    "without_ci": _without_ci,
+    "concat": _concat,
+    "sum": _sum,
+}
+
+
+class MINet(nn.Module):
+    """Encoder of MI modules, additive decoder, one logit map for each scale.
+
+    `mi` is what the encoder is built of, as in the paper's ablations; a `backbone` of the paper's
+    table takes the whole encoder's place. `align_corners=True` is the paper's; `False` makes every
+    x2 a fixed stencil at multiples of 32, which is what the deployed network is trained with.
     """
 
     def __init__(
-        self, *, in_channels: int = 3, dropout: float = 0.1, align_corners: bool = True
+        self,
+        *,
+        in_channels: int = 3,
+        dropout: float = 0.1,
+        align_corners: bool = True,
+        mi: str = "full",
+        backbone: str | None = None,
     ) -> None:
         super().__init__()
         self.align_corners = align_corners
-        self.stages = nn.ModuleList([ConvBNReLU(in_channels, WIDTHS[0], 3, stride=2)])
-        for before, after, blocks in zip(WIDTHS, WIDTHS[1:], MI_BLOCKS[1:], strict=False):
-            modules = [MultiScaleInteraction(after) for _ in range(blocks)]
-            self.stages.append(nn.Sequential(DSConv(before, after, stride=2), *modules))
-        finer = (WIDTHS[0], *WIDTHS[:-1])  # decoder i ends on the width of the next finer stage
+        self.backbone: Backbone | None = None
+        widths: tuple[int, ...] = WIDTHS
+        if backbone is None:
+            self.stages = _stages(in_channels, choose("mi", mi, MI_MODULES))
+        elif in_channels != 3 or mi != "full":
+            raise NetworkError("a backbone takes the encoder's place: leave out mi and in_channels")
+        else:
+            self.backbone = choose("backbone", backbone, BACKBONES)()
+            widths = self.backbone.widths
+        finer = (widths[0], *widths[:-1])  # decoder i ends on the width of the next finer stage
         self.decoders = nn.ModuleList(
             nn.Sequential(DSConv(width, width, dilation=2), DSConv(width, out))
-            for width, out in zip(WIDTHS, finer, strict=True)
+            for width, out in zip(widths, finer, strict=True)
         )
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(out, 1, 1)) for out in finer
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Five logit maps at the input's size, finest first; the first is the result."""
-        image, features = x, []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
+        """A logit map of each scale at the input's size, finest first; the first is the result."""
+        check_size(x, 16)  # the paper's 368 is no multiple of 32
+        features = self._encode(x)
         decoded: list[Tensor] = []  # coarsest first
         for feature, decoder in zip(reversed(features), reversed(self.decoders), strict=True):
             decoded.append(
                 decoder(feature + self._up(decoded[-1], feature) if decoded else feature)
             )
-        return [
-            self._up(head(d), image) for head, d in zip(self.heads, reversed(decoded), strict=True)
-        ]
+        return [self._up(head(d), x) for head, d in zip(self.heads, reversed(decoded), strict=True)]
+
+    def _encode(self, x: Tensor) -> list[Tensor]:
+        features: list[Tensor] = []
+        if self.backbone is not None:
+            features = self.backbone(x)
+            return features
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return features
 
     def _up(self, x: Tensor, like: Tensor) -> Tensor:
-        size = (like.shape[-2], like.shape[-1])
-        return F.interpolate(x, size=size, mode="bilinear", align_corners=self.align_corners)
+        return resize(x, like.shape[-2:], align_corners=self.align_corners)
+
+
+def _stages(in_channels: int, module: Callable[[int], nn.Module]) -> nn.ModuleList:
+    """The encoder: 16,H/2 - 32,H/4 - 64,H/8 - 96,H/16 - 128,H/32."""
+    stages = nn.ModuleList([ConvBNReLU(in_channels, WIDTHS[0], 3, stride=2)])
+    for before, after, blocks in zip(WIDTHS, WIDTHS[1:], MI_BLOCKS[1:], strict=False):
+        modules = [module(after) for _ in range(blocks)]
+        stages.append(nn.Sequential(DSConv(before, after, stride=2), *modules))
+    return stages

@@ -1,0 +1,235 @@
+"""Every network and variant that the papers name, its cost counted beside the published one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from reference.networks import build
+
+# They keep their first argument's shape, and take most of the time on the meta device.
+_SHAPE_KEPT = {
+    F.batch_norm,
+    F.prelu,
+    F.relu,
+    F.silu,
+    nn.init.kaiming_uniform_,
+    nn.init.uniform_,
+    torch.relu,
+    torch.sigmoid,
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network as its paper names it; `name` and `arguments` are `build`'s."""
+
+    name: str
+    variant: str
+    size: int  # of the square input
+    arguments: dict[str, Any] = field(default_factory=dict)
+    published_params_m: float | None = None
+    published_flops_g: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry with its counted cost: multiply-adds of convolutions and linear layers."""
+
+    name: str
+    variant: str
+    params: int
+    macs: int
+    input: tuple[int, int, int]  # C,H,W
+    published_params_m: float | None
+    published_flops_g: float | None
+    note: str
+
+
+class ShapesOnly(TorchFunctionMode):
+    """Everything is on the meta device, without the arithmetic that no shape depends on."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _SHAPE_KEPT:
+            return args[0] if args else kwargs["tensor"]
+        if func is F.interpolate:
+            return args[0].new_empty(*args[0].shape[:2], *kwargs["size"])
+        return func(*args, **kwargs)
+
+
+def rows() -> Iterator[Row]:
+    """The catalogue with every cost counted."""
+    for entry in CATALOGUE:
+        with torch.device("meta"), ShapesOnly(), torch.inference_mode():
+            network = build(entry.name, **entry.arguments).eval()
+            macs = count_macs(network, torch.empty(1, 3, entry.size, entry.size))
+        yield Row(
+            name=entry.name,
+            variant=entry.variant,
+            params=sum(p.numel() for p in network.parameters()),
+            macs=macs,
+            input=(3, entry.size, entry.size),
+            published_params_m=entry.published_params_m,
+            published_flops_g=entry.published_flops_g,
+            note=entry.note,
+        )
+
+
+def count_macs(network: nn.Module, image: Tensor) -> int:
+    """Multiply-adds of the convolutions and linear layers for one image."""
+    macs = 0
+
+    def count(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        nonlocal macs
+        # A transposed convolution spreads each input element, the others gather each output one.
+        used = inputs[0] if isinstance(module, nn.ConvTranspose2d) else output
+        macs += used.numel() * module.get_parameter("weight")[0].numel()
+
+    hooks = [
+        module.register_forward_hook(count)
+        for module in network.modules()
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))
+    ]
+    network(image)
+    for hook in hooks:
+        hook.remove()
+    return macs
+
+
+# How the papers count: MINet 1 for each multiply-add and 2 for each normalised element; CSEPNet 1,
+# and 4 for each normalised element; LSA-Net twice what CSEPNet counts, and resizing.
+_MINET = "FLOPs as printed add biases and 2 for each normalised element"
+_CSEPNET = (
+    "the printed FLOPs count four CSFIMs twice (+8.56 G), as the released code ran them, "
+    "transposed convolutions fourfold (+1.07 G), and normalisation"
+)
+_LSANET = "the printed FLOPs are twice the MACs, with normalisation and resizing"
+_NADINET_CODE = "the released code: 2,949,120 parameters above the printed"
+_OPEN = "the paper leaves this variant's layers open"
+_DMS = "no figures printed; layers after R3Net where the paper is silent"
+_V, _R, _D = "vgg16_bn", "resnet34", "densenet201"
+
+CATALOGUE: tuple[Entry, ...] = (
+    Entry("minet", "MINet", 368, {}, 0.28, 0.30, _MINET),
+    Entry("minet", "w/o Multi", 368, {"mi": "without_multi"}, 0.28, 0.30, _MINET),
+    Entry("minet", "S-PW", 368, {"mi": "s_pw"}, 0.27, 0.29, _MINET),
+    Entry("minet", "w/o CI", 368, {"mi": "without_ci"}, 0.15, 0.20, _MINET),
+    Entry("minet", "Concat", 368, {"mi": "concat"}, 1.15, 0.98, _MINET),
+    Entry("minet", "Sum", 368, {"mi": "sum"}, 0.65, 0.59, _MINET),
+    Entry("minet", "VGG16", 368, {"backbone": "vgg16_bn"}, 15.81, 45.85, _MINET),
+    Entry("minet", "ResNet50", 368, {"backbone": "resnet50"}, None, 14.96, _MINET),
+    Entry("minet", "SqueezeNet", 368, {"backbone": "squeezenet1_1"}, 1.27, 1.79, _MINET),
+    Entry(
+        "minet",
+        "MobileNet",
+        368,
+        {"backbone": "mobilenet_v1"},
+        7.47,
+        2.51,
+        "printed figures not reached: 2.12 M parameters fewer, 0.31 G FLOPs more",
+    ),
+    Entry(
+        "minet",
+        "EfficientNet",
+        368,
+        {"backbone": "efficientnet_b0"},
+        0.94,
+        0.24,
+        "printed figures not reached: 0.05 M parameters fewer, 0.52 G FLOPs more",
+    ),
+    Entry("nadinet", "NaDiNet-V", 384, {"backbone": _V}, 27.68),
+    Entry("nadinet", "NaDiNet-R", 384, {"backbone": _R}, 48.39),
+    Entry("nadinet", "NaDiNet-D", 384, {"backbone": _D}, 33.11),
+    Entry(
+        "nadinet",
+        "NaDiNet-V, released",
+        384,
+        {"backbone": _V, "fuse_groups": 1},
+        note=_NADINET_CODE,
+    ),
+    Entry(
+        "nadinet",
+        "NaDiNet-R, released",
+        384,
+        {"backbone": _R, "fuse_groups": 1},
+        note=_NADINET_CODE,
+    ),
+    Entry(
+        "nadinet",
+        "NaDiNet-D, released",
+        384,
+        {"backbone": _D, "fuse_groups": 1},
+        note=_NADINET_CODE,
+    ),
+    *(
+        Entry("nadinet", variant, 384, {"backbone": _D, **arguments}, note=note)
+        for variant, arguments, note in (
+            ("Baseline-D", {"attention": None, "interaction": None}, _OPEN),
+            ("Baseline-D + NAM", {"interaction": None}, _OPEN),
+            ("Baseline-D + DIB", {"attention": None}, ""),
+            ("w/ CAM", {"attention": "cam"}, ""),
+            ("w/o SI", {"interaction": "without_si"}, _OPEN),
+            ("w/ large-scale", {"interaction": "large"}, ""),
+            ("w/ small-scale", {"interaction": "small"}, ""),
+            ("w/o PE", {"interaction": "without_pe"}, _OPEN),
+        )
+    ),
+    Entry("csepnet", "CSEPNet", 256, {}, 18.78, 59.3, _CSEPNET),
+    *(
+        Entry("csepnet", variant, 256, arguments)
+        for variant, arguments in (
+            ("ResNet50", {"backbone": "resnet50"}),
+            ("Baseline", {"cbam": False, "cscm": None, "csfim": None}),
+            ("Baseline + CBAM", {"cscm": None, "csfim": None}),
+            ("Baseline + CBAM + CSCM", {"csfim": None}),
+            ("Baseline + CBAM + CSFIM", {"cscm": None}),
+            ("w/o CS", {"cscm": "without_cs"}),
+            ("w/o re-calibration", {"cscm": "without_recalibration"}),
+            ("w/o CSWM", {"csfim": "without_cswm"}),
+            ("w/o top-CE", {"csfim": "without_top_ce"}),
+            ("w/o bottom-CE", {"csfim": "without_bottom_ce"}),
+            ("CSFIM with CSCM", {"csfim": "with_cscm"}),
+        )
+    ),
+    Entry("lsanet", "LSA-Net", 256, {}, 21.6, 61.6, _LSANET),
+    *(
+        Entry("lsanet", variant, 256, arguments)
+        for variant, arguments in (
+            ("LAM by matrix product", {"lam": "matmul"}),
+            ("U-Net", {"lam": None, "sdm": False, "fem": False}),
+            ("U-Net + LAM", {"sdm": False, "fem": False}),
+            ("U-Net + LAM + SDM", {"fem": False}),
+            ("LSPM over whole strips", {"strip_parts": 1}),
+        )
+    ),
+    *(
+        Entry("dms", variant, 300, arguments, note=_DMS)
+        for variant, arguments in (
+            ("BDMS", {}),
+            ("SDMS", {"bidirectional": False}),
+            ("SDMS-A", {"bidirectional": False, "reuse": None}),
+            ("SDMS-B", {"bidirectional": False, "classes": None}),
+            ("SDMS-C", {"bidirectional": False, "aspp": True}),
+            ("SDMS-D", {"bidirectional": False, "reuse": "skip"}),
+            ("SDMS-E", {"bidirectional": False, "refine": False}),
+            (
+                "Baseline",
+                {"bidirectional": False, "reuse": None, "classes": None, "refine": False},
+            ),
+        )
+    ),
+)

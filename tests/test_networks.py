@@ -1,0 +1,266 @@
+"""The reference networks: their contract, their published counts, their backbones' weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import typer
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from typer.testing import CliRunner
+
+from reference.commands import networks
+from reference.networks import NETWORKS, build, logit_maps
+from reference.networks.backbones import (
+    Backbone,
+    BackboneWeightsError,
+    densenet201,
+    load_backbone_weights,
+    squeezenet1_1,
+)
+from reference.networks.catalogue import CATALOGUE, Entry, ShapesOnly
+from reference.networks.nadinet import NAM, FineResNet34
+
+Counted = dict[tuple[str, str], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def counted() -> Counted:
+    """What `trackside networks --json` lists, by name and variant."""
+    app = typer.Typer()
+    app.command()(networks)
+    result = CliRunner().invoke(app, ["--json"])
+    assert result.exit_code == 0, result.output
+    return {(row["name"], row["variant"]): row for row in json.loads(result.stdout)}
+
+
+def tensors(output: Any) -> Iterator[Tensor]:
+    """Everything in a network's output that a loss may look at."""
+    if isinstance(output, Tensor):
+        yield output
+    elif output is not None:
+        for part in output:
+            yield from tensors(part)
+
+
+def on_meta(name: str, **arguments: Any) -> nn.Module:
+    """A network of shapes alone."""
+    with torch.device("meta"):
+        return build(name, **arguments).eval()
+
+
+# The released NaDiNets differ by the groups of a convolution; they are counted, not run.
+RUN = [entry for entry in CATALOGUE if "fuse_groups" not in entry.arguments]
+# A backbone is trained by the first network that has it; for the others it is the same and slow.
+TRAINS_BACKBONE = {
+    (entry.name, entry.arguments.get("backbone")): entry.variant for entry in reversed(RUN)
+}
+
+
+@pytest.mark.parametrize("entry", RUN, ids=lambda entry: f"{entry.name}: {entry.variant}")
+def test_every_variant_gives_maps_of_the_inputs_size_and_trains_every_parameter(
+    entry: Entry,
+) -> None:
+    torch.manual_seed(0)
+    network = build(entry.name, **entry.arguments).eval()
+    with torch.inference_mode():
+        maps = logit_maps(network(torch.randn(1, 3, 64, 32)))
+    assert {tuple(m.shape) for m in maps} == {(1, 1, 64, 32)}
+    assert all(m.isfinite().all() for m in maps)
+
+    first = TRAINS_BACKBONE[entry.name, entry.arguments.get("backbone")] == entry.variant
+    if not first and isinstance(backbone := getattr(network, "backbone", None), Backbone):
+        backbone.requires_grad_(False)
+    output = network.train()(torch.randn(2, 3, 32, 32))
+    sum(t.square().mean() for t in tensors(output)).backward()
+    untrained = [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.requires_grad
+        and (parameter.grad is None or not parameter.grad.isfinite().all())
+    ]
+    assert untrained == []
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_size_that_does_not_line_up_names_the_one_to_pad_to(name: str) -> None:
+    network = on_meta(name)
+    with pytest.raises(ValueError, match=r"height 250 is not a multiple of \d+: pad to 256"):
+        network(torch.empty(1, 3, 250, 256, device="meta"))
+    with pytest.raises(ValueError, match=r"width 100 is not a multiple of \d+: pad to (112|128)"):
+        network(torch.empty(1, 3, 256, 100, device="meta"))
+
+
+@pytest.mark.parametrize(("name", "size"), [("minet", 368), ("dms", 300)])
+def test_a_papers_own_size_is_taken_though_it_is_no_multiple_of_32(name: str, size: int) -> None:
+    maps = logit_maps(on_meta(name)(torch.empty(1, 3, size, size, device="meta")))
+    assert {tuple(m.shape) for m in maps} == {(1, 1, size, size)}
+
+
+def test_dms_names_the_class_beside_every_map() -> None:
+    output = on_meta("dms", classes=5)(torch.empty(2, 3, 64, 64, device="meta"))
+    assert len(output.maps) == 6
+    assert [tuple(c.shape) for c in output.classes] == [(2, 5)] * 6
+
+
+def test_lsanet_shows_where_it_located_and_what_its_loss_keeps_apart() -> None:
+    image = torch.empty(2, 3, 64, 64, device="meta")
+    output = on_meta("lsanet")(image)
+    assert output.location.shape == (2, 1, 32, 32)
+    assert [tuple(v.shape) for v in output.shapes] == [(2, 384, 8, 8)] * 2
+    plain = on_meta("lsanet", lam=None, sdm=False)(image)
+    assert plain[1:] == (None, (), ())
+
+
+def test_normalised_attention_is_the_cosine_between_channels() -> None:
+    pixels = torch.tensor([[[3.0, 4.0], [30.0, 40.0], [4.0, -3.0]]])  # N,C,HW
+    expected = torch.tensor([[[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]])
+    assert torch.allclose(NAM().relation(pixels), expected)
+    assert NAM()(torch.zeros(1, 2, 4, 4)).isfinite().all()
+
+
+PARAMETERS = {
+    ("minet", "MINet"): 277_477,
+    ("minet", "w/o Multi"): 277_477,
+    ("minet", "S-PW"): 269_605,
+    ("minet", "w/o CI"): 150_949,
+    ("minet", "Concat"): 1_147_429,
+    ("minet", "Sum"): 649_189,
+    ("minet", "VGG16"): 15_810_117,
+    ("minet", "ResNet50"): 31_955_141,
+    ("minet", "SqueezeNet"): 1_271_364,
+    ("nadinet", "NaDiNet-V"): 27_675_911,
+    ("nadinet", "NaDiNet-R"): 48_391_751,
+    ("nadinet", "NaDiNet-D"): 33_106_247,
+    ("nadinet", "NaDiNet-V, released"): 30_625_031,
+    ("nadinet", "NaDiNet-R, released"): 51_340_871,
+    ("nadinet", "NaDiNet-D, released"): 36_055_367,
+    ("csepnet", "CSEPNet"): 18_775_142,
+    ("csepnet", "ResNet50"): 29_581_414,
+    ("lsanet", "LSA-Net"): 21_601_485,
+    ("dms", "SDMS"): 60_124_772,
+    ("dms", "BDMS"): 62_351_999,
+}
+MACS = {
+    ("minet", "MINet"): 270_830_656,
+    ("nadinet", "NaDiNet-V, released"): 385_412_515_904,
+    ("csepnet", "CSEPNet"): 49_375_486_208,
+    ("lsanet", "LSA-Net"): 30_611_013_632,
+}
+
+
+def test_the_parameters_are_the_published_ones(counted: Counted) -> None:
+    assert {key: counted[key]["params"] for key in PARAMETERS} == PARAMETERS
+    for row in counted.values():
+        if row["published_params_m"] is not None and "not reached" not in row["note"]:
+            assert row["params"] / 1e6 == pytest.approx(row["published_params_m"], abs=0.00501)
+
+
+def test_the_multiply_adds_are_the_papers(counted: Counted) -> None:
+    assert {key: counted[key]["macs"] for key in MACS} == MACS
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [e for e in CATALOGUE if e.name == "minet" and "not reached" not in e.note],
+    ids=lambda entry: entry.variant,
+)
+def test_minets_printed_flops_add_biases_and_two_for_each_normalised_element(
+    entry: Entry, counted: Counted
+) -> None:
+    extra = 0
+
+    def count(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        nonlocal extra
+        if isinstance(module, nn.BatchNorm2d):
+            extra += 2 * output.numel()
+        elif getattr(module, "bias", None) is not None:
+            extra += output.numel()
+
+    with torch.device("meta"), ShapesOnly():
+        network = build(entry.name, **entry.arguments).eval()
+        for module in network.modules():
+            module.register_forward_hook(count)
+        network(torch.empty(1, 3, entry.size, entry.size))
+    flops_g = (counted[entry.name, entry.variant]["macs"] + extra) / 1e9
+    assert flops_g == pytest.approx(entry.published_flops_g, abs=0.00501)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "remedy"),
+    [
+        ("resnet", {}, "choose one of minet, nadinet, csepnet, lsanet, dms"),
+        ("minet", {"mi": "twice"}, "choose one of full, without_multi"),
+        ("minet", {"backbone": "vgg16_bn", "mi": "sum"}, "leave out mi"),
+        ("nadinet", {"backbone": "resnet50"}, "choose one of vgg16_bn, resnet34, densenet201"),
+        ("nadinet", {"attention": "none"}, "choose one of nam, cam, None"),
+        ("csepnet", {"cscm": "no"}, "choose one of full, without_cs"),
+        ("lsanet", {"lam": "product"}, "choose one of sum, matmul"),
+        ("dms", {"reuse": "add"}, "choose one of concat, skip, None"),
+        ("dms", {"colour": True}, "no argument colour: it takes bidirectional"),
+    ],
+)
+def test_an_unknown_choice_lists_the_known_ones(
+    name: str, arguments: dict[str, Any], remedy: str
+) -> None:
+    with torch.device("meta"), pytest.raises(ValueError, match=remedy):
+        build(name, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("make", "whole_model_only"),
+    [
+        (squeezenet1_1, "classifier.1.weight"),
+        (densenet201, "features.norm5.weight"),
+        (FineResNet34, "conv1.weight"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_imagenet_weights_fill_a_backbone(
+    make: Callable[[], Backbone], whole_model_only: str, suffix: str, tmp_path: Path
+) -> None:
+    source, target = make(), make()
+    weights = {
+        # As in torchvision's files: DenseNet's layers under their first names, no counters.
+        key.replace("norm1.", "norm.1.").replace("conv2.", "conv.2.")
+        if make is densenet201
+        else key: tensor
+        for key, tensor in source.state_dict().items()
+        if not key.startswith(source.own) and not key.endswith("num_batches_tracked")
+    }
+    weights[whole_model_only] = torch.zeros(2)
+    path = tmp_path / f"weights{suffix}"
+    (torch.save if suffix == ".pth" else save_file)(weights, path)  # type: ignore[operator]
+    load_backbone_weights(target, path)
+    expected, loaded = source.state_dict(), target.state_dict()
+    unequal = [key for key in expected if not torch.equal(expected[key], loaded[key])]
+    assert all(key.startswith(source.own) for key in unequal), unequal
+
+
+def test_weights_that_do_not_fit_list_every_key(tmp_path: Path) -> None:
+    backbone = squeezenet1_1()
+    weights = backbone.state_dict()
+    del weights["features.3.squeeze.bias"]
+    weights["features.99.weight"] = torch.zeros(1)
+    weights["features.0.bias"] = torch.zeros(7)
+    torch.save(weights, tmp_path / "weights.pth")
+    expected = (
+        r"missing: features\.3\.squeeze\.bias; unexpected: features\.99\.weight; "
+        r"of another shape: features\.0\.bias \(7,\), not \(64,\)"
+    )
+    with pytest.raises(BackboneWeightsError, match=expected):
+        load_backbone_weights(backbone, tmp_path / "weights.pth")
+
+
+def test_a_file_that_is_no_weights_says_which_to_give(tmp_path: Path) -> None:
+    for name in ("weights.pth", "weights.safetensors"):
+        (tmp_path / name).write_bytes(b"not weights at all")
+        with pytest.raises(BackboneWeightsError, match="give torchvision's"):
+            load_backbone_weights(squeezenet1_1(), tmp_path / name)
+    with pytest.raises(BackboneWeightsError, match="not a file"):
+        load_backbone_weights(squeezenet1_1(), tmp_path / "nothing.pth")
