@@ -1,0 +1,48 @@
+// The whole bridge of a board: bytes of the link and counts of the encoder in, the output and the
+// bytes of answers out. No I/O, no clock, no heap; a port's loop calls it (ports/main.c).
+//
+// The output rejects unless a session runs and no order is under the actuator. Whatever fails ends
+// the session for good; only the host can open another.
+#ifndef TRACKSIDE_BRIDGE_H
+#define TRACKSIDE_BRIDGE_H
+
+#include "counter.h"
+#include "framing.h"
+#include "protocol.h"
+#include "tracker.h"
+#include "watchdog.h"
+
+struct board {
+    const char *name; // up to 64 characters of ASCII
+    unsigned counter_bits;
+};
+
+struct bridge {
+    struct board board;
+    struct frame_reader reader;
+    struct frame_writer writer;
+    uint32_t session;
+    enum state state;
+    struct watchdog watchdog;
+    struct counter counter;
+    struct tracker tracker;
+    struct reading reading;
+    uint32_t order; // number of the last that was taken
+    struct statistics statistics;
+};
+
+void bridge_init(struct bridge *bridge, struct board board);
+
+// Take a byte of the link; if it ends a request, act on it and make the answer.
+void bridge_receive(struct bridge *bridge, uint8_t byte);
+
+// The next byte of the answer; false if there is none.
+bool bridge_transmit(struct bridge *bridge, uint8_t *byte);
+
+// Take what the encoder's counter shows now. True if the output has to reject until the next call.
+bool bridge_advance(struct bridge *bridge, uint32_t raw_count, int64_t now_ns);
+
+// The port knows that counts were lost.
+void bridge_fail_encoder(struct bridge *bridge);
+
+#endif

@@ -1,0 +1,95 @@
+// Frames on a stream of bytes: a body and its CRC-16, in COBS, between noughts.
+#include "framing.h"
+
+// CRC-16/IBM-3740: polynomial 0x1021, from 0xFFFF, highest bit first. "123456789" gives 0x29B1.
+static uint16_t crc16(const uint8_t *bytes, unsigned count)
+{
+    unsigned crc = 0xFFFF;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned x = (crc >> 8 ^ bytes[i]) & 0xFF;
+        x ^= x >> 4;
+        crc = (crc << 8 ^ x << 12 ^ x << 5 ^ x) & 0xFFFF;
+    }
+    return (uint16_t)crc;
+}
+
+// A code is the distance to the next one, and stands where a nought was; the first precedes the
+// data, and the last reaches just beyond its end. False if they do not fit.
+static bool uncode(uint8_t *coded, unsigned count)
+{
+    unsigned at = 0;
+    while (at < count) {
+        const unsigned next = at + coded[at];
+        coded[at] = 0;
+        at = next;
+    }
+    return at == count;
+}
+
+static void code(uint8_t *coded, unsigned count)
+{
+    unsigned next = count;
+    for (unsigned at = count; at-- > 0;) {
+        if (at == 0 || coded[at] == 0) {
+            coded[at] = (uint8_t)(next - at);
+            next = at;
+        }
+    }
+}
+
+static struct body end_frame(struct frame_reader *reader)
+{
+    const struct body none = {NULL, 0};
+    const unsigned count = reader->count;
+    const bool overlong = reader->overlong;
+    reader->count = 0;
+    reader->overlong = false;
+    if (count == 0)
+        return none; // two noughts on end
+    uint8_t *data = reader->coded + 1;
+    if (!overlong && count > 1 + CRC_BYTES && uncode(reader->coded, count)) {
+        const unsigned body = count - 1 - CRC_BYTES;
+        if (crc16(data, body) == (data[body] | data[body + 1] << 8))
+            return (struct body){data, body};
+    }
+    reader->damaged++;
+    return none;
+}
+
+struct body frame_read(struct frame_reader *reader, uint8_t byte)
+{
+    if (byte == 0)
+        return end_frame(reader);
+    if (reader->count < CODED_BYTES)
+        reader->coded[reader->count++] = byte;
+    else
+        reader->overlong = true;
+    return (struct body){NULL, 0};
+}
+
+uint8_t *frame_body(struct frame_writer *writer)
+{
+    return writer->bytes + 2; // after the nought and the first code
+}
+
+void frame_write(struct frame_writer *writer, unsigned count)
+{
+    uint8_t *body = frame_body(writer);
+    const uint16_t crc = crc16(body, count);
+    body[count] = (uint8_t)crc;
+    body[count + 1] = (uint8_t)(crc >> 8);
+    const unsigned coded = 1 + count + CRC_BYTES;
+    writer->bytes[0] = 0;
+    code(writer->bytes + 1, coded);
+    writer->bytes[1 + coded] = 0;
+    writer->count = coded + 2;
+    writer->sent = 0;
+}
+
+bool frame_next(struct frame_writer *writer, uint8_t *byte)
+{
+    if (writer->sent == writer->count)
+        return false;
+    *byte = writer->bytes[writer->sent++];
+    return true;
+}

@@ -1,0 +1,107 @@
+// What is said over the link, byte by byte as PROTOCOL.md has it.
+#include "protocol.h"
+
+#include "counter.h"
+
+enum { HEADER_BYTES = 6 };
+
+// How long the body of a request is after its header; -1 where there is no such request.
+static int length_of(uint8_t type)
+{
+    switch (type) {
+    case REQUEST_HELLO:
+        return 2;
+    case REQUEST_OPEN:
+        return 53;
+    case REQUEST_ORDER:
+    case REQUEST_PASS:
+        return 20;
+    case REQUEST_POLL:
+        return 4;
+    case REQUEST_STATISTICS:
+        return 0;
+    case REQUEST_CLOSE:
+        return 1;
+    default:
+        return -1;
+    }
+}
+
+bool parse_request(struct body body, struct request *request)
+{
+    if (body.count < HEADER_BYTES)
+        return false;
+    struct cursor cursor = {body.bytes};
+    request->type = get_u8(&cursor);
+    request->sequence = get_u8(&cursor);
+    request->session = get_u32(&cursor);
+    request->body = cursor;
+    return (int)body.count - HEADER_BYTES == length_of(request->type);
+}
+
+struct opening parse_opening(struct cursor body)
+{
+    struct opening opening;
+    opening.nm_per_count = get_i32(&body);
+    opening.settings.offset_um = get_i64(&body);
+    opening.settings.delay_ns = get_i64(&body);
+    opening.settings.margin_um = get_i64(&body);
+    opening.settings.dwell_ns = get_i64(&body);
+    opening.settings.min_gap_um = get_i64(&body);
+    opening.silence_ns = get_i64(&body);
+    opening.settings.default_reject = get_u8(&body) != 0;
+    return opening;
+}
+
+uint8_t find_bad_setting(const struct opening *opening)
+{
+    const struct settings *settings = &opening->settings;
+    const struct {
+        int64_t value, least, most;
+    } ranges[] = {
+        {opening->nm_per_count, -NM_PER_COUNT_LIMIT, NM_PER_COUNT_LIMIT},
+        {settings->offset_um, -1000000000000, 1000000000000},
+        {settings->delay_ns, 0, SECOND_NS},
+        {settings->margin_um, 0, 1000000000},
+        {settings->dwell_ns, 0, 3600 * SECOND_NS},
+        {settings->min_gap_um, 0, 1000000000},
+        {opening->silence_ns, SECOND_NS / 1000, 60 * SECOND_NS},
+    };
+    for (unsigned i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
+        if (ranges[i].value < ranges[i].least || ranges[i].value > ranges[i].most)
+            return (uint8_t)(i + 1);
+    return opening->nm_per_count == 0;
+}
+
+void put_response(struct cursor *cursor, const struct response *response)
+{
+    put_u8(cursor, response->type | RESPONSE);
+    put_u8(cursor, response->sequence);
+    put_u32(cursor, response->session);
+    put_u8(cursor, response->state);
+    put_u8(cursor, response->rejects);
+    put_i64(cursor, response->reading.at_ns);
+    put_i64(cursor, response->reading.position_um);
+    put_u8(cursor, response->refusal);
+    put_u8(cursor, response->detail);
+}
+
+void put_event(struct cursor *cursor, const struct event *event)
+{
+    put_u8(cursor, event->kind);
+    put_u8(cursor, event->reason);
+    put_u32(cursor, event->order);
+    put_i64(cursor, event->first_um);
+    put_i64(cursor, event->second_um);
+}
+
+void put_statistics(struct cursor *cursor, const struct statistics *statistics)
+{
+    put_u32(cursor, statistics->requests);
+    put_u32(cursor, statistics->damaged);
+    put_u32(cursor, statistics->repeated);
+    put_u32(cursor, statistics->refused);
+    put_u32(cursor, statistics->most_orders);
+    put_u32(cursor, statistics->longest_turn_ns);
+    put_number(cursor, statistics->readings, 8);
+}

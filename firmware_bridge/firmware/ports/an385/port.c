@@ -1,0 +1,96 @@
+// Arm MPS2 board with the AN385 image (Cortex-M3 at 25 MHz), which QEMU emulates: the link on
+// UART0, the output on LED 0, lit while the rail may pass, and a simulated encoder.
+#include "../port.h"
+
+#include "../cortex_m.h"
+#include "../simulated_encoder.h"
+
+enum { TICK_NS = 40, BAUD_DIVISOR = 217 }; // 115,200 baud
+enum { WATCHDOG_TICKS = 2500000 };         // 100 ms without a turn, and as long again: reset
+
+enum { TX_FULL = 1, RX_FULL = 2 };         // UART0_STATE
+enum { TX_ENABLE = 1, RX_ENABLE = 2 };     // UART0_CTRL
+enum { WATCHDOG_UNLOCK = 0x1ACCE551 };
+
+static const uintptr_t TIMER0_CTRL = 0x40000000;
+static const uintptr_t TIMER0_VALUE = 0x40000004;
+static const uintptr_t TIMER0_RELOAD = 0x40000008;
+static const uintptr_t UART0_DATA = 0x40004000;
+static const uintptr_t UART0_STATE = 0x40004004;
+static const uintptr_t UART0_CTRL = 0x40004008;
+static const uintptr_t UART0_BAUDDIV = 0x40004010;
+static const uintptr_t WATCHDOG_LOAD = 0x40008000;
+static const uintptr_t WATCHDOG_CTRL = 0x40008008;
+static const uintptr_t WATCHDOG_LOCK = 0x40008C00;
+static const uintptr_t LEDS = 0x40028000;
+
+__attribute__((section(".vectors"), used)) static const struct {
+    uint32_t *stack;
+    handler handlers[15];
+} vectors = {
+    &stack_top,
+    {reset_handler, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler},
+};
+
+struct board port_init(void)
+{
+    *hardware(LEDS) = 0;
+    *hardware(TIMER0_RELOAD) = UINT32_MAX; // counts down and starts again
+    *hardware(TIMER0_VALUE) = UINT32_MAX;
+    *hardware(TIMER0_CTRL) = 1;
+    *hardware(UART0_BAUDDIV) = BAUD_DIVISOR;
+    *hardware(UART0_CTRL) = TX_ENABLE | RX_ENABLE;
+    *hardware(WATCHDOG_LOCK) = WATCHDOG_UNLOCK;
+    *hardware(WATCHDOG_LOAD) = WATCHDOG_TICKS;
+    *hardware(WATCHDOG_CTRL) = 3; // an NMI first, whose handler waits for the reset
+    return (struct board){"mps2-an385", SIMULATED_BITS};
+}
+
+void port_turn(void)
+{
+    *hardware(WATCHDOG_LOAD) = WATCHDOG_TICKS;
+}
+
+// Turns are far shorter than the 171 s in which the timer rolls over.
+int64_t port_now_ns(void)
+{
+    static uint32_t last;
+    static int64_t ticks;
+    const uint32_t elapsed = UINT32_MAX - *hardware(TIMER0_VALUE);
+    ticks += elapsed - last;
+    last = elapsed;
+    return ticks * TICK_NS;
+}
+
+uint32_t port_count(void)
+{
+    return simulated_count(port_now_ns());
+}
+
+bool port_lost_counts(void)
+{
+    return false;
+}
+
+void port_reject(bool rejects)
+{
+    *hardware(LEDS) = !rejects;
+}
+
+bool port_read(uint8_t *byte)
+{
+    if ((*hardware(UART0_STATE) & RX_FULL) == 0)
+        return false;
+    *byte = (uint8_t)*hardware(UART0_DATA);
+    return true;
+}
+
+bool port_can_write(void)
+{
+    return (*hardware(UART0_STATE) & TX_FULL) == 0;
+}
+
+void port_write(uint8_t byte)
+{
+    *hardware(UART0_DATA) = byte;
+}

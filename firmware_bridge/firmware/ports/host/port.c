@@ -1,0 +1,82 @@
+// A PC as the board: the link on standard input and output, a simulated encoder, and the output
+// as lines on standard error, each the time in nanoseconds of CLOCK_MONOTONIC and the level.
+#include "../port.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../simulated_encoder.h"
+
+enum { TURN_NS = 50000 }; // as long as a count; a PC has others to serve meanwhile
+
+static bool is_rejecting;
+
+static void show_output(void)
+{
+    fprintf(stderr, "%lld %d\n", (long long)port_now_ns(), is_rejecting);
+}
+
+struct board port_init(void)
+{
+    is_rejecting = true;
+    show_output();
+    return (struct board){"host", SIMULATED_BITS};
+}
+
+void port_turn(void)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    const struct timespec turn = {.tv_nsec = TURN_NS};
+    ppoll(&input, 1, &turn, NULL);
+}
+
+int64_t port_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * SECOND_NS + now.tv_nsec;
+}
+
+uint32_t port_count(void)
+{
+    return simulated_count(port_now_ns());
+}
+
+bool port_lost_counts(void)
+{
+    return false;
+}
+
+void port_reject(bool rejects)
+{
+    if (rejects != is_rejecting) {
+        is_rejecting = rejects;
+        show_output();
+    }
+}
+
+bool port_read(uint8_t *byte)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    if (poll(&input, 1, 0) != 1)
+        return false;
+    if (read(STDIN_FILENO, byte, 1) != 1)
+        exit(EXIT_SUCCESS); // the other end of the link is gone
+    return true;
+}
+
+bool port_can_write(void)
+{
+    return true;
+}
+
+void port_write(uint8_t byte)
+{
+    while (write(STDOUT_FILENO, &byte, 1) != 1)
+        if (errno != EAGAIN && errno != EINTR)
+            exit(EXIT_SUCCESS);
+}
