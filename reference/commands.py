@@ -39,17 +39,22 @@ def networks(
         print(json.dumps([asdict(row) for row in counted], indent=2))
         return
     table = Table("network", "variant", "input")
-    for heading in ("parameters", "published M", "MACs", "published GFLOPs"):
+    for heading in ("parameters", "published M", "GMACs", "published GFLOPs"):
         table.add_column(heading, justify="right")
     table.add_column("note")
     for row in counted:
-        figures = (
+        table.add_row(
+            row.name,
+            row.variant,
+            "x".join(map(str, row.input)),
             f"{row.params:,}",
-            row.published_params_m,
-            f"{row.macs:,}",
-            row.published_flops_g,
+            _printed(row.published_params_m),
+            f"{row.macs / 1e9:.3f}",
+            _printed(row.published_flops_g),
+            row.note,
         )
-        size = "x".join(map(str, row.input))
-        cells = ("" if figure is None else str(figure) for figure in figures)
-        table.add_row(row.name, row.variant, size, *cells, row.note)
     Console().print(table)
+
+
+def _printed(figure: float | None) -> str:
+    return "" if figure is None else f"{figure:.2f}"

@@ -77,7 +77,8 @@ def test_every_variant_gives_maps_of_the_inputs_size_and_trains_every_parameter(
     if not first and isinstance(backbone := getattr(network, "backbone", None), Backbone):
         backbone.requires_grad_(False)
     output = network.train()(torch.randn(2, 3, 32, 32))
-    sum(t.square().mean() for t in tensors(output)).backward()
+    loss = torch.stack([t.square().mean() for t in tensors(output)]).sum()
+    loss.backward()  # type: ignore[no-untyped-call]
     untrained = [
         name
         for name, parameter in network.named_parameters()
@@ -235,7 +236,7 @@ def test_imagenet_weights_fill_a_backbone(
     }
     weights[whole_model_only] = torch.zeros(2)
     path = tmp_path / f"weights{suffix}"
-    (torch.save if suffix == ".pth" else save_file)(weights, path)  # type: ignore[operator]
+    (torch.save if suffix == ".pth" else save_file)(weights, path)
     load_backbone_weights(target, path)
     expected, loaded = source.state_dict(), target.state_dict()
     unequal = [key for key in expected if not torch.equal(expected[key], loaded[key])]

@@ -110,17 +110,17 @@ def count_macs(network: nn.Module, image: Tensor) -> int:
     return macs
 
 
-# How the papers count: MINet 1 for each multiply-add and 2 for each normalised element; CSEPNet 1,
-# and 4 for each normalised element; LSA-Net twice what CSEPNet counts, and resizing.
-_MINET = "FLOPs as printed add biases and 2 for each normalised element"
+# How the papers count: MINet 1 for each multiply-add and bias, 2 for each normalised element;
+# CSEPNet 1 for each multiply-add, 4 for each normalised element; LSA-Net twice that.
+_MINET = "printed FLOPs: MACs, biases, normalisation"
 _CSEPNET = (
-    "the printed FLOPs count four CSFIMs twice (+8.56 G), as the released code ran them, "
-    "transposed convolutions fourfold (+1.07 G), and normalisation"
+    "printed FLOPs: MACs, four CSFIMs a second time as the released code ran them (8.56 G), "
+    "transposed convolutions fourfold (1.07 G), normalisation (0.32 G)"
 )
-_LSANET = "the printed FLOPs are twice the MACs, with normalisation and resizing"
-_NADINET_CODE = "the released code: 2,949,120 parameters above the printed"
-_OPEN = "the paper leaves this variant's layers open"
-_DMS = "no figures printed; layers after R3Net where the paper is silent"
+_LSANET = "printed FLOPs: twice MACs, normalisation (0.10 G) and resizing (0.09 G)"
+_NADINET_CODE = "the released code: 2,949,120 parameters more than printed"
+_OPEN = "the paper leaves the layers open"
+_DMS = "no figures printed; R3Net's layers where the paper is silent"
 _V, _R, _D = "vgg16_bn", "resnet34", "densenet201"
 
 CATALOGUE: tuple[Entry, ...] = (

@@ -22,6 +22,9 @@ from reference.networks.layers import (
 WIDTHS = (32, 64, 64, 64, 64)  # of the reduced levels, finest first
 
 _conv = partial(nn.Conv2d, kernel_size=3, padding=1)
+# The paper says mean and maximum; the code attends to the maximum alone.
+_cbam = partial(CBAM, mean=False, bias=False)
+_spatial = partial(SpatialAttention, mean=False, bias=False)
 
 
 class ContrastEnhancement(nn.Module):
@@ -54,9 +57,7 @@ class Calibration(nn.Module):
         super().__init__()
         self.cross = cross
         self.complement = complement
-        # The paper says mean and maximum; the code has the maximum alone.
-        self.attend_first = SpatialAttention(mean=False, bias=False)
-        self.attend_second = SpatialAttention(mean=False, bias=False)
+        self.attend_first, self.attend_second = _spatial(), _spatial()
         self.weigh: nn.Module | None = None
         if recalibrate:
             joined = ConvBNReLU(2 * channels, channels)
@@ -223,8 +224,7 @@ class CSEPNet(nn.Module):
         calibrate, interweave = choose("cscm", cscm, CSCMS), choose("csfim", csfim, CSFIMS)
         self.reductions = nn.ModuleList()
         for before, width in zip(self.backbone.widths, WIDTHS, strict=True):
-            # The paper says mean and maximum; the code has the maximum alone.
-            attention = [CBAM(before, mean=False, bias=False)] if cbam else []
+            attention = [_cbam(before)] if cbam else []
             self.reductions.append(nn.Sequential(*attention, _conv(before, width)))
         self.calibrations = nn.ModuleList(calibrate(width) for width in WIDTHS[:-1])
         self.interweavings = nn.ModuleList(interweave(width) for width in WIDTHS)

@@ -1,4 +1,4 @@
-"""DMS (2021): saliency maps refined from level to level, each with the image's class.
+"""DMS, deeper and mixed supervision: maps refined level by level, each with the image's class.
 
 The paper gives no layers below its equations; where it is silent this is R3Net's, which it extends.
 """
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reference.networks.backbones import resnext101_32x4d
-from reference.networks.layers import ConvBNPReLU, NetworkError, check_size, resize
+from reference.networks.layers import ConvBNPReLU, check_size, choose, resize
 
 WIDTH = 256  # of each fused level
 PUBLISHED_SIZE = (300, 300)
@@ -25,7 +25,7 @@ _resize = partial(resize, align_corners=True)
 
 
 class DMSOutput(NamedTuple):
-    """Logit maps at the input's size, the last refined and result first, and their class logits.
+    """Logit maps at the input's size, from the last refined, the result, back; and class logits.
 
     `classes` has one N,C for each map, in the same order, or is empty without classification. An
     image without a defect is one of the classes, and its mask is empty.
@@ -156,9 +156,7 @@ class DMS(nn.Module):
         aspp: bool = False,
     ) -> None:
         super().__init__()
-        if reuse not in REUSES:
-            known = ", ".join(map(str, REUSES))
-            raise NetworkError(f"reuse {reuse!r} is unknown: choose one of {known}")
+        choose("reuse", reuse, dict.fromkeys(REUSES))
         self.backbone = resnext101_32x4d()
         w0, w1, w2, w3, w4 = self.backbone.widths
         self.fuse_low, self.fuse_middle = _fuse(w0 + w1), _fuse(w2)
