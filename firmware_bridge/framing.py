@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from binascii import crc_hqx
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
 
 from firmware_bridge.tracker import ActuatorSettings
-from firmware_bridge.types import BridgeError, Reading
+from firmware_bridge.types import Reading
 
 VERSION = 1
 PLACE_LIMIT_UM = 10**16  # what the firmware reckons with, either way
+STRETCHES_A_REQUEST = 8
 _CODED_BYTES = 254  # a frame without its noughts
-
-
-class GarbledAnswer(BridgeError, ValueError):
-    """A frame that came undamaged and is none of the protocol's."""
 
 
 class Kind(IntEnum):
@@ -102,7 +100,11 @@ class BoardStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What every answer begins with, and the rest of it. The reading's clock is the board's."""
+    """What every answer begins with, and the rest of it. The reading's clock is the board's.
+
+    `detail` is how many stretches of an order or a pass are on board, or which of SETTINGS was
+    refused, counted from 1.
+    """
 
     kind: Kind
     sequence: int
@@ -115,7 +117,7 @@ class Answer:
     body: bytes
 
 
-SETTINGS = (  # in the order in which a refusal's detail counts them
+SETTINGS = (
     "nm_per_count",
     "offset_um",
     "delay_ns",
@@ -128,8 +130,8 @@ SETTINGS = (  # in the order in which a refusal's detail counts them
 _REQUEST = Struct("<BBI")
 _HELLO = Struct("<H")
 _OPEN = Struct("<iqqqqqqB")
-_ORDER = Struct("<Iqq")
-_POLL = Struct("<I")
+_NUMBER = Struct("<I")
+_STRETCH = Struct("<qq")
 _CLOSE = Struct("<B")
 _ANSWER = Struct("<BBIBBqqBB")
 _BOARD = Struct("<HHB")
@@ -204,23 +206,24 @@ def opening(
     )
 
 
-def stretch(number: int, start_um: int, end_um: int) -> bytes:
-    """The body of an order or a pass."""
-    return _ORDER.pack(number, start_um, end_um)
+def stretches(number: int, stretches_um: Iterable[tuple[int, int]]) -> bytes:
+    """The body of orders or passes, the first of which has this number."""
+    return _NUMBER.pack(number) + b"".join(_STRETCH.pack(*stretch) for stretch in stretches_um)
 
 
 def poll(next_event: int) -> bytes:
     """Ask for events from number `next_event` on; those before it are let go."""
-    return _POLL.pack(next_event)
+    return _NUMBER.pack(next_event)
 
 
 def closing(*, release: bool) -> bytes:
     return _CLOSE.pack(release)
 
 
-def parse_answer(body: bytes) -> Answer:
+def parse_answer(body: bytes) -> Answer | None:
+    """None if it is none of this protocol's."""
     if len(body) < _ANSWER.size:
-        raise GarbledAnswer(f"an answer of {len(body)} bytes: {_NOT_OURS}")
+        return None
     kind, sequence, session, state, rejects, at_ns, position_um, refusal, detail = (
         _ANSWER.unpack_from(body)
     )
@@ -236,8 +239,8 @@ def parse_answer(body: bytes) -> Answer:
             detail,
             body[_ANSWER.size :],
         )
-    except ValueError as unknown:
-        raise GarbledAnswer(f"an answer with {unknown}: {_NOT_OURS}") from unknown
+    except ValueError:  # a number that stands for nothing
+        return None
 
 
 def parse_board(body: bytes) -> Board:
@@ -259,6 +262,3 @@ def parse_events(body: bytes) -> tuple[int, list[BoardEvent]]:
 
 def parse_statistics(body: bytes) -> BoardStatistics:
     return BoardStatistics(*_STATISTICS.unpack(body))
-
-
-_NOT_OURS = "no such thing is in the protocol; is this firmware of this release?"

@@ -15,26 +15,27 @@ import threading
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from firmware_bridge import framing
 from firmware_bridge.encoder import EncoderError
 from firmware_bridge.framing import (
     SETTINGS,
+    STRETCHES_A_REQUEST,
     Answer,
     Board,
     BoardEvent,
     BoardStatistics,
     EventKind,
-    FrameReader,
     Kind,
     Refusal,
     State,
 )
 from firmware_bridge.line import LineError
 from firmware_bridge.rejector import LATEST, RejectorStopped, RejectReport
+from firmware_bridge.serial_talk import Talk
 from firmware_bridge.tracker import ActuatorSettings
 from firmware_bridge.types import (
     SECOND_NS,
@@ -48,12 +49,10 @@ from firmware_bridge.types import (
     Reason,
 )
 
-BAUD = 921_600
+BAUD = 921_600  # of the RP2040
 POLL_NS = 10_000_000  # between two questions for news, which also keep the board from rejecting
-ANSWER_NS = 50_000_000  # an answer that takes longer, be it through a slow adapter, is lost
 BOOT_NS = 3 * SECOND_NS  # a board answers this long after its power comes, at the latest
 STATISTICS_NS = SECOND_NS
-EXCHANGES = 64  # among which the quickest tells the time best; crystals drift little meanwhile
 
 _REMEDIES = {
     State.NO_SESSION: "it was reset; check its supply",
@@ -63,6 +62,9 @@ _REMEDIES = {
     State.CLOSED: "another program closed the session; let one alone use the board",
     State.RELEASED: "another program closed the session; let one alone use the board",
 }
+
+_OPEN = {State.RUNNING}
+_CLOSED = {State.CLOSED, State.RELEASED}
 
 log = logging.getLogger(__name__)
 
@@ -112,14 +114,14 @@ class SerialLink:
         self._default_reject = default_reject
         self._silence_ns = silence_ns
         self._outbox: queue.SimpleQueue[_Outgoing] = queue.SimpleQueue()
-        self._held: _Outgoing | None = None  # the board had no room for it
+        self._unsent: deque[_Outgoing] = deque()  # taken from the outbox
         self._lock = threading.Lock()  # guards the record, never held during I/O
         self._record = _Record()
         self._polled_ns = self._counted_ns = 0
         self._failure: BaseException | None = None
         self._stopping = threading.Event()
         self._session = secrets.randbelow(2**32 - 1) + 1
-        self._talk = _Talk(_open_port(port, baud, silence_ns), port, clock)
+        self._talk = Talk(port, baud, clock)
         try:
             opening = framing.opening(
                 settings,
@@ -245,8 +247,8 @@ class SerialLink:
     def _expect(self, answer: Answer) -> None:
         if answer.session not in {0, self._session}:
             raise RejectorStopped("another program opened the board: let one alone use it")
-        running = answer.state is State.RUNNING or answer.kind is Kind.CLOSE
-        if answer.session != self._session or not running:
+        meant = _CLOSED if answer.kind is Kind.CLOSE else _OPEN
+        if answer.session != self._session or answer.state not in meant:
             raise RejectorStopped(f"the board rejects all: {_REMEDIES[answer.state]}")
         if answer.refusal not in {Refusal.NONE, Refusal.FULL}:
             raise LineError(
@@ -258,7 +260,8 @@ class SerialLink:
         try:
             while not self._stopping.is_set():
                 self._round()
-            self._collect()
+            self._poll()
+            self._count()
             self._ask(Kind.CLOSE, framing.closing(release=self._release_on_close))
         except BaseException as failure:
             log.exception("the serial link failed; the board goes to reject by itself")
@@ -270,12 +273,12 @@ class SerialLink:
         """Send what is to be sent until news is due, then ask for it."""
         due_ns = self._polled_ns + POLL_NS
         wait_s = max(0, due_ns - self._clock()) / SECOND_NS
-        if self._held is not None:  # the news may be that there is room for it
+        if self._unsent:  # the news may be that there is room for them
             self._stopping.wait(wait_s)
         else:
             with suppress(queue.Empty):
-                self._held = self._outbox.get(timeout=wait_s)
-                self._send()
+                self._unsent.append(self._outbox.get(timeout=wait_s))
+            self._send()
         if self._clock() >= due_ns:
             self._poll()
             self._send()
@@ -283,13 +286,29 @@ class SerialLink:
             self._count()
 
     def _send(self) -> None:
-        """Send what is held; the board takes it once, however often it has to be repeated."""
-        if self._held is None:
-            return
-        kind, number, order = self._held
-        answer = self._ask(kind, framing.stretch(number, order.start_um, order.end_um))
-        if answer.refusal is Refusal.NONE:
-            self._held = None
+        """Send all there is, until the board is full. It takes each once, though it hears it twice.
+
+        A request holds several, all of one kind.
+        """
+        refusal = Refusal.NONE
+        while refusal is Refusal.NONE and self._take_outbox():
+            kind, number, _ = self._unsent[0]
+            stretches = []
+            for outgoing in islice(self._unsent, STRETCHES_A_REQUEST):
+                if outgoing.kind is not kind:
+                    break
+                stretches.append((outgoing.order.start_um, outgoing.order.end_um))
+            answer = self._ask(kind, framing.stretches(number, stretches))
+            for _ in range(answer.detail):
+                self._unsent.popleft()
+            refusal = answer.refusal
+
+    def _take_outbox(self) -> bool:
+        """Whether there is anything to send."""
+        with suppress(queue.Empty):
+            while True:
+                self._unsent.append(self._outbox.get_nowait())
+        return bool(self._unsent)
 
     def _poll(self) -> None:
         more = True
@@ -299,11 +318,6 @@ class SerialLink:
             first, events = framing.parse_events(answer.body)
             with self._lock:
                 more = self._record.take(first, events)
-
-    def _collect(self) -> None:
-        """Ask for the last news."""
-        self._poll()
-        self._count()
 
     def _count(self) -> None:
         self._counted_ns = self._clock()
@@ -393,107 +407,3 @@ class _Record:
         if event.kind is EventKind.FIRED:
             return Fired(order, first_um, second_um)
         return Missed(order, first_um, Reason.ARRIVED_LATE if event.late else Reason.ACTED_LATE)
-
-
-class _Talk:
-    """Questions and answers with the board: resends what is lost, and compares the clocks."""
-
-    def __init__(self, port: Any, name: str, clock: Clock) -> None:
-        self.heard_ns = clock()
-        self.reading = Reading(0, self.heard_ns)  # on this machine's clock
-        self.resent = 0
-        self.clock_error_ns = 0
-        self._port = port
-        self._name = name
-        self._clock = clock
-        self._frames = FrameReader()
-        self._sequences = count()
-        self._offsets: deque[tuple[int, int]] = deque(maxlen=EXCHANGES)  # error_ns, offset_ns
-
-    @property
-    def damaged(self) -> int:
-        return self._frames.damaged
-
-    def close(self) -> None:
-        self._port.close()
-
-    def ask(self, kind: Kind, session: int, body: bytes, *, patience_ns: int) -> Answer:
-        """The board's answer, however often it takes; LineError when patience ends."""
-        give_up_ns = self._clock() + patience_ns
-        sent: dict[int, tuple[int, int]] = {}  # sequence -> when, and how many bytes
-        while self._clock() < give_up_ns:
-            self.resent += bool(sent)
-            sequence = next(self._sequences) % 256
-            request = framing.request(kind, sequence, session, body)
-            sent[sequence] = self._clock(), len(request)
-            self._write(request)
-            answer = self._await(kind, sent, min(give_up_ns, self._clock() + ANSWER_NS))
-            if answer is not None:
-                return answer
-        raise LineError(
-            f"{self._name}: no answer for {patience_ns // 1_000_000} ms: check that the board is "
-            "on, its cable, its baud rate, and that it was flashed with Trackside's firmware"
-        )
-
-    def _await(self, kind: Kind, sent: dict[int, tuple[int, int]], until_ns: int) -> Answer | None:
-        while True:
-            wait_ns = until_ns - self._clock()
-            if wait_ns <= 0:
-                return None
-            received = self._read(wait_ns)
-            now_ns = self._clock()
-            for body in self._frames.feed(received):
-                answer = framing.parse_answer(body)
-                if answer.kind is kind and answer.sequence in sent:  # others are answers of old
-                    self._hear(answer, now_ns, len(body), *sent[answer.sequence])
-                    return answer
-
-    def _hear(
-        self, answer: Answer, now_ns: int, received_bytes: int, sent_ns: int, sent_bytes: int
-    ) -> None:
-        """Place the board's reading on this machine's clock, by the quickest recent exchange.
-
-        The board took it when the request was in, and before the answer went out; both ways take
-        as long as they have bytes.
-        """
-        took_ns = now_ns - sent_ns
-        at_ns = sent_ns + took_ns * sent_bytes // (sent_bytes + received_bytes)
-        self._offsets.append((took_ns, at_ns - answer.reading.at_ns))
-        self.clock_error_ns, offset_ns = min(self._offsets)
-        self.reading = Reading(answer.reading.position_um, answer.reading.at_ns + offset_ns)
-        self.heard_ns = now_ns
-
-    def _write(self, request: bytes) -> None:
-        try:
-            self._port.write(request)
-        except OSError as error:
-            raise self._lost(error) from error
-
-    def _read(self, wait_ns: int) -> bytes:
-        """What has come; waits for the first byte of it."""
-        try:
-            self._port.timeout = wait_ns / SECOND_NS
-            first: bytes = self._port.read(1)
-            rest: bytes = self._port.read(self._port.in_waiting) if first else b""
-        except OSError as error:
-            raise self._lost(error) from error
-        return first + rest
-
-    def _lost(self, error: OSError) -> LineError:
-        return LineError(f"{self._name}: {error}: check the board's cable and supply")
-
-
-def _open_port(port: str, baud: int, patience_ns: int) -> Any:
-    try:
-        import serial  # type: ignore[import-untyped]  # noqa: PLC0415 - where a board is wired
-    except ImportError as missing:
-        raise LineError(
-            "a serial link needs pyserial: pip install 'trackside[serial]'"
-        ) from missing
-    try:
-        return serial.Serial(port, baud, exclusive=True, write_timeout=patience_ns / SECOND_NS)
-    except OSError as refused:
-        raise LineError(
-            f"{port}: {refused}: check its name and cable, that you are in the group of the "
-            "device (dialout), and that no other program holds it"
-        ) from refused

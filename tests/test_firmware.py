@@ -5,12 +5,13 @@ from __future__ import annotations
 import ctypes
 import random
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from struct import iter_unpack
 
 import pytest
-from firmware import build
+from firmware import SOURCES, build
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -74,7 +75,8 @@ class Core:
             self._bridge, received, len(received), self._sent, len(self._sent)
         )
         answered = ctypes.string_at(self._sent, size)
-        return [framing.parse_answer(body) for body in self._frames.feed(answered)]
+        answers = [framing.parse_answer(body) for body in self._frames.feed(answered)]
+        return [answer for answer in answers if answer is not None]
 
     def ask(self, kind: Kind, body: bytes = b"", *, session: int = SESSION) -> Answer:
         [answer] = self.exchange(framing.request(kind, 0, session, body))
@@ -99,7 +101,7 @@ class Core:
         return self.ask(Kind.OPEN, opening, session=session)
 
     def order(self, start_um: int, end_um: int, kind: Kind = Kind.ORDER) -> Refusal:
-        answer = self.ask(kind, framing.stretch(self.orders + 1, start_um, end_um))
+        answer = self.ask(kind, framing.stretches(self.orders + 1, [(start_um, end_um)]))
         self.orders += answer.refusal is Refusal.NONE
         return answer.refusal
 
@@ -437,10 +439,12 @@ def test_an_order_is_taken_once_however_often_it_is_repeated(library: ctypes.CDL
     core = Core(library)
     core.open()
     core.open()  # the answer to the first was lost
-    orders = [framing.stretch(number, 100 * number, 100 * number + 50) for number in (1, 2, 3)]
+    orders = [
+        framing.stretches(number, [(100 * number, 100 * number + 50)]) for number in (1, 2, 3)
+    ]
     for i in (0, 0, 1, 0, 1):
         assert core.ask(Kind.ORDER, orders[i]).refusal is Refusal.NONE
-    assert core.ask(Kind.ORDER, framing.stretch(4, 1, 2)).refusal is Refusal.SEQUENCE
+    assert core.ask(Kind.ORDER, framing.stretches(4, [(1, 2)])).refusal is Refusal.SEQUENCE
     assert core.ask(Kind.ORDER, orders[2]).refusal is Refusal.NONE
     rejecting = [um for um in range(500) if core.advance(um != 0, MS)]
     assert rejecting == [*range(100, 150), *range(200, 250), *range(300, 350)]
@@ -486,8 +490,10 @@ def test_requests_that_make_no_sense_are_refused(library: ctypes.CDLL) -> None:
 # --- garbled streams -----------------------------------------------------------------------------
 
 
-def requests(numbers: Iterable[int]) -> bytes:
-    orders = [framing.stretch(n, 1_000 * n, 1_000 * n + 256 * n) for n in numbers]
+def requests(numbers: Sequence[int]) -> bytes:
+    """Each for the order of its number, and the next."""
+    stretches = [[(1_000 * n, 1_256 * n) for n in (number, number + 1)] for number in numbers]
+    orders = [framing.stretches(n, um) for n, um in zip(numbers, stretches, strict=True)]
     return b"".join(framing.request(Kind.ORDER, 0, SESSION, order) for order in orders)
 
 
@@ -495,13 +501,12 @@ def orders_in(stream: bytes) -> list[Order]:
     """Those that an undamaged frame asks for, in the order of their numbers."""
     orders: list[Order] = []
     for body in FrameReader().feed(stream):
-        header, order = body[:6], body[6:]
-        number = int.from_bytes(order[:4], "little")
-        if header == bytes([Kind.ORDER, 0]) + SESSION.to_bytes(4, "little") and len(order) == 20:
-            start_um = int.from_bytes(order[4:12], "little", signed=True)
-            end_um = int.from_bytes(order[12:], "little", signed=True)
-            if number == len(orders) + 1:
-                orders.append(Order(start_um, end_um, str(number)))
+        header, first, stretches = body[:6], body[6:10], body[10:]
+        if header == bytes([Kind.ORDER, 0]) + SESSION.to_bytes(4, "little"):
+            number = int.from_bytes(first, "little")
+            for i, (start_um, end_um) in enumerate(iter_unpack("<qq", stretches)):
+                if number + i == len(orders) + 1:
+                    orders.append(Order(start_um, end_um, str(number + i)))
     return orders
 
 
@@ -570,6 +575,11 @@ def test_a_frame_is_read_however_the_stream_is_cut(body: bytes, cut: int) -> Non
     assert (reader.damaged, stream[1:-1].count(0)) == (0, 2)
 
 
+def test_the_example_in_the_protocol_is_what_is_sent() -> None:
+    sent = framing.request(Kind.POLL, 7, SESSION, framing.poll(0))
+    assert sent.hex(" ") in (SOURCES / "PROTOCOL.md").read_text()
+
+
 def test_the_core_stands_what_sanitizers_watch(tmp_path: Path) -> None:
     fuzz = build("fuzz", tmp_path)
     chance = random.Random(7)
@@ -587,7 +597,7 @@ def test_the_core_stands_what_sanitizers_watch(tmp_path: Path) -> None:
             kind = chance.choice([Kind.ORDER, Kind.PASS, Kind.PASS, Kind.POLL, Kind.STATISTICS])
             start_um = chance.choice([0, 20 * number, -(10**16)]) + chance.randrange(50)
             length_um = chance.choice([0, 1, 30, 10**16])
-            stretch = framing.stretch(number, start_um, start_um + length_um)
+            stretch = framing.stretches(number, [(start_um, start_um + length_um)])
             bodies = {Kind.POLL: framing.poll(number), Kind.STATISTICS: b""}
             stream += framing.request(kind, 0, SESSION, bodies.get(kind, stretch))
             if chance.random() < 0.05:

@@ -66,32 +66,44 @@ static bool is_in_reach(struct stretch stretch)
 }
 
 // Take an order or a pass exactly once, however often the host repeats it.
-static struct outcome take(struct bridge *bridge, struct request request)
+static enum refusal take(struct bridge *bridge, bool pass, uint32_t number, struct stretch stretch)
 {
-    const uint32_t number = get_u32(&request.body);
-    const int64_t start_um = get_i64(&request.body);
-    const struct stretch stretch = {start_um, get_i64(&request.body)};
     struct tracker *tracker = &bridge->tracker;
     if (bridge->state != STATE_RUNNING)
-        return refuse(REFUSAL_NOT_RUNNING);
+        return REFUSAL_NOT_RUNNING;
     if (number - 1 < bridge->order) {
         bridge->statistics.repeated++;
-        return refuse(REFUSAL_NONE);
+        return REFUSAL_NONE;
     }
     if (number - 1 != bridge->order)
-        return refuse(REFUSAL_SEQUENCE);
+        return REFUSAL_SEQUENCE;
     if (!is_in_reach(stretch))
-        return refuse(REFUSAL_STRETCH);
-    const bool pass = request.type == REQUEST_PASS;
+        return REFUSAL_STRETCH;
     if (pass && !tracker->settings.default_reject)
-        return refuse(REFUSAL_NO_DEFAULT);
+        return REFUSAL_NO_DEFAULT;
     if (!(pass ? tracker_pass : tracker_order)(tracker, stretch, number))
-        return refuse(REFUSAL_FULL);
+        return REFUSAL_FULL;
     bridge->order = number;
     const uint32_t on_board = ORDER_CAPACITY - tracker->pool.free_count;
     if (on_board > bridge->statistics.most_orders)
         bridge->statistics.most_orders = on_board;
-    return refuse(REFUSAL_NONE);
+    return REFUSAL_NONE;
+}
+
+// Take the stretches one after another, up to the first that is refused.
+static struct outcome take_all(struct bridge *bridge, struct request request)
+{
+    const bool pass = request.type == REQUEST_PASS;
+    const unsigned count = count_stretches(&request);
+    const uint32_t number = get_u32(&request.body);
+    for (unsigned i = 0; i < count; i++) {
+        const int64_t start_um = get_i64(&request.body);
+        const struct stretch stretch = {start_um, get_i64(&request.body)};
+        const enum refusal refusal = take(bridge, pass, number + i, stretch);
+        if (refusal != REFUSAL_NONE)
+            return (struct outcome){refusal, (uint8_t)i};
+    }
+    return (struct outcome){REFUSAL_NONE, (uint8_t)count};
 }
 
 // An orderly end; a session that has failed stays as it is.
@@ -114,7 +126,7 @@ static struct outcome act_on(struct bridge *bridge, struct request request)
     switch (request.type) {
     case REQUEST_ORDER:
     case REQUEST_PASS:
-        return take(bridge, request);
+        return take_all(bridge, request);
     case REQUEST_POLL:
         events_drop(&bridge->tracker.events, get_u32(&request.body));
         return refuse(REFUSAL_NONE);

@@ -5,25 +5,25 @@
 
 enum { HEADER_BYTES = 6 };
 
-// How long the body of a request is after its header; -1 where there is no such request.
-static int length_of(uint8_t type)
+// Whether a request has this many bytes after its header.
+static bool is_laid_out(uint8_t type, unsigned count)
 {
     switch (type) {
     case REQUEST_HELLO:
-        return 2;
+        return count == 2;
     case REQUEST_OPEN:
-        return 53;
+        return count == 53;
     case REQUEST_ORDER:
     case REQUEST_PASS:
-        return 20;
+        return count > 4 && (count - 4) % 16 == 0 && (count - 4) / 16 <= STRETCHES_A_REQUEST;
     case REQUEST_POLL:
-        return 4;
+        return count == 4;
     case REQUEST_STATISTICS:
-        return 0;
+        return count == 0;
     case REQUEST_CLOSE:
-        return 1;
+        return count == 1;
     default:
-        return -1;
+        return false;
     }
 }
 
@@ -36,13 +36,19 @@ bool parse_request(struct body body, struct request *request)
     request->sequence = get_u8(&cursor);
     request->session = get_u32(&cursor);
     request->body = cursor;
-    return (int)body.count - HEADER_BYTES == length_of(request->type);
+    request->count = body.count - HEADER_BYTES;
+    return is_laid_out(request->type, request->count);
+}
+
+unsigned count_stretches(const struct request *request)
+{
+    return (request->count - 4) / 16;
 }
 
 struct opening parse_opening(struct cursor body)
 {
     struct opening opening;
-    opening.nm_per_count = get_i32(&body);
+    opening.nm_per_count = (int32_t)get_u32(&body);
     opening.settings.offset_um = get_i64(&body);
     opening.settings.delay_ns = get_i64(&body);
     opening.settings.margin_um = get_i64(&body);
@@ -103,5 +109,5 @@ void put_statistics(struct cursor *cursor, const struct statistics *statistics)
     put_u32(cursor, statistics->refused);
     put_u32(cursor, statistics->most_orders);
     put_u32(cursor, statistics->longest_turn_ns);
-    put_number(cursor, statistics->readings, 8);
+    put_i64(cursor, statistics->readings);
 }

@@ -25,10 +25,10 @@ enum refusal {
     REFUSAL_UNKNOWN = 1,         // no such request, or one of another length
     REFUSAL_SESSION = 2,         // not the session that is open
     REFUSAL_NOT_RUNNING = 3,     // the session has failed or is closed
-    REFUSAL_FULL = 4,            // no room for the order until others have gone by
+    REFUSAL_FULL = 4,            // no room until other orders have gone by
     REFUSAL_SEQUENCE = 5,        // an order before this one has not come
     REFUSAL_STRETCH = 6,         // without length, or too far away
-    REFUSAL_SETTING = 7,         // out of range; the detail says which
+    REFUSAL_SETTING = 7,         // out of range
     REFUSAL_NO_DEFAULT = 8,      // a pass, where nothing is rejected by default
 };
 
@@ -48,9 +48,11 @@ struct request {
     uint8_t sequence;
     uint32_t session;
     struct cursor body;
+    unsigned count; // bytes of it
 };
 
-// What every response begins with.
+// What every response begins with. The detail says how many stretches of an order or a pass are on
+// board, or which setting was refused, counted from 1.
 struct response {
     uint8_t type;
     uint8_t sequence;
@@ -62,7 +64,7 @@ struct response {
     uint8_t detail;
 };
 
-// What the host settles when it opens a session. The detail of REFUSAL_SETTING counts from 1.
+// What the host settles when it opens a session.
 struct opening {
     int32_t nm_per_count;
     struct settings settings;
@@ -77,13 +79,16 @@ struct statistics {
     uint32_t refused;
     uint32_t most_orders;     // on board at once
     uint32_t longest_turn_ns; // from one reading to the next
-    uint64_t readings;
+    int64_t readings;
 };
 
-enum { EVENTS_A_POLL = 4 };
+// So few that an answer is made within a fraction of a millisecond on any board.
+enum { EVENTS_A_POLL = 4, STRETCHES_A_REQUEST = 8 };
 
 // False if no request is laid out like this.
 bool parse_request(struct body body, struct request *request);
+
+unsigned count_stretches(const struct request *request);
 
 struct opening parse_opening(struct cursor body);
 

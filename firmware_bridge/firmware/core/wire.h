@@ -9,14 +9,6 @@ struct cursor {
     uint8_t *at;
 };
 
-static inline uint64_t get_number(struct cursor *cursor, unsigned bytes)
-{
-    uint64_t number = 0;
-    for (unsigned i = 0; i < bytes; i++)
-        number |= (uint64_t)*cursor->at++ << 8 * i;
-    return number;
-}
-
 static inline uint8_t get_u8(struct cursor *cursor)
 {
     return *cursor->at++;
@@ -24,28 +16,20 @@ static inline uint8_t get_u8(struct cursor *cursor)
 
 static inline uint16_t get_u16(struct cursor *cursor)
 {
-    return (uint16_t)get_number(cursor, 2);
+    const unsigned low = get_u8(cursor);
+    return (uint16_t)(low | (unsigned)get_u8(cursor) << 8);
 }
 
 static inline uint32_t get_u32(struct cursor *cursor)
 {
-    return (uint32_t)get_number(cursor, 4);
-}
-
-static inline int32_t get_i32(struct cursor *cursor)
-{
-    return (int32_t)get_u32(cursor);
+    const uint32_t low = get_u16(cursor);
+    return low | (uint32_t)get_u16(cursor) << 16;
 }
 
 static inline int64_t get_i64(struct cursor *cursor)
 {
-    return (int64_t)get_number(cursor, 8);
-}
-
-static inline void put_number(struct cursor *cursor, uint64_t number, unsigned bytes)
-{
-    for (unsigned i = 0; i < bytes; i++)
-        *cursor->at++ = (uint8_t)(number >> 8 * i);
+    const uint64_t low = get_u32(cursor);
+    return (int64_t)(low | (uint64_t)get_u32(cursor) << 32);
 }
 
 static inline void put_u8(struct cursor *cursor, uint8_t number)
@@ -55,17 +39,20 @@ static inline void put_u8(struct cursor *cursor, uint8_t number)
 
 static inline void put_u16(struct cursor *cursor, uint16_t number)
 {
-    put_number(cursor, number, 2);
+    put_u8(cursor, (uint8_t)number);
+    put_u8(cursor, (uint8_t)(number >> 8));
 }
 
 static inline void put_u32(struct cursor *cursor, uint32_t number)
 {
-    put_number(cursor, number, 4);
+    put_u16(cursor, (uint16_t)number);
+    put_u16(cursor, (uint16_t)(number >> 16));
 }
 
 static inline void put_i64(struct cursor *cursor, int64_t number)
 {
-    put_number(cursor, (uint64_t)number, 8);
+    put_u32(cursor, (uint32_t)number);
+    put_u32(cursor, (uint32_t)((uint64_t)number >> 32));
 }
 
 #endif

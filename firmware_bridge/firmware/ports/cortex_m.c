@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "port.h"
+
 int main(void);
 void *memcpy(void *restrict to, const void *restrict from, size_t count);
 void *memset(void *to, int value, size_t count);
@@ -19,6 +21,7 @@ void reset_handler(void)
 
 void fault_handler(void)
 {
+    port_reject(true);
     for (;;) {
     }
 }

@@ -11,7 +11,7 @@ extern uint32_t stack_top, data_start, data_end, data_image, bss_start, bss_end;
 
 void reset_handler(void);
 
-// Leave it to the watchdog: the board resets, and rejects.
+// Reject, and wait for the watchdog to reset the board.
 void fault_handler(void);
 
 static inline volatile uint32_t *hardware(uintptr_t address)

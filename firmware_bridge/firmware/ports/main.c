@@ -15,10 +15,10 @@ int main(void)
             bridge_receive(&bridge, byte);
         if (port_lost_counts())
             bridge_fail_encoder(&bridge);
-        // the clock first: a count that comes between the two is then early, never late
         const int64_t now_ns = port_now_ns();
         port_reject(bridge_advance(&bridge, port_count(), now_ns));
-        while (port_can_write() && bridge_transmit(&bridge, &byte))
-            port_write(byte);
+        for (unsigned i = 0; i < BYTES_A_TURN && port_can_write(); i++)
+            if (bridge_transmit(&bridge, &byte))
+                port_write(byte);
     }
 }
