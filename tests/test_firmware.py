@@ -7,6 +7,7 @@ import random
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from struct import iter_unpack
 
@@ -141,24 +142,25 @@ class Step:
     orders: tuple[tuple[int, int], ...]
 
 
-def steps(max_counts: int) -> st.SearchStrategy[list[Step]]:
-    return st.lists(
-        st.builds(
-            Step,
-            st.sampled_from([0, 1, MS, 2 * MS, 10 * MS, 30 * MS]),
-            st.integers(-max_counts // 3, max_counts) | st.integers(-3, 3),
-            st.lists(
-                st.tuples(
-                    st.integers(-100, 300).map(lambda mm: mm * MM) | st.integers(-5, 5),
-                    st.integers(1, 80).map(lambda mm: mm * MM) | st.integers(1, 5),
-                ),
-                max_size=2,
-            ).map(tuple),
-        ),
-        max_size=40,
-    )
-
-
+MAX_COUNTS = 30_000  # fewer than half of what 16 bits hold
+JOURNEYS = st.lists(
+    st.builds(
+        Step,
+        st.sampled_from([0, 1, MS, 2 * MS, 10 * MS, 30 * MS]),
+        st.sampled_from([0, MAX_COUNTS // 3, MAX_COUNTS])
+        | st.integers(-MAX_COUNTS // 3, MAX_COUNTS)
+        | st.integers(-3, 3),
+        st.lists(
+            st.tuples(
+                st.integers(-10, 30).map(lambda cm: cm * 10 * MM) | st.integers(-5, 5),
+                st.integers(1, 8).map(lambda cm: cm * 10 * MM) | st.integers(1, 5),
+            ),
+            max_size=2,
+        ).map(tuple),
+    ),
+    min_size=10,
+    max_size=40,
+)
 ACTUATORS = st.builds(
     ActuatorSettings,
     offset_um=st.sampled_from([0, 500 * MM, -3]),
@@ -192,7 +194,7 @@ def switched(events: list[Event], active: bool) -> bool:
     actuator=ACTUATORS,
     bits=st.sampled_from([16, 24, 32]),
     nm_per_count=st.sampled_from([1_000, 2_503, -1_000, -77]),
-    journey=steps(30_000),
+    journey=JOURNEYS,
 )
 def test_any_journey_ends_as_in_the_python_tracker(
     library: ctypes.CDLL,
@@ -259,6 +261,22 @@ def test_the_coil_acts_within_a_count_of_where_it_should(
             assert abs(event.second_um - event.first_um) <= um
         else:
             assert event.first_um <= um
+
+
+@pytest.mark.parametrize(("gap_um", "pulses"), [(9, 2), (10, 1)])
+@pytest.mark.parametrize("default_reject", [False, True])
+def test_rail_closer_than_the_gap_is_one_pulse(
+    library: ctypes.CDLL, gap_um: int, pulses: int, default_reject: bool
+) -> None:
+    core = Core(library)
+    core.open(ActuatorSettings(0, margin_um=5, min_gap_um=gap_um), default_reject=default_reject)
+    if default_reject:
+        core.order(120, 140, Kind.PASS)
+    else:
+        core.order(100, 120)
+        core.order(140, 160)
+    rejecting = [core.advance(um != 0, MS) for um in range(155)]
+    assert sum(now and not before for before, now in pairwise([False, *rejecting])) == pulses
 
 
 # --- what no pass came for ---------------------------------------------------------------------
@@ -338,7 +356,7 @@ class SlowDefault:
 
 
 @settings(max_examples=300, deadline=None)
-@given(actuator=ACTUATORS, journey=steps(30_000))
+@given(actuator=ACTUATORS, journey=JOURNEYS)
 def test_rail_is_rejected_unless_a_pass_for_it_came_in_time(
     library: ctypes.CDLL, actuator: ActuatorSettings, journey: list[Step]
 ) -> None:
@@ -421,6 +439,7 @@ def test_noise_on_the_link_is_silence(library: ctypes.CDLL) -> None:
     ("counts", "wait_ns", "state"),
     [
         (1 << 30, MS, State.ENCODER_FAILED),
+        (-1 << 30, MS, State.ENCODER_FAILED),
         (0, SECOND_NS + 1, State.STALLED),
         (0, -1, State.STALLED),
     ],
@@ -438,12 +457,10 @@ def test_what_no_rail_and_no_clock_does_rejects(
 def test_an_order_is_taken_once_however_often_it_is_repeated(library: ctypes.CDLL) -> None:
     core = Core(library)
     core.open()
-    core.open()  # the answer to the first was lost
-    orders = [
-        framing.stretches(number, [(100 * number, 100 * number + 50)]) for number in (1, 2, 3)
-    ]
+    orders = [framing.stretches(n, [(100 * n, 100 * n + 50)]) for n in (1, 2, 3)]
     for i in (0, 0, 1, 0, 1):
         assert core.ask(Kind.ORDER, orders[i]).refusal is Refusal.NONE
+    core.open()  # as a host does that missed the answer
     assert core.ask(Kind.ORDER, framing.stretches(4, [(1, 2)])).refusal is Refusal.SEQUENCE
     assert core.ask(Kind.ORDER, orders[2]).refusal is Refusal.NONE
     rejecting = [um for um in range(500) if core.advance(um != 0, MS)]
@@ -470,6 +487,57 @@ def test_a_full_board_refuses_and_loses_nothing(library: ctypes.CDLL) -> None:
     assert [event.order for event in news if event.order] == [*range(1, capacity + 1)]
     assert len([event for event in news if event.kind is EventKind.PULSE]) == capacity
     assert core.order(core.count + 1_000, core.count + 2_000) is Refusal.NONE
+
+
+def test_a_batch_is_taken_up_to_the_first_that_is_refused(library: ctypes.CDLL) -> None:
+    core = Core(library)
+    core.open()
+    answer = core.ask(Kind.ORDER, framing.stretches(1, [(10, 20), (30, 40), (50, 50), (70, 80)]))
+    assert (answer.refusal, answer.detail) == (Refusal.STRETCH, 2)
+    answer = core.ask(Kind.ORDER, framing.stretches(2, [(30, 40), (50, 60)]))
+    assert (answer.refusal, answer.detail) == (Refusal.NONE, 2)
+    assert [um for um in range(100) if core.advance(um != 0, MS)] == [
+        *range(10, 20),
+        *range(30, 40),
+        *range(50, 60),
+    ]
+
+
+def test_a_board_full_of_passes_says_what_became_of_each(library: ctypes.CDLL) -> None:
+    core = Core(library)
+    core.open(default_reject=True)
+    core.advance(0, MS)
+    while core.order(100 * core.orders + 100, 100 * core.orders + 150, Kind.PASS) is Refusal.NONE:
+        pass  # all of them before the next reading
+    for _ in range(100 * core.orders + 200):
+        core.advance(1, MS)
+    news = core.events()
+    assert [event.order for event in news if event.order] == [*range(1, core.orders + 1)]
+    assert len([event for event in news if event.kind is EventKind.PULSE]) == core.orders
+
+
+def test_events_are_kept_until_later_ones_are_asked_for(library: ctypes.CDLL) -> None:
+    core = Core(library)
+    core.open()
+    core.order(1, 3)
+    core.order(5, 7)
+    for _ in range(10):
+        core.advance(1, MS)
+
+    def numbers(next_event: int) -> list[int]:
+        first, events = framing.parse_events(core.ask(Kind.POLL, framing.poll(next_event)).body)
+        return [*range(first, first + len(events))]
+
+    assert [numbers(n) for n in (0, 0, 2, 1, 9, 3, 4, 3)] == [
+        [0, 1, 2, 3],
+        [0, 1, 2, 3],
+        [2, 3],
+        [2, 3],
+        [2, 3],
+        [3],
+        [],
+        [],
+    ]
 
 
 def test_requests_that_make_no_sense_are_refused(library: ctypes.CDLL) -> None:
@@ -566,6 +634,16 @@ def test_noise_fires_nothing_and_the_next_request_is_understood(
     core.exchange(noise)
     assert not core.advance(0, MS)
     assert core.order(100, 200) is Refusal.NONE
+
+
+def test_the_end_of_what_is_too_long_is_no_frame(library: ctypes.CDLL) -> None:
+    core = Core(library)
+    core.open()
+    request = framing.request(Kind.ORDER, 0, SESSION, framing.stretches(1, [(0, 100)]))
+    for length in range(250, 260):
+        stream = b"\x01" * length + request[1:]
+        assert FrameReader().feed(stream) == core.exchange(stream) == []
+    assert core.exchange(request) != []
 
 
 @given(body=st.binary(min_size=1, max_size=251), cut=st.integers(0, 600))
