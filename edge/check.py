@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
-import numpy as np
-
-from edge.app import Line, open_camera, open_line
+from edge.app import Line, clock_ns, open_camera, open_line
 from edge.config import LineConfig
 from edge.errors import CameraError
-from edge.types import Frame
+from edge.inspector import Inspection
+from edge.manifest import Manifest
+from edge.types import Frame, State, Verdict
 
-_ROUNDS = 30  # inspections whose slowest stands for the line's latency
+_ROUNDS = 31  # inspections; the slowest stands for the line's latency
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +29,23 @@ def check_line(config: LineConfig) -> list[Check]:
     """Open bundle, engine, pins and camera (each refuses with its own error), then do the sums."""
     frame = first_frame(config)
     with open_line(config) as line:
-        latency_ms = _measure_latency_ms(line, frame)
+        inspections = [_inspect_now(line, frame) for _ in range(_ROUNDS)]
+        latency_ms = max(i.latency_ns for i in inspections[1:]) / 1e6  # the first one warms up
         manifest = line.bundle.manifest
-        rows, columns = frame.image.shape[:2]
         return [
             Check("bundle", True, f"{manifest.name}: every file matches its sha256"),
             Check("engine", True, f"{line.engine.name}: reproduces the golden pair"),
             Check("outputs", True, "reject and heartbeat claimed"),
-            Check("camera", True, f"{columns}x{rows} px, {frame.stretch.length_mm:g} mm a frame"),
-            check_scale(frame, manifest.input.um_per_px * manifest.input.width / columns),
+            check_sight(frame, inspections[-1].verdict),
+            check_scale(frame, manifest),
             check_pace(config, frame, latency_ms),
             check_reach(config, frame, latency_ms),
         ]
+
+
+def _inspect_now(line: Line, frame: Frame) -> Inspection:
+    """As if it had just been taken: loading the engine may have made it stale."""
+    return line.inspector.inspect(replace(frame, captured_ns=clock_ns()))
 
 
 def first_frame(config: LineConfig) -> Frame:
@@ -55,15 +60,19 @@ def first_frame(config: LineConfig) -> Frame:
     raise CameraError("the camera gave no good frame in ten: look at its source and its cable")
 
 
-def _measure_latency_ms(line: Line, frame: Frame) -> float:
-    """The slowest of some inspections, after one to warm up."""
-    line.inspector.inspect(frame)
-    stages = [line.inspector.inspect(frame).stage_ns for _ in range(_ROUNDS)]
-    return float(np.max([sum(stage.values()) for stage in stages])) / 1e6
+def check_sight(frame: Frame, verdict: Verdict) -> Check:
+    """The network must be able to see something in the frame, or nothing was measured."""
+    rows, columns = frame.image.shape[:2]
+    detail = f"{columns}x{rows} px, {frame.stretch.length_mm:g} mm a frame"
+    if verdict.state is not State.UNKNOWN:
+        return Check("camera", True, detail)
+    reasons = "; ".join(verdict.reasons)
+    return Check("camera", False, f"{detail}, UNKNOWN ({reasons}): see to lamp, lens and `quality`")
 
 
-def check_scale(frame: Frame, trained_um: float) -> Check:
+def check_scale(frame: Frame, manifest: Manifest) -> Check:
     """A defect must look about as large to the network as those it was trained on."""
+    trained_um = manifest.input.um_per_px * manifest.input.width / frame.image.shape[1]
     ratio = frame.across_um / trained_um
     detail = f"{frame.across_um:g} um a pixel, the network was trained at {trained_um:g}"
     if 0.5 <= ratio <= 2:

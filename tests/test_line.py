@@ -171,6 +171,15 @@ def test_check_does_the_sums(tmp_path: Path) -> None:
     assert "to spare" in checks["deadline"].detail
 
 
+def test_check_does_not_measure_on_a_frame_that_shows_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "dark"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "0.png"), RAIL.render(0, 352)[0] // 16)
+    checks = {c.name: c for c in check_line(a_line(tmp_path, camera=folder_camera(folder)))}
+    assert not checks["camera"].passed
+    assert "dark" in checks["camera"].detail
+
+
 @pytest.mark.parametrize(
     ("name", "sections", "remedy"),
     [

@@ -55,7 +55,11 @@ def test_the_wheel_runs_the_demo_from_an_empty_environment(dist: Path, tmp_path:
     venv.create(home, with_pip=True)
     install = [home / "bin" / "pip", "install", "--quiet", f"{wheel}[onnxruntime]"]
     subprocess.run(install, check=True, timeout=600)
-    demo = [home / "bin" / "trackside", "demo", "--seconds", "3", "--json"]
+    patient = (ROOT / "edge" / "examples" / "demo.yaml").read_text()  # of a machine that is busy
+    for key in ("margin_mm", "tolerance_mm"):
+        patient = patient.replace(f"{key}: 20", f"{key}: 40")
+    (tmp_path / "line.yaml").write_text(patient)
+    demo = [home / "bin" / "trackside", "demo", "--line", "line.yaml", "--seconds", "3", "--json"]
     answer = subprocess.run(
         demo, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
