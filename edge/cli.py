@@ -61,6 +61,8 @@ def main() -> NoReturn:
         app()
     except TracksideError as error:
         _fail(str(error), error.exit_code)
+    except OSError as error:  # a full disk, a folder that is read-only: it names the file itself
+        _fail(str(error), TracksideError.exit_code)
     except ModuleNotFoundError as error:
         if error.name not in EXTRA_OF_MODULE:
             raise

@@ -82,6 +82,14 @@ def test_the_schema_is_json_and_describes_every_key_of_a_line() -> None:
     assert {"camera", "engine", "encoder", "reject", "rules"} <= set(schema["properties"])
 
 
+def test_a_place_that_cannot_be_written_is_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file where a folder is wanted")
+    answer = trackside("simulate", "--out", tmp_path / "taken", "--frames", "1", "--size", "64")
+    assert answer.returncode == 1
+    assert str(tmp_path / "taken") in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
 def test_simulate_writes_what_it_says(tmp_path: Path) -> None:
     answer = trackside("simulate", "--out", tmp_path, "--frames", "3", "--size", "64")
     assert answer.returncode == 0
