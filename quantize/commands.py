@@ -32,6 +32,7 @@ def export(
 
             size = trained.recipe.validation.size
             graph = to_onnx(trained.network, height=size, width=size)
+        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(graph.SerializeToString())
 
 

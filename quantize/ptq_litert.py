@@ -10,7 +10,7 @@ import litert_torch
 import numpy as np
 import torch
 from ai_edge_litert import schema_py_generated as flatbuffer
-from ai_edge_quantizer.calibrator import Calibrator
+from ai_edge_quantizer.calibrator import CalibrationMode, Calibrator
 from ai_edge_quantizer.quantizer import Quantizer
 from ai_edge_quantizer.recipe import static_wi8_ai8
 from ai_edge_quantizer.recipe_manager import RecipeManager
@@ -44,9 +44,14 @@ def _quantized(model: bytes, samples: Sequence[Tensor]) -> bytes:
     recipe = static_wi8_ai8()
     recipes = RecipeManager()
     recipes.load_quantization_recipe(recipe)
-    # Whole ranges. The default, a moving average over the images, forgets the bright ones and
-    # costs MINet a tenth of its S-measure.
-    calibrator = Calibrator(model, num_threads=1, qsv_update_func=min_max_update)
+    calibrator = Calibrator(
+        model,
+        num_threads=1,
+        mode=CalibrationMode.CALIBRATION_PROFILER_BASED,  # eight times as fast, the same ranges
+        # Whole ranges: the default, a moving average, forgets the bright images. It cost MINet 0.02
+        # of its S-measure and a third more MAE.
+        qsv_update_func=min_max_update,
+    )
     calibrator.calibrate({SIGNATURE: [{INPUT: sample} for sample in samples]}, recipes)
     quantizer = Quantizer(model, recipe)
     result = quantizer.quantize(calibrator.get_model_qsvs(), enable_progress_report=False)

@@ -16,9 +16,10 @@ from edge.types import Tensor
 def quantize(graph: onnx.ModelProto, tensors: Sequence[Tensor]) -> tuple[bytes, bytes]:
     """The quantized network as OpenVINO's two files, .xml and .bin.
 
-    PERFORMANCE is symmetric; MIXED, with asymmetric activations, collapses on MINet. Weights keep
-    to half the range in every layer, because a CPU without VNNI adds pairs of u8*s8 products in 16
-    bits, which full weights overflow: the file must decide the same on every box.
+    PERFORMANCE is symmetric. MIXED, with asymmetric activations, is slower, answers farther from
+    FP32, and let the paper's own MINet collapse. Weights keep to half the range in every layer,
+    because a CPU without VNNI adds pairs of u8*s8 products in 16 bits, which full weights overflow:
+    the file must decide the same on every box.
     """
     quantized = nncf.quantize(
         openvino.Core().read_model(graph.SerializeToString()),
