@@ -96,6 +96,7 @@ class Manifest(_Section):
     threshold: float = Field(gt=0, lt=1)  # of the probability; never inside the graph
     classes: list[str] = Field(min_length=1)
     limits: Limits
+    macs: PositiveInt | None = None  # multiply-adds of one inference
     artefacts: list[Artefact] = Field(min_length=1)
     golden: Golden
     provenance: dict[str, str]

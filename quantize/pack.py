@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
+
 from edge.bundle import write_bundle
 from edge.manifest import Artefact, InputSpec, Limits, Manifest, OutputSpec
 from edge.preprocess import to_tensor
@@ -22,6 +24,7 @@ from quantize.export import to_onnx
 from quantize.golden import GOLDEN, golden_pair
 from quantize.parity import Parity, TorchEngine, ask, compare, open_artefact, require
 from reference.data import Pair
+from reference.networks.catalogue import count_macs
 
 Step = Callable[[str], AbstractContextManager[None]]  # shows what is being done, and for how long
 
@@ -116,6 +119,7 @@ def describe(trained: Trained, calibration: Calibration, purpose: Purpose) -> Ma
         threshold=purpose.threshold,
         classes=["defect"],
         limits=purpose.limits,
+        macs=count_macs(trained.network, torch.zeros(1, 1, size, size)),
         artefacts=[OPENVINO, ONNXRUNTIME, LITERT, ONNXRUNTIME_FP32],
         golden=GOLDEN,
         provenance=_provenance(trained, calibration),

@@ -22,6 +22,7 @@ def load(settings: OpenVinoSettings, artefact: Artefact, bundle: Bundle) -> Run:
             "choose one of these as engine.device, or install the device's driver"
         )
     model = core.read_model(bundle.read(artefact.path), bundle.read(artefact.weights))
+    model.reshape(_tensor_shape(artefact, bundle))  # to the manifest's size, if it has another
     compiled = core.compile_model(model, settings.device, _properties(settings))
     request = compiled.create_infer_request()
 
@@ -31,6 +32,13 @@ def load(settings: OpenVinoSettings, artefact: Artefact, bundle: Bundle) -> Run:
         return request.get_output_tensor().data
 
     return run
+
+
+def _tensor_shape(artefact: Artefact, bundle: Bundle) -> list[int]:
+    spec = bundle.manifest.input
+    if artefact.layout == "NHWC":
+        return [1, spec.height, spec.width, spec.channels]
+    return [1, spec.channels, spec.height, spec.width]
 
 
 def _properties(settings: OpenVinoSettings) -> dict[str, Any]:
