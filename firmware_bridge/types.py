@@ -7,7 +7,7 @@ on one monotonic clock.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 Clock = Callable[[], int]  # monotonic nanoseconds
@@ -34,11 +34,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Reject the rail from `start_um` up to and not including `end_um`, on the word of `tag`."""
+    """Reject the rail from `start_um` up to and not including `end_um`, on the word of `tag`.
+
+    As a pass it says the opposite: let this rail by, where all is rejected by default. Where two
+    rails run past one encoder, `rail` names the one that is meant.
+    """
 
     start_um: int
     end_um: int
     tag: str
+    rail: str = ""
 
     def __post_init__(self) -> None:
         if self.end_um <= self.start_um:
@@ -65,6 +70,17 @@ class Reason(str, Enum):
 
     ARRIVED_LATE = "arrived late"  # its start had gone by when it came: inspection was too slow
     ACTED_LATE = "acted late"  # it came in time: margin too small for this speed and machine
+    BYPASSED = "bypassed"  # somebody turned the key that lets all rail by
+    WENT_DOWN = "was due while down"  # the program ended before it was known to have been rejected
+
+
+class Mode(str, Enum):
+    """What the outputs do, from the least to the most that overrides the orders."""
+
+    ORDERED = "as ordered"
+    REJECT_ALL = "reject all"
+    STOP_LINE = "stop line"  # and rejects all until it stands
+    BYPASS = "bypass"  # lets all rail by: somebody else answers for it now
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +90,7 @@ class Fired:
     order: Order
     due_um: int
     actual_um: int
+    begun_ns: int | None = field(default=None, compare=False)  # a board does not tell
 
     @property
     def error_um(self) -> int:
@@ -88,6 +105,16 @@ class Missed:
     order: Order
     missed_um: int
     reason: Reason
+    begun_ns: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A pass was heard. One that came late lets nothing by."""
+
+    order: Order
+    over_um: int  # how far the rail was beyond where it is too late: below 0 in time
+    late: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +125,4 @@ class Pulse:
     until_um: int
 
 
-Event = Switch | Fired | Missed | Pulse
+Event = Switch | Fired | Missed | Passed | Pulse

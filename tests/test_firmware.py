@@ -19,13 +19,15 @@ from hypothesis import strategies as st
 from firmware_bridge import framing
 from firmware_bridge.encoder import CountedPosition
 from firmware_bridge.framing import Answer, BoardEvent, EventKind, FrameReader, Kind, Refusal, State
-from firmware_bridge.tracker import SPEED_WINDOW_NS, ActuatorSettings, Tracker
+from firmware_bridge.motion import SPEED_WINDOW_NS
+from firmware_bridge.tracker import NO_PASS, ActuatorSettings, Tracker
 from firmware_bridge.types import (
     SECOND_NS,
     Event,
     Fired,
     Missed,
     Order,
+    Passed,
     Pulse,
     Reading,
     Reason,
@@ -176,8 +178,11 @@ def as_the_board_says_it(event: Event) -> BoardEvent:
         number = int(event.order.tag)
         return BoardEvent(EventKind.FIRED, False, number, event.due_um, event.actual_um)
     if isinstance(event, Missed):
-        number, late = int(event.order.tag), event.reason is Reason.ARRIVED_LATE
+        number = 0 if event.order.tag == NO_PASS else int(event.order.tag)
+        late = event.reason is Reason.ARRIVED_LATE
         return BoardEvent(EventKind.MISSED, late, number, event.missed_um, event.order.start_um)
+    if isinstance(event, Passed):
+        return BoardEvent(EventKind.PASS, event.late, int(event.order.tag), event.over_um, 0)
     assert isinstance(event, Pulse)
     return BoardEvent(EventKind.PULSE, False, 0, event.from_um, event.until_um)
 
@@ -195,23 +200,30 @@ def switched(events: list[Event], active: bool) -> bool:
     bits=st.sampled_from([16, 24, 32]),
     nm_per_count=st.sampled_from([1_000, 2_503, -1_000, -77]),
     journey=JOURNEYS,
+    passes=st.none() | st.randoms(use_true_random=False),
 )
 def test_any_journey_ends_as_in_the_python_tracker(
     library: ctypes.CDLL,
-    actuator: ActuatorSettings,
+    *actuator: ActuatorSettings,
     bits: int,
     nm_per_count: int,
     journey: list[Step],
+    passes: random.Random | None,
 ) -> None:
-    core, tracker = Core(library, bits=bits), Tracker(actuator)
-    assert core.open(actuator, nm_per_count=nm_per_count).refusal is Refusal.NONE
+    """With `passes`, all is rejected by default, and about two in three submitted are passes."""
+    default_reject = passes is not None
+    core, tracker = Core(library, bits=bits), Tracker(actuator, default_reject=default_reject)
+    opened = core.open(actuator, nm_per_count=nm_per_count, default_reject=default_reject)
+    assert opened.refusal is Refusal.NONE
     counted = CountedPosition(bits=bits, nm_per_count=nm_per_count)
     position_um, active = 0, False
     for step in journey:
         for ahead_um, length_um in step.orders:
             start_um = position_um - actuator.offset_um + ahead_um
-            assert core.order(start_um, start_um + length_um) is Refusal.NONE
-            tracker.order(Order(start_um, start_um + length_um, str(core.orders)))
+            kind = Kind.PASS if passes is not None and passes.randrange(3) else Kind.ORDER
+            assert core.order(start_um, start_um + length_um, kind) is Refusal.NONE
+            take = tracker.let_pass if kind is Kind.PASS else tracker.order
+            take(Order(start_um, start_um + length_um, str(core.orders)))
         rejects = core.advance(step.counts, step.wait_ns)
         position_um = counted.position_um(core.count % (1 << bits))
         events = tracker.advance(Reading(position_um, core.now_ns))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_bridge.tracker import SPEED_WINDOW_NS, ActuatorSettings, Tracker
+from firmware_bridge.motion import SPEED_WINDOW_NS
+from firmware_bridge.tracker import ActuatorSettings, Tracker
 from firmware_bridge.types import (
     SECOND_NS,
     Event,
