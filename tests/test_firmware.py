@@ -197,20 +197,19 @@ def switched(events: list[Event], active: bool) -> bool:
 @settings(max_examples=400, deadline=None)
 @given(
     actuator=ACTUATORS,
-    bits=st.sampled_from([16, 24, 32]),
-    nm_per_count=st.sampled_from([1_000, 2_503, -1_000, -77]),
+    counter=st.tuples(st.sampled_from([16, 24, 32]), st.sampled_from([1_000, 2_503, -1_000, -77])),
     journey=JOURNEYS,
     passes=st.none() | st.randoms(use_true_random=False),
 )
 def test_any_journey_ends_as_in_the_python_tracker(
     library: ctypes.CDLL,
-    *actuator: ActuatorSettings,
-    bits: int,
-    nm_per_count: int,
+    actuator: ActuatorSettings,
+    counter: tuple[int, int],
     journey: list[Step],
     passes: random.Random | None,
 ) -> None:
     """With `passes`, all is rejected by default, and about two in three submitted are passes."""
+    bits, nm_per_count = counter
     default_reject = passes is not None
     core, tracker = Core(library, bits=bits), Tracker(actuator, default_reject=default_reject)
     opened = core.open(actuator, nm_per_count=nm_per_count, default_reject=default_reject)
