@@ -2,82 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import ConfigurationError
+from edge.errors import FrameError
+from edge.image_file import read_image
 from reference.augment import augment
-
-IMAGE_SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff"}
-
-# One published layout: where the images and masks lie, and which stems are held out.
-SD900_HELD_OUT_IDS = range(241, 261)  # one contiguous block a class: neighbours look alike
-
-
-class DataError(ConfigurationError):
-    """A data set folder that cannot be used; the message says what to change."""
+from reference.datasets import FREE, LAYOUTS, DataError, Sample, Split, list_samples
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One grey image and its 0/1 mask, equal in size."""
+    """One image and its 0/1 mask, equal in size."""
 
     name: str
-    image: NDArray[np.uint8]  # H,W
+    image: NDArray[np.uint8]  # H,W grey, or H,W,3 BGR where colour was asked for
     mask: NDArray[np.uint8]  # H,W, 0 or 1
+    class_name: str = "defect"  # `free` of an image without any
+    split: Split = "train"
 
 
-def read_sd900(root: Path) -> list[Pair]:
-    """SD-saliency-900 as distributed (Song et al.): `Source Images/*.bmp`, `Ground truth/*.png`."""
-    return read_pairs(root / "Source Images", root / "Ground truth")
-
-
-def read_simulated(root: Path) -> list[Pair]:
-    """The folders written by `trackside simulate`."""
-    return read_pairs(root / "images", root / "masks")
+def read(root: Path, layout: str, *, colour: bool = False) -> list[Pair]:
+    """Every image of a data set with its mask; an image without one is an error."""
+    listing = list_samples(root, layout)
+    if alone := listing.images_alone:
+        raise DataError(
+            f"{root} lacks masks for {len(alone)} images: "
+            f"{', '.join(str(path.relative_to(root)) for path in alone[:5])}"
+        )
+    return [read_pair(sample, colour=colour) for sample in listing.samples]
 
 
 READERS: dict[str, Callable[[Path], list[Pair]]] = {
-    "sd900": read_sd900,
-    "simulated": read_simulated,
+    name: partial(read, layout=name) for name in LAYOUTS
 }
 
 
-def read_pairs(images: Path, masks: Path) -> list[Pair]:
-    """Read every image with the mask of the same stem; a missing mask is an error."""
-    if not images.is_dir() or not masks.is_dir():
-        raise DataError(f"{images} and {masks} must both be folders: check --data-root")
-    mask_of = {path.stem: path for path in masks.iterdir()}
-    paths = sorted(p for p in images.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-    if not paths:
-        raise DataError(f"{images} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    missing = [p.name for p in paths if p.stem not in mask_of]
-    if missing:
-        raise DataError(f"{masks} lacks masks for {len(missing)} images: {', '.join(missing[:5])}")
-    return [_read_pair(path, mask_of[path.stem]) for path in paths]
+def read_pair(sample: Sample, *, colour: bool = False) -> Pair:
+    """The pixels of a sample, and its class where the mask alone tells it."""
+    try:
+        image = read_image(sample.image, colour=colour)
+        labels = sample.mask.read() if sample.mask else np.zeros(image.shape[:2], np.uint8)
+    except (FrameError, OSError) as error:
+        raise DataError(str(error)) from error
+    if labels.shape != image.shape[:2]:
+        raise DataError(
+            f"{sample.image} is {image.shape[:2]} but its mask is {labels.shape}: "
+            "restore the published files"
+        )
+    class_name = sample.class_name or _class_of(sample, labels)
+    return Pair(sample.name, image, (labels > 0).astype(np.uint8), class_name, sample.split)
 
 
-def _read_pair(image_path: Path, mask_path: Path) -> Pair:
-    image = cv2.imread(str(image_path), cv2.IMREAD_GRAYSCALE)
-    mask = cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE)
-    if image is None or mask is None:
-        raise DataError(f"{image_path if image is None else mask_path} cannot be decoded")
-    if image.shape != mask.shape:
-        raise DataError(f"{image_path} is {image.shape} but its mask is {mask.shape}")
-    # 128, not 0: several published masks carry grey or JPEG-compressed edges.
-    return Pair(image_path.stem, image.astype(np.uint8), (mask >= 128).astype(np.uint8))
+def _class_of(sample: Sample, labels: NDArray[np.uint8]) -> str:
+    """The class that has most pixels."""
+    if sample.mask is None or not labels.any():
+        return FREE
+    counts = np.bincount(labels.ravel())
+    return sample.mask.classes[int(counts[1:].argmax())]
 
 
-def split_sd900(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """Training and validation sides of the strict split's 540 training images."""
-    held_out = [p for p in pairs if int(p.name.split("_")[1]) in SD900_HELD_OUT_IDS]
-    names = {p.name for p in held_out}
-    return [p for p in pairs if p.name not in names], held_out
+def split_sd900(pairs: Iterable[Pair]) -> tuple[list[Pair], list[Pair]]:
+    """Training and validation sides; a test side is on neither."""
+    pairs = list(pairs)
+    training = [pair for pair in pairs if pair.split == "train"]
+    return training, [pair for pair in pairs if pair.split == "validation"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,113 @@
+"""Any data set annotated as COCO is: polygons, run lengths, or boxes where there is no more."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.types import Image
+from reference.datasets.folders import SPLIT_FOLDERS
+from reference.datasets.masks import DataError
+from reference.datasets.sample import Layout, Listing, Sample, Split
+
+# Together in `annotations`, or beside the images of each split.
+FILES = ("annotations/*.json", "*/_annotations.coco.json")
+
+
+@dataclass(frozen=True)
+class RegionMask:
+    """The regions annotated in one image, the later over the earlier."""
+
+    path: Path
+    classes: tuple[str, ...]
+    height: int
+    width: int
+    regions: tuple[tuple[int, Any, tuple[float, ...]], ...]  # label, segmentation, box
+
+    def read(self) -> Image:
+        labels = np.zeros((self.height, self.width), np.uint8)
+        for label, segmentation, box in self.regions:
+            labels[self._region(segmentation, box)] = label
+        return labels
+
+    def _region(self, segmentation: Any, box: tuple[float, ...]) -> NDArray[np.bool_]:
+        if not segmentation:
+            left, top, width, height = (round(side) for side in box)
+            region = np.zeros((self.height, self.width), np.bool_)
+            region[max(0, top) : top + height, max(0, left) : left + width] = True
+            return region
+        from pycocotools import mask as coco  # noqa: PLC0415 (no other layout wants it)
+
+        packed = isinstance(segmentation, dict) and not isinstance(segmentation["counts"], list)
+        if not packed:  # polygons, or run lengths as numbers
+            segmentation = coco.frPyObjects(segmentation, self.height, self.width)
+        whole = coco.merge(segmentation) if isinstance(segmentation, list) else segmentation
+        return np.asarray(coco.decode(whole) > 0)
+
+
+def _coco(root: Path) -> Listing:
+    listing = Listing(())
+    for path in sorted(found for mark in FILES for found in root.glob(mark)):
+        document = json.loads(path.read_text())
+        if isinstance(document, dict) and {"images", "annotations", "categories"} <= set(document):
+            listing += _read(root, path, document)
+    if not listing.samples:
+        raise DataError(
+            f"{root} holds no COCO file with images: put it at annotations/<split>.json"
+        )
+    return listing
+
+
+def _read(root: Path, path: Path, document: dict[str, Any]) -> Listing:
+    names = {c["id"]: c["name"] for c in document["categories"]}
+    label_of = {category: label for label, category in enumerate(sorted(names), 1)}
+    classes = tuple(names[category] for category in sorted(names))
+    regions: dict[int, list[tuple[int, Any, tuple[float, ...]]]] = defaultdict(list)
+    for a in document["annotations"]:
+        region = (label_of[a["category_id"]], a.get("segmentation"), tuple(a.get("bbox", ())))
+        regions[a["image_id"]].append(region)
+    split, samples = _split_of(path), []
+    for entry in sorted(document["images"], key=lambda entry: entry["file_name"]):
+        image = _find_image(root, path, entry["file_name"])
+        shown = tuple(regions[entry["id"]])
+        mask = RegionMask(path, classes, entry["height"], entry["width"], shown)
+        name = f"{split}/{Path(entry['file_name']).stem}"
+        samples.append(Sample(name, image, mask if shown else None, None, split))
+    return Listing(tuple(samples))
+
+
+def _split_of(path: Path) -> Split:
+    """By a word of the file's name, as in `instances_val2017.json`, or its folder's."""
+    words = path.stem.lower().replace("_", " ").replace("-", " ").split()
+    for word in (*words, path.parent.name.lower()):
+        if split := SPLIT_FOLDERS.get(word.rstrip("0123456789")):
+            return split
+    return "train"
+
+
+def _find_image(root: Path, path: Path, name: str) -> Path:
+    places = list(_places(root, path))
+    for place in places:
+        if (place / name).is_file():
+            return place / name
+    tried = ", ".join(str(place) for place in places)
+    raise DataError(f"{path} names {name}, which is in none of {tried}: put it there")
+
+
+def _places(root: Path, path: Path) -> Iterator[Path]:
+    """Beside the file, in a folder named for it, or in `images`, by split or not."""
+    yield path.parent
+    split = path.stem.removeprefix("instances_")
+    for base in (root, root / "images"):
+        yield base / split
+        yield base
+
+
+COCO = Layout("COCO annotations", (), _coco)

@@ -1,0 +1,112 @@
+"""The forms a published mask takes on disk, each read as H,W labels: 0 is sound, n is class n."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from xml.etree import ElementTree
+
+import numpy as np
+
+from edge.errors import ConfigurationError
+from edge.image_file import read_image
+from edge.types import Image
+
+_VOC_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+class DataError(ConfigurationError):
+    """A data set that cannot be used; the message says what to change."""
+
+
+class Mask(Protocol):
+    """Where an image's truth is written."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The name of label n is `classes[n - 1]`."""
+
+    def read(self) -> Image: ...
+
+
+@dataclass(frozen=True)
+class GreyMask:
+    """A grey image: defect where it is bright.
+
+    128 by default, not 1: many published masks carry grey or JPEG-compressed edges.
+    """
+
+    path: Path
+    at_least: int = 128
+    classes: tuple[str, ...] = ("defect",)
+
+    def levels(self) -> Image:
+        """The grey values as they are on disk."""
+        return read_image(self.path, colour=False)
+
+    def read(self) -> Image:
+        return (self.levels() >= self.at_least).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class LabelMask:
+    """An image whose pixel values are class numbers."""
+
+    path: Path
+    classes: tuple[str, ...]
+
+    def read(self) -> Image:
+        labels = read_image(self.path, colour=False)
+        if labels.max(initial=0) > len(self.classes):
+            raise DataError(
+                f"{self.path} holds label {labels.max()}, and the classes are "
+                f"{', '.join(self.classes)}: restore the published file"
+            )
+        return labels
+
+
+@dataclass(frozen=True)
+class MatlabMask:
+    """CrackForest's truth: `groundTruth.Segmentation`, in which 2 is crack and 1, 3, 4 are not."""
+
+    path: Path
+    classes: tuple[str, ...] = ("crack",)
+
+    def read(self) -> Image:
+        from scipy.io import loadmat  # noqa: PLC0415 (only this data set wants it)
+
+        truth = loadmat(self.path)["groundTruth"]["Segmentation"][0, 0]
+        return np.asarray(truth == 2, np.uint8)
+
+
+@dataclass(frozen=True)
+class BoxMask:
+    """Pascal VOC boxes, filled: where the defect is to within its rectangle, no pixel truth."""
+
+    path: Path
+    classes: tuple[str, ...]
+
+    def read(self) -> Image:
+        try:
+            tree = ElementTree.parse(self.path)
+        except ElementTree.ParseError as error:
+            raise DataError(f"{self.path}, {error}: restore the published file") from error
+        height, width = (int(tree.findtext(f"size/{side}", "0")) for side in ("height", "width"))
+        labels = np.zeros((height, width), np.uint8)
+        for item in tree.iter("object"):
+            box = (int(float(item.findtext(f"bndbox/{k}", "0"))) for k in _VOC_CORNERS)
+            left, top, right, bottom = box  # counted from 1, the last pixel included
+            label = self._label(item.findtext("name", ""))
+            labels[max(0, top - 1) : bottom, max(0, left - 1) : right] = label
+        return labels
+
+    def _label(self, name: str) -> int:
+        if name not in self.classes:
+            known = ", ".join(self.classes)
+            raise DataError(f"{self.path} names {name!r}: the classes are {known}")
+        return self.classes.index(name) + 1

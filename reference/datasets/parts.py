@@ -1,0 +1,80 @@
+"""Machined parts: magnetic tiles, and KolektorSDD's commutators."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from reference.datasets.masks import DataError, GreyMask
+from reference.datasets.sample import (
+    FREE,
+    Layout,
+    Listing,
+    Sample,
+    Split,
+    number_in,
+    pair_up,
+    pictures,
+)
+
+# DMS's test side: of each class what comes last by exposure and then number, from this one on.
+_TEST_FROM = {
+    "blowhole": (6, 9594),
+    "break": (6, 26244),
+    "crack": (5, 116575),
+    "fray": (5, 136716),
+    "free": (6, 5892),
+    "uneven": (5, 274174),
+}
+# A tile is photographed at up to six exposures, numbered a few dozen apart. Whole stretches of
+# numbers are held out, so that no tile is on both sides; no tile lies across their ends.
+_HELD_OUT = range(47_000, 60_000)  # of every 100,000
+
+
+def _magnetic_tile(root: Path) -> Listing:
+    def describe(image: Path, mask: Path) -> Sample:
+        kind = image.parent.parent.name.removeprefix("MT_").lower()
+        split = _magnetic_tile_split(kind, image.stem)
+        return Sample(image.stem, image, GreyMask(mask), kind, split)
+
+    listing = Listing(())
+    for folder in sorted(root.glob("MT_*/Imgs")):
+        listing += pair_up(pictures(folder, ".jpg"), pictures(folder, ".png"), describe)
+    return listing
+
+
+def _magnetic_tile_split(kind: str, name: str) -> Split:
+    """DMS's test side shares tiles with its training side; the held-out stretches share none."""
+    match = re.fullmatch(r"exp(\d+)_num_(\d+)", name)
+    if match is None or kind not in _TEST_FROM:
+        raise DataError(f"MT_{kind}: {name} is no published name: restore exp<E>_num_<N>")
+    exposure, number = int(match[1]), int(match[2])
+    if (exposure, number) >= _TEST_FROM[kind]:
+        return "test"
+    return "validation" if number % 100_000 in _HELD_OUT else "train"
+
+
+def _kolektor(root: Path) -> Listing:
+    """No list of its three folds is at hand: every fifth item is held out whole."""
+
+    def describe(image: Path, mask: Path) -> Sample:
+        item = image.parent.name
+        split: Split = "validation" if number_in(item) % 5 == 0 else "train"
+        return Sample(f"{item}/{image.stem}", image, GreyMask(mask, at_least=1), None, split)
+
+    listing = Listing(())
+    for folder in sorted(root.glob("kos*/")):
+        listing += pair_up(pictures(folder, ".jpg"), pictures(folder, ".bmp"), describe)
+    return listing
+
+
+MAGNETIC_TILE = Layout(
+    f"magnetic tile, defects and {FREE} (Huang et al.)",
+    ("MT_*/Imgs/*.jpg", "MT_*/Imgs/*.png"),
+    _magnetic_tile,
+)
+KOLEKTOR = Layout(
+    "KolektorSDD, commutators (Tabernik et al.)",
+    ("kos*/Part*.jpg", "kos*/Part*_label.bmp"),
+    _kolektor,
+)

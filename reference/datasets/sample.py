@@ -1,0 +1,85 @@
+"""A data set as files: each image with its mask, class and split, before a pixel is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edge.image_file import IMAGE_SUFFIXES
+from reference.datasets.masks import DataError, Mask
+
+Split = Literal["train", "validation", "test"]
+FREE = "free"  # the class of an image without a defect
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image on disk and what its data set says of it."""
+
+    name: str  # unique in the data set
+    image: Path
+    mask: Mask | None  # None: published as free of defects
+    class_name: str | None  # None: told by the mask
+    split: Split = "train"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a folder holds, in the order of its paths."""
+
+    samples: tuple[Sample, ...]
+    images_alone: tuple[Path, ...] = ()  # that should have a mask
+    masks_alone: tuple[Path, ...] = ()
+
+    def __add__(self, other: Listing) -> Listing:
+        return Listing(
+            self.samples + other.samples,
+            self.images_alone + other.images_alone,
+            self.masks_alone + other.masks_alone,
+        )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way a data set lies in its folder."""
+
+    title: str  # what it is, and by whom
+    marks: tuple[str, ...]  # glob patterns: the folder is one of these if each finds something
+    find: Callable[[Path], Listing]
+
+    def missing(self, root: Path) -> list[str]:
+        """The marks that a folder lacks."""
+        return [mark for mark in self.marks if next(root.glob(mark), None) is None]
+
+
+def pair_up(
+    images: Iterable[Path], masks: Iterable[Path], describe: Callable[[Path, Path], Sample]
+) -> Listing:
+    """Each image with the mask of the same stem; `x_label` is the mask of `x`."""
+    mask_of = {mask.stem.removesuffix("_label"): mask for mask in masks}
+    samples, alone = [], []
+    for image in images:
+        if mask := mask_of.pop(image.stem, None):
+            samples.append(describe(image, mask))
+        else:
+            alone.append(image)
+    return Listing(tuple(samples), tuple(alone), tuple(mask_of.values()))
+
+
+def pictures(folder: Path, *suffixes: str) -> list[Path]:
+    """The image files of a folder, in order; of the given suffixes only, where there are some."""
+    wanted = set(suffixes) or IMAGE_SUFFIXES
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in wanted)
+
+
+def number_in(name: str) -> int:
+    """The last number in a name: 17 of `In_17`."""
+    numbers = re.findall(r"\d+", name)
+    if not numbers:
+        raise DataError(f"{name} should carry its number: restore the published file name")
+    return int(numbers[-1])
