@@ -13,6 +13,10 @@ from edge.errors import ConfigurationError, TracksideError
 
 # What a missing module needs; anything else missing is a fault of ours and shows its traceback.
 EXTRA_OF_MODULE = {
+    "Jetson": "jetson",
+    "gpiod": "gpio",
+    "gpiozero": "gpiozero",
+    "pymodbus": "modbus",
     "kornia": "train",
     "nncf": "quantize",
     "onnx": "quantize",

@@ -1,4 +1,4 @@
-"""The Encoder protocol, counts that roll over, and an encoder that is simulated."""
+"""The Encoder protocol, counts that roll over or leap, rows that stand for counts, a simulation."""
 
 from __future__ import annotations
 
@@ -52,6 +52,60 @@ class CountedPosition:
             self._first = self._count = raw
         self._count = absolute_count(raw, self._count, self._bits)
         return (self._count - self._first) * self._nm_per_count // 1000
+
+
+class SpeedLimit:
+    """Finds a leap that no rail makes: a counter that was reset, a bit that flipped.
+
+    `slack_um` is what one reading may be off by.
+    """
+
+    def __init__(self, fastest_um_s: int, *, slack_um: int) -> None:
+        self._fastest_um_s = fastest_um_s
+        self._slack_um = slack_um
+        self._last: Reading | None = None
+
+    def check(self, reading: Reading) -> None:
+        """Raise EncoderError if the rail cannot have come here from the last reading."""
+        last, self._last = self._last, reading
+        if last is None:
+            return
+        leapt_um = abs(reading.position_um - last.position_um)
+        reach_um = self._fastest_um_s * (reading.at_ns - last.at_ns) // SECOND_NS
+        if leapt_um > reach_um + self._slack_um:
+            raise EncoderError(
+                f"the position leapt by {leapt_um / 1000:g} mm, further than "
+                f"{self._fastest_um_s / 1000:g} mm/s: see whether the counter was reset, or "
+                "the fastest speed of the line is set too low"
+            )
+
+
+class RowEncoder:
+    """Where the rail is, by the rows that a line-scan camera has taken of it.
+
+    Rows become known a block at a time. In between the rail is taken to go on at the speed of the
+    last block, for another block at most: one that has stopped sends no more, and is then found
+    ahead of where it is by less than a block.
+    """
+
+    def __init__(self, clock: Clock, *, nm_per_row: int) -> None:
+        self._clock = clock
+        self._nm_per_row = nm_per_row
+        self._blocks = (Reading(0, clock()), Reading(0, clock()))  # the last two, both their ends
+
+    def take(self, rows: int, at_ns: int) -> None:
+        """So many rows have been taken in all, the last of them at this time. From one thread."""
+        _, before = self._blocks
+        if rows * self._nm_per_row // 1000 > before.position_um and at_ns > before.at_ns:
+            self._blocks = before, Reading(rows * self._nm_per_row // 1000, at_ns)
+
+    def read(self) -> Reading:
+        now_ns = self._clock()
+        before, last = self._blocks
+        block_um = last.position_um - before.position_um
+        took_ns = last.at_ns - before.at_ns
+        ahead_um = block_um * (now_ns - last.at_ns) // took_ns if took_ns else 0
+        return Reading(last.position_um + max(0, min(ahead_um, block_um)), now_ns)
 
 
 @dataclass(frozen=True, slots=True)

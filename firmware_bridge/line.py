@@ -1,38 +1,30 @@
-"""The OutputLine protocol: one digital output that knows its safe state."""
+"""The ports to one digital line: an output that knows its safe state, an input that is read."""
 
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from firmware_bridge.types import BridgeError
 
-Line = TypeVar("Line", bound="OutputLine")
+Claimed = TypeVar("Claimed", bound="_Claimed")
+
+Drive = Literal["push_pull", "open_drain", "open_source"]
+Pull = Literal["as_is", "none", "up", "down"]
 
 
 class LineError(BridgeError, OSError):
-    """An output that cannot be claimed or driven."""
+    """A line that cannot be claimed, driven or read."""
 
 
-class OutputLine(Protocol):
-    """A claimed output, in its safe state from the moment it is claimed until the first `set`.
-
-    `active` is what the output means ("reject", "alive"), never a voltage: polarity belongs to the
-    adapter. Adapters subclass this protocol and so inherit `with`.
-
-    Threads: one thread at a time calls `set`, and it need not be the one that claimed the line.
-    `close` comes when that thread has stopped.
-    """
-
-    def set(self, active: bool) -> None:
-        """Return once the hardware has been told, or raise LineError."""
-        ...
+class _Claimed(Protocol):
+    """What is claimed is let go; adapters subclass the ports and so inherit `with`."""
 
     def close(self) -> None:
-        """Leave the safe state behind and let go. Closing again does nothing."""
+        """Let go. Closing again does nothing."""
         ...
 
-    def __enter__(self: Line) -> Line:
+    def __enter__(self: Claimed) -> Claimed:
         return self
 
     def __exit__(
@@ -42,3 +34,30 @@ class OutputLine(Protocol):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class OutputLine(_Claimed, Protocol):
+    """A claimed output, in its safe state from the moment it is claimed until the first `set`.
+
+    `active` is what the output means ("reject", "alive"), never a voltage: polarity belongs to the
+    adapter. `close` leaves the safe state behind; what the hardware does with it after that is the
+    pull's affair (see WIRING.md).
+
+    Threads: one thread at a time calls `set`, and it need not be the one that claimed the line.
+    `close` comes when that thread has stopped.
+    """
+
+    def set(self, active: bool) -> None:
+        """Return once the hardware has been told, or raise LineError."""
+        ...
+
+
+class InputLine(_Claimed, Protocol):
+    """A claimed input. `active` is what the input means, as with an output.
+
+    Threads: one thread at a time calls `read`; `close` comes when that thread has stopped.
+    """
+
+    def read(self) -> bool:
+        """Whether it is active now, or LineError."""
+        ...

@@ -1,13 +1,13 @@
-"""An output that exists in memory: every change of its level, with its time."""
+"""An output and an input that exist in memory, for simulated lines and for tests."""
 
 from __future__ import annotations
 
-from firmware_bridge.line import LineError, OutputLine
+from firmware_bridge.line import InputLine, LineError, OutputLine
 from firmware_bridge.types import Clock
 
 
 class MemoryLine(OutputLine):
-    """The output of a simulated line, and the one to test with.
+    """The output of a simulated line: every change of its level, with its time.
 
     `history` holds the level it was claimed at and then each change; setting a level it already has
     is no change. Any thread may read it.
@@ -37,3 +37,19 @@ class MemoryLine(OutputLine):
         if not self._closed:
             self.set(self._safe_active)
             self._closed = True
+
+
+class MemoryInput(InputLine):
+    """The input of a simulated line: it reads as `active` says, which any thread may change."""
+
+    def __init__(self, *, active: bool = False) -> None:
+        self.active = active
+        self._closed = False
+
+    def read(self) -> bool:
+        if self._closed:
+            raise LineError("the memory input is closed: claim a new one")
+        return self.active
+
+    def close(self) -> None:
+        self._closed = True

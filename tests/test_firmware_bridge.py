@@ -1,9 +1,6 @@
-"""The bridge's ports: every output keeps one contract, counts roll over, silence is silence."""
+"""The bridge's ports: counts roll over, silence is silence."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -16,7 +13,7 @@ from firmware_bridge.encoder import (
     absolute_count,
 )
 from firmware_bridge.heartbeat import Heartbeat
-from firmware_bridge.line import LineError, OutputLine
+from firmware_bridge.line import LineError
 from firmware_bridge.memory_line import MemoryLine
 from firmware_bridge.types import SECOND_NS
 
@@ -29,71 +26,6 @@ class HandClock:
 
     def __call__(self) -> int:
         return self.now_ns
-
-
-@dataclass(frozen=True)
-class Output:
-    """How to claim one kind of output with a safe state, and how to see its level from outside."""
-
-    claim: Callable[[bool], OutputLine]
-    level: Callable[[OutputLine], bool]
-
-
-def memory_output() -> Output:
-    def level(line: OutputLine) -> bool:
-        assert isinstance(line, MemoryLine)
-        return line.active
-
-    return Output(lambda safe: MemoryLine(HandClock(), safe_active=safe), level)
-
-
-@pytest.fixture(params=[memory_output])
-def output(request: pytest.FixtureRequest) -> Output:
-    made: Output = request.param()
-    return made
-
-
-@pytest.mark.parametrize("safe", [False, True])
-def test_an_output_is_safe_before_it_is_set_and_after_it_is_closed(
-    output: Output, safe: bool
-) -> None:
-    with output.claim(safe) as line:
-        assert output.level(line) is safe
-        line.set(not safe)
-        assert output.level(line) is not safe
-    assert output.level(line) is safe
-
-
-def test_an_output_shows_what_it_was_set_to(output: Output) -> None:
-    with output.claim(False) as line:
-        for active in (True, True, False, True, False, False):
-            line.set(active)
-            assert output.level(line) is active
-
-
-def test_a_closed_output_closes_again_and_refuses_to_be_set(output: Output) -> None:
-    line = output.claim(False)
-    line.close()
-    line.close()
-    with pytest.raises(LineError, match="claim"):
-        line.set(True)
-    assert output.level(line) is False
-
-
-def test_an_output_is_closed_when_its_block_fails(output: Output) -> None:
-    with pytest.raises(ZeroDivisionError), output.claim(True) as line:
-        line.set(False)
-        raise ZeroDivisionError
-    assert output.level(line) is True
-
-
-def test_memory_keeps_each_change_with_its_time() -> None:
-    clock = HandClock(5)
-    line = MemoryLine(clock, safe_active=False)
-    for clock.now_ns, active in [(7, True), (8, True), (11, False)]:
-        line.set(active)
-    assert line.history == [(5, False), (7, True), (11, False)]
-    assert line.states == [False, True, False]
 
 
 def test_only_a_beat_moves_the_heartbeat() -> None:

@@ -1,0 +1,65 @@
+"""From the edges of an encoder's channels to counts: no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from firmware_bridge.encoder import EncoderError
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One change of a channel's level; `number` goes up by one from edge to edge."""
+
+    channel: int  # 0 is A, 1 is B
+    rising: bool
+    number: int
+
+
+class EdgeCounter:
+    """Counts the edges of one channel, or of two a quarter of a period apart.
+
+    `levels` are those of the channels before the first edge. Of one channel each edge counts one,
+    and edges that were dropped on the way are counted by the gap in their numbers. Of two channels
+    each edge goes forward or back as the other's level says, so that after a dropped one nobody
+    knows the count.
+    """
+
+    def __init__(self, levels: Sequence[bool]) -> None:
+        self._count = 0
+        self._levels = list(levels)
+        self._moved = [False for _ in levels]
+        self._number: int | None = None
+        self._lost = ""
+
+    @property
+    def count(self) -> int:
+        """Or EncoderError, for good, once it is not known."""
+        if self._lost:
+            raise EncoderError(
+                f"{self._lost}: the place of the rail is unknown; choose an encoder with fewer "
+                "counts, free the machine of other work, or give the encoder to a co-processor"
+            )
+        return self._count
+
+    def take(self, edge: Edge) -> None:
+        gap = 0 if self._number is None else edge.number - self._number - 1
+        self._number = edge.number
+        if len(self._levels) == 1:
+            self._count += 1 + gap
+            return
+        if gap:
+            self._lost = f"{gap} edges were dropped because nobody read them in time"
+        self._turn(edge)
+
+    def _turn(self, edge: Edge) -> None:
+        """Forward, an edge of A makes it differ from B, and an edge of B makes it equal A."""
+        repeated = self._levels[edge.channel] is edge.rising
+        if repeated and self._moved[edge.channel]:
+            self._lost = "two edges were too near to each other to be told apart"
+        self._moved[edge.channel] = True
+        self._levels[edge.channel] = edge.rising
+        if not repeated:  # or it is the edge that led to the level at the start
+            a, b = self._levels
+            self._count += 1 if (a is b) == (edge.channel == 1) else -1
