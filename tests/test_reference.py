@@ -12,7 +12,7 @@ from torch import Tensor
 
 from edge.simulation import SimulatedLine
 from reference import checkpoint, losses
-from reference.data import DataError, Source, batch, read_pairs, read_sd900, split_sd900
+from reference.data import read
 from reference.evaluate import evaluate
 from reference.networks import build
 from reference.recipe import Recipe
@@ -100,45 +100,8 @@ def test_ssim_is_nothing_between_equals_and_one_between_opposites() -> None:
     assert losses.ssim(FULL, EMPTY).item() == pytest.approx(1 - 1e-4 / (1 + 1e-4), abs=1e-5)
 
 
-def test_a_missing_or_mismatched_mask_is_named(tmp_path: Path, data_root: Path) -> None:
-    images, masks = tmp_path / "images", tmp_path / "masks"
-    with pytest.raises(DataError, match="must both be folders"):
-        read_pairs(images, masks)
-    images.mkdir(), masks.mkdir()
-    cv2.imwrite(str(images / "a.png"), np.zeros((8, 8), np.uint8))
-    with pytest.raises(DataError, match=r"lacks masks for 1 images: a\.png"):
-        read_pairs(images, masks)
-    cv2.imwrite(str(masks / "a.png"), np.zeros((8, 9), np.uint8))
-    with pytest.raises(DataError, match="its mask is"):
-        read_pairs(images, masks)
-    (masks / "a.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"a\.png cannot be decoded"):
-        read_pairs(images, masks)
-
-
-def test_the_validation_side_is_a_block_of_ids(data_root: Path) -> None:
-    training, held_out = split_sd900(read_sd900(data_root / "sd900"))
-    assert [p.name for p in held_out] == ["In_241", "In_242", "In_250", "In_260"]
-    assert len(training) == 6
-
-
-def test_a_batch_is_a_function_of_seed_and_iteration_and_covers_every_image(
-    data_root: Path,
-) -> None:
-    pairs = read_sd900(data_root / "sd900")
-    sources = [Source(pairs, 5, (1.0, 1.0))]
-    first = batch(sources, seed=1, iteration=7, crop=64)
-    again = batch(sources, seed=1, iteration=7, crop=64)
-    other = batch(sources, seed=1, iteration=8, crop=64)
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not np.array_equal(first[0], other[0])
-    # Two batches of five are one epoch of ten: each mask's area appears once.
-    seen = np.concatenate([batch(sources, seed=1, iteration=i, crop=64)[1] for i in (0, 1)])
-    assert sorted(seen.sum((1, 2))) == sorted(int(p.mask.sum()) for p in pairs)
-
-
 def test_a_perfect_predictor_scores_perfectly(data_root: Path) -> None:
-    pairs = [p for p in read_sd900(data_root / "sd900") if p.mask.any()]
+    pairs = [p for p in read(data_root / "sd900", "sd900") if p.mask.any()]
     mask_of = {p.image.tobytes(): p.mask.astype(np.float32) for p in pairs}
     metrics = evaluate(lambda image: mask_of[image.tobytes()], pairs)
     assert metrics["mae"] == 0
