@@ -50,16 +50,19 @@ class EdgeCounter:
             self._count += 1 + gap
             return
         if gap:
-            self._lost = f"{gap} edges were dropped because nobody read them in time"
+            self._lose(f"edges dropped because nobody read them in time: {gap}")
         self._turn(edge)
 
     def _turn(self, edge: Edge) -> None:
         """Forward, an edge of A makes it differ from B, and an edge of B makes it equal A."""
         repeated = self._levels[edge.channel] is edge.rising
         if repeated and self._moved[edge.channel]:
-            self._lost = "two edges were too near to each other to be told apart"
+            self._lose("two edges were too near to each other to be told apart")
         self._moved[edge.channel] = True
         self._levels[edge.channel] = edge.rising
         if not repeated:  # or it is the edge that led to the level at the start
             a, b = self._levels
             self._count += 1 if (a is b) == (edge.channel == 1) else -1
+
+    def _lose(self, why: str) -> None:
+        self._lost = self._lost or why

@@ -91,7 +91,7 @@ class RowEncoder:
     def __init__(self, clock: Clock, *, nm_per_row: int) -> None:
         self._clock = clock
         self._nm_per_row = nm_per_row
-        self._blocks = (Reading(0, clock()), Reading(0, clock()))  # the last two, both their ends
+        self._blocks = Reading(0, clock()), Reading(0, clock())  # the last two, by their ends
 
     def take(self, rows: int, at_ns: int) -> None:
         """So many rows have been taken in all, the last of them at this time. From one thread."""
