@@ -1,48 +1,97 @@
-"""The deploy form as an FP32 ONNX graph: fixed shapes, plain operators, and the same answers."""
+"""The deploy form as an FP32 ONNX graph: plain operators, named layers, and the same answers."""
 
 from __future__ import annotations
+
+import ast
+from collections import Counter
 
 import onnx
 import onnxruntime
 import torch
 from torch import nn
+from torch._dynamo.exc import UserError
+from torch.export import Dim
 
 from edge.errors import TracksideError
 
 OPSET = 18  # the newest that the exporter writes without converting, and old enough for every box
 STRIDE = 32  # of the coarsest features; at its multiples every x2 is exact
-OPERATORS = {"Add", "Conv", "Mul", "Relu", "Resize"}
+MOST_STRIDES = 128  # 4096 pixels, the most a dynamic side may have
 TOLERANCE = 1e-4  # of the largest logit
+SCOPES = "pkg.torch.onnx.name_scopes"  # where the exporter says which module a node is of
 
 
 class ExportError(TracksideError, ValueError):
     """A network that cannot become a graph, or a graph that answers differently."""
 
 
-def to_onnx(network: nn.Module, *, height: int, width: int) -> onnx.ModelProto:
-    """Export `image` 1,1,H,W to `logits` 1,1,H/2,W/2, and check it against the network."""
+def to_onnx(
+    network: nn.Module, *, height: int, width: int, channels: int = 1, dynamic: bool = False
+) -> onnx.ModelProto:
+    """Export `image` 1,C,H,W to `logits`, and check it against the network.
+
+    A `dynamic` graph takes every height and width that are multiples of 32; it is checked at the
+    size given and at one that is taller and wider.
+    """
     for side, length in (("height", height), ("width", width)):
         if length % STRIDE:
             better = -(-length // STRIDE) * STRIDE
             raise ExportError(f"{side} {length} is not a multiple of {STRIDE}: use {better}")
-    image = torch.randn(1, 1, height, width, generator=torch.Generator().manual_seed(0))
-    program = torch.onnx.export(
-        network,
-        (image,),
-        input_names=["image"],
-        output_names=["logits"],
-        opset_version=OPSET,
-        dynamo=True,
-        verbose=False,
-    )
-    assert program is not None  # only the legacy exporter returns nothing
+    image = _image(channels, height, width)
+    program = _program(network, image, dynamic)
     graph = program.model_proto
+    _name_layers(graph)
     _drop_traces(graph)
     onnx.checker.check_model(graph, full_check=True)
-    if stray := {node.op_type for node in graph.graph.node} - OPERATORS:
-        raise ExportError(f"the graph has operators beside the network's own: {sorted(stray)}")
     _compare(graph, network, image)
+    if dynamic:
+        _compare(graph, network, _image(channels, height + STRIDE, width + 2 * STRIDE))
     return graph
+
+
+def layers(graph: onnx.ModelProto) -> list[str]:
+    """The names of the convolutions, which are what `--keep` and the SNR table speak of."""
+    return [node.name for node in graph.graph.node if node.op_type in {"Conv", "ConvTranspose"}]
+
+
+def _image(*shape: int) -> torch.Tensor:
+    return torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
+
+
+def _program(network: nn.Module, image: torch.Tensor, dynamic: bool) -> torch.onnx.ONNXProgram:
+    sides = {2: "rows", 3: "columns"}
+    shapes = {axis: STRIDE * Dim(name, min=1, max=MOST_STRIDES) for axis, name in sides.items()}
+    try:
+        program = torch.onnx.export(
+            network,
+            (image,),
+            input_names=["image"],
+            output_names=["logits"],
+            opset_version=OPSET,
+            dynamic_shapes=(shapes,) if dynamic else None,
+            dynamo=True,
+            verbose=False,
+        )
+    except (torch.onnx.OnnxExporterError, UserError) as error:
+        if not dynamic:
+            raise
+        raise ExportError(
+            "the network's layers depend on its size: export it without --dynamic, at a fixed one"
+        ) from error
+    assert program is not None  # only the legacy exporter returns nothing
+    return program
+
+
+def _name_layers(graph: onnx.ModelProto) -> None:
+    """Call a convolution what the deploy form calls it, anything else by the module it is in."""
+    taken: Counter[str] = Counter()
+    for node in graph.graph.node:
+        described = {entry.key: entry.value for entry in node.metadata_props}
+        *_, module, leaf = ["", *ast.literal_eval(described.get(SCOPES, f"['{node.name}']"))]
+        name = module if node.op_type in {"Conv", "ConvTranspose"} else f"{module}/{leaf}"
+        taken[name] += 1
+        # A module that is called twice is two nodes.
+        node.name = name if taken[name] == 1 else f"{name}#{taken[name]}"
 
 
 def _drop_traces(graph: onnx.ModelProto) -> None:

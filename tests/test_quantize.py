@@ -9,7 +9,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,8 +17,6 @@ from torch import nn
 from edge.bundle import Bundle, open_bundle
 from edge.types import Image
 from quantize.calibrate import CalibrationError, choose
-from quantize.deploy_form import DeployFormError, DeployMINet
-from quantize.export import ExportError, to_onnx
 from quantize.golden import steel_with_defects
 from quantize.parity import Parity, ParityError, open_artefact, require
 from reference import checkpoint
@@ -79,27 +76,6 @@ def pairs(count: int) -> list[Pair]:
 
 def dark(image: Image) -> Image:
     return (image < 80).astype(np.uint8)
-
-
-def test_the_deploy_form_answers_as_the_trained_network(network: MINet) -> None:
-    assert any((block.mix[0].weight < 0).any() for block in network.stages[1][1:])
-    images = torch.cat([grey(seed) for seed in range(3)])
-    with torch.inference_mode():
-        wanted = network(images)[0]
-        half = DeployMINet(network)(images[:, :1])
-    assert half.shape == (3, 1, SIZE // 2, SIZE // 2)
-    answer = F.interpolate(half, scale_factor=2.0, mode="bilinear")
-    torch.testing.assert_close(answer, wanted, rtol=0, atol=1e-4)
-
-
-def test_aligned_corners_have_no_deploy_form() -> None:
-    with pytest.raises(DeployFormError, match="align_corners: false"):
-        DeployMINet(MINet(align_corners=True))
-
-
-def test_a_side_off_the_stride_is_refused_with_the_next_that_fits(network: MINet) -> None:
-    with pytest.raises(ExportError, match="height 250 is not a multiple of 32: use 256"):
-        to_onnx(DeployMINet(network), height=250, width=256)
 
 
 def test_calibration_takes_what_is_least_alike() -> None:
@@ -180,20 +156,6 @@ def test_every_artefact_answers_the_golden_pair(made: Made) -> None:
     bundle = made[0]
     for artefact in bundle.manifest.artefacts:
         open_artefact(artefact, bundle).close()
-
-
-def test_the_graph_is_plain_and_keeps_no_trace_of_the_machine(made: Made) -> None:
-    content = made[0].read("fp32.onnx")
-    graph = onnx.load_from_string(content).graph
-    constants = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer}
-    resizes = [node for node in graph.node if node.op_type == "Resize"]
-    assert len(resizes) == 4
-    for resize in resizes:
-        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in resize.attribute}
-        assert attributes["mode"] == b"linear"
-        assert attributes["coordinate_transformation_mode"] == b"half_pixel"
-        assert constants[resize.input[2]].tolist() == [1, 1, 2, 2]
-    assert b".py" not in content
 
 
 def test_the_command_shows_its_steps_and_hides_the_vendors(made: Made) -> None:

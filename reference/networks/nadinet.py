@@ -73,7 +73,8 @@ class NAM(CAM):
 
     def relation(self, channels: Tensor) -> Tensor:
         norms: Tensor = torch.linalg.vector_norm(channels, dim=2, keepdim=True)  # N,C,1
-        return channels @ channels.mT / (norms @ norms.mT + 1e-8)
+        # Added, so small a number would be optimised away from an exported graph as nothing.
+        return channels @ channels.mT / (norms @ norms.mT).clamp(min=1e-8)
 
 
 class ResidualCBAM(CBAM):

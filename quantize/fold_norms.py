@@ -1,0 +1,47 @@
+"""Batch normalisation folded into the convolution before it, wherever a network has the two."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+
+def fold_norms(network: nn.Module, image: Tensor) -> list[nn.Module]:
+    """Fold, in place, every normalisation that is given a convolution's untouched output.
+
+    Which follows which is seen by running the network on `image`, since a module's place says
+    nothing of the order it is called in. Returns the convolutions that read the image itself.
+    """
+    made: dict[int, tuple[nn.Module, Tensor, int]] = {}  # the tensors stay, or ids come twice
+    pairs: dict[nn.Module, nn.Module] = {}
+    stems: list[nn.Module] = []
+
+    def note(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        if isinstance(module, nn.BatchNorm2d):
+            convolution, _, version = made.get(id(inputs[0]), (None, None, 0))
+            if convolution is not None and inputs[0]._version == version:
+                pairs[module] = convolution
+            return
+        made[id(output)] = (module, output, output._version)
+        if inputs[0] is image:
+            stems.append(module)
+
+    kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d)
+    hooks = [m.register_forward_hook(note) for m in network.modules() if isinstance(m, kinds)]
+    with torch.no_grad():
+        network.eval()(image)
+    for hook in hooks:
+        hook.remove()
+    for norm, convolution in pairs.items():
+        _fold(convolution, norm)
+    for name, module in list(network.named_modules()):
+        if module in pairs:
+            network.set_submodule(name, nn.Identity())
+    return stems
+
+
+def _fold(convolution: nn.Module, norm: nn.Module) -> None:
+    transposed = isinstance(convolution, nn.ConvTranspose2d)
+    fused = fuse_conv_bn_eval(convolution, norm, transpose=transposed)  # type: ignore[type-var]
+    convolution.weight, convolution.bias = fused.weight, fused.bias
