@@ -24,10 +24,13 @@ from edge.inspector import Inspection, Inspector
 from edge.loop import run
 from edge.simulation import SimulatedLine
 from edge.types import State
+from firmware_bridge.control import Actuator
 from firmware_bridge.encoder import SimulatedEncoder, Speed
 from firmware_bridge.heartbeat import Heartbeat
 from firmware_bridge.memory_line import MemoryLine
-from firmware_bridge.rejector import Rejector, RejectReport
+from firmware_bridge.record import RejectReport
+from firmware_bridge.rejector import Rejector
+from firmware_bridge.rig import Output, Rig
 from firmware_bridge.tracker import ActuatorSettings
 from firmware_bridge.types import BridgeError
 
@@ -122,8 +125,8 @@ def open_line(config: LineConfig, *, frames: int | None = None) -> Iterator[Line
         heartbeat_pin = stack.enter_context(MemoryLine(clock_ns, safe_active=False))
         speed = Speed(0, round(config.encoder.speed_mm_s * 1000))
         encoder = SimulatedEncoder(clock_ns, [speed])
-        actuator, priority = _actuator(config), config.reject.priority
-        rejector = Rejector(encoder, reject_pin, actuator, clock_ns, priority=priority)
+        rig = Rig(encoder, [Output(Actuator("reject", _actuator(config)), reject_pin)])
+        rejector = Rejector(rig, clock_ns, priority=config.reject.priority)
         stack.enter_context(rejector)
         wait_for = _waiter(encoder)
         timeout_ns = round(config.heartbeat.timeout_ms * 1e6)

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from firmware_bridge import framing
+from firmware_bridge.desk import RejectorStopped
 from firmware_bridge.encoder import EncoderError
 from firmware_bridge.framing import (
     SETTINGS,
@@ -34,7 +35,7 @@ from firmware_bridge.framing import (
     State,
 )
 from firmware_bridge.line import LineError
-from firmware_bridge.rejector import LATEST, RejectorStopped, RejectReport
+from firmware_bridge.record import LATEST, RejectReport
 from firmware_bridge.serial_talk import Talk
 from firmware_bridge.tracker import ActuatorSettings
 from firmware_bridge.types import (
@@ -43,6 +44,7 @@ from firmware_bridge.types import (
     Event,
     Fired,
     Missed,
+    Mode,
     Order,
     Pulse,
     Reading,
@@ -367,10 +369,13 @@ class _Record:
 
     def report(self) -> RejectReport:
         return RejectReport(
+            mode=Mode.ORDERED,
             scheduled=self._scheduled,
             fired=self._fired,
             missed=self._missed,
             pending=self._scheduled - self._fired - self._missed,
+            passed=self.passed,
+            late_passes=self.late_passes,
             error_um_max=self._error_um_max,
             outcomes=tuple(self._outcomes),
             pulses=tuple(self._pulses),

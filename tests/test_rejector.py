@@ -8,10 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from firmware_bridge.encoder import EncoderError, SimulatedEncoder, Speed
-from firmware_bridge.line import LineError
+from firmware_bridge.control import Actuator
+from firmware_bridge.desk import RejectorStopped
+from firmware_bridge.encoder import Encoder, EncoderError, SimulatedEncoder, Speed
+from firmware_bridge.line import LineError, OutputLine
 from firmware_bridge.memory_line import MemoryLine
-from firmware_bridge.rejector import Rejector, RejectorStopped
+from firmware_bridge.rejector import Rejector
+from firmware_bridge.rig import Output, Rig
 from firmware_bridge.tracker import ActuatorSettings
 from firmware_bridge.types import SECOND_NS, Fired, Missed, Reading, Reason
 
@@ -20,6 +23,10 @@ TOLERANCE_UM = 20 * MM
 CLOCK = time.monotonic_ns
 HALF_M_S = [Speed(0, 500_000)]
 SETTINGS = ActuatorSettings(offset_um=100 * MM, margin_um=TOLERANCE_UM)
+
+
+def rig(encoder: Encoder, line: OutputLine) -> Rig:
+    return Rig(encoder, [Output(Actuator("reject", SETTINGS), line)])
 
 
 def wait_until_at(encoder: SimulatedEncoder, position_um: int) -> None:
@@ -62,7 +69,7 @@ def test_pulses_lie_where_the_orders_are() -> None:
     encoder = SimulatedEncoder(CLOCK, HALF_M_S)
     line = MemoryLine(CLOCK, safe_active=True)
     stretches = [(300 * MM, 320 * MM), (100 * MM, 130 * MM), (120 * MM, 150 * MM)]
-    with Rejector(encoder, line, SETTINGS, CLOCK) as rejector:
+    with Rejector(rig(encoder, line), CLOCK) as rejector:
         for start_um, end_um in stretches:
             rejector.submit(start_um, end_um, f"defect at {start_um}")
         eventually(lambda: len(rejector.report().pulses) == 2)
@@ -82,7 +89,7 @@ def test_pulses_lie_where_the_orders_are() -> None:
 def test_an_order_that_comes_too_late_is_reported_missed() -> None:
     encoder = SimulatedEncoder(CLOCK, HALF_M_S)
     line = MemoryLine(CLOCK, safe_active=True)
-    with Rejector(encoder, line, SETTINGS, CLOCK) as rejector:
+    with Rejector(rig(encoder, line), CLOCK) as rejector:
         wait_until_at(encoder, 160 * MM)
         rejector.submit(1 * MM, 20 * MM, "too late")
         eventually(lambda: rejector.report().pending == 0)
@@ -97,7 +104,7 @@ def test_an_order_that_comes_too_late_is_reported_missed() -> None:
 def test_orders_still_to_come_at_close_are_pending_and_the_line_rejects() -> None:
     encoder = SimulatedEncoder(CLOCK, HALF_M_S)
     line = MemoryLine(CLOCK, safe_active=True)
-    rejector = Rejector(encoder, line, SETTINGS, CLOCK)
+    rejector = Rejector(rig(encoder, line), CLOCK)
     rejector.submit(1_000_000 * MM, 1_000_001 * MM, "a kilometre on")
     rejector.close()
     rejector.close()
@@ -111,7 +118,7 @@ def test_orders_still_to_come_at_close_are_pending_and_the_line_rejects() -> Non
 def test_an_orderly_close_releases_the_line_when_told_to() -> None:
     line = MemoryLine(CLOCK, safe_active=True)
     encoder = SimulatedEncoder(CLOCK, HALF_M_S)
-    with Rejector(encoder, line, SETTINGS, CLOCK, release_on_close=True):
+    with Rejector(rig(encoder, line), CLOCK, release_on_close=True):
         wait_until_at(encoder, 20 * MM)
     assert line.states == [True, False]
 
@@ -119,9 +126,10 @@ def test_an_orderly_close_releases_the_line_when_told_to() -> None:
 def test_an_encoder_that_fails_rejects_and_is_raised_to_whoever_asks_next() -> None:
     line = MemoryLine(CLOCK, safe_active=True)
     encoder = FailingEncoder(CLOCK, HALF_M_S)
-    rejector = Rejector(encoder, line, SETTINGS, CLOCK, release_on_close=True)
+    rejector = Rejector(rig(encoder, line), CLOCK, release_on_close=True)
     rejector.submit(1_000 * MM, 1_001 * MM, "in time")
-    eventually(lambda: line.states == [True, False, True])
+    eventually(lambda: not rejector._thread.is_alive())
+    assert line.states == [True, False, True]
     for ask in (rejector.check, rejector.close, lambda: rejector.submit(0, 1, "too late")):
         with pytest.raises(RejectorStopped, match="check its cable") as raised:
             ask()
@@ -132,7 +140,7 @@ def test_an_encoder_that_fails_rejects_and_is_raised_to_whoever_asks_next() -> N
 def test_a_line_that_cannot_be_driven_is_raised_too() -> None:
     line = MemoryLine(CLOCK, safe_active=True)
     line.close()
-    rejector = Rejector(SimulatedEncoder(CLOCK, HALF_M_S), line, SETTINGS, CLOCK)
+    rejector = Rejector(rig(SimulatedEncoder(CLOCK, HALF_M_S), line), CLOCK)
     with pytest.raises(RejectorStopped) as raised:
         rejector.close()
     assert isinstance(raised.value.__cause__, LineError)
@@ -141,7 +149,7 @@ def test_a_line_that_cannot_be_driven_is_raised_too() -> None:
 def test_a_priority_the_system_refuses_is_not_done_without() -> None:
     line = MemoryLine(CLOCK, safe_active=True)
     encoder = SimulatedEncoder(CLOCK, HALF_M_S)
-    rejector = Rejector(encoder, line, SETTINGS, CLOCK, priority=1_000)
+    rejector = Rejector(rig(encoder, line), CLOCK, priority=1_000)
     with pytest.raises(RejectorStopped, match="LimitRTPRIO"):
         rejector.close()
     assert line.states == [True]
@@ -150,7 +158,7 @@ def test_a_priority_the_system_refuses_is_not_done_without() -> None:
 def test_an_encoder_that_blocks_is_noticed() -> None:
     encoder = BlockingEncoder()
     line = MemoryLine(CLOCK, safe_active=True)
-    rejector = Rejector(encoder, line, SETTINGS, CLOCK, stall_ns=SECOND_NS // 4)
+    rejector = Rejector(rig(encoder, line), CLOCK, stall_ns=SECOND_NS // 4)
     time.sleep(0.3)
     with pytest.raises(RejectorStopped, match="check its cable and bus"):
         rejector.submit(0, 1, "nobody would fire it")
@@ -161,7 +169,7 @@ def test_an_encoder_that_blocks_is_noticed() -> None:
 
 def test_an_order_without_length_is_refused_and_disturbs_nobody() -> None:
     encoder = SimulatedEncoder(CLOCK, HALF_M_S)
-    with Rejector(encoder, MemoryLine(CLOCK, safe_active=True), SETTINGS, CLOCK) as rejector:
+    with Rejector(rig(encoder, MemoryLine(CLOCK, safe_active=True)), CLOCK) as rejector:
         with pytest.raises(ValueError, match="give it a length"):
             rejector.submit(5, 5, "")
         rejector.check()
