@@ -1,0 +1,146 @@
+"""Keys, buttons and sensors: what they settle to, what that commands, what a sensor confirms."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware_bridge.control import Acknowledge, Hold, Release
+from firmware_bridge.inputs import (
+    NEWS_NS,
+    Confirmed,
+    EjectCheck,
+    Panel,
+    Role,
+    Settled,
+    Unasked,
+    Unconfirmed,
+)
+from firmware_bridge.types import Mode
+
+MS = 1_000_000
+END_NS = 10**12
+
+
+def test_the_first_level_counts_at_once_and_a_bounce_never() -> None:
+    level = Settled(20 * MS)
+    seen = []
+    for at_ms, active in [(0, True), (5, False), (24, False), (25, False), (30, True), (40, False)]:
+        seen.append((level.take(active, at_ms * MS), level.active))
+    assert seen == [
+        (True, True),
+        (False, True),
+        (False, True),
+        (True, False),
+        (False, False),
+        (False, False),
+    ]
+    assert level.since_ns == 5 * MS
+
+
+@given(levels=st.lists(st.booleans(), min_size=1, max_size=60), settle=st.integers(1, 6))
+def test_a_level_settles_exactly_when_it_has_stood_long_enough(
+    levels: list[bool], settle: int
+) -> None:
+    level = Settled(settle)
+    settled = levels[0]
+    for at_ns, active in enumerate(levels):
+        level.take(active, at_ns)
+        before = levels[max(0, at_ns - settle) : at_ns + 1]
+        if len(before) == settle + 1 and len(set(before)) == 1:
+            settled = active
+        assert level.active is settled
+
+
+def test_keys_hold_and_release_and_a_button_acknowledges_when_it_is_pressed() -> None:
+    panel = Panel(
+        [
+            Role("bin full", Mode.STOP_LINE, settle_ns=10 * MS),
+            Role("bypass key", Mode.BYPASS, settle_ns=0),
+            Role("reset button", None, settle_ns=0),
+        ]
+    )
+    said = []
+    for at_ms, levels in [
+        (0, [True, False, True]),  # the bin is full at the start; the button hangs
+        (5, [True, False, False]),
+        (10, [False, True, False]),
+        (15, [True, True, True]),  # the bin's sensor bounced
+        (20, [False, False, False]),
+        (30, [False, False, False]),
+    ]:
+        said.append(panel.take(levels, at_ms * MS))
+    assert said == [
+        [Hold("bin full", Mode.STOP_LINE, "bin full is on")],
+        [],
+        [Hold("bypass key", Mode.BYPASS, "bypass key is on")],
+        [Acknowledge("reset button was pressed")],
+        [Release("bypass key", "bypass key is off")],
+        [Release("bin full", "bin full is off")],
+    ]
+
+
+def outcomes_at_the_end(check: EjectCheck) -> list[Confirmed | Unconfirmed | Unasked]:
+    return check.advance(END_NS)
+
+
+def test_a_pulse_is_confirmed_within_its_window_and_not_by_a_sight_before_or_after() -> None:
+    check = EjectCheck(100 * MS)
+    for pulse_ms, sight_ms in [(1000, 1040), (2000, 1999), (3000, 3101), (4000, 4100)]:
+        check.pulse(pulse_ms * MS)
+        check.seen(sight_ms * MS)
+    assert outcomes_at_the_end(check) == [
+        Confirmed(1000 * MS, 40 * MS),
+        Unasked(1999 * MS),
+        Unconfirmed(2000 * MS),
+        Unconfirmed(3000 * MS),
+        Unasked(3101 * MS),
+        Confirmed(4000 * MS, 100 * MS),
+    ]
+
+
+def test_nothing_is_said_while_news_may_still_come() -> None:
+    check = EjectCheck(100 * MS)
+    check.pulse(1000 * MS)
+    assert check.advance(1100 * MS + NEWS_NS) == []
+    assert check.advance(1100 * MS + NEWS_NS + 1) == [Unconfirmed(1000 * MS)]
+    check.seen(2000 * MS)
+    assert check.advance(2000 * MS + NEWS_NS) == []
+    check.pulse(1990 * MS)  # heard of after what it brought about
+    assert check.advance(2000 * MS + NEWS_NS) == [Confirmed(1990 * MS, 10 * MS)]
+
+
+@given(
+    pulses=st.lists(st.integers(0, 300), max_size=12).map(sorted),
+    sights=st.lists(st.integers(0, 300), max_size=12).map(sorted),
+    within=st.integers(0, 60),
+    seed=st.integers(0, 2**32),
+)
+def test_each_pulse_and_each_sight_is_told_of_once_however_late_it_is_heard(
+    pulses: list[int], sights: list[int], within: int, seed: int
+) -> None:
+    chance, check = random.Random(seed), EjectCheck(within * MS)
+    heard = [(at, check.pulse, at) for at in pulses] + [(at, check.seen, at) for at in sights]
+    late = {check.pulse: 0, check.seen: 0}
+    told: list[tuple[int, int]] = []
+    for number, (at, tell, _) in enumerate(sorted(heard, key=lambda item: item[0])):
+        late[tell] = max(late[tell], at + chance.randint(0, NEWS_NS // MS))
+        told.append((late[tell], number))
+    outcomes: list[Confirmed | Unconfirmed | Unasked] = []
+    in_order = sorted(heard, key=lambda item: item[0])
+    for now, number in sorted(told):
+        outcomes += check.advance((now - 1) * MS)
+        _, tell, at = in_order[number]
+        tell(at * MS)
+    outcomes += outcomes_at_the_end(check)
+    confirmed = [o for o in outcomes if isinstance(o, Confirmed)]
+    unconfirmed = [o.pulse_ns for o in outcomes if isinstance(o, Unconfirmed)]
+    unasked = [o.seen_ns for o in outcomes if isinstance(o, Unasked)]
+    assert sorted(unconfirmed + [o.pulse_ns for o in confirmed]) == [at * MS for at in pulses]
+    used = [o.pulse_ns + o.after_ns for o in confirmed]
+    assert sorted(unasked + used) == [at * MS for at in sights]
+    assert all(0 <= o.after_ns <= within * MS for o in confirmed)
+    for pulse_ns in unconfirmed:
+        assert not any(pulse_ns <= sight_ns <= pulse_ns + within * MS for sight_ns in unasked)
