@@ -89,9 +89,11 @@ def engine_by_name(name: str) -> EngineSettings:
     return settings
 
 
-def load_network(settings: EngineSettings, path: Path | str) -> tuple[Bundle, Engine]:
-    """A verified bundle and an engine that has reproduced its golden pair."""
-    bundle = open_bundle(resolve_bundle(path))
+def load_network(
+    settings: EngineSettings, path: Path | str, public_key: str | None = None
+) -> tuple[Bundle, Engine]:
+    """A verified bundle, of the key's owner, and an engine that has reproduced its golden pair."""
+    bundle = open_bundle(resolve_bundle(path), public_key)
     engine = open_engine(settings, bundle)
     check_golden(bundle, engine)
     return bundle, engine
@@ -117,7 +119,7 @@ def open_line(config: LineConfig, *, frames: int | None = None) -> Iterator[Line
     # The reject thread must not wait the usual 5 ms, which are millimetres, for the interpreter.
     sys.setswitchinterval(0.0005)
     with ExitStack() as stack, _bridge_errors_as_ours():
-        bundle, engine = load_network(config.engine, config.bundle)
+        bundle, engine = load_network(config.engine, config.bundle, config.bundle_key)
         stack.callback(engine.close)
         camera = open_camera(config.camera)
         stack.callback(camera.close)

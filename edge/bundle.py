@@ -6,12 +6,10 @@ a change on disk does not reach a line that runs.
 
 from __future__ import annotations
 
-import io
-import stat
-import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 
 import cv2
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from edge.archive import read_files, write_directory, write_zip
 from edge.engines import Engine
 from edge.errors import BundleError, FrameError
 from edge.manifest import (
@@ -29,14 +28,13 @@ from edge.manifest import (
     Manifest,
     OutputSpec,
     Precision,
-    is_plain_path,
 )
 from edge.mask import read_mask
 from edge.preprocess import to_tensor
 from edge.types import Image, Mask
 
 MANIFEST = "manifest.json"
-MAX_BYTES = 256 << 20  # a bundle is a few MB; a zip may claim anything
+SIGNATURE = "manifest.sig"  # beside the manifest, which cannot list what is made of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,23 @@ class Bundle:
 
     def read(self, name: str) -> bytes:
         return self._files[name]
+
+    @property
+    def is_signed(self) -> bool:
+        """By somebody; whose signature it is shows only against a public key."""
+        return SIGNATURE in self._files
+
+    def signed_by(self, signature: bytes) -> Bundle:
+        """The same with a signature, in place of any it had."""
+        return replace(self, _files={**self._files, SIGNATURE: signature})
+
+    def save(self, path: Path) -> None:
+        """Write it as a zip, the same bytes for the same content."""
+        write_zip(self._files, path)
+
+    def unpack(self, directory: Path) -> None:
+        """Write its files into a new directory."""
+        write_directory(self._files, directory)
 
     def artefact(self, engine: EngineName, precision: Precision | None = None) -> Artefact:
         """The first one listed for `engine`, at `precision` where that is given."""
@@ -71,23 +86,14 @@ class GoldenResult:
     mae: float  # mean absolute difference of probability
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
-    name: str
-    size: int
-    is_file: bool  # and no link, pipe or device
-
-
-def open_bundle(path: Path) -> Bundle:
-    """Read and verify a bundle, a directory or a zip."""
-    try:
-        files = _read_directory(path) if path.is_dir() else _read_zip(path)
-    except BundleError:
-        raise
-    except FileNotFoundError as error:
-        raise BundleError(f"{path} does not exist: give a bundle's directory or zip") from error
-    except Exception as error:  # zipfile raises nearly anything at a broken archive
-        raise BundleError(f"{path} cannot be read ({error}): copy it here again") from error
+def open_bundle(path: Path, public_key: str | None = None) -> Bundle:
+    """Read and verify a bundle, a directory or a zip; by the key's owner, where one is pinned."""
+    files = read_files(path)
+    if MANIFEST not in files:
+        raise BundleError(f"{path} has no {MANIFEST}: give a bundle's directory or zip")
+    if public_key is not None:  # first of all: nothing in it is worth a look otherwise
+        signature = import_module("edge.signature")  # needs the extra `sign`
+        signature.verify(files[MANIFEST], files.get(SIGNATURE), public_key, path)
     return _verified(path, files)
 
 
@@ -97,16 +103,20 @@ def write_bundle(manifest: Manifest, files: Mapping[str, bytes], path: Path) -> 
     manifest = manifest.model_copy(update={"files": hashes})
     content = {MANIFEST: f"{manifest.model_dump_json(indent=2)}\n".encode(), **files}
     bundle = _verified(path, content)  # what could not be opened is not written
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as writer:
-        for name in sorted(content):
-            member = zipfile.ZipInfo(name)  # dated 1980
-            member.external_attr = (stat.S_IFREG | 0o644) << 16
-            member.compress_type = zipfile.ZIP_DEFLATED
-            writer.writestr(member, content[name])
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_bytes(archive.getvalue())
-    unfinished.replace(path)
+    bundle.save(path)
+    return bundle
+
+
+def pack_directory(directory: Path, path: Path) -> Bundle:
+    """A bundle of a directory's files as they now are; a signature of others is left out."""
+    files = read_files(directory)
+    if MANIFEST not in files:
+        raise BundleError(f"{directory} has no {MANIFEST}: give the folder of an unpacked bundle")
+    written, signature = files.pop(MANIFEST), files.pop(SIGNATURE, None)
+    bundle = write_bundle(_parse(directory, written), files, path)
+    if signature is not None and bundle.read(MANIFEST) == written:
+        bundle = bundle.signed_by(signature)
+        bundle.save(path)
     return bundle
 
 
@@ -154,60 +164,10 @@ def _decode(bundle: Bundle, name: str, shapes: set[tuple[int, ...]]) -> Image:
     return np.asarray(image, np.uint8)
 
 
-def _read_directory(path: Path) -> dict[str, bytes]:
-    found = [p for p in path.rglob("*") if p.is_symlink() or not p.is_dir()]
-    members = [
-        _Member(
-            p.relative_to(path).as_posix(), p.lstat().st_size, p.is_file() and not p.is_symlink()
-        )
-        for p in found
-    ]
-    _check_members(path, members)
-    return {member.name: (path / member.name).read_bytes() for member in members}
-
-
-def _read_zip(path: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(path) as archive:
-        members = [
-            _Member(
-                info.filename,
-                info.file_size,
-                stat.S_IFMT(info.external_attr >> 16) in {0, stat.S_IFREG},
-            )
-            for info in archive.infolist()
-            if not info.is_dir()
-        ]
-        _check_members(path, members)
-        return {member.name: archive.read(member.name) for member in members}
-
-
-def _check_members(path: Path, members: Iterable[_Member]) -> None:
-    """Before a byte of them is read."""
-    seen: set[str] = set()
-    total = 0
-    for member in members:
-        if not is_plain_path(member.name):
-            raise _distrusted(path, f"{member.name!r} leaves it")
-        if not member.is_file:
-            raise _distrusted(path, f"{member.name!r} is a link or a device")
-        if member.name in seen:
-            raise _distrusted(path, f"{member.name!r} comes twice")
-        seen.add(member.name)
-        total += member.size
-    if total > MAX_BYTES:
-        raise _distrusted(path, f"it unpacks to {total} bytes, more than {MAX_BYTES}")
-
-
-def _distrusted(path: Path, reason: str) -> BundleError:
-    return BundleError(f"{path}: {reason}: do not trust it, take it from its source again")
-
-
 def _verified(path: Path, files: dict[str, bytes]) -> Bundle:
     """Exactly the files that the manifest lists, each with its hash, and all that it refers to."""
-    if MANIFEST not in files:
-        raise BundleError(f"{path} has no {MANIFEST}: give a bundle's directory or zip")
     manifest = _parse(path, files[MANIFEST])
-    for name in sorted(manifest.files.keys() | files.keys() - {MANIFEST}):
+    for name in sorted(manifest.files.keys() | files.keys() - {MANIFEST, SIGNATURE}):
         if name not in files:
             raise BundleError(f"{path}: {name} is missing: copy the bundle here again")
         if name not in manifest.files:
@@ -227,9 +187,7 @@ def _verified(path: Path, files: dict[str, bytes]) -> Bundle:
 def _referred_to(manifest: Manifest) -> Iterable[str]:
     yield from (manifest.golden.input, manifest.golden.output)
     for artefact in manifest.artefacts:
-        yield artefact.path
-        if artefact.engine == "openvino":
-            yield artefact.weights
+        yield from artefact.files
 
 
 def _parse(path: Path, text: bytes) -> Manifest:

@@ -32,8 +32,9 @@ def check_line(config: LineConfig) -> list[Check]:
         inspections = [_inspect_now(line, frame) for _ in range(_ROUNDS)]
         latency_ms = max(i.latency_ns for i in inspections[1:]) / 1e6  # the first one warms up
         manifest = line.bundle.manifest
+        signed = ", signed by the pinned key" if config.bundle_key else ""
         return [
-            Check("bundle", True, f"{manifest.name}: every file matches its sha256"),
+            Check("bundle", True, f"{manifest.name}: every file matches its sha256{signed}"),
             Check("engine", True, f"{line.engine.name}: reproduces the golden pair"),
             Check("outputs", True, "reject and heartbeat claimed"),
             check_sight(frame, inspections[-1].verdict),

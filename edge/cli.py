@@ -8,12 +8,13 @@ from typing import NoReturn
 
 import typer
 
-from edge import commands
+from edge import bundle_commands, commands
 from edge.errors import ConfigurationError, TracksideError
 
 # What a missing module needs; anything else missing is a fault of ours and shows its traceback.
 EXTRA_OF_MODULE = {
     "Jetson": "jetson",
+    "cryptography": "sign",
     "gpiod": "gpio",
     "gpiozero": "gpiozero",
     "pymodbus": "modbus",
@@ -46,6 +47,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(commands.config, name="config")
+app.add_typer(bundle_commands.bundle, name="bundle")
 
 
 def _register_other_rooms() -> None:

@@ -109,6 +109,15 @@ class MemoryHeartbeat(Section):
     )
 
 
+PublicKey = Annotated[
+    str,
+    Field(
+        pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$",
+        description="What `trackside bundle keygen` printed, `ed25519:...=`.",
+    ),
+]
+
+
 class LineConfig(Section):
     """One inspection line."""
 
@@ -116,6 +125,10 @@ class LineConfig(Section):
     bundle: Literal["shipped"] | LinePath = Field(
         union_mode="left_to_right",
         description="The network: the path of a *.bundle, or `shipped` for the one installed.",
+    )
+    bundle_key: PublicKey | None = Field(
+        default=None,
+        description="Public key of those who may sign the bundle; any other bundle is refused.",
     )
     camera: CameraSettings = Field(description="Where frames come from.")
     engine: EngineSettings = Field(description="What runs the network.")

@@ -71,6 +71,11 @@ class Artefact(_Section):
         """OpenVINO's second file."""
         return self.path.removesuffix(".xml") + ".bin"
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All that the engine reads."""
+        return (self.path, self.weights) if self.engine == "openvino" else (self.path,)
+
 
 class Golden(_Section):
     """An input and the FP32 network's answer, which an engine must reproduce before it is used.
@@ -83,6 +88,14 @@ class Golden(_Section):
     output: str  # 8-bit PNG of probabilities at the network's output size
     min_iou: float = Field(gt=0, le=1)
     max_mae: float = Field(ge=0, lt=1)
+
+
+class Packed(_Section):
+    """When and where it was packed: all that differs between two packings of the same."""
+
+    at: str  # ISO 8601, UTC
+    machine: str
+    infer_ms: dict[str, float]  # engine and precision -> median there, on one thread
 
 
 class Manifest(_Section):
@@ -100,6 +113,7 @@ class Manifest(_Section):
     artefacts: list[Artefact] = Field(min_length=1)
     golden: Golden
     provenance: dict[str, str]
+    packed: Packed | None = None
     files: dict[str, str] = {}  # every other file in the bundle -> sha256; write_bundle fills it
 
     @field_validator("files")

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from bundles import make_bundle, make_files, manifest
 
-from edge import bundle as bundle_module
-from edge.bundle import open_bundle, write_bundle
-from edge.errors import BundleError
+from edge import archive
+from edge.bundle import MANIFEST, open_bundle, pack_directory, write_bundle
+from edge.errors import BundleError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,29 @@ def test_the_same_content_packs_to_the_same_bytes(packed: Path, tmp_path: Path) 
     write_bundle(manifest(), dict(reversed(make_files().items())), again)
     assert again.read_bytes() == packed.read_bytes()
     assert list(tmp_path.iterdir()) == [again]
+
+
+def test_what_is_unpacked_packs_to_the_same_bytes(packed: Path, tmp_path: Path) -> None:
+    open_bundle(packed).unpack(tmp_path / "folder")
+    pack_directory(tmp_path / "folder", tmp_path / "again.bundle")
+    assert (tmp_path / "again.bundle").read_bytes() == packed.read_bytes()
+
+
+def test_a_folder_is_packed_as_it_now_is(unpacked: Path, tmp_path: Path) -> None:
+    manifest = json.loads((unpacked / MANIFEST).read_text())
+    (unpacked / MANIFEST).write_text(json.dumps(manifest | {"threshold": 0.7}))
+    (unpacked / "NOTES.txt").write_text("made stricter")
+    changed = pack_directory(unpacked, tmp_path / "changed.bundle")
+    assert open_bundle(tmp_path / "changed.bundle").digest == changed.digest
+    assert changed.manifest.threshold == 0.7
+    assert changed.read("NOTES.txt") == b"made stricter"
+
+
+def test_nothing_is_unpacked_among_other_files(packed: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").touch()
+    with pytest.raises(UsageError, match="is not an empty folder: name a new one"):
+        open_bundle(packed).unpack(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["other.txt"]
 
 
 def test_what_could_not_be_opened_is_not_written(tmp_path: Path) -> None:
@@ -174,7 +197,7 @@ def test_a_zip_with_a_name_twice_is_refused(packed: Path, tmp_path: Path) -> Non
 def test_a_zip_that_unpacks_to_more_than_any_bundle_is_refused_unread(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundle_module, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(archive, "MAX_BYTES", 100_000)
     assert open_bundle(packed)
     bomb = _with_member(packed, tmp_path, zipfile.ZipInfo("zeros"), b"\0" * 100_000)
     with pytest.raises(BundleError, match=r"unpacks to \d+ bytes, more than 100000"):

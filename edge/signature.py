@@ -1,0 +1,69 @@
+"""Who made a bundle: an ed25519 signature of its manifest, and the keys for it."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64decode, b64encode
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from edge.errors import BundleError, UsageError
+
+PREFIX = "ed25519:"
+# Signed before the manifest, so that a signature of anything else the key signs is none of it.
+_CONTEXT = b"trackside bundle manifest\n"
+
+
+def make_key(path: Path) -> str:
+    """Write a new private key that only its owner can read, and return its public key."""
+    private = Ed25519PrivateKey.generate()
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise UsageError(f"{path} exists, and may be a key in use: name another file") from error
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+    return _text(private.public_key())
+
+
+def sign(manifest: bytes, key: Path) -> tuple[bytes, str]:
+    """The signature of a manifest by a private key file, and the public key that verifies it."""
+    try:
+        private = load_pem_private_key(key.read_bytes(), password=None)
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"{key} is no private key without a password: make one with `trackside bundle keygen`"
+        ) from error
+    if not isinstance(private, Ed25519PrivateKey):
+        raise UsageError(f"{key} is no ed25519 key: make one with `trackside bundle keygen`")
+    return private.sign(_CONTEXT + manifest), _text(private.public_key())
+
+
+def verify(manifest: bytes, signature: bytes | None, public_key: str, bundle: Path) -> None:
+    """Refuse a manifest that the key's owner did not sign."""
+    if signature is None:
+        raise BundleError(
+            f"{bundle} is not signed, and a key is pinned: sign it with `trackside bundle sign`, "
+            "or take one that is from its source"
+        )
+    key = Ed25519PublicKey.from_public_bytes(b64decode(public_key.removeprefix(PREFIX)))
+    try:
+        key.verify(signature, _CONTEXT + manifest)
+    except InvalidSignature as error:
+        raise BundleError(
+            f"{bundle}: its signature is not of the pinned key {public_key}: do not trust it, take "
+            "it from its source again, or pin the key of those who signed it"
+        ) from error
+
+
+def _text(key: Ed25519PublicKey) -> str:
+    return PREFIX + b64encode(key.public_bytes_raw()).decode()
