@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from firmware_bridge.line import InputLine, LineError, OutputLine
+from firmware_bridge.shared_memory import SharedHistory
 from firmware_bridge.types import Clock
+
+History = list[tuple[int, bool]] | SharedHistory  # (at_ns, active)
 
 
 class MemoryLine(OutputLine):
     """The output of a simulated line: every change of its level, with its time.
 
     `history` holds the level it was claimed at and then each change; setting a level it already has
-    is no change. Any thread may read it.
+    is no change. Any thread may read it, and any process if it is a SharedHistory.
     """
 
-    def __init__(self, clock: Clock, *, safe_active: bool) -> None:
-        self.history: list[tuple[int, bool]] = [(clock(), safe_active)]  # (at_ns, active)
+    def __init__(self, clock: Clock, *, safe_active: bool, history: History | None = None) -> None:
+        self.history: History = [] if history is None else history
+        self.history.append((clock(), safe_active))
         self._clock = clock
         self._safe_active = safe_active
         self._closed = False
