@@ -6,12 +6,13 @@ import math
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from edge.app import Line, clock_ns, open_camera, open_line
+from edge.app import Line, open_camera, open_line
 from edge.config import LineConfig
 from edge.errors import CameraError
 from edge.inspector import Inspection
 from edge.manifest import Manifest
 from edge.types import Frame, State, Verdict
+from edge.wiring import clock_ns
 
 _ROUNDS = 31  # inspections; the slowest stands for the line's latency
 

@@ -11,8 +11,18 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationInfo,
+    field_validator,
 )
 
+from edge.bridge_config import (
+    EncoderSettings,
+    HeartbeatConfig,
+    InputConfig,
+    RejectConfig,
+    check_names,
+    check_wires,
+)
 from edge.engines import EngineSettings
 from edge.errors import ConfigurationError
 from edge.rules import Quality, Rules
@@ -63,52 +73,6 @@ CameraSettings = Annotated[
 ]
 
 
-class SimulatedEncoder(Section):
-    """An encoder on a line that runs at one speed."""
-
-    type: Literal["simulated"] = Field(description="Write `simulated`.")
-    speed_mm_s: PositiveFloat = Field(description="Speed of the line.")
-
-
-class MemoryReject(Section):
-    """A reject output that only remembers its pulses: for a rehearsal without wires."""
-
-    type: Literal["memory"] = Field(description="Write `memory`.")
-    offset_mm: NonNegativeFloat = Field(
-        description="Along the rail, from the last row of a frame, as it is taken, to the actuator."
-    )
-    delay_ms: NonNegativeFloat = Field(
-        description="From the edge of the pulse until the actuator acts."
-    )
-    margin_mm: NonNegativeFloat = Field(
-        default=5, description="Rejected before and after each defect."
-    )
-    min_pulse_ms: PositiveFloat = Field(
-        default=20, description="Shortest pulse that the actuator follows."
-    )
-    min_gap_mm: NonNegativeFloat = Field(
-        default=0, description="Rejected stretches nearer to each other than this become one."
-    )
-    tolerance_mm: PositiveFloat = Field(
-        default=5, description="A reject further than this from its place has missed."
-    )
-    priority: int = Field(
-        default=0, ge=0, le=99, description="Real-time priority of the reject thread; 0: none."
-    )
-    on_unknown: Literal["reject", "stop"] = Field(
-        default="reject", description="What an UNKNOWN frame does: rejects its stretch, or stops."
-    )
-
-
-class MemoryHeartbeat(Section):
-    """A heartbeat that only remembers its beats."""
-
-    type: Literal["memory"] = Field(description="Write `memory`.")
-    timeout_ms: PositiveFloat = Field(
-        default=500, description="Silence for longer than this means reject."
-    )
-
-
 PublicKey = Annotated[
     str,
     Field(
@@ -132,11 +96,28 @@ class LineConfig(Section):
     )
     camera: CameraSettings = Field(description="Where frames come from.")
     engine: EngineSettings = Field(description="What runs the network.")
-    encoder: SimulatedEncoder = Field(description="What tells how far the rail has moved.")
-    reject: MemoryReject = Field(description="What takes a defective stretch out of the line.")
-    heartbeat: MemoryHeartbeat = Field(description="What tells the line that inspection is alive.")
+    encoder: EncoderSettings = Field(description="What tells how far the rail has moved.")
+    reject: RejectConfig = Field(description="What takes a defective stretch out of the line.")
+    heartbeat: HeartbeatConfig = Field(description="What tells the line that inspection is alive.")
+    inputs: tuple[InputConfig, ...] = Field(
+        default=(), strict=False, description="Keys, buttons and sensors; may be left out."
+    )
     rules: Rules = Field(description="When a frame is NG.")
     quality: Quality = Field(default=Quality(), description="When a frame is UNKNOWN.")
+
+    @field_validator("heartbeat")
+    @classmethod
+    def _has_its_own_wire(cls, heartbeat: HeartbeatConfig, info: ValidationInfo) -> HeartbeatConfig:
+        reject = info.data.get("reject")
+        if reject is not None:
+            check_wires([*reject.outputs, heartbeat.output])
+        return heartbeat
+
+    @field_validator("inputs")
+    @classmethod
+    def _names_differ(cls, inputs: tuple[InputConfig, ...]) -> tuple[InputConfig, ...]:
+        check_names("input", [each.name for each in inputs])
+        return inputs
 
 
 def line_schema() -> dict[str, Any]:

@@ -149,10 +149,10 @@ def pulses_on_rail(line: Line) -> tuple[Stretch, ...]:
     delay_ns, offset_um = round(reject.delay_ms * 1e6), round(reject.offset_mm * 1000)
 
     def place_um(at_ns: int) -> int:
-        return line.encoder.position_um(at_ns) - offset_um
+        return line.rehearsal.encoder.position_um(at_ns) - offset_um
 
     # The pin is at reject until the first release, which says that somebody inspects.
-    edges = line.reject_pin.history[1:]
+    edges = line.rehearsal.reject_pin.history[1:]
     starts = [at_ns for at_ns, active in edges if active]
     ends = [at_ns for at_ns, active in edges[1:] if not active]
     return tuple(

@@ -17,10 +17,11 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from edge.app import Fired, Missed, clock_ns
+from edge.app import Fired, Missed
 from edge.report import headline, what_happened
 from edge.types import Defect, State, Stretch
 from edge.verdict import reject_stretches
+from edge.wiring import clock_ns
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -116,8 +117,10 @@ class Dashboard:
         return round(self.line.config.reject.offset_mm * 1000)
 
     def _rail(self, now_ns: int, orders: Sequence[_Ordered], width: int) -> Iterator[_Row]:
-        position_um = self.line.encoder.position_um(now_ns)
-        travelled_um = position_um - self.line.encoder.position_um(now_ns - _SPEED_OVER_NS)
+        position_um = self.line.rehearsal.encoder.position_um(now_ns)
+        travelled_um = position_um - self.line.rehearsal.encoder.position_um(
+            now_ns - _SPEED_OVER_NS
+        )
         place = f"{position_um / 1e6:.3f} m"
         moved = f"   {travelled_um / 1000 / (_SPEED_OVER_NS / 1e9):.0f} mm/s"
         network = f"{self.line.bundle.manifest.name} on {self.line.engine.name}"
@@ -139,7 +142,7 @@ class Dashboard:
             last = (position_um - order.stretch.start_um) // cell_um
             for cell in range(max(0, first), min(width, last + 1)):
                 rail[cell] = (order.glyph, order.style)
-        rejecting = self.line.reject_pin.active
+        rejecting = self.line.rehearsal.reject_pin.active
         arrow = ("▼ REJECT", "bold red") if rejecting else ("▽ reject", _QUIET)
         yield [(" " * actuator, ""), arrow]
         yield rail
@@ -166,7 +169,7 @@ class Dashboard:
             yield [(f"{name:10}{spent_ns / 1e6:6.1f} ", ""), (bar, "cyan")]
 
     def _rejects(self, width: int) -> Iterator[_Row]:
-        report, active = self.line.report(), self.line.reject_pin.active
+        report, active = self.line.report(), self.line.rehearsal.reject_pin.active
         yield _figure("ordered", f"{report.scheduled}", width)
         yield _figure("pending", f"{report.pending}", width)
         yield _figure("fired", f"{report.fired}", width)
@@ -174,7 +177,7 @@ class Dashboard:
         yield _figure("pin", "REJECT" if active else "-", width, "bold red" if active else _QUIET)
 
     def _defects(self, now_ns: int, orders: Sequence[_Ordered]) -> Iterator[_Row]:
-        under_actuator_um = self.line.encoder.position_um(now_ns) - self._offset_um
+        under_actuator_um = self.line.rehearsal.encoder.position_um(now_ns) - self._offset_um
         for order in orders[: -_DEFECTS_SHOWN - 1 : -1]:
             defect = order.defect
             looks = (

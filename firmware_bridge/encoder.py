@@ -54,6 +54,18 @@ class CountedPosition:
         return (self._count - self._first) * self._nm_per_count // 1000
 
 
+class LastReading:
+    """An encoder that one thread reads, and whose newest reading any other may have."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.newest = encoder.read()
+        self._encoder = encoder
+
+    def read(self) -> Reading:
+        self.newest = self._encoder.read()
+        return self.newest
+
+
 class SpeedLimit:
     """Finds a leap that no rail makes: a counter that was reset, a bit that flipped.
 

@@ -32,11 +32,11 @@ encoder:
   type: simulated
   speed_mm_s: 1000
 reject:
-  type: memory
+  output: {type: memory}
   offset_mm: 1500
   delay_ms: 25
 heartbeat:
-  type: memory
+  output: {type: memory}
 rules:
   reject_if:
     any:
@@ -45,6 +45,9 @@ rules:
           - min_score: 0.6
       - min_length_mm: 15
 """
+
+
+PLC = "{type: modbus, host: plc, address: 7}"
 
 
 def read(folder: Path, text: str) -> LineConfig:
@@ -102,7 +105,34 @@ def test_each_example_is_a_valid_line_file(example: Path) -> None:
         ("folder", "foldr", "4: camera.type: unknown: did you mean folder? "),
         ("folder", "gige", "4: camera.type: unknown: choose from folder, video, synthetic"),
         ("  type: openvino\n", "", "8: engine: `type:` is missing: choose from "),
-        ("simulated", "gpio", "12: encoder.type: should be 'simulated' (it is the text 'gpio')"),
+        ("simulated", "gpio", "12: encoder.type: unknown: did you mean gpiod? choose from simulat"),
+        (
+            "simulated",
+            "modbus\n  host: plc\n  address: 7\n  um_per_count: 0.0001",
+            "15: encoder.um_per_count: a count must stand for some rail",
+        ),
+        ("type: memory", "type: gpiod, line: 5", "15: reject.output.chip: missing: The chip's "),
+        ("type: memory", "type: serial", "15: reject.output.type: unknown: "),
+        (
+            "delay_ms: 25",
+            "delay_ms: 5\n  on_missed: stop_line",
+            "14: reject: nothing can stop the line: give ",
+        ),
+        (
+            "delay_ms: 25",
+            "delay_ms: 25\n  also: [{output: {type: memory}, offset_mm: 2000, delay_ms: 5}]",
+            "14: reject: two actuators are called reject: give each its own `name:`",
+        ),
+        (
+            "{type: memory}",
+            f"{PLC}\n  stop_line: {PLC}",
+            "14: reject: two outputs are wired to type modbus, host plc, port 502, unit 1, ad",
+        ),
+        (
+            "rules:",
+            "inputs:\n  - {name: key, input: {type: jetson, pin: 41}, then: bypass}\nrules:",
+            "21: inputs[0].input.pin: should be less than or equal to 40 (it is 41)",
+        ),
         ("  offset_mm: 1500\n", "", "14: reject.offset_mm: missing: Along the rail, from"),
         ("1000", "-3", "13: encoder.speed_mm_s: should be greater than 0 (it is -3)"),
         ("1000", "yes", "13: encoder.speed_mm_s: should be a valid number (it is yes)"),
@@ -118,7 +148,11 @@ def test_each_example_is_a_valid_line_file(example: Path) -> None:
         ("min_length_mm: 15", "any: []", "26: rules.reject_if.any[1].any: needs at least one it"),
         ("min_length_mm: 15", "any: 15", "26: rules.reject_if.any[1].any: needs a list: one dash"),
         ("min_length_mm: 15", "15", "26: rules.reject_if.any[1]: a condition is one key and its"),
-        ("  type: memory\nrules", "  - 3\nrules", "18: heartbeat: needs keys under it: type, time"),
+        (
+            "  output: {type: memory}\nrules",
+            "  - 3\nrules",
+            "18: heartbeat: needs keys under it: out",
+        ),
         ("rules:", "quality: {dark_below: 250}\nrules:", "20: quality: dark_below 250 must be les"),
         ("rules:", "name: rail-2\nrules:", "20: name: given twice, first on line 1: keep one"),
         ("frames", "${NO_SUCH_NAME}", "5: camera.path: the environment variable NO_SUCH_NAME is "),
@@ -210,7 +244,7 @@ def test_the_schema_offers_each_type_and_explains_each_key() -> None:
     schema = line_schema()
     cameras = schema["properties"]["camera"]["discriminator"]["mapping"]
     assert list(cameras) == ["folder", "synthetic", "video"]
-    for part in ("SyntheticSettings", "MemoryReject", "Quality"):
+    for part in ("SyntheticSettings", "RejectConfig", "GpiodOutputSettings", "Quality"):
         keys = schema["$defs"][part]["properties"]
         assert [name for name, key in keys.items() if "description" not in key] in ([], ["type"])
 

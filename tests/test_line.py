@@ -142,15 +142,15 @@ def test_a_line_may_be_told_to_stop_at_what_it_could_not_see(
     ):
         line.run(tally.add)
     assert tally.frames == 3
-    assert line.reject_pin.active  # nobody inspects any more
+    assert line.rehearsal.reject_pin.active  # nobody inspects any more
 
 
 def test_the_heartbeat_beats_once_a_frame_and_the_output_rests_at_reject(tmp_path: Path) -> None:
     with open_line(a_line(tmp_path, encoder={"speed_mm_s": 5000}), frames=5) as line:
-        assert line.heartbeat.is_silent(0)
+        assert line.bridge.heartbeat.is_silent(0)
         line.run(lambda _: None)
-        assert line.heartbeat_pin.states == [False, True, False, True, False, True]
-    assert line.reject_pin.states[-1] is True
+        assert line.rehearsal.heartbeat_pin.states == [False, True, False, True, False, True]
+    assert line.rehearsal.reject_pin.states[-1] is True
 
 
 def test_a_running_line_ends_in_order_when_it_is_told_to(tmp_path: Path) -> None:

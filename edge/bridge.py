@@ -1,0 +1,146 @@
+"""The bridge of one line, opened from its line file: outputs, heartbeat, inputs and the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from edge.bridge_config import InputConfig, RejectConfig
+from edge.config import LineConfig
+from edge.errors import TracksideError, UsageError
+from edge.wiring import clock_ns, open_input, open_output, open_rig
+from firmware_bridge.desk import OrderDesk
+from firmware_bridge.encoder import LastReading, SimulatedEncoder
+from firmware_bridge.heartbeat import Heartbeat
+from firmware_bridge.input_watch import InputWatch, Sensor, Statement
+from firmware_bridge.inputs import Role
+from firmware_bridge.ledger import Ledger
+from firmware_bridge.line import OutputLine
+from firmware_bridge.memory_line import MemoryLine
+from firmware_bridge.process_rejector import ProcessRejector
+from firmware_bridge.rejector import Rejector
+from firmware_bridge.rig import Output, Rig
+from firmware_bridge.types import BridgeError, Mode, Reading
+
+_MODES = {
+    "report": Mode.ORDERED,
+    "reject_all": Mode.REJECT_ALL,
+    "stop_line": Mode.STOP_LINE,
+    "bypass": Mode.BYPASS,
+}
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """What rejects, ready. It is the main loop's rejector, and has its heartbeat."""
+
+    desk: OrderDesk
+    inputs: InputWatch
+    heartbeat: Heartbeat
+    heartbeat_line: OutputLine
+    where: Callable[[], Reading]  # the newest reading of the encoder, for any thread
+    rig: Rig | None  # None where another process or a board has it
+
+    def submit(self, start_um: int, end_um: int, tag: str) -> None:
+        """Have this rail rejected."""
+        self.desk.submit(start_um, end_um, tag)
+
+    def check(self) -> None:
+        """Raise unless orders are being fired and the inputs are being read."""
+        self.desk.check()
+        self.inputs.check()
+
+    def rehearsal(self) -> Rehearsal:
+        """Its encoder and pins, if it has no wires; UsageError if it has."""
+        match self.rig, self.heartbeat_line:
+            case Rig(SimulatedEncoder() as encoder, [Output(_, MemoryLine() as reject), *_]), (
+                MemoryLine() as beat
+            ):
+                return Rehearsal(encoder, reject, beat)
+        raise UsageError(
+            "this line is wired, and nobody can look into its pins: give it a simulated encoder "
+            "and outputs of type memory, in this process, or use `trackside run`"
+        )
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What can be looked into: an encoder with a known speed, pins that remember."""
+
+    encoder: SimulatedEncoder
+    reject_pin: MemoryLine
+    heartbeat_pin: MemoryLine
+
+
+@contextmanager
+def open_bridge(config: LineConfig) -> Iterator[Bridge]:
+    """Wire the bridge. Leaving it leaves the outputs safe, since nobody inspects any more."""
+    reject = config.reject
+    with ExitStack() as stack, bridge_errors_as_ours():
+        ledger = stack.enter_context(Ledger(reject.ledger, clock_ns)) if reject.ledger else None
+        beat = stack.enter_context(open_output(config.heartbeat.output, safe_active=False))
+        inputs = InputWatch(
+            [_statement(each, stack) for each in config.inputs],
+            _sensors(reject, stack),
+            clock_ns,
+            default_reject=reject.default_reject,
+        )
+        desk, where, rig = _open_desk(config, inputs, ledger, stack)
+        stack.enter_context(inputs.reporting_to(desk))
+        timeout_ns = round(config.heartbeat.timeout_ms * 1e6)
+        heartbeat = Heartbeat(beat, timeout_ns, clock_ns)
+        yield Bridge(desk, inputs, heartbeat, beat, where, rig)
+
+
+def _open_desk(
+    config: LineConfig, inputs: InputWatch, ledger: Ledger | None, stack: ExitStack
+) -> tuple[OrderDesk, Callable[[], Reading], Rig | None]:
+    """Who fires the orders, how to learn where the rail is, and the rig if it is this process's."""
+    reject = config.reject
+    settings: dict[str, Any] = {
+        "default_reject": reject.default_reject,
+        "on_missed": _MODES[reject.on_missed],
+        "release_on_close": all(actuator.safe == "pass" for actuator in reject.actuators),
+        "priority": reject.priority,
+        "ledger": ledger,
+        "watch": inputs.take,
+    }
+    claim = partial(open_rig, config.encoder, reject)
+    if reject.isolation == "process":
+        apart = stack.enter_context(ProcessRejector(claim, clock_ns, **settings))
+        return apart, apart.read, None
+    rig = claim(stack)
+    encoder = LastReading(rig.encoder)
+    desk = stack.enter_context(Rejector(replace(rig, encoder=encoder), clock_ns, **settings))
+    return desk, lambda: encoder.newest, rig
+
+
+def _statement(config: InputConfig, stack: ExitStack) -> Statement:
+    mode = None if config.then == "acknowledge" else _MODES[config.then]
+    role = Role(config.name, mode, settle_ns=round(config.settle_ms * 1e6))
+    return Statement(role, stack.enter_context(open_input(config.input)))
+
+
+def _sensors(reject: RejectConfig, stack: ExitStack) -> list[Sensor]:
+    return [
+        Sensor(
+            actuator.name,
+            stack.enter_context(open_input(actuator.confirm.input)),
+            within_ns=round(actuator.confirm.within_ms * 1e6),
+            settle_ns=round(actuator.confirm.settle_ms * 1e6),
+            unconfirmed=_MODES[actuator.confirm.otherwise],
+        )
+        for actuator in reject.actuators
+        if actuator.confirm is not None
+    ]
+
+
+@contextmanager
+def bridge_errors_as_ours() -> Iterator[None]:
+    try:
+        yield
+    except BridgeError as error:
+        raise TracksideError(str(error)) from error

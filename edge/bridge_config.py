@@ -1,0 +1,241 @@
+"""What a line file says of the encoder, the reject, the heartbeat and the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+
+from edge.pin_config import (
+    InputSettings,
+    OnGpiod,
+    OnModbus,
+    OutputSettings,
+)
+from edge.section import LinePath, Section
+
+_MANNERS = {"active_low", "drive", "pull", "timeout_ms"}  # of a wire, which they do not change
+
+Effect = Literal["report", "reject_all", "stop_line"]
+
+
+class _Encoder(Section):
+    speed_mm_s: PositiveFloat = Field(description="Speed of the line, at its fastest.")
+
+
+class SimulatedEncoderSettings(_Encoder):
+    """An encoder on a line that runs at one speed: for rehearsals and benches."""
+
+    type: Literal["simulated"]
+
+
+class _CountingEncoder(_Encoder):
+    um_per_count: float = Field(
+        description="Micrometres of rail a count stands for; below 0 turns the direction round."
+    )
+
+    @field_validator("um_per_count")
+    @classmethod
+    def _counts_something(cls, um_per_count: float) -> float:
+        if round(um_per_count * 1000) == 0:
+            raise ValueError("a count must stand for some rail: give the micrometres of one count")
+        return um_per_count
+
+
+class GpiodEncoderSettings(OnGpiod, _CountingEncoder):
+    """An encoder's channels on a Linux GPIO chip, counted by their edges.
+
+    Two channels count four for each of their periods, one channel two.
+    """
+
+    a: NonNegativeInt | str = Field(
+        union_mode="left_to_right", description="The line of channel A, by number or name."
+    )
+    b: NonNegativeInt | str | None = Field(
+        default=None,
+        union_mode="left_to_right",
+        description="The line of channel B; without it the rail is taken to go forward always.",
+    )
+    pull: Literal["as_is", "none", "up", "down"] = Field(
+        default="as_is", description="The chip's own resistor; `as_is` leaves it as it was."
+    )
+    debounce_us: NonNegativeInt = Field(
+        default=0, description="A level counts when it has stood for so long."
+    )
+
+
+class ModbusEncoderSettings(OnModbus, _CountingEncoder):
+    """A counter in a PLC, which may roll over."""
+
+    table: Literal["holding_register", "input_register"] = Field(
+        default="input_register", description="Where it is."
+    )
+    bits: Literal[16, 32] = Field(default=16, description="32 are two registers on end.")
+    low_word_first: bool = Field(default=False, description="Of two registers, the low one first.")
+
+
+class SerialEncoderSettings(_CountingEncoder):
+    """A co-processor with Trackside's firmware, which counts, and may reject as well."""
+
+    type: Literal["serial"]
+    port: str = Field(description="Its serial port, such as /dev/ttyACM0.")
+    baud: PositiveInt = Field(default=921_600, description="Bits a second.")
+    silence_ms: PositiveFloat = Field(
+        default=500, description="It rejects when it has heard nothing for so long."
+    )
+
+
+EncoderSettings = Annotated[
+    SimulatedEncoderSettings | GpiodEncoderSettings | ModbusEncoderSettings | SerialEncoderSettings,
+    Field(discriminator="type"),
+]
+
+
+class Confirm(Section):
+    """A sensor that sees the actuator act: each pulse must make it active within a time."""
+
+    input: InputSettings = Field(description="The sensor.")
+    within_ms: PositiveFloat = Field(description="From the edge of the pulse until it must see it.")
+    settle_ms: NonNegativeFloat = Field(
+        default=2, description="Its level counts when it has stood for so long."
+    )
+    otherwise: Effect = Field(
+        default="stop_line", description="What a pulse that it does not see brings about."
+    )
+
+
+class ActuatorConfig(Section):
+    """One actuator: where it sits, how it moves, and the output that drives it."""
+
+    name: str = Field(default="reject", min_length=1, description="Its name in reports.")
+    output: OutputSettings = Field(description="What drives it; active means reject.")
+    safe: Literal["reject", "pass"] = Field(
+        default="reject", description="What it does while nobody drives it."
+    )
+    offset_mm: NonNegativeFloat = Field(
+        description="Along the rail, from the last row of a frame, as it is taken, to the actuator."
+    )
+    delay_ms: NonNegativeFloat = Field(
+        description="From the edge of the pulse until the actuator acts."
+    )
+    margin_mm: NonNegativeFloat = Field(
+        default=5, description="Rejected before and after each defect."
+    )
+    min_pulse_ms: PositiveFloat = Field(
+        default=20, description="Shortest pulse that the actuator follows."
+    )
+    min_gap_mm: NonNegativeFloat = Field(
+        default=0, description="Rejected stretches nearer to each other than this become one."
+    )
+    confirm: Confirm | None = Field(
+        default=None, description="The sensor that sees it act; may be left out."
+    )
+
+
+class RejectConfig(ActuatorConfig):
+    """What takes a defective stretch out of the line, and what happens when it cannot."""
+
+    also: tuple[ActuatorConfig, ...] = Field(
+        default=(), strict=False, description="Further actuators that act on each reject too."
+    )
+    tolerance_mm: PositiveFloat = Field(
+        default=5, description="A reject further than this from its place has missed."
+    )
+    on_unknown: Literal["reject", "stop"] = Field(
+        default="reject", description="What an UNKNOWN frame does: rejects its stretch, or stops."
+    )
+    on_missed: Effect = Field(
+        default="report",
+        description="What rail that went by though it was to be rejected brings about, until it is "
+        "acknowledged.",
+    )
+    default_reject: bool = Field(
+        default=False, description="Reject all rail but that of frames that were found OK."
+    )
+    stop_line: OutputSettings | None = Field(
+        default=None, description="The output that stops the line: active while it has to."
+    )
+    ledger: LinePath | None = Field(
+        default=None,
+        description="The SQLite file that keeps every order, pulse, miss and change of state.",
+    )
+    isolation: Literal["thread", "process"] = Field(
+        default="thread",
+        description="Where outputs are driven: in this process, or in one of their own.",
+    )
+    priority: int = Field(
+        default=0, ge=0, le=99, description="Real-time priority of what drives them; 0: none."
+    )
+
+    @property
+    def actuators(self) -> tuple[ActuatorConfig, ...]:
+        """The one that the section describes, and those it names besides."""
+        return (self, *self.also)
+
+    @property
+    def outputs(self) -> list[OutputSettings]:
+        stop_line = [] if self.stop_line is None else [self.stop_line]
+        return [actuator.output for actuator in self.actuators] + stop_line
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> RejectConfig:
+        check_names("actuator", [actuator.name for actuator in self.actuators])
+        return self
+
+    @model_validator(mode="after")
+    def _wires_differ(self) -> RejectConfig:
+        check_wires(self.outputs)
+        return self
+
+    @model_validator(mode="after")
+    def _can_stop_the_line(self) -> RejectConfig:
+        effects = [a.confirm.otherwise for a in self.actuators if a.confirm is not None]
+        if "stop_line" in [self.on_missed, *effects] and self.stop_line is None:
+            raise ValueError("nothing can stop the line: give `stop_line:`, the output that does")
+        return self
+
+
+class HeartbeatConfig(Section):
+    """What tells the line that inspection is alive: one edge for each frame."""
+
+    output: OutputSettings = Field(description="The output that toggles.")
+    timeout_ms: PositiveFloat = Field(
+        default=500, description="Silence for longer than this means reject."
+    )
+
+
+class InputConfig(Section):
+    """A key, button or sensor that states something about the line."""
+
+    name: str = Field(min_length=1, description="Its name in logs and in the ledger.")
+    input: InputSettings = Field(description="The line it is wired to.")
+    then: Literal["report", "reject_all", "stop_line", "bypass", "acknowledge"] = Field(
+        description="What it brings about while it is active; `acknowledge`: when it becomes so."
+    )
+    settle_ms: NonNegativeFloat = Field(
+        default=20, description="Its level counts when it has stood for so long."
+    )
+
+
+def check_names(what: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two {what}s are called {name}: give each its own `name:`")
+
+
+def check_wires(outputs: Sequence[OutputSettings]) -> None:
+    """Two outputs on one wire would undo each other, and the heartbeat would pass for a reject."""
+    wires = [output.model_dump(exclude=_MANNERS) for output in outputs if output.type != "memory"]
+    for wire in wires:
+        if wires.count(wire) > 1:
+            named = ", ".join(f"{key} {value}" for key, value in wire.items())
+            raise ValueError(f"two outputs are wired to {named}: give each a wire of its own")

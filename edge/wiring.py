@@ -1,0 +1,122 @@
+"""From what a line file says of pins and encoders to the bridge's lines and encoders."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from pkgutil import resolve_name
+from typing import Any
+
+from edge.bridge_config import (
+    ActuatorConfig,
+    EncoderSettings,
+    GpiodEncoderSettings,
+    ModbusEncoderSettings,
+    RejectConfig,
+    SerialEncoderSettings,
+    SimulatedEncoderSettings,
+)
+from edge.pin_config import InputSettings, OutputSettings
+from edge.section import Section
+from firmware_bridge.control import Actuator
+from firmware_bridge.encoder import Encoder, SimulatedEncoder, Speed
+from firmware_bridge.line import InputLine, OutputLine
+from firmware_bridge.memory_line import MemoryInput, MemoryLine
+from firmware_bridge.rig import Output, Rig
+from firmware_bridge.tracker import ActuatorSettings
+
+clock_ns = time.monotonic_ns
+
+# Resolved when a line file asks for them, because each needs a driver of its own.
+_OUTPUTS = {
+    "gpiod": "firmware_bridge.gpiod_line:GpiodOutput",
+    "gpiozero": "firmware_bridge.gpiozero_line:GpiozeroOutput",
+    "jetson": "firmware_bridge.jetson_line:JetsonOutput",
+    "modbus": "firmware_bridge.modbus_line:ModbusOutput",
+}
+_INPUTS = {
+    "gpiod": "firmware_bridge.gpiod_line:GpiodInput",
+    "gpiozero": "firmware_bridge.gpiozero_line:GpiozeroInput",
+    "jetson": "firmware_bridge.jetson_line:JetsonInput",
+    "modbus": "firmware_bridge.modbus_line:ModbusInput",
+}
+_LEAP = 2  # a counter that goes so many times as fast as the line can has leapt
+
+
+def open_output(settings: OutputSettings, *, safe_active: bool) -> OutputLine:
+    """The output, claimed and in its safe state."""
+    if settings.type == "memory":
+        return MemoryLine(clock_ns, safe_active=safe_active)
+    claim = resolve_name(_OUTPUTS[settings.type])
+    output: OutputLine = claim(**_arguments(settings), safe_active=safe_active)
+    return output
+
+
+def open_input(settings: InputSettings) -> InputLine:
+    """The input, claimed."""
+    if settings.type == "memory":
+        return MemoryInput()
+    claim = resolve_name(_INPUTS[settings.type])
+    claimed: InputLine = claim(**_arguments(settings))
+    return claimed
+
+
+def open_encoder(settings: EncoderSettings) -> AbstractContextManager[Encoder]:
+    """The encoder, counting from 0."""
+    match settings:
+        case SimulatedEncoderSettings():
+            speed = Speed(0, round(settings.speed_mm_s * 1000))
+            return nullcontext(SimulatedEncoder(clock_ns, [speed]))
+        case SerialEncoderSettings():
+            link = resolve_name("firmware_bridge.serial_link:SerialLink")
+            board: AbstractContextManager[Encoder] = link(
+                settings.port,
+                ActuatorSettings(offset_um=0),  # which is given no orders
+                clock_ns,
+                nm_per_count=round(settings.um_per_count * 1000),
+                silence_ns=round(settings.silence_ms * 1e6),
+                baud=settings.baud,
+            )
+            return board
+        case GpiodEncoderSettings():
+            count = resolve_name("firmware_bridge.gpiod_line:GpiodEncoder")
+            arguments = _arguments(settings)
+        case ModbusEncoderSettings():
+            count = resolve_name("firmware_bridge.modbus_line:ModbusEncoder")
+            arguments = _arguments(settings)
+            arguments["fastest_um_s"] = round(_LEAP * settings.speed_mm_s * 1000)
+    arguments["nm_per_count"] = round(settings.um_per_count * 1000)
+    encoder: AbstractContextManager[Encoder] = count(**arguments, clock=clock_ns)
+    return encoder
+
+
+def open_rig(encoder: EncoderSettings, reject: RejectConfig, stack: ExitStack) -> Rig:
+    """Encoder, outputs and stop line, which the stack closes."""
+    counted = stack.enter_context(open_encoder(encoder))
+    outputs = []
+    for actuator in reject.actuators:
+        line = open_output(actuator.output, safe_active=actuator.safe == "reject")
+        outputs.append(Output(_actuator(actuator), stack.enter_context(line)))
+    stop_line = None
+    if reject.stop_line is not None:
+        stop_line = stack.enter_context(open_output(reject.stop_line, safe_active=True))
+    return Rig(counted, outputs, stop_line)
+
+
+def _actuator(config: ActuatorConfig) -> Actuator:
+    settings = ActuatorSettings(
+        offset_um=round(config.offset_mm * 1000),
+        delay_ns=round(config.delay_ms * 1e6),
+        margin_um=round(config.margin_mm * 1000),
+        dwell_ns=round(config.min_pulse_ms * 1e6),
+        min_gap_um=round(config.min_gap_mm * 1000),
+    )
+    return Actuator(config.name, settings)
+
+
+def _arguments(settings: Section) -> dict[str, Any]:
+    """The settings that an adapter knows by the same name, and its times in nanoseconds."""
+    arguments = settings.model_dump(exclude={"type", "speed_mm_s", "um_per_count"})
+    if "timeout_ms" in arguments:
+        arguments["timeout_ns"] = round(arguments.pop("timeout_ms") * 1e6)
+    return arguments
