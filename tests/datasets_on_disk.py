@@ -87,8 +87,8 @@ def rsdds(root: Path) -> None:
 
 def magnetic_tile(root: Path) -> None:
     names = {
-        "Blowhole": ("exp1_num_853", "exp3_num_50000", "exp6_num_108812"),
-        "Free": ("exp1_num_824", "exp2_num_147500"),
+        "Blowhole": ("exp1_num_853", "exp3_num_110000", "exp6_num_108812"),
+        "Free": ("exp1_num_824", "exp2_num_260000"),
     }
     for number, (kind, name) in enumerate((k, n) for k, ns in names.items() for n in ns):
         image, mask = picture(number, defect=kind != "Free")

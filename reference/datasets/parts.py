@@ -26,9 +26,9 @@ _TEST_FROM = {
     "free": (6, 5892),
     "uneven": (5, 274174),
 }
-# A tile is photographed at up to six exposures, numbered a few dozen apart. Whole stretches of
-# numbers are held out, so that no tile is on both sides; no tile lies across their ends.
-_HELD_OUT = range(47_000, 60_000)  # of every 100,000
+# A tile is photographed at up to six exposures, numbered a few dozen apart, and some again later.
+# Stretches of numbers are held out that hold every photograph of their tiles.
+_HELD_OUT = range(103_000, 122_500)  # of every 150,000
 
 
 def _magnetic_tile(root: Path) -> Listing:
@@ -51,7 +51,7 @@ def _magnetic_tile_split(kind: str, name: str) -> Split:
     exposure, number = int(match[1]), int(match[2])
     if (exposure, number) >= _TEST_FROM[kind]:
         return "test"
-    return "validation" if number % 100_000 in _HELD_OUT else "train"
+    return "validation" if number % 150_000 in _HELD_OUT else "train"
 
 
 def _kolektor(root: Path) -> Listing:
