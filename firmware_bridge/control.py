@@ -71,7 +71,8 @@ class Acknowledge:
     reason: str
 
 
-Command = Order | Pass | Hold | Latch | Release | Acknowledge
+Override = Hold | Latch | Release | Acknowledge
+Command = Order | Pass | Override
 
 
 class News(NamedTuple):
@@ -116,14 +117,8 @@ class Control:
             case Pass(order):
                 for tracker in self._by_rail[order.rail]:
                     tracker.let_pass(order)
-            case Hold(cause, mode, reason):
-                self._changes += self._guard.hold(cause, mode, reason)
-            case Latch(cause, mode, reason):
-                self._changes += self._guard.latch(cause, mode, reason)
-            case Release(cause, reason):
-                self._changes += self._guard.release(cause, reason)
-            case Acknowledge(reason):
-                self._changes += self._guard.acknowledge(reason)
+            case _:
+                self._changes += override(self._guard, command)
 
     def advance(self, reading: Reading) -> list[News]:
         """Drive what each Switch says before taking the next reading."""
@@ -134,8 +129,8 @@ class Control:
             for event in tracker.advance(reading)
         ]
         for _, name, event in news:
-            if isinstance(event, Missed) and event.reason is not Reason.BYPASSED:
-                self._changes += self._guard.latch(MISSED, self._on_missed, _miss(name, event))
+            if isinstance(event, Missed):
+                self._changes += latch_missed(self._guard, self._on_missed, name, event)
         if self._changes:
             self._apply_mode()  # the trackers then ask for the next reading at once
             news += [News(reading.at_ns, "", change) for change in self._changes]
@@ -153,9 +148,27 @@ class Control:
             tracker.mode = mode
 
 
-def _miss(actuator: str, missed: Missed) -> str:
+def override(guard: Guard, command: Override) -> list[Change]:
+    """Do to the guard what the command says."""
+    match command:
+        case Hold(cause, mode, reason):
+            return guard.hold(cause, mode, reason)
+        case Latch(cause, mode, reason):
+            return guard.latch(cause, mode, reason)
+        case Release(cause, reason):
+            return guard.release(cause, reason)
+        case Acknowledge(reason):
+            return guard.acknowledge(reason)
+
+
+def latch_missed(guard: Guard, mode: Mode, actuator: str, missed: Missed) -> list[Change]:
+    """Have a miss bring about what it is to bring about. What was let by on purpose does not."""
+    if missed.reason is Reason.BYPASSED:
+        return []
     order = missed.order
-    return (
+    return guard.latch(
+        MISSED,
+        mode,
         f"{actuator}: {missed.missed_um} um of the rail from {order.start_um} to {order.end_um} um "
-        f"went by ({order.tag}): {missed.reason.value}"
+        f"went by (order {order.tag}): {missed.reason.value}",
     )

@@ -9,7 +9,7 @@ from enum import IntEnum
 from struct import Struct
 
 from firmware_bridge.tracker import ActuatorSettings
-from firmware_bridge.types import Reading
+from firmware_bridge.types import Mode, Reading
 
 VERSION = 1
 PLACE_LIMIT_UM = 10**16  # what the firmware reckons with, either way
@@ -27,6 +27,7 @@ class Kind(IntEnum):
     POLL = 5
     STATISTICS = 6
     CLOSE = 7
+    MODE = 8
 
 
 class Refusal(IntEnum):
@@ -64,6 +65,15 @@ class EventKind(IntEnum):
     PASS = 4  # how far the rail was beyond where it is too late: below nought in time
 
 
+class EventReason(IntEnum):
+    """Why a stretch was missed, or a pass not heeded."""
+
+    NONE = 0
+    ARRIVED_LATE = 1
+    ACTED_LATE = 2
+    BYPASSED = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Board:
     """Who answers."""
@@ -79,7 +89,7 @@ class BoardEvent:
     """What became of order or pass `order`; 0 is no order of the host's."""
 
     kind: EventKind
-    late: bool
+    reason: EventReason
     order: int
     first_um: int
     second_um: int
@@ -132,13 +142,14 @@ _HELLO = Struct("<H")
 _OPEN = Struct("<iqqqqqqB")
 _NUMBER = Struct("<I")
 _STRETCH = Struct("<qq")
-_CLOSE = Struct("<B")
+_BYTE = Struct("<B")
 _ANSWER = Struct("<BBIBBqqBB")
 _BOARD = Struct("<HHB")
 _EVENTS = Struct("<IB")
 _EVENT = Struct("<BBIqq")
 _STATISTICS = Struct("<6IQ")
 _ANSWERS = 0x80
+_MODES = {Mode.ORDERED: 0, Mode.REJECT_ALL: 1, Mode.STOP_LINE: 1, Mode.BYPASS: 2}
 
 
 def frame(body: bytes) -> bytes:
@@ -216,8 +227,13 @@ def poll(next_event: int) -> bytes:
     return _NUMBER.pack(next_event)
 
 
+def mode(mode: Mode) -> bytes:
+    """Override the orders. A line that has to stop rejects all until it stands."""
+    return _BYTE.pack(_MODES[mode])
+
+
 def closing(*, release: bool) -> bytes:
-    return _CLOSE.pack(release)
+    return _BYTE.pack(release)
 
 
 def parse_answer(body: bytes) -> Answer | None:
@@ -256,7 +272,7 @@ def parse_events(body: bytes) -> tuple[int, list[BoardEvent]]:
         kind, reason, order, first_um, second_um = _EVENT.unpack_from(
             body, _EVENTS.size + i * _EVENT.size
         )
-        events.append(BoardEvent(EventKind(kind), reason == 1, order, first_um, second_um))
+        events.append(BoardEvent(EventKind(kind), EventReason(reason), order, first_um, second_um))
     return first, events
 
 

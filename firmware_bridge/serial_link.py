@@ -13,14 +13,22 @@ import queue
 import secrets
 import threading
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count, islice
-from types import TracebackType
-from typing import NamedTuple
+from itertools import islice
 
 from firmware_bridge import framing
-from firmware_bridge.desk import RejectorStopped
+from firmware_bridge.control import (
+    Actuator,
+    Command,
+    News,
+    Override,
+    Pass,
+    latch_missed,
+    override,
+)
+from firmware_bridge.desk import OrderDesk, RejectorStopped
 from firmware_bridge.encoder import EncoderError
 from firmware_bridge.framing import (
     SETTINGS,
@@ -30,14 +38,16 @@ from firmware_bridge.framing import (
     BoardEvent,
     BoardStatistics,
     EventKind,
+    EventReason,
     Kind,
     Refusal,
     State,
 )
-from firmware_bridge.line import LineError
-from firmware_bridge.record import LATEST, RejectReport
+from firmware_bridge.guard import Change, Guard
+from firmware_bridge.ledger import Ledger
+from firmware_bridge.line import LineError, OutputLine
 from firmware_bridge.serial_talk import Talk
-from firmware_bridge.tracker import ActuatorSettings
+from firmware_bridge.tracker import NO_PASS, ActuatorSettings
 from firmware_bridge.types import (
     SECOND_NS,
     Clock,
@@ -46,6 +56,7 @@ from firmware_bridge.types import (
     Missed,
     Mode,
     Order,
+    Passed,
     Pulse,
     Reading,
     Reason,
@@ -79,11 +90,9 @@ class LinkStatistics:
     resent: int  # requests whose answer did not come in time
     damaged: int  # frames from the board
     clock_error_ns: int  # at most, of the times of readings
-    passed: int
-    late_passes: int  # whose stretches were rejected for it
 
 
-class SerialLink:
+class SerialLink(OrderDesk):
     """Has the board at the other end of `port` reject what is submitted.
 
     Opening it shakes hands and starts a session, in which positions count from 0; LineError where
@@ -95,9 +104,14 @@ class SerialLink:
     `check` and `close` raise RejectorStopped with the cause. After an orderly `close` the board
     rejects too, unless `release_on_close`.
 
-    The port belongs to a thread of its own. `submit`, `submit_pass`, `check`, `report`, `read` and
-    `statistics` may be called from any thread, and never wait for I/O.
+    What overrides the orders is decided here and done by the board; `stop_line`, where there is
+    one, is an output of this machine, and active while the line has to stop.
+
+    The port belongs to a thread of its own. `read` and `statistics` may be called from any thread,
+    and never wait for I/O.
     """
+
+    _name = "serial link"
 
     def __init__(
         self,
@@ -106,22 +120,36 @@ class SerialLink:
         clock: Clock,
         *,
         nm_per_count: int,
+        name: str = "reject",
+        rail: str = "",
+        stop_line: OutputLine | None = None,
         default_reject: bool = False,
+        on_missed: Mode = Mode.ORDERED,
         release_on_close: bool = False,
         silence_ns: int = SECOND_NS // 2,
         baud: int = BAUD,
+        ledger: Ledger | None = None,
+        watch: Callable[[News], None] | None = None,
     ) -> None:
-        self._clock = clock
+        super().__init__(
+            [Actuator(name, settings, rail)],
+            clock,
+            default_reject=default_reject,
+            on_missed=on_missed,
+            ledger=ledger,
+            watch=watch,
+        )
+        self._actuator = name
+        self._stop_line = stop_line
         self._release_on_close = release_on_close
-        self._default_reject = default_reject
         self._silence_ns = silence_ns
-        self._outbox: queue.SimpleQueue[_Outgoing] = queue.SimpleQueue()
-        self._unsent: deque[_Outgoing] = deque()  # taken from the outbox
-        self._lock = threading.Lock()  # guards the record, never held during I/O
-        self._record = _Record()
+        self._outbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._unsent: deque[Order | Pass] = deque()  # taken from the outbox
+        self._guard = Guard()
+        self._changes: list[Change] = []  # not yet told to the desk
+        self._board_mode = Mode.ORDERED
+        self._next_event = 0
         self._polled_ns = self._counted_ns = 0
-        self._failure: BaseException | None = None
-        self._stopping = threading.Event()
         self._session = secrets.randbelow(2**32 - 1) + 1
         self._talk = Talk(port, baud, clock)
         try:
@@ -139,28 +167,7 @@ class SerialLink:
         log.info("%s: session %08x on %s", port, self._session, self.board.name)
         self._thread = threading.Thread(target=self._run, name="serial link", daemon=True)
         self._thread.start()
-
-    def submit(self, start_um: int, end_um: int, tag: str) -> None:
-        """Have the rail from `start_um` to `end_um` rejected."""
-        self._submit(Kind.ORDER, Order(start_um, end_um, tag))
-
-    def submit_pass(self, start_um: int, end_um: int, tag: str) -> None:
-        """Let the rail from `start_um` to `end_um` by, where all is rejected by default."""
-        if not self._default_reject:
-            raise ValueError(f"pass {tag!r} lets nothing by: open the link with default_reject")
-        self._submit(Kind.PASS, Order(start_um, end_um, tag))
-
-    def check(self) -> None:
-        """Raise RejectorStopped unless orders are being fired; call it before each heartbeat."""
-        self._raise_failure()
-        if self._stopping.is_set():
-            raise RejectorStopped("the serial link is closed: open a new one")
-        silent_ns = self._clock() - self._talk.heard_ns
-        if silent_ns > self._silence_ns:
-            raise RejectorStopped(
-                f"no answer from the board for {silent_ns // 1_000_000} ms, and it rejects all "
-                "by now: check its cable and supply, and the load on this machine"
-            )
+        self._take_up()
 
     def read(self) -> Reading:
         """The newest position that is known here, and when it was taken; makes this an Encoder."""
@@ -170,10 +177,6 @@ class SerialLink:
             raise EncoderError(str(stopped)) from stopped
         return self._talk.reading
 
-    def report(self) -> RejectReport:
-        with self._lock:
-            return self._record.report()
-
     def statistics(self) -> LinkStatistics:
         """At most a second old; that of the whole session once closed."""
         with self._lock:
@@ -182,46 +185,31 @@ class SerialLink:
                 resent=self._talk.resent,
                 damaged=self._talk.damaged,
                 clock_error_ns=self._talk.clock_error_ns,
-                passed=self._record.passed,
-                late_passes=self._record.late_passes,
             )
 
-    def close(self) -> None:
-        """Stop; orders still to come stay pending. Closing again does nothing."""
-        if self._stopping.is_set():
-            return
-        self._stopping.set()
-        self._thread.join(timeout=2 * self._silence_ns / SECOND_NS + 1)
-        if self._thread.is_alive():
-            raise RejectorStopped("the serial port blocks: unplug the board, which then rejects")
-        self._raise_failure()
+    def _send(self, command: Command) -> None:
+        self._outbox.put(command)
 
-    def __enter__(self) -> SerialLink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _submit(self, kind: Kind, order: Order) -> None:
+    def _hand_in(self, order: Order, *, is_pass: bool) -> None:
         if max(-order.start_um, order.end_um) > framing.PLACE_LIMIT_UM:
             raise ValueError(
                 f"order {order.tag!r} from {order.start_um} to {order.end_um} um is further away "
                 "than the firmware can reckon: give micrometres"
             )
-        self.check()
-        with self._lock:  # numbers go out in the order in which they are given
-            self._outbox.put(_Outgoing(kind, self._record.enter(kind, order), order))
+        super()._hand_in(order, is_pass=is_pass)
 
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
+    def _check_alive(self) -> None:
+        silent_ns = self._clock() - self._talk.heard_ns
+        if silent_ns > self._silence_ns:
             raise RejectorStopped(
-                f"the serial link stopped: {self._failure}; mend the cause and start again"
-            ) from self._failure
+                f"no answer from the board for {silent_ns // 1_000_000} ms, and it rejects all "
+                "by now: check its cable and supply, and the load on this machine"
+            )
+
+    def _stop(self) -> None:
+        self._thread.join(timeout=2 * self._silence_ns / SECOND_NS + 1)
+        if self._thread.is_alive():
+            raise RejectorStopped("the serial port blocks: unplug the board, which then rejects")
 
     def _shake_hands(self, port: str, opening: bytes) -> Board:
         answer = self._talk.ask(Kind.HELLO, 0, framing.hello(), patience_ns=BOOT_NS)
@@ -260,6 +248,8 @@ class SerialLink:
 
     def _run(self) -> None:
         try:
+            if self._stop_line is not None:
+                self._stop_line.set(False)
             while not self._stopping.is_set():
                 self._round()
             self._poll()
@@ -268,6 +258,8 @@ class SerialLink:
         except BaseException as failure:
             log.exception("the serial link failed; the board goes to reject by itself")
             self._failure = failure
+            if self._stop_line is not None:
+                self._stop_line.set(True)
         finally:
             self._talk.close()
 
@@ -279,136 +271,102 @@ class SerialLink:
             self._stopping.wait(wait_s)
         else:
             with suppress(queue.Empty):
-                self._unsent.append(self._outbox.get(timeout=wait_s))
-            self._send()
+                self._take(self._outbox.get(timeout=wait_s))
+            self._send_all()
         if self._clock() >= due_ns:
             self._poll()
-            self._send()
+            self._send_all()
         if self._clock() - self._counted_ns >= STATISTICS_NS:
             self._count()
 
-    def _send(self) -> None:
-        """Send all there is, until the board is full. It takes each once, though it hears it twice.
+    def _send_all(self) -> None:
+        """Send what there is, several of one kind in a request, until the board is full.
 
-        A request holds several, all of one kind.
+        It takes each once, though it hears it twice.
         """
         refusal = Refusal.NONE
         while refusal is Refusal.NONE and self._take_outbox():
-            kind, number, _ = self._unsent[0]
-            stretches = []
-            for outgoing in islice(self._unsent, STRETCHES_A_REQUEST):
-                if outgoing.kind is not kind:
+            is_pass = isinstance(self._unsent[0], Pass)
+            orders: list[Order] = []
+            for each in islice(self._unsent, STRETCHES_A_REQUEST):
+                if isinstance(each, Pass) is not is_pass:
                     break
-                stretches.append((outgoing.order.start_um, outgoing.order.end_um))
-            answer = self._ask(kind, framing.stretches(number, stretches))
+                orders.append(each.order if isinstance(each, Pass) else each)
+            stretches = [(order.start_um, order.end_um) for order in orders]
+            kind = Kind.PASS if is_pass else Kind.ORDER
+            answer = self._ask(kind, framing.stretches(int(orders[0].tag), stretches))
             for _ in range(answer.detail):
                 self._unsent.popleft()
             refusal = answer.refusal
 
     def _take_outbox(self) -> bool:
-        """Whether there is anything to send."""
+        """Do what overrides the orders; whether there are any to send."""
         with suppress(queue.Empty):
             while True:
-                self._unsent.append(self._outbox.get_nowait())
+                self._take(self._outbox.get_nowait())
+        self._override()
         return bool(self._unsent)
+
+    def _take(self, command: Command) -> None:
+        if isinstance(command, Override):
+            self._changes += override(self._guard, command)
+        else:
+            self._unsent.append(command)
+
+    def _override(self) -> None:
+        """Have the board do what overrides the orders; it is news once the board does."""
+        mode = self._guard.mode
+        if mode is not self._board_mode:
+            if self._ask(Kind.MODE, framing.mode(mode)).refusal is Refusal.FULL:
+                return  # until the next round
+            self._board_mode = mode
+            if self._stop_line is not None:
+                self._stop_line.set(mode is Mode.STOP_LINE)
+        if self._changes:
+            now_ns = self._clock()
+            self._tell(News(now_ns, "", change) for change in self._changes)
+            self._changes.clear()
 
     def _poll(self) -> None:
         more = True
         while more:
             self._polled_ns = self._clock()
-            answer = self._ask(Kind.POLL, framing.poll(self._record.next_event))
+            answer = self._ask(Kind.POLL, framing.poll(self._next_event))
             first, events = framing.parse_events(answer.body)
+            self._take_news(first, events)
+            more = bool(events)
+
+    def _take_news(self, first: int, events: list[BoardEvent]) -> None:
+        if first != self._next_event:
+            raise LineError(
+                f"the board's news begins with number {first}, not {self._next_event}: "
+                "what became of some orders is not known; flash the firmware of this release"
+            )
+        self._next_event += len(events)
+        news = [News(self._talk.reading.at_ns, self._actuator, self._ours(e)) for e in events]
+        for each in news:
+            if isinstance(each.event, Missed):
+                self._changes += latch_missed(
+                    self._guard, self._on_missed, self._actuator, each.event
+                )
+        self._tell(news)
+
+    def _ours(self, event: BoardEvent) -> Event:
+        """What the tracker would have said."""
+        first_um, second_um = event.first_um, event.second_um
+        if event.kind is EventKind.PULSE:
+            return Pulse(first_um, second_um)
+        if event.order == 0:  # rail that no pass came for
+            order = Order(second_um, second_um + first_um, NO_PASS)
+        else:
             with self._lock:
-                more = self._record.take(first, events)
+                order = self._record.numbered(event.order)
+        if event.kind is EventKind.PASS:
+            return Passed(order, first_um, late=event.reason is EventReason.ARRIVED_LATE)
+        if event.kind is EventKind.FIRED:
+            return Fired(order, first_um, second_um)
+        return Missed(order, first_um, Reason[event.reason.name])
 
     def _count(self) -> None:
         self._counted_ns = self._clock()
         self._statistics = framing.parse_statistics(self._ask(Kind.STATISTICS).body)
-
-
-class _Outgoing(NamedTuple):
-    """An order or a pass on its way to the board."""
-
-    kind: Kind
-    number: int
-    order: Order
-
-
-class _Record:
-    """What was submitted, and what the board said became of it."""
-
-    def __init__(self) -> None:
-        self.next_event = 0
-        self.passed = self.late_passes = 0
-        self._numbers = count(1)
-        self._orders: dict[int, Order] = {}  # and passes: those the board has not spoken of
-        self._scheduled = self._fired = self._missed = self._error_um_max = 0
-        self._outcomes: deque[Fired | Missed] = deque(maxlen=LATEST)
-        self._pulses: deque[Pulse] = deque(maxlen=LATEST)
-
-    def enter(self, kind: Kind, order: Order) -> int:
-        number = next(self._numbers)
-        self._orders[number] = order
-        self._scheduled += kind is Kind.ORDER
-        return number
-
-    def take(self, first: int, events: list[BoardEvent]) -> bool:
-        """Enter what became known; whether there was anything."""
-        if first != self.next_event:
-            raise LineError(
-                f"the board's news begins with number {first}, not {self.next_event}: "
-                "what became of some orders is not known; flash the firmware of this release"
-            )
-        for event in events:
-            if event.kind is EventKind.PASS:
-                self._take_pass(event)
-            else:
-                self._take_event(self._as_ours(event))
-        self.next_event += len(events)
-        return bool(events)
-
-    def report(self) -> RejectReport:
-        return RejectReport(
-            mode=Mode.ORDERED,
-            scheduled=self._scheduled,
-            fired=self._fired,
-            missed=self._missed,
-            pending=self._scheduled - self._fired - self._missed,
-            passed=self.passed,
-            late_passes=self.late_passes,
-            error_um_max=self._error_um_max,
-            outcomes=tuple(self._outcomes),
-            pulses=tuple(self._pulses),
-        )
-
-    def _take_pass(self, event: BoardEvent) -> None:
-        order = self._orders.pop(event.order)
-        if event.late:
-            self.late_passes += 1
-            log.warning("%s: %d um too late to pass; rejected", order.tag, event.first_um)
-        else:
-            self.passed += 1
-
-    def _take_event(self, event: Event) -> None:
-        if isinstance(event, Fired):
-            self._fired += 1
-            self._error_um_max = max(self._error_um_max, abs(event.error_um))
-            self._outcomes.append(event)
-        elif isinstance(event, Missed):
-            self._missed += 1
-            self._outcomes.append(event)
-        elif isinstance(event, Pulse):
-            self._pulses.append(event)
-
-    def _as_ours(self, event: BoardEvent) -> Event:
-        first_um, second_um = event.first_um, event.second_um
-        if event.kind is EventKind.PULSE:
-            return Pulse(first_um, second_um)
-        if event.order == 0:  # rail that no pass came for, and that was not all rejected
-            self._scheduled += 1
-            order = Order(second_um, second_um + first_um, "no pass")
-        else:
-            order = self._orders.pop(event.order)
-        if event.kind is EventKind.FIRED:
-            return Fired(order, first_um, second_um)
-        return Missed(order, first_um, Reason.ARRIVED_LATE if event.late else Reason.ACTED_LATE)

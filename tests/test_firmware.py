@@ -6,7 +6,7 @@ import ctypes
 import random
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from struct import iter_unpack
@@ -18,7 +18,16 @@ from hypothesis import strategies as st
 
 from firmware_bridge import framing
 from firmware_bridge.encoder import CountedPosition
-from firmware_bridge.framing import Answer, BoardEvent, EventKind, FrameReader, Kind, Refusal, State
+from firmware_bridge.framing import (
+    Answer,
+    BoardEvent,
+    EventKind,
+    EventReason,
+    FrameReader,
+    Kind,
+    Refusal,
+    State,
+)
 from firmware_bridge.motion import SPEED_WINDOW_NS
 from firmware_bridge.tracker import NO_PASS, ActuatorSettings, Tracker
 from firmware_bridge.types import (
@@ -26,11 +35,11 @@ from firmware_bridge.types import (
     Event,
     Fired,
     Missed,
+    Mode,
     Order,
     Passed,
     Pulse,
     Reading,
-    Reason,
     Switch,
 )
 
@@ -137,11 +146,12 @@ class Core:
 
 @dataclass(frozen=True)
 class Step:
-    """One reading, and the orders that came before it: how far ahead of the actuator, how long."""
+    """One reading, and what came before it: orders, how far ahead of the actuator and how long."""
 
     wait_ns: int
     counts: int
     orders: tuple[tuple[int, int], ...]
+    mode: Mode = Mode.ORDERED
 
 
 MAX_COUNTS = 30_000  # fewer than half of what 16 bits hold
@@ -163,6 +173,9 @@ JOURNEYS = st.lists(
     min_size=10,
     max_size=40,
 )
+MODES = st.lists(
+    st.sampled_from([*[Mode.ORDERED] * 5, Mode.REJECT_ALL, Mode.BYPASS]), min_size=40, max_size=40
+)
 ACTUATORS = st.builds(
     ActuatorSettings,
     offset_um=st.sampled_from([0, 500 * MM, -3]),
@@ -173,18 +186,23 @@ ACTUATORS = st.builds(
 )
 
 
+def with_modes(drawn: tuple[list[Step], list[Mode]]) -> list[Step]:
+    return [replace(step, mode=mode) for step, mode in zip(*drawn, strict=False)]
+
+
 def as_the_board_says_it(event: Event) -> BoardEvent:
     if isinstance(event, Fired):
         number = int(event.order.tag)
-        return BoardEvent(EventKind.FIRED, False, number, event.due_um, event.actual_um)
+        return BoardEvent(EventKind.FIRED, EventReason.NONE, number, event.due_um, event.actual_um)
     if isinstance(event, Missed):
         number = 0 if event.order.tag == NO_PASS else int(event.order.tag)
-        late = event.reason is Reason.ARRIVED_LATE
-        return BoardEvent(EventKind.MISSED, late, number, event.missed_um, event.order.start_um)
+        reason = EventReason[event.reason.name]
+        return BoardEvent(EventKind.MISSED, reason, number, event.missed_um, event.order.start_um)
     if isinstance(event, Passed):
-        return BoardEvent(EventKind.PASS, event.late, int(event.order.tag), event.over_um, 0)
+        late = EventReason.ARRIVED_LATE if event.late else EventReason.NONE
+        return BoardEvent(EventKind.PASS, late, int(event.order.tag), event.over_um, 0)
     assert isinstance(event, Pulse)
-    return BoardEvent(EventKind.PULSE, False, 0, event.from_um, event.until_um)
+    return BoardEvent(EventKind.PULSE, EventReason.NONE, 0, event.from_um, event.until_um)
 
 
 def switched(events: list[Event], active: bool) -> bool:
@@ -198,7 +216,7 @@ def switched(events: list[Event], active: bool) -> bool:
 @given(
     actuator=ACTUATORS,
     counter=st.tuples(st.sampled_from([16, 24, 32]), st.sampled_from([1_000, 2_503, -1_000, -77])),
-    journey=JOURNEYS,
+    journey=st.tuples(JOURNEYS, MODES).map(with_modes),
     passes=st.none() | st.randoms(use_true_random=False),
 )
 def test_any_journey_ends_as_in_the_python_tracker(
@@ -223,6 +241,8 @@ def test_any_journey_ends_as_in_the_python_tracker(
             assert core.order(start_um, start_um + length_um, kind) is Refusal.NONE
             take = tracker.let_pass if kind is Kind.PASS else tracker.order
             take(Order(start_um, start_um + length_um, str(core.orders)))
+        assert core.ask(Kind.MODE, framing.mode(step.mode)).refusal is Refusal.NONE
+        tracker.mode = step.mode
         rejects = core.advance(step.counts, step.wait_ns)
         position_um = counted.position_um(core.count % (1 << bits))
         events = tracker.advance(Reading(position_um, core.now_ns))
@@ -386,7 +406,7 @@ def test_rail_is_rejected_unless_a_pass_for_it_came_in_time(
         assert rejects == slow.advance(Reading(position_um, core.now_ns), arrived)
         verdicts = [event for event in core.events() if event.kind is EventKind.PASS]
         said += len(verdicts)
-        assert all(not event.late for event in verdicts) or len(slow.passes) < passed
+        assert not any(event.reason for event in verdicts) or len(slow.passes) < passed
     assert said == passed
 
 
@@ -402,7 +422,8 @@ def test_frames_that_touch_pass_as_one_and_what_is_missing_between_them_is_rejec
     assert passing == [*range(102, 298), *range(402, 448), *range(462, 598)]
     late = core.order(500, 900, Kind.PASS)
     core.advance(0, MS)
-    assert (late, core.rejects, core.events()[-1].late) == (Refusal.NONE, True, True)
+    assert (late, core.rejects) == (Refusal.NONE, True)
+    assert core.events()[-1].reason is EventReason.ARRIVED_LATE
 
 
 # --- the session ---------------------------------------------------------------------------------

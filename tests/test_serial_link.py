@@ -22,13 +22,14 @@ import pytest
 from firmware import build, need
 
 from firmware_bridge import framing, serial_link
+from firmware_bridge.desk import RejectorStopped
 from firmware_bridge.encoder import EncoderError
 from firmware_bridge.framing import FrameReader, Kind
-from firmware_bridge.line import LineError
-from firmware_bridge.rejector import RejectorStopped
+from firmware_bridge.line import LineError, OutputLine
+from firmware_bridge.memory_line import MemoryLine
 from firmware_bridge.serial_link import SerialLink
 from firmware_bridge.tracker import ActuatorSettings
-from firmware_bridge.types import SECOND_NS, Fired, Missed, Reason
+from firmware_bridge.types import SECOND_NS, Fired, Missed, Mode, Reason
 
 MS = 1_000_000
 MM = 1_000
@@ -217,6 +218,8 @@ def open_link(
     silence_ns: int = PATIENT_NS,
     default_reject: bool = False,
     release_on_close: bool = False,
+    on_missed: Mode = Mode.ORDERED,
+    stop_line: OutputLine | None = None,
 ) -> SerialLink:
     return SerialLink(
         cable.port,
@@ -226,6 +229,8 @@ def open_link(
         silence_ns=silence_ns,
         default_reject=default_reject,
         release_on_close=release_on_close,
+        on_missed=on_missed,
+        stop_line=stop_line,
     )
 
 
@@ -275,9 +280,9 @@ def test_what_no_pass_came_for_is_rejected(board: Board, cable: Cable) -> None:
         eventually(lambda: len(link.report().pulses) == 2)
         wait_until_at(link, 65 * MM)
         link.submit_pass(50 * MM, 60 * MM, "too late")
-        eventually(lambda: link.statistics().late_passes == 1)
+        eventually(lambda: link.report().late_passes == 1)
         report = link.report()
-    assert link.statistics().passed == 2
+    assert link.report().passed == 2
     assert report.pulses[0].from_um == -10 * MM
     assert 20 * MM <= report.pulses[0].until_um < report.pulses[1].from_um
     assert report.pulses[1].until_um >= 45 * MM
@@ -359,6 +364,28 @@ def test_an_orderly_close_leaves_the_output_as_told(
     assert link.report().pending == 1
     with pytest.raises(RejectorStopped, match="closed"):
         link.submit(0, 1, "after the end")
+
+
+def test_what_overrides_the_orders_is_done_by_the_board(board: Board, cable: Cable) -> None:
+    stop_line = MemoryLine(CLOCK, safe_active=True)
+    with open_link(cable, on_missed=Mode.STOP_LINE, stop_line=stop_line) as link:
+        eventually(lambda: not stop_line.active)
+        wait_until_at(link, 12 * MM)
+        link.hold("key", Mode.BYPASS, "turned")
+        link.submit(4 * MM, 5 * MM, "let by")
+        wait_until_at(link, 60 * MM)
+        eventually(lambda: link.report().missed == 1)
+        assert (link.mode, board.rejects(), stop_line.active) == (Mode.BYPASS, False, False)
+        link.release("key", "turned back")
+        link.submit(1 * MM, 2 * MM, "too late")
+        eventually(lambda: link.mode is Mode.STOP_LINE)
+        assert (board.rejects(), stop_line.active) == (True, True)
+        link.acknowledge("seen to")
+        eventually(lambda: link.mode is Mode.ORDERED and not board.rejects())
+        eventually(lambda: len(link.report().pulses) == 1)
+        report = link.report()
+    reasons = [outcome.reason for outcome in report.outcomes if isinstance(outcome, Missed)]
+    assert reasons == [Reason.BYPASSED, Reason.ARRIVED_LATE]
 
 
 # --- on this machine, whose clock the board shares -----------------------------------------------
@@ -444,7 +471,7 @@ def test_orders_that_make_no_sense_are_refused_and_disturb_nobody(host_cable: Ca
             link.submit(5, 5, "")
         with pytest.raises(ValueError, match="give micrometres"):
             link.submit(0, 10**17, "")
-        with pytest.raises(ValueError, match="open the link with default_reject"):
+        with pytest.raises(ValueError, match="open it with default_reject"):
             link.submit_pass(0, 5, "")
         link.check()
         assert link.report().scheduled == 0

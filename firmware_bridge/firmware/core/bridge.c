@@ -106,6 +106,16 @@ static struct outcome take_all(struct bridge *bridge, struct request request)
     return (struct outcome){REFUSAL_NONE, (uint8_t)count};
 }
 
+static enum refusal set_mode(struct bridge *bridge, struct request request)
+{
+    const uint8_t mode = get_u8(&request.body);
+    if (bridge->state != STATE_RUNNING)
+        return REFUSAL_NOT_RUNNING;
+    if (mode > MODE_BYPASS)
+        return REFUSAL_UNKNOWN;
+    return tracker_set_mode(&bridge->tracker, (enum mode)mode) ? REFUSAL_NONE : REFUSAL_FULL;
+}
+
 // An orderly end; a session that has failed stays as it is.
 static struct outcome close(struct bridge *bridge, struct request request)
 {
@@ -132,6 +142,8 @@ static struct outcome act_on(struct bridge *bridge, struct request request)
         return refuse(REFUSAL_NONE);
     case REQUEST_CLOSE:
         return close(bridge, request);
+    case REQUEST_MODE:
+        return refuse(set_mode(bridge, request));
     default:
         return refuse(REFUSAL_NONE);
     }

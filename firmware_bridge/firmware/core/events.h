@@ -17,6 +17,7 @@ enum reason {
     REASON_NONE = 0,
     REASON_ARRIVED_LATE = 1, // its start had gone by when it came
     REASON_ACTED_LATE = 2,   // it came in time, and the coil did not act in time
+    REASON_BYPASSED = 3,     // all rail was let by
 };
 
 struct event {

@@ -21,6 +21,7 @@ static bool is_laid_out(uint8_t type, unsigned count)
     case REQUEST_STATISTICS:
         return count == 0;
     case REQUEST_CLOSE:
+    case REQUEST_MODE:
         return count == 1;
     default:
         return false;

@@ -17,6 +17,7 @@ enum request_type {
     REQUEST_POLL = 5,
     REQUEST_STATISTICS = 6,
     REQUEST_CLOSE = 7,
+    REQUEST_MODE = 8,
     RESPONSE = 0x80, // or-ed with the type that is answered
 };
 

@@ -13,6 +13,7 @@ struct order {
     uint32_t turn;   // breaks ties
     bool pass;       // lets its stretch through
     bool late;       // its start had gone by when it came
+    bool bypassed;   // the actuator was let go while it was under it
     bool opens;      // the actuator was driven for it; other orders found it driven
 };
 

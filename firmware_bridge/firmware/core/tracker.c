@@ -9,6 +9,7 @@ static const int64_t NOWHERE_UM = INT64_MIN / 4; // behind every place
 void tracker_init(struct tracker *tracker, const struct settings *settings)
 {
     tracker->settings = *settings;
+    tracker->mode = MODE_ORDERED;
     pool_init(&tracker->pool);
     tracker->arrived_count = tracker->waiting.count = tracker->under.count = 0;
     tracker->turns = 0;
@@ -22,14 +23,16 @@ void tracker_init(struct tracker *tracker, const struct settings *settings)
 
 // --- taking orders -------------------------------------------------------------------------------
 
+enum { EVENTS_OF_A_MODE = 2 };
+
 // The most events that can still come of what is on board. An order that waits may become a pulse
 // and an outcome; one that has begun an outcome, its pulse being the drive's. A pass is an event, and
-// may close an order that waits.
+// may close an order that waits. A mode may cut a pulse in two, or be one itself.
 static unsigned events_to_come(const struct tracker *tracker)
 {
     const bool beyond_waits = tracker->settings.default_reject && !tracker->beyond.begun;
     return 3 * tracker->arrived_count + 2 * tracker->waiting.count + tracker->under.count
-        + tracker->drive.on + tracker->released + beyond_waits;
+        + tracker->drive.on + tracker->released + beyond_waits + EVENTS_OF_A_MODE;
 }
 
 // Keep the arrived by their starts, so that those of one reading take their turns as on the host.
@@ -64,6 +67,14 @@ bool tracker_order(struct tracker *tracker, struct stretch stretch, uint32_t num
 bool tracker_pass(struct tracker *tracker, struct stretch stretch, uint32_t number)
 {
     return take(tracker, (struct order){.stretch = stretch, .number = number, .pass = true});
+}
+
+bool tracker_set_mode(struct tracker *tracker, enum mode mode)
+{
+    if (events_to_come(tracker) + tracker->events.count > EVENT_CAPACITY)
+        return false;
+    tracker->mode = mode;
+    return true;
 }
 
 // --- where things are ----------------------------------------------------------------------------
@@ -204,10 +215,12 @@ static void account(struct tracker *tracker, slot ended)
     const struct stretch stretch = order->stretch;
     const int64_t length_um = stretch.end_um - stretch.start_um;
     int64_t missed_um = length_um; // gone by before the coil acted
-    if (drive->on && drive->acting)
+    if (drive->on && drive->acting && !order->bypassed)
         missed_um = smaller(drive->pulse.start_um - stretch.start_um, length_um);
     if (missed_um > 0) {
-        const uint8_t reason = order->late ? REASON_ARRIVED_LATE : REASON_ACTED_LATE;
+        uint8_t reason = order->late ? REASON_ARRIVED_LATE : REASON_ACTED_LATE;
+        if (order->bypassed)
+            reason = REASON_BYPASSED;
         events_put(&tracker->events, (struct event){missed_um, stretch.start_um, order->number,
                                                     EVENT_MISSED, reason});
     } else if (order->number != 0) {
@@ -236,6 +249,7 @@ static void begin(struct tracker *tracker)
     while (tracker->waiting.count > 0 && orders[tracker->waiting.slots[0]].key_um <= led_um) {
         const slot begun = heap_pop(&tracker->waiting, &tracker->pool);
         orders[begun].opens = !tracker->drive.on;
+        orders[begun].bypassed = tracker->mode == MODE_BYPASS;
         if (!tracker->drive.on && orders[begun].stretch.end_um + settings->margin_um <= place)
             account(tracker, begun);
         else
@@ -266,10 +280,31 @@ static bool bridges_gap(const struct tracker *tracker)
     return settings->default_reject && tracker->beyond.start_um - settings->margin_um <= reach_um;
 }
 
+static void release(struct tracker *tracker)
+{
+    tracker->drive.on = false;
+    tracker->released = tracker->drive.acting;
+    tracker->released_pulse = tracker->drive.pulse;
+}
+
+// Let go at once; what is under the actuator counts as missed, all of it.
+static void let_by(struct tracker *tracker)
+{
+    for (unsigned i = 0; i < tracker->under.count; i++)
+        tracker->pool.orders[tracker->under.slots[i]].bypassed = true;
+    if (tracker->drive.on)
+        release(tracker);
+}
+
 static void switch_drive(struct tracker *tracker)
 {
     struct drive *drive = &tracker->drive;
-    const bool rejects = tracker->under.count > 0 || tracker->beyond.begun;
+    const bool all = tracker->mode == MODE_REJECT_ALL;
+    const bool rejects = tracker->under.count > 0 || tracker->beyond.begun || all;
+    if (tracker->mode == MODE_BYPASS) {
+        let_by(tracker);
+        return;
+    }
     if (!drive->on) {
         if (!rejects)
             return;
@@ -280,13 +315,12 @@ static void switch_drive(struct tracker *tracker)
         }
         return;
     }
+    if (all)
+        drive->until_um = larger(drive->until_um, place_um(tracker, tracker->now));
     if (rejects || !drive->measured || bridges_gap(tracker))
         return;
-    if (tracker->now.at_ns >= drive->acts_ns + tracker->settings.dwell_ns) {
-        drive->on = false;
-        tracker->released = true;
-        tracker->released_pulse = drive->pulse;
-    }
+    if (tracker->now.at_ns >= drive->acts_ns + tracker->settings.dwell_ns)
+        release(tracker);
 }
 
 void tracker_advance(struct tracker *tracker, struct reading now)

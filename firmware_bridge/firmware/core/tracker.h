@@ -18,6 +18,9 @@
 // With default_reject, rail is rejected as if an order for it lay here, unless a pass for it comes
 // before that order would begin. Passes come in the order of the rail; a late one lets nothing by.
 // Orders hold on passed rail too.
+//
+// While all is rejected, the actuator is driven whatever the orders say. In bypass it is let go, and
+// the orders under it are missed.
 #ifndef TRACKSIDE_TRACKER_H
 #define TRACKSIDE_TRACKER_H
 
@@ -25,6 +28,13 @@
 #include "queue.h"
 #include "speed.h"
 #include "types.h"
+
+// What overrides the orders.
+enum mode {
+    MODE_ORDERED = 0, // nothing
+    MODE_REJECT_ALL = 1,
+    MODE_BYPASS = 2,
+};
 
 // The actuator while it is driven, and the rail it has rejected.
 struct drive {
@@ -44,6 +54,7 @@ struct beyond {
 
 struct tracker {
     struct settings settings;
+    enum mode mode;
     struct pool pool;
     slot arrived[ORDER_CAPACITY]; // by start; first looked at with the next reading
     unsigned arrived_count;
@@ -67,6 +78,9 @@ void tracker_init(struct tracker *tracker, const struct settings *settings);
 // False, and nothing is taken, if there is no room for it.
 bool tracker_order(struct tracker *tracker, struct stretch stretch, uint32_t number);
 bool tracker_pass(struct tracker *tracker, struct stretch stretch, uint32_t number);
+
+// False, and the mode stays, if there is no room for the pulse that may come of it.
+bool tracker_set_mode(struct tracker *tracker, enum mode mode);
 
 // Readings come in the order of their times; see types.h for what may lie between two of them.
 void tracker_advance(struct tracker *tracker, struct reading now);
