@@ -19,6 +19,7 @@ EXTRA_OF_MODULE = {
     "gpiozero": "gpiozero",
     "pymodbus": "modbus",
     "kornia": "train",
+    "lightning_fabric": "train",
     "nncf": "quantize",
     "onnx": "quantize",
     "onnxscript": "quantize",

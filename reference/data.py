@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import FrameError
 from edge.image_file import read_image
-from reference.augment import augment
+from reference.augment import AS_ON_THE_LINE, Augmentation, augment
 from reference.datasets import FREE, LAYOUTS, DataError, Sample, Split, list_samples
 
 
@@ -81,25 +82,35 @@ class Source:
     pairs: list[Pair]
     share: int
     zoom: tuple[float, float]  # range of the random scale, in network pixels per source pixel
+    augmentation: Augmentation = AS_ON_THE_LINE
 
 
-def batch(
-    sources: list[Source], *, seed: int, iteration: int, crop: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The batch of one iteration: N,crop,crop images and masks.
+class Batch(NamedTuple):
+    """What one optimizer step is made of."""
+
+    images: NDArray[np.uint8]  # N,H,W
+    masks: NDArray[np.uint8]  # N,H,W, 0 or 1
+    class_names: list[str]
+
+
+def batch(sources: list[Source], *, seed: int, iteration: int, crop: int) -> Batch:
+    """The batch of one iteration, of `crop` x `crop` images.
 
     A function of the seed and the iteration alone, so a resumed run sees the same data.
     """
-    images, masks = [], []
+    images, masks, class_names = [], [], []
     for number, source in enumerate(sources):
         rng = np.random.default_rng((seed, iteration, number))
         epoch_of, size = _epoch_order(seed, number, len(source.pairs)), len(source.pairs)
         for slot in range(share_start := iteration * source.share, share_start + source.share):
             pair = source.pairs[epoch_of(slot // size)[slot % size]]
-            image, mask = augment(pair.image, pair.mask, rng, crop=crop, zoom=source.zoom)
+            image, mask = augment(
+                pair.image, pair.mask, rng, crop=crop, zoom=source.zoom, how=source.augmentation
+            )
             images.append(image)
             masks.append(mask)
-    return np.stack(images), np.stack(masks)
+            class_names.append(pair.class_name)
+    return Batch(np.stack(images), np.stack(masks), class_names)
 
 
 def _epoch_order(seed: int, number: int, size: int) -> Callable[[int], NDArray[np.int64]]:

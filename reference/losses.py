@@ -1,11 +1,18 @@
-"""Losses on logit maps, each a mean over the batch."""
+"""Losses on one logit map and its 0/1 target, N,1,H,W, each a mean over the batch.
+
+All are finite where a mask or a prediction is empty: an image without a defect teaches too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
-from kornia.losses import ssim_loss
+from kornia.losses import binary_focal_loss_with_logits, lovasz_softmax_loss, ssim_loss
 from torch import Tensor
+
+WINDOW = 11  # of SSIM, Gaussian with a deviation of 1.5
 
 
 def bce(logits: Tensor, target: Tensor) -> Tensor:
@@ -21,19 +28,87 @@ def iou(logits: Tensor, target: Tensor) -> Tensor:
     return (1 - (overlap + 1) / (union + 1)).mean()
 
 
-def ssim(probability: Tensor, target: Tensor) -> Tensor:
-    """1 - structural similarity: 11x11 Gaussian window."""
+def ssim(logits: Tensor, target: Tensor) -> Tensor:
+    """1 - structural similarity, with nothing beyond the border, as MINet and CSEPNet have it."""
+    border = [WINDOW // 2] * 4
+    padded = (F.pad(x, border) for x in (torch.sigmoid(logits), target))
     # kornia's loss is (1 - SSIM) / 2
-    return 2 * ssim_loss(probability, target, window_size=11)
+    return 2 * ssim_loss(*padded, window_size=WINDOW, padding="valid")
 
 
-def deep_supervision(maps: list[Tensor], target: Tensor) -> Tensor:
-    """BCE + IoU on every side output, and SSIM on the finest at half size.
+def ssim_half(logits: Tensor, target: Tensor) -> Tensor:
+    """1 - structural similarity at half size, mirrored beyond the border.
 
-    The paper has SSIM on all five at full size. Half size is what the finest decoder resolves, and
-    one map of it costs a twentieth: on a CPU, training time is what limits the network.
+    Half size is what MINet's finest decoder resolves, and one map of it costs a twentieth of five
+    at full size: on a CPU, training time is what limits the network.
     """
-    total = ssim(F.avg_pool2d(torch.sigmoid(maps[0]), 2), F.avg_pool2d(target, 2))
-    for logits in maps:
-        total = total + bce(logits, target) + iou(logits, target)
-    return total
+    halves = (F.avg_pool2d(x, 2) for x in (torch.sigmoid(logits), target))
+    return 2 * ssim_loss(*halves, window_size=WINDOW)
+
+
+def cel(logits: Tensor, target: Tensor) -> Tensor:
+    """Consistency-enhanced: what only one of the two has, as a part of both; over the batch."""
+    p = torch.sigmoid(logits)
+    apart = (p - p * target).sum() + (target - p * target).sum()
+    return apart / (p.sum() + target.sum() + 1e-6)
+
+
+def dice_bce(logits: Tensor, target: Tensor) -> Tensor:
+    """Half of BCE, and 1 - Dice per image, as LSA-Net's code writes its segmentation loss."""
+    p = torch.sigmoid(logits)
+    overlap = (p * target).sum(dim=(1, 2, 3))
+    size = (p + target).sum(dim=(1, 2, 3))
+    dice = (2 * overlap + 1e-5) / (size + 1e-5)
+    return 0.5 * bce(logits, target) + (1 - dice).mean()
+
+
+def focal(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of hard pixels (Lin et al. 2017): alpha 0.25 for defects, gamma 2."""
+    return binary_focal_loss_with_logits(logits, target, reduction="mean", ignore_index=None)
+
+
+def lovasz(logits: Tensor, target: Tensor) -> Tensor:
+    """Lovasz-softmax (Berman et al. 2018), a surrogate of IoU: mean of background and defect."""
+    classes = torch.cat([torch.zeros_like(logits), logits], dim=1)  # N,2,H,W
+    return lovasz_softmax_loss(classes, target[:, 0])
+
+
+def importance_aware(logits: Tensor, target: Tensor) -> Tensor:
+    """BCE in which a defect's pixel weighs up to twice as much, the more it is missed.
+
+    The two levels of importance of Xiang et al. 2019; MINet, which compares with it, prints neither
+    formula nor constants.
+    """
+    missed = target * (1 - torch.sigmoid(logits))
+    return (
+        (1 + missed) * F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    ).mean()
+
+
+def abhishek(logits: Tensor, target: Tensor) -> Tensor:
+    """1 - Matthews correlation coefficient, per image (Abhishek and Hamarneh 2021).
+
+    It is the loss known under the name in MINet's table, which prints no formula. An image that is
+    all background or all defect has no correlation: it costs 1 and teaches nothing.
+    """
+    p = torch.sigmoid(logits)
+    hit = (p * target).mean(dim=(1, 2, 3))
+    false, missed = p.mean(dim=(1, 2, 3)) - hit, target.mean(dim=(1, 2, 3)) - hit
+    clear = 1 - hit - false - missed
+    product = (hit + false) * (hit + missed) * (clear + false) * (clear + missed)
+    correlation = (hit * clear - false * missed) / (product + 1e-12).sqrt()
+    return (1 - correlation).mean()
+
+
+MAP_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "bce": bce,
+    "iou": iou,
+    "ssim": ssim,
+    "ssim_half": ssim_half,
+    "cel": cel,
+    "dice_bce": dice_bce,
+    "focal": focal,
+    "lovasz": lovasz,
+    "importance_aware": importance_aware,
+    "abhishek": abhishek,
+}

@@ -2,80 +2,121 @@
 
 from __future__ import annotations
 
-import json
-import time
-from dataclasses import dataclass
+import os
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from numpy.typing import NDArray
+from torch import Tensor
 
-from edge.errors import ConfigurationError, TracksideError
-from reference import checkpoint
-from reference.data import READERS, Pair, Source, batch, split_sd900
-from reference.evaluate import evaluate, network_predictor
-from reference.losses import deep_supervision
-from reference.networks import build
+from edge.errors import ConfigurationError, TracksideError, UsageError
+from edge.types import Image
+from reference.data import READERS, Batch, Pair, Source, batch
+from reference.evaluate import evaluate
+from reference.feed import feed
+from reference.journal import Journal
+from reference.optimizer import Length, learning_rate
+from reference.predict import network_predictor
 from reference.recipe import Recipe
+from reference.run import Run, begin
+from reference.stop import StopRequest
+from reference.trainer import Teacher, Trainer
+
+LOGGED = ("mae", "s_measure", "weighted_f", "max_f", "iou", "false_reject_rate", "escape_rate")
 
 
-class TrainingDiverged(TracksideError, RuntimeError):
-    """The loss is no longer a number; the message says what to try."""
+class TrainingStopped(TracksideError, RuntimeError):
+    """Someone asked it to stop; the message says how to go on."""
 
 
-@dataclass
-class Run:
-    """What a checkpoint holds: the network, its averaged twin, the optimizer, the place reached."""
+def train(
+    recipe: Recipe,
+    *,
+    data_root: Path,
+    out: Path,
+    recipe_folder: Path = Path(),
+    resume: Path | None = None,
+    start_from: Path | None = None,
+    backbone_weights: Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    compiled: bool = False,
+) -> Run:
+    """Run a recipe to its last iteration; checkpoints, log and pictures go to `out`.
 
-    network: nn.Module
-    ema: nn.Module
-    optimizer: torch.optim.Adam
-    iteration: int = 0
-    best: float = 0.0
-
-    def save(self, path: Path, recipe: Recipe, metrics: dict[str, float]) -> None:
-        names = [name for name, _ in self.network.named_parameters()]
-        moments = self.optimizer.state_dict()["state"]
-        optimizer = {
-            f"{name}.{key}": moments[i][key] for i, name in enumerate(names) for key in moments[i]
-        }
-        groups = {
-            "model": self.network.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimizer": optimizer,
-        }
-        record = {
-            "recipe": recipe.model_dump(mode="json"),
-            "iteration": self.iteration,
-            "best": self.best,
-            "metrics": metrics,
-        }
-        checkpoint.save(path, groups, record)
-
-    def restore(self, path: Path) -> None:
-        groups, record = checkpoint.load(path)
-        self.network.load_state_dict(groups["model"])
-        self.ema.load_state_dict(groups["ema"])
-        state: dict[int, dict[str, Tensor]] = {}
-        for i, (name, _) in enumerate(self.network.named_parameters()):
-            keys = ("step", "exp_avg", "exp_avg_sq")
-            state[i] = {key: groups["optimizer"][f"{name}.{key}"] for key in keys}
-        whole = self.optimizer.state_dict()
-        self.optimizer.load_state_dict({**whole, "state": state})
-        self.iteration, self.best = record["iteration"], record["best"]
-
-
-def start(recipe: Recipe, resume: Path | None) -> Run:
-    """A fresh run, or the one a checkpoint left."""
-    torch.manual_seed(recipe.seed)
-    network = build(**recipe.network).to(memory_format=torch.channels_last)  # 5x faster on CPU
-    ema = build(**recipe.network).to(memory_format=torch.channels_last)
-    ema.load_state_dict(network.state_dict())
-    run = Run(network, ema.eval(), torch.optim.Adam(network.parameters(), recipe.learning_rate))
-    if resume is not None:
-        run.restore(resume)
+    Paths in the recipe start at `recipe_folder`. Under `torchrun` each process takes its part of
+    every batch, and the first one validates and writes.
+    """
+    last = out / "last.safetensors"
+    if resume is None and last.exists():
+        raise UsageError(f"{last} is there: go on with --resume {last}, or give another --out")
+    fabric = launch(device, recipe.precision)
+    sources, validation = read_sources(recipe, data_root)
+    start_from = start_from or (recipe.start_from and recipe_folder / recipe.start_from) or None
+    classes = classes_of(sources, recipe)
+    run = begin(
+        recipe,
+        classes,
+        fabric.device,
+        resume=resume,
+        start_from=start_from,
+        backbone_weights=backbone_weights,
+    )
+    forward = fabric.setup_module(torch.compile(run.network) if compiled else run.network)
+    length = Length.of(recipe, len(sources[0].pairs), sources[0].share)
+    teacher = Teacher.of(recipe, recipe_folder, fabric.device)
+    trainer = Trainer(fabric, run, forward, length, teacher)
+    if workers is None:  # a CPU that trains has no core to spare
+        workers = 0 if fabric.device.type == "cpu" else os.cpu_count() or 1
+    one = partial(part, sources, recipe, fabric.global_rank, fabric.world_size)
+    journal = Journal(out, run.iteration, length.iterations) if fabric.is_global_zero else None
+    pending: list[Tensor] = []
+    with StopRequest() as stop, journal or nullcontext():
+        for taken in feed(one, range(run.iteration, length.iterations), workers):
+            pending.append(trainer.step(taken))
+            at_end = run.iteration == length.iterations
+            validating = at_end or run.iteration % recipe.validation.every == 0
+            if not (validating or len(pending) >= patience(fabric)):
+                continue
+            trainer.settle(pending)
+            stopping = asked(fabric, stop)
+            if journal is not None:
+                journal.advance(run.iteration, run.losses[-1])
+                if validating:
+                    validate(
+                        run, validation, journal, learning_rate(recipe, length, run.iteration - 1)
+                    )
+                elif stopping:
+                    run.save(last, {})
+            fabric.barrier()
+            if stopping and not at_end:
+                raise TrainingStopped(f"stopped at {run.iteration}: go on with --resume {last}")
     return run
+
+
+def launch(device: str, precision: str) -> Fabric:
+    """The device, and torchrun's other processes where there are some."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError("there is no CUDA device here: take --device cpu")
+    torch.backends.cudnn.benchmark = True  # every batch has one shape
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    fabric = Fabric(
+        accelerator=device,
+        devices=here,
+        num_nodes=processes // here,
+        # A recipe without a loss on some output leaves the output's parameters without gradient.
+        strategy=DDPStrategy(find_unused_parameters=True) if processes > 1 else "auto",
+        precision={"fp32": "32-true", "bf16": "bf16-mixed"}[precision],
+    )
+    fabric.launch()
+    return fabric
 
 
 def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pair]]:
@@ -83,83 +124,71 @@ def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pa
     sources, validation = [], []
     for section in recipe.data:
         pairs = READERS[section.layout](data_root / section.path)
-        if section.layout == "sd900":
-            pairs, held_out = split_sd900(pairs)
-            validation += held_out
-        sources.append(Source(pairs, section.share, section.zoom))
+        training = [pair for pair in pairs if pair.split == "train"]
+        if not training:
+            raise ConfigurationError(f"{data_root / section.path} has no image to train on")
+        validation += [pair for pair in pairs if pair.split == "validation"]
+        sources.append(Source(training, section.share, section.zoom, section.augment))
     if not validation:
         raise ConfigurationError("no data set of the recipe has held-out images: add sd900")
     return sources, validation
 
 
-def train(recipe: Recipe, *, data_root: Path, out: Path, resume: Path | None = None) -> Run:
-    """Run a recipe to its last iteration; `last` and `best` checkpoints and a log go to `out`."""
-    run = start(recipe, resume)
-    sources, validation = read_sources(recipe, data_root)
-    out.mkdir(parents=True, exist_ok=True)
-    log = (out / "log.jsonl").open("a", buffering=1)
-    started, losses = time.monotonic(), []
-    while run.iteration < recipe.iterations:
-        losses.append(step(run, recipe, sources))
-        if run.iteration % recipe.validation.every == 0 or run.iteration == recipe.iterations:
-            metrics = validate(run, recipe, validation)
-            best = metrics["s_measure"] > run.best
-            run.best = max(run.best, metrics["s_measure"])
-            run.save(out / "last.safetensors", recipe, metrics)
-            if best:
-                run.save(out / "best.safetensors", recipe, metrics)
-            line: dict[str, Any] = {"iteration": run.iteration, "loss": sum(losses) / len(losses)}
-            line |= metrics | {"seconds": round(time.monotonic() - started, 1)}
-            print(json.dumps(line), file=log)
-            print(json.dumps(line), flush=True)
-            losses = []
-    return run
-
-
-def step(run: Run, recipe: Recipe, sources: list[Source]) -> float:
-    """One optimizer step; everything random in it follows from the seed and the iteration."""
-    torch.manual_seed(recipe.seed * 1_000_003 + run.iteration)  # dropout
-    images, masks = batch(sources, seed=recipe.seed, iteration=run.iteration, crop=recipe.crop)
-    x = (torch.from_numpy(images).float().unsqueeze(1) / 255 - recipe.mean) / recipe.std
-    x = x.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-    target = torch.from_numpy(masks).float().unsqueeze(1)
-    for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate(recipe, run.iteration)
-    run.network.train()
-    loss = deep_supervision(run.network(x), target)
-    if not torch.isfinite(loss):
-        raise TrainingDiverged(
-            f"the loss is {loss.item()} at iteration {run.iteration}: lower learning_rate "
-            f"({recipe.learning_rate}) and resume from last.safetensors"
+def classes_of(sources: list[Source], recipe: Recipe) -> list[str]:
+    """The classes that the network learns to name, if the recipe has it learn any."""
+    if "classification" not in recipe.loss.output:
+        return []
+    names = sorted({pair.class_name for source in sources for pair in source.pairs})
+    named = recipe.network.get("classes", len(names))
+    if named != len(names):
+        raise ConfigurationError(
+            f"the network names {named} classes, the data has {len(names)} ({', '.join(names)}): "
+            f"write classes: {len(names)} under network"
         )
-    run.optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
-    run.optimizer.step()
-    run.iteration += 1
-    average(run.ema, run.network, min(recipe.ema, run.iteration / (run.iteration + 10)))
-    return loss.item()
+    return names
 
 
-def learning_rate(recipe: Recipe, iteration: int) -> float:
-    """Linear warm-up, constant, linear decay to nothing over the last `decay` iterations."""
-    warm = min(1.0, (iteration + 1) / recipe.warmup)
-    decay = min(1.0, (recipe.iterations - iteration) / recipe.decay)
-    return recipe.learning_rate * warm * decay
+def part(sources: list[Source], recipe: Recipe, process: int, processes: int, at: int) -> Batch:
+    """What one of several processes takes of an iteration's batch."""
+    for source in sources:
+        if source.share % processes:
+            raise ConfigurationError(
+                f"a share of {source.share} images is not divided among {processes} processes: "
+                "make every share a multiple of them"
+            )
+    own = [replace(source, share=source.share // processes) for source in sources]
+    return batch(own, seed=recipe.seed, iteration=at * processes + process, crop=recipe.crop)
 
 
-@torch.no_grad()
-def average(ema: nn.Module, network: nn.Module, keep: float) -> None:
-    """Move the averaged weights a step towards the network's; counters are copied."""
-    for mean, now in zip(ema.state_dict().values(), network.state_dict().values(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(now, 1 - keep)
-        else:
-            mean.copy_(now)
+def patience(fabric: Fabric) -> int:
+    """Iterations between looks at the loss: a GPU that is asked for it waits for all its work."""
+    return 1 if fabric.device.type == "cpu" else 20
 
 
-def validate(run: Run, recipe: Recipe, pairs: list[Pair]) -> dict[str, float]:
-    """Metrics of the averaged weights on the held-out pairs."""
-    size = recipe.validation.size
-    predict = network_predictor(run.ema, size=size, mean=recipe.mean, std=recipe.std)
-    return {name: round(value, 5) for name, value in evaluate(predict, pairs).items()}
+def asked(fabric: Fabric, stop: StopRequest) -> bool:
+    """Whether to stop: what one process is asked, all do."""
+    flag = torch.tensor(float(stop.made), device=fabric.device)
+    return bool(fabric.all_reduce(flag, reduce_op="sum"))
+
+
+def validate(run: Run, pairs: list[Pair], journal: Journal, rate: float) -> None:
+    """Measure the averaged weights on the held-out pairs, write it down, keep the best."""
+    network = network_predictor(run.ema, run.recipe)
+
+    def predict(image: Image) -> NDArray[np.float32]:
+        probability = network(image)
+        if not np.isfinite(probability).all():
+            raise run.diverged(f"the answer is no number after iteration {run.iteration}")
+        return probability
+
+    metrics = {name: round(value, 5) for name, value in evaluate(predict, pairs).items()}
+    loss = sum(run.losses) / len(run.losses)
+    logged = {name: metrics[name] for name in LOGGED if name in metrics}
+    journal.enter({"iteration": run.iteration, "loss": loss, "learning_rate": rate, **logged})
+    journal.picture(predict, pairs, run.iteration)
+    run.losses = []
+    figure = metrics[run.recipe.validation.best]
+    better, run.best = figure > run.best, max(figure, run.best)
+    # The best first: a run killed in between goes on from `last` and comes here again.
+    for name in ("best", "last") if better else ("last",):
+        run.save(journal.folder / f"{name}.safetensors", metrics)

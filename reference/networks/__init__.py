@@ -14,6 +14,8 @@ from reference.networks.lsanet import LSANet, LSANetOutput
 from reference.networks.minet import MINet
 from reference.networks.nadinet import NaDiNet
 
+Output = list[Tensor] | LSANetOutput | DMSOutput
+
 NETWORKS: dict[str, type[nn.Module]] = {
     "minet": MINet,
     "nadinet": NaDiNet,
@@ -34,6 +36,6 @@ def build(name: str, **arguments: Any) -> nn.Module:
     return network(**arguments)
 
 
-def logit_maps(output: list[Tensor] | LSANetOutput | DMSOutput) -> list[Tensor]:
+def logit_maps(output: Output) -> list[Tensor]:
     """The logit maps of any network's output, the result first."""
     return output if isinstance(output, list) else output.maps

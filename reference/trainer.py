@@ -1,0 +1,98 @@
+"""One training step after another: forward, loss, backward, average; and what may stop them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from reference import checkpoint
+from reference.data import Batch
+from reference.losses_supervision import Truth, distillation, supervise
+from reference.networks import Output, build, logit_maps
+from reference.optimizer import Length, learning_rate, set_learning_rate
+from reference.predict import memory_format, network_input
+from reference.recipe import Recipe
+from reference.run import Run
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained network, fed as its own recipe says."""
+
+    network: nn.Module
+    recipe: Recipe
+
+    @classmethod
+    def of(cls, pupil: Recipe, folder: Path, device: torch.device) -> Teacher | None:
+        """The one that a recipe names, by a path from the recipe's folder."""
+        if pupil.teacher is None:
+            return None
+        groups, record = checkpoint.load(folder / pupil.teacher.checkpoint)
+        recipe = Recipe.model_validate(record["recipe"])
+        network = build(**recipe.network)
+        network.load_state_dict(groups["ema"])
+        network.to(device).to(memory_format=memory_format(recipe, device))
+        return cls(network.eval().requires_grad_(False), recipe)
+
+    @torch.no_grad()
+    def answer(self, images: Tensor) -> Tensor:
+        return logit_maps(self.network(network_input(images, self.recipe)))[0]
+
+
+@dataclass
+class Trainer:
+    """A run, and what its steps need."""
+
+    fabric: Fabric
+    run: Run
+    forward: Callable[[Tensor], Output]
+    length: Length
+    teacher: Teacher | None
+
+    def step(self, batch: Batch) -> Tensor:
+        """One optimizer step; everything random in it follows from the seed and the iteration."""
+        run, recipe, device = self.run, self.run.recipe, self.fabric.device
+        # Dropout; each process of several drops its own.
+        torch.manual_seed(recipe.seed * 1_000_003 + run.iteration + (self.fabric.global_rank << 40))
+        images = torch.from_numpy(batch.images).to(device, non_blocking=True)
+        mask = torch.from_numpy(batch.masks).to(device, non_blocking=True).float().unsqueeze(1)
+        label = self._labels(batch)
+        set_learning_rate(run.optimizer, learning_rate(recipe, self.length, run.iteration))
+        run.network.train()
+        output = self.forward(network_input(images, recipe))
+        loss = supervise(output, Truth(mask, label), recipe.loss)
+        if self.teacher is not None and recipe.teacher is not None:
+            with self.fabric.autocast():
+                answer = self.teacher.answer(images).float()
+            towards = distillation(output, answer, recipe.teacher.temperature)
+            loss = loss + recipe.teacher.weight * towards
+        run.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        if recipe.clip is not None:
+            nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
+        run.optimizer.step()
+        run.iteration += 1
+        run.average()
+        return loss.detach()
+
+    def _labels(self, batch: Batch) -> Tensor:
+        """The numbers of the images' classes, where the network names any."""
+        known = self.run.classes
+        numbers = [known.index(name) for name in batch.class_names if known]
+        return torch.tensor(numbers, dtype=torch.long, device=self.fabric.device)
+
+    def settle(self, pending: list[Tensor]) -> None:
+        """Take losses off the device; raise if one is no number, before anything is written."""
+        first = self.run.iteration - len(pending)
+        losses: Tensor = self.fabric.all_reduce(torch.stack(pending), reduce_op="mean")
+        for iteration, loss in enumerate(losses.tolist(), first):
+            if not math.isfinite(loss):
+                raise self.run.diverged(f"the loss is {loss} at iteration {iteration}")
+            self.run.losses.append(loss)
+        pending.clear()

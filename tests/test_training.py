@@ -1,0 +1,349 @@
+"""Training: it resumes exactly, whatever ends it, and says what to do when it cannot go on."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from edge.errors import ConfigurationError, UsageError
+from edge.simulation import SimulatedLine
+from reference import checkpoint
+from reference.data import Pair, Source
+from reference.networks import build
+from reference.networks.backbones import BackboneWeightsError, squeezenet1_1
+from reference.optimizer import Length, build_optimizer, learning_rate, set_learning_rate
+from reference.predict import network_input
+from reference.recipe import Recipe, read_recipe
+from reference.run import TrainingDiverged, begin
+from reference.train import TrainingStopped, classes_of, launch, part, read_sources, train
+from reference.trainer import Trainer
+
+torch.set_num_threads(1)  # beside other work on the machine, two wait for each other for ever
+
+RECIPES = Path(__file__).parents[1] / "reference" / "recipes"
+CPU = torch.device("cpu")
+SIDE = 64
+RECIPE: dict[str, Any] = {
+    "network": {"name": "minet", "align_corners": False},
+    "data": [{"layout": "sd900", "path": "sd900", "share": 2, "zoom": [1.0, 1.5]}],
+    "validation": {"size": SIDE, "every": 2},
+    "mean": 0.45,
+    "std": 0.225,
+    "crop": SIDE,
+    "learning_rate": 0.003,
+    "warmup": 2,
+    "iterations": 6,
+    "decay": 2,
+    "ema": 0.9,
+    "seed": 5,
+}
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Simulated frames in the layout of SD-saliency-900, two of them held out."""
+    root = tmp_path_factory.mktemp("data")
+    line = SimulatedLine(2, width_px=SIDE, defects_per_metre=20)
+    for folder in ("Source Images", "Ground truth"):
+        (root / "sd900" / folder).mkdir(parents=True)
+    for index, number in enumerate((1, 2, 3, 4, 5, 6, 241, 250)):
+        image, labels = line.render(SIDE * index, SIDE)
+        mask = np.where(labels > 0, 255, 0).astype(np.uint8)
+        cv2.imwrite(str(root / "sd900" / "Source Images" / f"In_{number}.bmp"), image)
+        cv2.imwrite(str(root / "sd900" / "Ground truth" / f"In_{number}.png"), mask)
+    return root
+
+
+def recipe_with(**changes: Any) -> Recipe:
+    return Recipe.model_validate({**RECIPE, **changes})
+
+
+# A process of its own, to be killed or to train with others.
+PROGRAM = """
+import sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from reference.recipe import Recipe
+from reference.train import train
+recipe, data_root, out = sys.argv[1:]
+recipe = Recipe.model_validate_json(recipe)
+run = train(recipe, data_root=Path(data_root), out=Path(out), device="cpu")
+torch.save(dict(run.network.named_parameters()), Path(out) / f"{torch.initial_seed() >> 40}.pt")
+"""
+
+
+def loss_curve(out: Path) -> list[tuple[str, str]]:
+    with (out / "log.csv").open() as file:
+        return [(row["iteration"], row["loss"]) for row in csv.DictReader(file)]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Two runs that ended in equal weights, averages and moments, after equal losses."""
+    expected, _ = checkpoint.load(one / "last.safetensors")
+    groups, _ = checkpoint.load(other / "last.safetensors")
+    for group, tensors in expected.items():
+        assert tensors.keys() == groups[group].keys()
+        assert [k for k in tensors if not torch.equal(tensors[k], groups[group][k])] == [], group
+    assert loss_curve(one) == loss_curve(other)
+
+
+def test_a_run_killed_outright_goes_on_to_the_same_loss_curve_and_weights(
+    data_root: Path, tmp_path: Path
+) -> None:
+    killed, last = tmp_path / "killed", tmp_path / "killed" / "last.safetensors"
+    endless = recipe_with(iterations=100_000, decay=1)
+    arguments = [endless.model_dump_json(), str(data_root), str(killed)]
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments]) as process:
+        while not last.exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    recipe = recipe_with(iterations=checkpoint.load(last)[1]["iteration"] + 3, decay=1)
+    train(recipe, data_root=data_root, out=killed, resume=last, device="cpu")
+    train(recipe, data_root=data_root, out=tmp_path / "unbroken", device="cpu")
+    assert_same_run(tmp_path / "unbroken", killed)
+
+
+def test_a_signal_saves_where_the_run_is_and_loses_no_step(data_root: Path, tmp_path: Path) -> None:
+    stopped, last = tmp_path / "stopped", tmp_path / "stopped" / "last.safetensors"
+
+    def ask_after_the_first_validation() -> None:
+        while not last.exists():
+            time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    asking = threading.Thread(target=ask_after_the_first_validation)
+    asking.start()
+    endless = recipe_with(iterations=100_000, decay=1)
+    with pytest.raises(TrainingStopped, match=r"go on with --resume .*last\.safetensors"):
+        train(endless, data_root=data_root, out=stopped, device="cpu")
+    asking.join()
+    recipe = recipe_with(iterations=checkpoint.load(last)[1]["iteration"] + 3, decay=1)
+    train(recipe, data_root=data_root, out=stopped, resume=last, device="cpu")
+    train(recipe, data_root=data_root, out=tmp_path / "unbroken", device="cpu")
+    assert_same_run(tmp_path / "unbroken", stopped)
+
+
+def test_the_shipped_checkpoint_goes_on_from_where_it_was(data_root: Path, tmp_path: Path) -> None:
+    shipped = RECIPES.parent / "checkpoints" / "minet_line.safetensors"
+    reached = checkpoint.load(shipped)[1]["iteration"]
+    recipe = recipe_with(iterations=reached + 1)
+    run = train(recipe, data_root=data_root, out=tmp_path, resume=shipped, device="cpu")
+    assert run.iteration == reached + 1
+    assert {float(state["step"]) for state in run.optimizer.state.values()} == {reached + 1.0}
+
+
+def test_two_processes_train_one_network_each_on_its_part_of_the_batch(
+    data_root: Path, tmp_path: Path
+) -> None:
+    program, out = tmp_path / "program.py", tmp_path / "run"
+    program.write_text(PROGRAM)
+    recipe = recipe_with(iterations=2)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    arguments = [recipe.model_dump_json(), str(data_root), str(out)]
+    subprocess.run([*torchrun, str(program), *arguments], check=True, timeout=180)
+    first, second = (torch.load(out / f"{process}.pt") for process in (0, 1))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert [iteration for iteration, _ in loss_curve(out)] == ["2"]
+
+    sources, _ = read_sources(recipe, data_root)
+    seen = [part(sources, recipe, process, 2, at) for at in (0, 1, 2) for process in (0, 1)]
+    training = sources[0].pairs
+    assert sorted(b.masks.shape[0] for b in seen) == [1] * len(training)
+    odd = [replace(sources[0], share=3)]
+    with pytest.raises(ConfigurationError, match="a share of 3 images is not divided among 2"):
+        part(odd, recipe, 0, 2, 0)
+
+
+def test_a_checkpoint_carries_its_recipe_and_the_source_that_made_it(
+    data_root: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_with(iterations=2)
+    train(recipe, data_root=data_root, out=tmp_path, device="cpu")
+    groups, record = checkpoint.load(tmp_path / "best.safetensors")
+    assert set(groups) == {"model", "ema", "optimizer"}
+    assert Recipe.model_validate(record["recipe"]) == recipe
+    assert record["iteration"] == 2
+    assert re.fullmatch(r"([0-9a-f]{40}(-dirty)?|release .+)", record["commit"])
+    sheet = cv2.imread(str(tmp_path / "samples" / "000002.png"))
+    assert sheet is not None
+    with pytest.raises(UsageError, match=r"go on with --resume .*, or give another --out"):
+        train(recipe, data_root=data_root, out=tmp_path, device="cpu")
+    with pytest.raises(checkpoint.CheckpointError, match="trackside train"):
+        checkpoint.load(tmp_path / "nothing.safetensors")
+
+
+def test_a_loss_that_is_no_number_stops_the_run_before_it_is_written(
+    data_root: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_with(learning_rate=1e30, warmup=1, validation={"size": SIDE, "every": 1})
+    with pytest.raises(TrainingDiverged, match=r"lower learning_rate \(1e\+30\) or clip"):
+        train(recipe, data_root=data_root, out=tmp_path, device="cpu")
+    for path in tmp_path.glob("*.safetensors"):
+        groups, _ = checkpoint.load(path)
+        assert all(tensor.isfinite().all() for tensor in groups["model"].values())
+
+
+def test_a_run_starts_from_anothers_averaged_weights_by_a_path_from_the_recipe(
+    data_root: Path, tmp_path: Path
+) -> None:
+    first = tmp_path / "first" / "last.safetensors"
+    train(recipe_with(iterations=1), data_root=data_root, out=first.parent, device="cpu")
+    weights = checkpoint.load(first)[0]["ema"]
+    run = begin(recipe_with(), [], CPU, start_from=first)
+    for network in (run.network, run.ema):
+        assert all(torch.equal(t, weights[name]) for name, t in network.state_dict().items())
+    other = recipe_with(network={"name": "minet", "mi": "sum"}, start_from="first/last.safetensors")
+    with pytest.raises(checkpoint.CheckpointError, match=r"another network: (.|\n)*Missing key"):
+        train(other, data_root=data_root, out=tmp_path, recipe_folder=tmp_path, device="cpu")
+
+
+def test_a_teacher_changes_what_is_learned(data_root: Path, tmp_path: Path) -> None:
+    train(recipe_with(iterations=1), data_root=data_root, out=tmp_path / "teacher", device="cpu")
+    teacher = {"checkpoint": "teacher/last.safetensors", "weight": 1.0, "temperature": 2.0}
+    losses = []
+    for name, changes in (("alone", {}), ("taught", {"teacher": teacher})):
+        recipe, out = recipe_with(iterations=1, **changes), tmp_path / name
+        train(recipe, data_root=data_root, out=out, recipe_folder=tmp_path, device="cpu")
+        losses.append(float(loss_curve(out)[0][1]))
+    # Five maps and a teacher that are all about unsure: ln 2 a map, times the temperature squared.
+    assert losses[1] - losses[0] == pytest.approx(5 * 4 * np.log(2), rel=0.1)
+
+
+def test_weights_of_a_backbone_come_from_a_file(tmp_path: Path) -> None:
+    recipe = recipe_with(network={"name": "minet", "backbone": "squeezenet1_1"})
+    weights = {name: t + 1 for name, t in squeezenet1_1().state_dict().items()}
+    path = tmp_path / "squeezenet.safetensors"
+    save_file(weights, path)
+    run = begin(recipe, [], CPU, backbone_weights=path)
+    loaded = run.ema.get_submodule("backbone").state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in weights.items())
+    assert run.backbone_weights == "squeezenet.safetensors"
+    with pytest.raises(BackboneWeightsError, match="this minet has no backbone"):
+        begin(recipe_with(), [], CPU, backbone_weights=path)
+
+
+def test_half_precision_trains_and_keeps_whole_weights(data_root: Path, tmp_path: Path) -> None:
+    recipe = recipe_with(iterations=1, precision="bf16")
+    run = train(recipe, data_root=data_root, out=tmp_path, device="cpu", workers=2)
+    assert {p.dtype for p in run.network.parameters()} == {torch.float32}
+    assert np.isfinite(float(loss_curve(tmp_path)[0][1]))
+
+
+def test_dms_learns_the_class_too_of_images_without_a_defect_in_one_stage() -> None:
+    image, mask = np.full((32, 32), 90, np.uint8), np.zeros((32, 32), np.uint8)
+    image[8:20, 8:12], defect = 30, mask.copy()
+    defect[8:20, 8:12] = 1
+    pairs = [Pair("a", image, defect, "crack"), Pair("b", image, mask, "free")]
+    sources = [Source(pairs, 2, (1.0, 1.0))]
+    recipe = recipe_with(
+        network={"name": "dms", "bidirectional": False, "classes": 2},
+        loss={"each_map": {"bce": 1}, "output": {"classification": 0.01}},
+        crop=32,
+    )
+    run = begin(recipe, classes_of(sources, recipe), CPU)
+    assert run.classes == ["crack", "free"]
+    heads = [output.classify for output in run.network.top_down.outputs]
+    before = [head.bias.clone() for head in heads]
+    trainer = Trainer(launch("cpu", "fp32"), run, run.network, Length(1, 1), None)
+    assert trainer.step(part(sources, recipe, 0, 1, 0)).isfinite()
+    assert all(not torch.equal(head.bias, bias) for head, bias in zip(heads, before, strict=True))
+    network = {"name": "dms", "classes": 6}
+    with pytest.raises(
+        ConfigurationError, match=r"names 6 classes, the data has 2 \(crack, free\)"
+    ):
+        classes_of(sources, recipe.model_copy(update={"network": network}))
+
+
+LENGTH = Length(iterations=100, epoch=10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "iteration", "rate"),
+    [
+        ({"warmup": 4}, 0, 0.25),
+        ({"warmup": 4}, 3, 1),
+        ({"decay": 50}, 50, 1),
+        ({"decay": 50}, 75, 0.5),
+        ({"schedule": {"name": "poly", "power": 0.9}}, 50, 0.5**0.9),
+        ({"schedule": {"name": "poly", "power": 0.9, "per": "epoch"}}, 59, 0.5**0.9),
+        ({"schedule": {"name": "cosine", "floor": 0.1}}, 0, 1),
+        ({"schedule": {"name": "cosine", "floor": 0.1}}, 50, 0.55),
+        ({"schedule": {"name": "cosine", "floor": 0.1, "per": "epoch"}}, 9, 1),
+    ],
+)
+def test_the_learning_rate_is_the_one_worked_out_by_hand(
+    changes: dict[str, Any], iteration: int, rate: float
+) -> None:
+    recipe = recipe_with(**{"warmup": 1, "decay": 1, "learning_rate": 1.0, **changes})
+    assert learning_rate(recipe, LENGTH, iteration) == pytest.approx(rate)
+
+
+def test_an_epoch_is_as_many_whole_batches_as_the_first_data_set_fills() -> None:
+    recipe = recipe_with(iterations=None, epochs=3)
+    assert Length.of(recipe, images=25, share=10) == Length(iterations=6, epoch=2)
+    with pytest.raises(ValueError, match="either `iterations` or `epochs`"):
+        recipe_with(epochs=3)
+
+
+def test_biases_and_norms_are_spared_decay_and_biases_have_their_own_rate() -> None:
+    section = {"name": "sgd", "weight_decay": 0.1, "undecayed": ["bias", "norm"], "bias_rate": 2}
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
+    optimizer = build_optimizer(network, recipe_with(optimizer=section))
+    set_learning_rate(optimizer, 0.5)
+    (weight, bias), (gamma, beta) = (list(module.parameters()) for module in network)
+    settings = {
+        id(p): (group["weight_decay"], group["lr"])
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    expected = {weight: (0.1, 0.5), gamma: (0, 0.5), bias: (0, 1.0), beta: (0, 1.0)}
+    assert settings == {id(p): setting for p, setting in expected.items()}
+
+
+def test_an_image_is_scaled_as_the_recipe_says() -> None:
+    image = torch.tensor([[[0, 51], [102, 204]]], dtype=torch.uint8)  # N,H,W: 0, .2, .4, .8
+    plain = network_input(image, recipe_with(mean=0.2, std=0.5))
+    assert plain.shape == (1, 3, 2, 2)
+    assert plain[0, 2].flatten().tolist() == pytest.approx([-0.4, 0, 0.4, 1.2])
+    each = recipe_with(mean=(0.0, 0.2, 0.4), std=(1.0, 2.0, 4.0), divide_by_maximum=True)
+    scaled = network_input(image, each)
+    assert scaled[0, :, 1, 1].tolist() == pytest.approx([1, 0.4, 0.15])
+    assert network_input(image * 0, each).isfinite().all()
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_shipped_recipe_reads_and_its_network_builds(path: Path) -> None:
+    recipe = read_recipe(path)
+    with torch.device("meta"):
+        network = build(**recipe.network)
+        size = recipe.crop
+        network.eval()(torch.empty(1, 3, size, size))
+
+
+def test_a_mistake_in_a_recipe_is_named_with_its_line_and_the_choices(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    text = yaml.safe_dump({**RECIPE, "loss": {"each_map": {"bse": 1}}}, sort_keys=False)
+    path.write_text(text.replace("sd900\n", "sd901\n", 1))
+    with pytest.raises(ConfigurationError) as raised:
+        read_recipe(path)
+    said = str(raised.value)
+    assert "data[0].layout: unknown: choose from sd900, " in said
+    assert "'bce', 'iou', 'ssim'" in said
