@@ -135,7 +135,7 @@ class Recipe(_Section):
     decay: PositiveInt = 1
     clip: PositiveFloat | None = 5.0  # the gradient's norm
     precision: Literal["fp32", "bf16"] = "fp32"
-    ema: float = Field(ge=0, lt=1)  # 0: the weights themselves
+    ema: float = Field(default=0, ge=0, lt=1)  # 0: the weights themselves
     seed: int
 
     @model_validator(mode="after")

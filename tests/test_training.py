@@ -338,6 +338,25 @@ def test_a_shipped_recipe_reads_and_its_network_builds(path: Path) -> None:
         network.eval()(torch.empty(1, 3, size, size))
 
 
+@pytest.mark.parametrize("name", ["minet_paper", "nadinet", "csepnet", "lsanet", "dms"])
+def test_a_step_of_each_papers_recipe_moves_the_network(name: str) -> None:
+    recipe = read_recipe(RECIPES / f"{name}.yaml").model_copy(update={"crop": SIDE, "warmup": 1})
+    image = np.full((SIDE, SIDE), 90, np.uint8)
+    mask = np.zeros_like(image)
+    image[8:20, 8:12], mask[8:20, 8:12] = 30, 1
+    pairs = [Pair("a", image, mask, "crack"), Pair("b", image, mask * 0, "free")]
+    augment = recipe.data[0].augment.model_copy(update={"stretch": SIDE})
+    sources = [Source(pairs, 2, (1.0, 1.0), augment)]
+    run = begin(recipe, ["crack", "free"] if name == "dms" else [], CPU)
+    trainer = Trainer(launch("cpu", recipe.precision), run, run.network, LENGTH, None)
+    before = [parameter.detach().clone() for parameter in run.network.parameters()]
+    assert trainer.step(part(sources, recipe, 0, 1, 0)).isfinite()
+    moved = [
+        not torch.equal(old, new) for old, new in zip(before, run.network.parameters(), strict=True)
+    ]
+    assert np.mean(moved) > 0.9  # a bias before a normalisation has no gradient
+
+
 def test_a_mistake_in_a_recipe_is_named_with_its_line_and_the_choices(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     text = yaml.safe_dump({**RECIPE, "loss": {"each_map": {"bse": 1}}}, sort_keys=False)
