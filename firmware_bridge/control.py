@@ -163,7 +163,7 @@ def override(guard: Guard, command: Override) -> list[Change]:
 
 def latch_missed(guard: Guard, mode: Mode, actuator: str, missed: Missed) -> list[Change]:
     """Have a miss bring about what it is to bring about. What was let by on purpose does not."""
-    if missed.reason is Reason.BYPASSED:
+    if mode is Mode.ORDERED or missed.reason is Reason.BYPASSED:
         return []
     order = missed.order
     return guard.latch(

@@ -166,7 +166,7 @@ class OrderDesk(ABC):
     def _take_up(self) -> None:
         """What was due while the program was down counts as missed; call it once it runs."""
         reconciled = self._ledger.reconciled if self._ledger is not None else ()
-        if reconciled:
+        if reconciled and self._on_missed is not Mode.ORDERED:
             reason = f"{len(reconciled)} orders were due while the program was down"
             self._send(Latch(MISSED, self._on_missed, reason))
 

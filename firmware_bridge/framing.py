@@ -12,7 +12,6 @@ from firmware_bridge.tracker import ActuatorSettings
 from firmware_bridge.types import Mode, Reading
 
 VERSION = 1
-PLACE_LIMIT_UM = 10**16  # what the firmware reckons with, either way
 STRETCHES_A_REQUEST = 8
 _CODED_BYTES = 254  # a frame without its noughts
 

@@ -16,98 +16,34 @@ or ended, are then entered as missed: they were due while the program was down.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import queue
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, fields, replace
-from datetime import datetime, timezone
-from enum import Enum
-from operator import attrgetter
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
 
-from firmware_bridge.types import SECOND_NS, BridgeError, Clock, Reason
+from firmware_bridge.ledger_file import (
+    OUTCOMES,
+    Entry,
+    EntryKind,
+    LedgerError,
+    append,
+    last_id,
+    lock,
+    open_database,
+    unfinished,
+    utc_now,
+)
+from firmware_bridge.types import SECOND_NS, Clock, Reason
 
 RETRY_NS = SECOND_NS  # between two attempts where the disk refuses
-LOCKED_NS = 5 * SECOND_NS  # whoever locks the file for longer is trouble
 BACKLOG = 100_000  # entries kept while the disk refuses; about 50 MB
 
 log = logging.getLogger(__name__)
-
-
-class LedgerError(BridgeError, OSError):
-    """A ledger that cannot be opened, read or written."""
-
-
-class EntryKind(str, Enum):
-    """What an entry says; those from FIRED to MISSED end an order."""
-
-    BEGUN = "begun"  # a run
-    ENDED = "ended"  # the run, in good order
-    ORDER = "order"  # one for each actuator that serves its rail
-    FIRED = "fired"  # measure_um: how far from where it was due
-    MISSED = "missed"  # measure_um: how much went by
-    LATE_PASS = "late pass"  # measure_um: how far the rail was beyond; it lets nothing by
-    PULSE = "pulse"
-    CONFIRMED = "confirmed"  # the piece was seen to leave
-    UNCONFIRMED = "unconfirmed"
-    MODE = "mode"  # the outputs are in `tag` from now on
-    UNWRITTEN = "unwritten"  # an order that was acted on before it was on disk
-    LOST = "lost"  # measure_um: as many entries, when the disk had refused for too long
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the ledger. `id`, `run` and `utc` are given when it is handed over."""
-
-    kind: EntryKind
-    at_ns: int  # on the monotonic clock of the run
-    number: int | None = None  # of the order, in its run
-    actuator: str | None = None
-    rail: str | None = None
-    start_um: int | None = None
-    end_um: int | None = None
-    measure_um: int | None = None
-    begun_ns: int | None = None  # when the actuator was driven for it
-    reason: str | None = None
-    tag: str | None = None
-    utc: str = ""
-    run: int = 0  # id of the entry that began it
-    id: int = 0
-
-
-_OUTCOMES = frozenset({EntryKind.FIRED, EntryKind.MISSED})
-_NAMES = [column.name for column in fields(Entry)][:-1]  # SQLite gives the id
-_row = attrgetter(*_NAMES)
-_COLUMNS = ", ".join(_NAMES)
-_INSERT = f"INSERT INTO entries ({_COLUMNS}) VALUES ({', '.join('?' * len(_NAMES))})"
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries (
-    id INTEGER PRIMARY KEY, run INTEGER NOT NULL, utc TEXT NOT NULL, at_ns INTEGER NOT NULL,
-    kind TEXT NOT NULL, number INTEGER, actuator TEXT, rail TEXT, start_um INTEGER, end_um INTEGER,
-    measure_um INTEGER, begun_ns INTEGER, reason TEXT, tag TEXT);
-CREATE UNIQUE INDEX IF NOT EXISTS one_order ON entries (run, number, actuator)
-    WHERE kind = 'order';
-CREATE UNIQUE INDEX IF NOT EXISTS one_outcome ON entries (run, number, actuator)
-    WHERE kind IN ('fired', 'missed') AND number IS NOT NULL;
-CREATE TRIGGER IF NOT EXISTS never_changed BEFORE UPDATE ON entries
-    BEGIN SELECT RAISE(ABORT, 'the ledger is only appended to'); END;
-CREATE TRIGGER IF NOT EXISTS never_deleted BEFORE DELETE ON entries
-    BEGIN SELECT RAISE(ABORT, 'the ledger is only appended to'); END;
-"""
-_UNFINISHED = f"""
-SELECT {_COLUMNS}, id FROM entries AS given
-WHERE kind = 'order' AND run = (SELECT max(run) FROM entries) AND NOT EXISTS (
-    SELECT 1 FROM entries AS outcome WHERE outcome.kind IN ('fired', 'missed')
-    AND outcome.run = given.run AND outcome.number = given.number
-    AND outcome.actuator = given.actuator)
-ORDER BY id
-"""
 
 
 class Ledger:
@@ -127,8 +63,8 @@ class Ledger:
         self._durable_ns: dict[tuple[int | None, str | None], int] = {}  # orders under way
         self._lost = 0
         with ExitStack() as stack:
-            self._lock = stack.enter_context(_lock(path))
-            self._database = stack.enter_context(closing(_open(path)))
+            self._lock = stack.enter_context(lock(path))
+            self._database = stack.enter_context(closing(open_database(path)))
             self._run_id, self.reconciled = self._begin_run()
             self._resources = stack.pop_all()
         for missed in self.reconciled:
@@ -169,26 +105,18 @@ class Ledger:
         self.close()
 
     def _begin_run(self) -> tuple[int, tuple[Entry, ...]]:
-        now_ns, reason = self._clock(), Reason.WENT_DOWN.value
-        with self._database as database:
-            database.execute("BEGIN IMMEDIATE")
-            left = [_entry(row) for row in database.execute(_UNFINISHED)]
-            missed = [
-                replace(
-                    order,
-                    kind=EntryKind.MISSED,
-                    at_ns=now_ns,
-                    utc=_utc(),
-                    measure_um=(order.end_um or 0) - (order.start_um or 0),
-                    reason=reason,
-                )
-                for order in left
-            ]
-            database.executemany(_INSERT, map(_row, missed))
-            [(last,)] = database.execute("SELECT coalesce(max(id), 0) FROM entries")
-            begun = Entry(EntryKind.BEGUN, now_ns, utc=_utc(), run=last + 1)
-            database.execute(_INSERT, _row(begun))
-        return begun.run, tuple(missed)
+        """The run's number, and what the one before it left."""
+        now_ns = self._clock()
+        try:
+            with self._database as database:
+                database.execute("BEGIN IMMEDIATE")
+                missed = tuple(_went_down(order, now_ns) for order in unfinished(database))
+                append(database, missed)
+                run = last_id(database) + 1
+                append(database, [Entry(EntryKind.BEGUN, now_ns, utc=utc_now(), run=run)])
+        except sqlite3.Error as error:
+            raise LedgerError(f"{self._path}: {error}: make room on its disk") from error
+        return run, missed
 
     def _run(self) -> None:
         open_ended = True
@@ -240,12 +168,12 @@ class Ledger:
             self._database.rollback()
         with self._database as database:
             database.execute("BEGIN IMMEDIATE")
-            database.executemany(_INSERT, map(_row, entries))
+            append(database, entries)
 
     def _unwritten(self) -> Iterator[Entry]:
         """An entry for each order of the backlog's outcomes that was acted on too soon."""
         for entry in self._backlog:
-            if entry.kind not in _OUTCOMES or entry.number is None:
+            if entry.kind not in OUTCOMES or entry.number is None:
                 continue
             durable_ns = self._durable_ns.get((entry.number, entry.actuator))
             acted_ns = entry.at_ns if entry.begun_ns is None else entry.begun_ns
@@ -260,64 +188,22 @@ class Ledger:
             order = (entry.number, entry.actuator)
             if entry.kind is EntryKind.ORDER:
                 self._durable_ns[order] = now_ns
-            elif entry.kind in _OUTCOMES:
+            elif entry.kind in OUTCOMES:
                 self._durable_ns.pop(order, None)
         self._backlog.clear()
 
     def _stamped(self, entry: Entry) -> Entry:
-        return replace(entry, utc=_utc(), run=self._run_id)
+        return replace(entry, utc=utc_now(), run=self._run_id)
 
 
-def read_ledger(path: Path, *, last: int | None = None) -> list[Entry]:
-    """The entries in the order in which they were written, or the last of them."""
-    if not path.exists():
-        raise LedgerError(f"{path}: no such ledger: give the path that the line file has")
-    limit = "" if last is None else f"WHERE id > (SELECT max(id) FROM entries) - {int(last)}"
-    query = f"SELECT {_COLUMNS}, id FROM entries {limit} ORDER BY id"
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            return [_entry(row) for row in database.execute(query)]
-    except sqlite3.Error as error:
-        raise LedgerError(f"{path}: {error}: it is no ledger, or not readable for you") from error
-
-
-def _lock(path: Path) -> TextIO:
-    """Held for as long as the file is open; the system lets go of it however this process ends."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        locked = path.with_name(path.name + ".lock").open("a")
-    except OSError as error:
-        raise LedgerError(f"{path}: {error.strerror}: give a folder you may write to") from error
-    try:
-        fcntl.flock(locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        locked.close()
-        raise LedgerError(f"{path}: another program writes it: give each line its own") from error
-    return locked
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    try:
-        database = sqlite3.connect(
-            path,
-            timeout=LOCKED_NS / SECOND_NS,
-            isolation_level=None,
-            check_same_thread=False,  # opened here, then used by the ledger's thread alone
-        )
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.executescript(_SCHEMA)
-    except sqlite3.Error as error:
-        raise LedgerError(
-            f"{path}: {error}: move it away if it is no ledger, and make room on its disk"
-        ) from error
-    return database
-
-
-def _entry(row: tuple[object, ...]) -> Entry:
-    kind, *rest = row
-    return Entry(EntryKind(kind), *rest)  # type: ignore[arg-type]
-
-
-def _utc() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+def _went_down(order: Entry, now_ns: int) -> Entry:
+    assert order.start_um is not None and order.end_um is not None
+    return replace(
+        order,
+        kind=EntryKind.MISSED,
+        at_ns=now_ns,
+        measure_um=order.end_um - order.start_um,
+        reason=Reason.WENT_DOWN.value,
+        utc=utc_now(),
+        id=0,
+    )

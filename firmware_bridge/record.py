@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from firmware_bridge.control import Actuator, News
 from firmware_bridge.guard import Change
-from firmware_bridge.ledger import Entry, EntryKind, Ledger
+from firmware_bridge.ledger import Ledger
+from firmware_bridge.ledger_file import Entry, EntryKind
 from firmware_bridge.tracker import NO_PASS
 from firmware_bridge.types import Fired, Missed, Mode, Order, Passed, Pulse
 

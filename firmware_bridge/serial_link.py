@@ -190,14 +190,6 @@ class SerialLink(OrderDesk):
     def _send(self, command: Command) -> None:
         self._outbox.put(command)
 
-    def _hand_in(self, order: Order, *, is_pass: bool) -> None:
-        if max(-order.start_um, order.end_um) > framing.PLACE_LIMIT_UM:
-            raise ValueError(
-                f"order {order.tag!r} from {order.start_um} to {order.end_um} um is further away "
-                "than the firmware can reckon: give micrometres"
-            )
-        super()._hand_in(order, is_pass=is_pass)
-
     def _check_alive(self) -> None:
         silent_ns = self._clock() - self._talk.heard_ns
         if silent_ns > self._silence_ns:

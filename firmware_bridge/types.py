@@ -12,6 +12,7 @@ from enum import Enum
 
 Clock = Callable[[], int]  # monotonic nanoseconds
 SECOND_NS = 1_000_000_000
+PLACE_LIMIT_UM = 10**16  # either way; what the firmware reckons with, and the ledger holds
 
 
 class BridgeError(Exception):
@@ -50,6 +51,11 @@ class Order:
             raise ValueError(
                 f"order {self.tag!r} ends at {self.end_um} um, not after its start at "
                 f"{self.start_um} um: give it a length"
+            )
+        if self.start_um < -PLACE_LIMIT_UM or self.end_um > PLACE_LIMIT_UM:
+            raise ValueError(
+                f"order {self.tag!r} from {self.start_um} to {self.end_um} um is further away than "
+                "any rail is long: give micrometres"
             )
 
     @property

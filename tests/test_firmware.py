@@ -31,6 +31,7 @@ from firmware_bridge.framing import (
 from firmware_bridge.motion import SPEED_WINDOW_NS
 from firmware_bridge.tracker import NO_PASS, ActuatorSettings, Tracker
 from firmware_bridge.types import (
+    PLACE_LIMIT_UM,
     SECOND_NS,
     Event,
     Fired,
@@ -582,7 +583,7 @@ def test_requests_that_make_no_sense_are_refused(library: ctypes.CDLL) -> None:
     assert (answer.refusal, answer.detail, answer.session) == (Refusal.SETTING, 3, 0)
     core.open()
     assert core.order(5, 5) is Refusal.STRETCH
-    assert core.order(0, framing.PLACE_LIMIT_UM + 1) is Refusal.STRETCH
+    assert core.order(0, PLACE_LIMIT_UM + 1) is Refusal.STRETCH
     assert core.order(0, 5, Kind.PASS) is Refusal.NO_DEFAULT
     assert core.ask(Kind.POLL, b"").refusal is Refusal.UNKNOWN
 

@@ -1,0 +1,245 @@
+"""The ledger on a real disk: killed, full, locked by others, and what is left in it afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from firmware_bridge.control import Actuator
+from firmware_bridge.encoder import SimulatedEncoder, Speed
+from firmware_bridge.ledger import Ledger
+from firmware_bridge.ledger_file import Entry, EntryKind, LedgerError, read_ledger
+from firmware_bridge.memory_line import MemoryLine
+from firmware_bridge.rejector import Rejector
+from firmware_bridge.rig import Output, Rig
+from firmware_bridge.tracker import ActuatorSettings
+from firmware_bridge.types import SECOND_NS, Mode
+
+MM = 1_000
+CLOCK = time.monotonic_ns
+PATIENT_NS = 60 * SECOND_NS
+KILLS = 20
+OUTCOMES = (EntryKind.FIRED, EntryKind.MISSED)
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    give_up_ns = CLOCK() + PATIENT_NS
+    while not condition():
+        assert CLOCK() < give_up_ns
+        time.sleep(0.002)
+
+
+def a_rig(*actuators: Actuator, um_per_s: int = 1_000_000) -> Rig:
+    served = actuators or (Actuator("reject", ActuatorSettings(offset_um=0, margin_um=MM)),)
+    lines = [MemoryLine(CLOCK, safe_active=True) for _ in served]
+    outputs = [Output(actuator, line) for actuator, line in zip(served, lines, strict=True)]
+    return Rig(SimulatedEncoder(CLOCK, [Speed(0, um_per_s)]), outputs)
+
+
+def here_um(rig: Rig) -> int:
+    return rig.encoder.read().position_um
+
+
+def kinds(path: Path) -> list[EntryKind]:
+    return [entry.kind for entry in read_ledger(path)]
+
+
+def an_order(number: int) -> Entry:
+    order = Entry(EntryKind.ORDER, CLOCK(), number=number, actuator="reject", start_um=5, end_um=9)
+    return replace(order, rail="", tag="frame")
+
+
+def test_what_was_ordered_and_what_became_of_it_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "line" / "ledger.db"
+    marker, gate = Actuator("marker", ActuatorSettings(0)), Actuator("gate", ActuatorSettings(MM))
+    rig = a_rig(marker, gate)
+    with Ledger(path, CLOCK) as ledger, Rejector(rig, CLOCK, ledger=ledger) as rejector:
+        rejector.hold("bin", Mode.ORDERED, "nearly full")
+        start_um = here_um(rig) + 500 * MM
+        rejector.submit(start_um, start_um + MM, "frame 7")
+        assert ledger.flush(PATIENT_NS)
+        eventually(lambda: len(rejector.report().pulses) == 2)
+        rejector.confirm("gate", seen=True, reason="5 ms after the pulse")
+    entries = read_ledger(path)
+    assert Counter(entry.kind for entry in entries) == {
+        EntryKind.BEGUN: 1,
+        EntryKind.MODE: 1,
+        EntryKind.ORDER: 2,
+        **Counter(entry.kind for entry in entries if entry.kind in OUTCOMES),
+        EntryKind.PULSE: 2,
+        EntryKind.CONFIRMED: 1,
+        EntryKind.ENDED: 1,
+    }
+    for actuator in ("marker", "gate"):
+        of_it = [entry for entry in entries if entry.actuator == actuator and entry.number == 1]
+        assert [entry.kind in OUTCOMES for entry in of_it] == [False, True]
+        assert {(e.start_um, e.end_um, e.tag) for e in of_it} == {
+            (start_um, start_um + MM, "frame 7")
+        }
+    [mode] = [entry for entry in entries if entry.kind is EntryKind.MODE]
+    assert (mode.tag, mode.reason) == ("as ordered", "bin: nearly full")
+    assert read_ledger(path, last=1) == entries[-1:]
+
+
+def test_what_is_written_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    Ledger(path, CLOCK).close()
+    with closing(sqlite3.connect(path)) as database:
+        for change in ("UPDATE entries SET utc = ''", "DELETE FROM entries"):
+            with pytest.raises(sqlite3.IntegrityError, match="only appended to"):
+                database.execute(change)
+
+
+def test_one_program_at_a_time_writes_it_and_others_read(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger(path, CLOCK) as ledger:
+        with pytest.raises(LedgerError, match="give each line its own"):
+            Ledger(path, CLOCK)
+        ledger.add(an_order(1))
+        assert ledger.flush(PATIENT_NS)
+        assert kinds(path) == [EntryKind.BEGUN, EntryKind.ORDER]
+
+
+def test_a_path_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no ledger, but longer than the header of a database" * 9)
+    with pytest.raises(LedgerError, match="move it away"):
+        Ledger(tmp_path / "text", CLOCK)
+    with pytest.raises(LedgerError, match="a folder you may write to"):
+        Ledger(tmp_path / "text" / "ledger.db", CLOCK)
+    with pytest.raises(LedgerError, match="no such ledger"):
+        read_ledger(tmp_path / "missing.db")
+    with pytest.raises(LedgerError, match="it is no ledger"):
+        read_ledger(tmp_path / "text")
+
+
+def test_a_reject_that_the_disk_was_too_slow_for_is_fired_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    rig = a_rig()
+    with Ledger(path, CLOCK) as ledger, Rejector(rig, CLOCK, ledger=ledger) as rejector:
+        with closing(sqlite3.connect(path, isolation_level=None)) as another:
+            another.execute("BEGIN IMMEDIATE")
+            rejector.submit(here_um(rig) + 100 * MM, here_um(rig) + 300 * MM, "frame 1")
+            eventually(lambda: rejector.report().pending == 0)
+        assert ledger.flush(PATIENT_NS)
+        assert rejector.report().pulses
+    [unwritten] = [entry for entry in read_ledger(path) if entry.kind is EntryKind.UNWRITTEN]
+    assert (unwritten.number, unwritten.tag) == (1, "frame 1")
+
+
+def test_what_was_due_while_down_is_missed_and_brings_about_what_a_miss_does(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger(path, CLOCK) as ledger:
+        ledger.add(an_order(1))
+    rig = a_rig()
+    with Ledger(path, CLOCK) as ledger:
+        [missed] = ledger.reconciled
+        assert (missed.number, missed.measure_um, missed.reason) == (1, 4, "was due while down")
+        with Rejector(rig, CLOCK, ledger=ledger, on_missed=Mode.REJECT_ALL) as rejector:
+            eventually(lambda: rejector.mode is Mode.REJECT_ALL)
+            rejector.acknowledge("seen to")
+            eventually(lambda: rejector.mode is Mode.ORDERED)
+    with Ledger(path, CLOCK) as ledger:
+        assert ledger.reconciled == ()
+    reasons = [entry.reason for entry in read_ledger(path) if entry.kind is EntryKind.MODE]
+    assert reasons == ["missed: 1 orders were due while the program was down", "missed: seen to"]
+
+
+# --- processes that are killed, and disks that are full ------------------------------------------
+
+
+def run_here(function: Callable[[Path], None], path: Path) -> subprocess.Popen[str]:
+    """A function of this file in a process of its own."""
+    command = (
+        f"import test_ledger, pathlib; test_ledger.{function.__name__}(pathlib.Path({str(path)!r}))"
+    )
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    return subprocess.Popen(
+        [sys.executable, "-c", command],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+    )
+
+
+def work_until_killed(path: Path) -> None:
+    """Submit without end; say the number of an order once it is on disk."""
+    rig = a_rig()
+    with Ledger(path, CLOCK) as ledger, Rejector(rig, CLOCK, ledger=ledger) as rejector:
+        print("ready", flush=True)
+        while True:
+            start_um = here_um(rig) + random.randrange(-2, 20) * MM
+            rejector.submit(start_um, start_um + MM, "frame")
+            if rejector.report().scheduled % 3 == 0:
+                ledger.flush(PATIENT_NS)
+                print(rejector.report().scheduled, flush=True)
+
+
+def test_a_ledger_whose_program_is_killed_has_lost_and_doubled_nothing(tmp_path: Path) -> None:
+    path, chance = tmp_path / "ledger.db", random.Random(1)
+    durable = []  # the highest number that each run said was on disk
+    for _ in range(KILLS):
+        with run_here(work_until_killed, path) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(chance.random() * 0.2)
+            process.send_signal(signal.SIGKILL)
+            said = process.stdout.read().splitlines(keepends=True)
+        durable.append(max((int(line) for line in said if line.endswith("\n")), default=0))
+    Ledger(path, CLOCK).close()
+    entries = read_ledger(path)
+    runs = sorted({entry.run for entry in entries})
+    assert len(runs) == KILLS + 1
+    for run, highest in zip(runs, [*durable, 0], strict=True):
+        of_run = [entry for entry in entries if entry.run == run]
+        orders = [entry.number for entry in of_run if entry.kind is EntryKind.ORDER]
+        outcomes = [entry.number for entry in of_run if entry.kind in OUTCOMES]
+        assert orders == [*range(1, len(orders) + 1)]
+        assert len(orders) >= highest
+        assert sorted(outcomes) == orders
+    assert sum(durable) > 0
+    assert EntryKind.ENDED not in [entry.kind for entry in entries if entry.run != runs[-1]]
+
+
+def work_on_a_full_disk(path: Path) -> None:
+    """Submit while no file may grow, then while it may again."""
+    rig = a_rig()
+    with Ledger(path, CLOCK) as ledger, Rejector(rig, CLOCK, ledger=ledger) as rejector:
+        ledger.flush(PATIENT_NS)
+        room = path.with_name(path.name + "-wal").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+        rejector.submit(here_um(rig) + 100 * MM, here_um(rig) + 300 * MM, "frame 1")
+        eventually(lambda: rejector.report().pending == 0 and ledger.trouble is not None)
+        rejector.check()
+        trouble, pulses = ledger.trouble, len(rejector.report().pulses)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        flushed = ledger.flush(PATIENT_NS)
+        print(json.dumps([trouble, pulses, flushed, ledger.trouble]), flush=True)
+
+
+def test_on_a_full_disk_rejects_are_fired_and_written_when_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with run_here(work_on_a_full_disk, path) as process:
+        assert process.stdout is not None
+        trouble, pulses, flushed, afterwards = json.loads(process.stdout.read())
+    assert process.returncode == 0
+    assert "make room on its disk" in trouble
+    assert (pulses, flushed, afterwards) == (1, True, None)
+    written = Counter(kinds(path))
+    assert written[EntryKind.ORDER] == written[EntryKind.UNWRITTEN] == 1
+    assert written[EntryKind.FIRED] + written[EntryKind.MISSED] == 1
