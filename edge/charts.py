@@ -46,13 +46,13 @@ def lanes_along_the_rail(lanes: Mapping[str, Sequence[Mark]], end_um: int) -> st
         for number, (name, marks) in enumerate(lanes.items()):
             parts += _lane(name, marks, shown, number)
         parts.append("</g>")
-    return _svg("timeline", _RAIL_WIDTH, rows * row_height, "What happened along the rail", parts)
+    return svg("timeline", _RAIL_WIDTH, rows * row_height, "What happened along the rail", parts)
 
 
 def _lane(name: str, marks: Sequence[Mark], shown: Stretch, number: int) -> Iterator[str]:
     middle = _HEAD + _LANE * (number + 0.5)
     label_y = _HEAD - 5 - 6 * number  # so that near alarms of two lanes do not cover each other
-    yield _text("name", name, 0, middle + 4, "start")
+    yield text("name", name, 0, middle + 4, "start")
     yield f'<path class="rail" d="M{_GUTTER} {middle}H{_RAIL_WIDTH - _MARGIN}"/>'
     for mark in marks:
         start_um = max(mark.stretch.start_um, shown.start_um)
@@ -72,13 +72,13 @@ def _lane(name: str, marks: Sequence[Mark], shown: Stretch, number: int) -> Iter
 
 
 def _ticks(shown: Stretch, bottom: float) -> Iterator[str]:
-    step_um = _nice((shown.end_um - shown.start_um) / 8)
+    step_um = nice((shown.end_um - shown.start_um) / 8)
     for number in range(
         math.ceil(shown.start_um / step_um), math.floor(shown.end_um / step_um) + 1
     ):
         x = _x(number * step_um, shown)
         yield f'<path class="grid" d="M{x:.1f} {_HEAD}V{bottom + 4}"/>'
-        yield _text("tick", f"{number * step_um / 1e6:g} m", x, bottom + 16)
+        yield text("tick", f"{number * step_um / 1e6:g} m", x, bottom + 16)
 
 
 def _x(place_um: float, shown: Stretch) -> float:
@@ -89,12 +89,12 @@ def _x(place_um: float, shown: Stretch) -> float:
 def latency_histogram(latencies_ms: Sequence[float], marks_ms: Mapping[str, float]) -> str:
     """Frames over a logarithmic axis, on which a long tail neither hides nor flattens the rest."""
     values_ms = np.maximum(latencies_ms, _SHORTEST_MS)
-    axis = _LogAxis(_nice_below(values_ms.min()), _nice(values_ms.max() * 1.01))
+    axis = _LogAxis(nice_below(values_ms.min()), nice(values_ms.max() * 1.01))
     counts, edges = np.histogram(values_ms, axis.bins())
     scale = (_BARS_BASE - _BARS_TOP) / counts.max()
     parts = [
         f'<path class="grid" d="M{_MARGIN} {_BARS_TOP}H{_LATENCY_WIDTH - _MARGIN}"/>',
-        _text("tick", f"{counts.max()} frames", _MARGIN, _BARS_TOP - 5, "start"),
+        text("tick", f"{counts.max()} frames", _MARGIN, _BARS_TOP - 5, "start"),
     ]
     for count, start, end in zip(counts, edges[:-1], edges[1:], strict=True):
         if count:
@@ -106,14 +106,14 @@ def latency_histogram(latencies_ms: Sequence[float], marks_ms: Mapping[str, floa
             )
     parts.append(f'<path class="axis" d="M{_MARGIN} {_BARS_BASE}H{_LATENCY_WIDTH - _MARGIN}"/>')
     for value_ms in axis.ticks():
-        parts.append(_text("tick", f"{value_ms:g} ms", axis.x(value_ms), _BARS_BASE + 18))
+        parts.append(text("tick", f"{value_ms:g} ms", axis.x(value_ms), _BARS_BASE + 18))
     for number, (name, value_ms) in enumerate(marks_ms.items()):
         x = axis.x(max(value_ms, _SHORTEST_MS))
         # Each at its own height, so that near ones do not cover each other.
         y = 16 * number + 4
         parts.append(f'<path class="flag" d="M{x:.1f} {y}V{_BARS_BASE}"/>')
         parts.append(_beside("flag", f"{name} {value_ms:.1f} ms", x, y + 9, _LATENCY_WIDTH))
-    return _svg("histogram", _LATENCY_WIDTH, _BARS_BASE + 28, "Frames by latency", parts)
+    return svg("histogram", _LATENCY_WIDTH, _BARS_BASE + 28, "Frames by latency", parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,34 +133,38 @@ class _LogAxis:
         value = self.low
         while value < self.high * 1.01:  # a sum of rounding errors is still the last tick
             yield value
-            value = _nice(value * 1.01)
+            value = nice(value * 1.01)
 
 
-def _nice(value: float) -> float:
+def nice(value: float) -> float:
     """1, 2 or 5 times a power of ten: the first at or above."""
     decade = 10.0 ** math.floor(math.log10(value))
     return next(step * decade for step in (1, 2, 5, 10) if step * decade >= value)
 
 
-def _nice_below(value: float) -> float:
+def nice_below(value: float) -> float:
+    """1, 2 or 5 times a power of ten: the last at or below."""
     decade = 10.0 ** math.floor(math.log10(value))
     return next(step * decade for step in (5, 2, 1) if step * decade <= value)
 
 
-def _beside(kind: str, text: str, x: float, y: float, width: float) -> str:
+def _beside(kind: str, words: str, x: float, y: float, width: float) -> str:
     """To the right of a line, unless the edge is too near."""
     if x < width - 76:
-        return _text(kind, text, x + 5, y, "start")
-    return _text(kind, text, x - 5, y, "end")
+        return text(kind, words, x + 5, y, "start")
+    return text(kind, words, x - 5, y, "end")
 
 
-def _text(kind: str, text: str, x: float, y: float, anchor: str = "middle") -> str:
+def text(kind: str, words: str, x: float, y: float, anchor: str = "middle") -> str:
+    """Words whose baseline is at `y`."""
     return (
-        f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+        f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" '
+        f'text-anchor="{anchor}">{escape(words)}</text>'
     )
 
 
-def _svg(kind: str, width: float, height: float, title: str, parts: Sequence[str]) -> str:
+def svg(kind: str, width: float, height: float, title: str, parts: Sequence[str]) -> str:
+    """A chart, as wide as the page lets it be."""
     return (
         f'<svg class="{kind}" viewBox="0 0 {width} {height:.0f}" role="img">'
         f"<title>{escape(title)}</title>{''.join(parts)}</svg>"

@@ -22,6 +22,7 @@ from edge.config import LineConfig, SyntheticSettings
 from edge.demo import DemoResult, Outcome
 from edge.inspector import Inspection
 from edge.overlay import draw_overlay
+from edge.page import facts, page, section, wide, write_page
 from edge.simulation import TrueDefect
 from edge.types import Defect, Frame, Image, State, Stretch
 from edge.verdict import reject_stretches
@@ -72,45 +73,17 @@ def _size(defect: TrueDefect) -> str:
 
 
 def write_report(result: DemoResult, path: Path) -> None:
-    """Write the page; whoever opens `path` meanwhile sees the last report or this one, whole."""
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_text(_page(result), encoding="utf-8")
-    unfinished.replace(path)
-
-
-def _page(result: DemoResult) -> str:
-    said = escape(headline(result))
-    good = result.passed
-    return f"""<!doctype html>
-<html lang="en-GB">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Trackside demo: {said}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<header class="{"good" if good else "bad"}">
-<p>Trackside demo, line {escape(result.config.name)}</p>
-<h1><span aria-hidden="true">{"✓" if good else "✗"}</span> {said}</h1>
-</header>
-<main>
-{_numbers(result)}
-{_timeline(result)}
-{_latency(result)}
-{_gallery(result)}
-{_truth(result)}
-{_facts(result)}
-</main>
-</body>
-</html>
-"""
-
-
-def _section(title: str, text: str, content: str) -> str:
-    said = f"<p>{text}</p>\n" if text else ""
-    return f"<section>\n<h2>{title}</h2>\n{said}{content}\n</section>"
+    """Write the page."""
+    sections = (
+        _numbers(result),
+        _timeline(result),
+        _latency(result),
+        _gallery(result),
+        _truth(result),
+        facts("The line", _known(result.config, result)),
+    )
+    above, said = f"demo, line {result.config.name}", headline(result)
+    write_page(path, page(above, said, sections, good=result.passed, style=_STYLE))
 
 
 def _numbers(result: DemoResult) -> str:
@@ -164,21 +137,17 @@ def _timeline(result: DemoResult) -> str:
         ],
     }
     end_um = max([_rail(result).end_um, *(s.end_um for s in result.pulses)])
-    return _section(
+    return section(
         "Along the rail",
         "What was there, what was ordered off the line, and the rail that was under the actuator "
         "while the reject pin was active. A pulse over a defect below the bundle's limits is "
         "neither counted nor false.",
-        _figure(lanes_along_the_rail(lanes, end_um)),
+        wide(lanes_along_the_rail(lanes, end_um)),
     )
 
 
 def _length(stretch: Stretch) -> str:
     return f"{stretch.length_mm:.0f} mm long"
-
-
-def _figure(svg: str) -> str:
-    return f'<div class="wide" tabindex="0">{svg}</div>'
 
 
 def _latency(result: DemoResult) -> str:
@@ -188,10 +157,10 @@ def _latency(result: DemoResult) -> str:
         if tally.infer_ns
         else ""
     )
-    return _section(
+    return section(
         "Latency",
         f"From the light on the sensor to the verdict, {len(tally.latencies_ns)} frames.{network}",
-        _figure(latency_histogram([ns / 1e6 for ns in tally.latencies_ns], tally.latency_ms())),
+        wide(latency_histogram([ns / 1e6 for ns in tally.latencies_ns], tally.latency_ms())),
     )
 
 
@@ -207,7 +176,7 @@ def _gallery(result: DemoResult) -> str:
     pictures = list(islice(chain(_got_away(result), _most_various(result)), _PICTURES))
     if not pictures:
         return ""
-    return _section(
+    return section(
         "Pictures",
         "Red is what the network marked, with a box round each defect that counts. What got away "
         "comes first, its true outline in yellow.",
@@ -298,11 +267,11 @@ def _truth(result: DemoResult) -> str:
     numbers = "".join(f"<th{_RIGHT}>{name}</th>" for name in _NUMBERS)
     head = f"<th>kind</th>{numbers}<th>outcome</th>"
     rows = "".join(_truth_row(outcome) for outcome in result.outcomes)
-    return _section(
+    return section(
         "Every true defect",
         "Those above the bundle's limits. Rejected means that the actuator acted on all of it, "
         f"give or take {result.config.reject.tolerance_mm:g} mm, by the edges of the pin.",
-        f'<div class="wide" tabindex="0"><table>\n<tr>{head}</tr>\n{rows}</table></div>',
+        wide(f"<table>\n<tr>{head}</tr>\n{rows}</table>"),
     )
 
 
@@ -320,14 +289,6 @@ def _truth_row(outcome: Outcome) -> str:
     return (
         f"<tr{alarm}><td>{sign} {escape(defect.kind)}</td>{cells}<td>{_fate(outcome)}</td></tr>\n"
     )
-
-
-def _facts(result: DemoResult) -> str:
-    rows = "".join(
-        f"<tr><th>{name}</th><td>{escape(text)}</td></tr>\n"
-        for name, text in _known(result.config, result)
-    )
-    return _section("The line", "", f'<table class="facts">\n{rows}</table>')
 
 
 def _known(config: LineConfig, result: DemoResult) -> Iterator[tuple[str, str]]:
@@ -363,49 +324,14 @@ def _machine() -> str:
 
 
 _STYLE = """
-:root {
-  color-scheme: light dark;
-  --paper: #fff; --ink: #1c2126; --quiet: #5d6770; --line: #dde2e6; --panel: #f5f7f8;
-  --good: #10704a; --bad: #b3261e; --true: #38424b; --pulse: #2273b8;
-}
+:root { --true: #38424b; --pulse: #2273b8; }
 @media (prefers-color-scheme: dark) {
-  :root {
-    --paper: #14181b; --ink: #e4e8eb; --quiet: #98a3ac; --line: #30383e; --panel: #1c2226;
-    --good: #5cc998; --bad: #ff8a7d; --true: #bcc6ce; --pulse: #6db3ef;
-  }
+  :root { --true: #bcc6ce; --pulse: #6db3ef; }
 }
-* { box-sizing: border-box; }
-body {
-  margin: 0 auto; padding: 0 1.25rem 3rem; max-width: 64rem; background: var(--paper);
-  color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; font-variant-numeric: tabular-nums;
-}
-header { margin: 2rem 0 1.5rem; padding-left: 1rem; border-left: 4px solid; }
-header p, section > p, figcaption, dd, th { color: var(--quiet); }
-header p { margin: 0; }
-header.good { border-color: var(--good); }
-header.bad { border-color: var(--bad); }
-h1 { margin: 0; font-size: 1.6rem; line-height: 1.25; font-weight: 600; }
-header.good h1 span { color: var(--good); }
-header.bad h1 span { color: var(--bad); }
-h2 { margin: 2.5rem 0 0.25rem; font-size: 1.1rem; font-weight: 600; }
-section > p { margin: 0 0 1rem; max-width: 44rem; font-size: 0.9rem; }
-.numbers {
-  display: grid; grid-template-columns: repeat(4, 1fr); gap: 1px;
-  margin: 0; border: 1px solid var(--line); background: var(--line);
-}
-.numbers div { padding: 0.6rem 0.9rem; background: var(--paper); }
-.numbers dt { font-size: 0.85rem; color: var(--quiet); }
-.numbers dd { margin: 0; font-size: 0.85rem; }
-.numbers strong { display: block; font-size: 1.4rem; font-weight: 600; color: var(--ink); }
-.wide { overflow-x: auto; }
-svg { display: block; width: 100%; height: auto; }
 svg.timeline { min-width: 44rem; }
 svg.histogram { min-width: 24rem; max-width: 48rem; }
-svg text { font-size: 11px; fill: var(--quiet); }
-svg path { stroke: var(--line); fill: none; }
 svg .alarm { fill: var(--bad); }
 svg path.alarm { stroke: var(--bad); }
-svg text { stroke: var(--paper); stroke-width: 3px; paint-order: stroke; }
 svg text.alarm { font-weight: 600; }
 .true { fill: var(--true); }
 .ordered { fill: var(--paper); stroke: var(--true); }
@@ -417,26 +343,13 @@ svg text.flag { fill: var(--ink); }
 }
 figure { margin: 0; break-inside: avoid; }
 figure img { display: block; width: 100%; height: auto; }
-figcaption { padding-top: 0.35rem; font-size: 0.85rem; }
+figcaption { padding-top: 0.35rem; font-size: 0.85rem; color: var(--quiet); }
 figcaption strong { color: var(--ink); }
 figure.alarm strong, tr.alarm td { color: var(--bad); }
-table { border-collapse: collapse; font-size: 0.9rem; }
-th, td { padding: 0.25rem 1.5rem 0.25rem 0; text-align: left; white-space: nowrap; }
-th { font-weight: 400; }
-tr { border-bottom: 1px solid var(--line); }
-.right { text-align: right; }
-.facts th, .facts td { vertical-align: top; }
-.facts td { white-space: normal; }
 @media screen and (max-width: 44rem) {
-  .numbers, .pictures { grid-template-columns: repeat(2, 1fr); }
+  .pictures { grid-template-columns: repeat(2, 1fr); }
 }
 @media print {
-  html { font-size: 75%; }
-  body { max-width: none; padding: 0; }
-  header { margin-top: 0; }
-  section:has(svg), tr { break-inside: avoid; }
-  h2, section > p { break-after: avoid; }
   svg.timeline { min-width: 0; }
-  .wide { overflow: visible; }
 }
 """
