@@ -125,6 +125,14 @@ def test_normalised_attention_is_the_cosine_between_channels() -> None:
     assert NAM()(torch.zeros(1, 2, 4, 4)).isfinite().all()
 
 
+def test_mixing_as_a_weighted_sum_is_the_papers_grouped_convolution() -> None:
+    module = build("minet").eval().stages[1][1]
+    x = torch.randn(2, 32, 16, 16, generator=torch.Generator().manual_seed(0))
+    scales = torch.stack([branch(x) for branch in module.branches], dim=2).reshape(2, 128, 16, 16)
+    expected = torch.relu(module.pointwise(module.mix(scales)) + x)
+    assert torch.allclose(module(x), expected, atol=1e-6)
+
+
 PARAMETERS = {
     ("minet", "MINet"): 277_477,
     ("minet", "w/o Multi"): 277_477,
