@@ -118,12 +118,14 @@ def serve(channel: Channel, opening: Opening) -> None:
         control = Control(
             rig.actuators, on_missed=opening.on_missed, default_reject=opening.default_reject
         )
-        loop = RigLoop(rig, control, DeskExchange(channel, opening), opening.clock)
+        exchange = DeskExchange(channel, opening)
+        loop = RigLoop(rig, control, exchange, opening.clock)
         if opening.priority:
             take_priority(opening.priority)
             lock_memory()
         gc.collect()
         gc.freeze()  # what lives for ever is never looked through again
+        exchange.tell(rig.encoder.read(), [])  # so that there is one from the first moment on
         channel.send(Ready(rig.actuators))
         loop.run(default_reject=opening.default_reject, release_on_close=opening.release_on_close)
 
