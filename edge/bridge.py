@@ -8,15 +8,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from edge.bridge_config import InputConfig, RejectConfig
+from edge.bridge_config import InputConfig, RejectConfig, SerialEncoderSettings
 from edge.config import LineConfig
 from edge.errors import TracksideError, UsageError
-from edge.wiring import clock_ns, open_input, open_output, open_rig
+from edge.wiring import (
+    actuator_settings,
+    clock_ns,
+    open_board,
+    open_input,
+    open_output,
+    open_rig,
+    open_stop_line,
+)
+from firmware_bridge.control import News
 from firmware_bridge.desk import OrderDesk
 from firmware_bridge.encoder import LastReading, SimulatedEncoder
 from firmware_bridge.heartbeat import Heartbeat
 from firmware_bridge.input_watch import InputWatch, Sensor, Statement
-from firmware_bridge.inputs import Role
+from firmware_bridge.inputs import Outcome, Role
 from firmware_bridge.ledger import Ledger
 from firmware_bridge.line import OutputLine
 from firmware_bridge.memory_line import MemoryLine
@@ -75,9 +84,22 @@ class Rehearsal:
     heartbeat_pin: MemoryLine
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a sensor saw of its actuator."""
+
+    actuator: str
+    outcome: Outcome
+
+
 @contextmanager
-def open_bridge(config: LineConfig) -> Iterator[Bridge]:
-    """Wire the bridge. Leaving it leaves the outputs safe, since nobody inspects any more."""
+def open_bridge(
+    config: LineConfig, hear: Callable[[News | Seen], None] = lambda _: None
+) -> Iterator[Bridge]:
+    """Wire the bridge. Leaving it leaves the outputs safe, since nobody inspects any more.
+
+    `hear` is told all that becomes known, on the thread that learns of it, and must not wait.
+    """
     reject = config.reject
     with ExitStack() as stack, bridge_errors_as_ours():
         ledger = stack.enter_context(Ledger(reject.ledger, clock_ns)) if reject.ledger else None
@@ -87,8 +109,14 @@ def open_bridge(config: LineConfig) -> Iterator[Bridge]:
             _sensors(reject, stack),
             clock_ns,
             default_reject=reject.default_reject,
+            hear=lambda actuator, outcome: hear(Seen(actuator, outcome)),
         )
-        desk, where, rig = _open_desk(config, inputs, ledger, stack)
+
+        def watch(news: News) -> None:
+            inputs.take(news)
+            hear(news)
+
+        desk, where, rig = _open_desk(config, watch, ledger, stack)
         stack.enter_context(inputs.reporting_to(desk))
         timeout_ns = round(config.heartbeat.timeout_ms * 1e6)
         heartbeat = Heartbeat(beat, timeout_ns, clock_ns)
@@ -96,26 +124,30 @@ def open_bridge(config: LineConfig) -> Iterator[Bridge]:
 
 
 def _open_desk(
-    config: LineConfig, inputs: InputWatch, ledger: Ledger | None, stack: ExitStack
+    config: LineConfig, watch: Callable[[News], None], ledger: Ledger | None, stack: ExitStack
 ) -> tuple[OrderDesk, Callable[[], Reading], Rig | None]:
     """Who fires the orders, how to learn where the rail is, and the rig if it is this process's."""
-    reject = config.reject
+    encoder, reject = config.encoder, config.reject
     settings: dict[str, Any] = {
         "default_reject": reject.default_reject,
         "on_missed": _MODES[reject.on_missed],
         "release_on_close": all(actuator.safe == "pass" for actuator in reject.actuators),
-        "priority": reject.priority,
         "ledger": ledger,
-        "watch": inputs.take,
+        "watch": watch,
     }
-    claim = partial(open_rig, config.encoder, reject)
+    if isinstance(encoder, SerialEncoderSettings) and reject.output.type == "serial":
+        settings |= {"name": reject.name, "stop_line": open_stop_line(reject, stack)}
+        board = stack.enter_context(open_board(encoder, actuator_settings(reject), **settings))
+        return board, board.read, None
+    settings["priority"] = reject.priority
+    claim = partial(open_rig, encoder, reject)
     if reject.isolation == "process":
         apart = stack.enter_context(ProcessRejector(claim, clock_ns, **settings))
         return apart, apart.read, None
     rig = claim(stack)
-    encoder = LastReading(rig.encoder)
-    desk = stack.enter_context(Rejector(replace(rig, encoder=encoder), clock_ns, **settings))
-    return desk, lambda: encoder.newest, rig
+    last = LastReading(rig.encoder)
+    desk = stack.enter_context(Rejector(replace(rig, encoder=last), clock_ns, **settings))
+    return desk, lambda: last.newest, rig
 
 
 def _statement(config: InputConfig, stack: ExitStack) -> Statement:

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from edge.pin_config import (
+    ActuatorOutputSettings,
     InputSettings,
     OnGpiod,
     OnModbus,
@@ -117,7 +118,7 @@ class ActuatorConfig(Section):
     """One actuator: where it sits, how it moves, and the output that drives it."""
 
     name: str = Field(default="reject", min_length=1, description="Its name in reports.")
-    output: OutputSettings = Field(description="What drives it; active means reject.")
+    output: ActuatorOutputSettings = Field(description="What drives it; active means reject.")
     safe: Literal["reject", "pass"] = Field(
         default="reject", description="What it does while nobody drives it."
     )
@@ -182,7 +183,7 @@ class RejectConfig(ActuatorConfig):
         return (self, *self.also)
 
     @property
-    def outputs(self) -> list[OutputSettings]:
+    def outputs(self) -> list[ActuatorOutputSettings]:
         stop_line = [] if self.stop_line is None else [self.stop_line]
         return [actuator.output for actuator in self.actuators] + stop_line
 
@@ -232,10 +233,24 @@ def check_names(what: str, names: list[str]) -> None:
             raise ValueError(f"two {what}s are called {name}: give each its own `name:`")
 
 
-def check_wires(outputs: Sequence[OutputSettings]) -> None:
+def check_wires(outputs: Sequence[ActuatorOutputSettings]) -> None:
     """Two outputs on one wire would undo each other, and the heartbeat would pass for a reject."""
     wires = [output.model_dump(exclude=_MANNERS) for output in outputs if output.type != "memory"]
     for wire in wires:
         if wires.count(wire) > 1:
             named = ", ".join(f"{key} {value}" for key, value in wire.items())
             raise ValueError(f"two outputs are wired to {named}: give each a wire of its own")
+
+
+def check_board(encoder: EncoderSettings, reject: RejectConfig) -> None:
+    """A board's own output is driven by the board, and by nobody else."""
+    if not any(actuator.output.type == "serial" for actuator in reject.actuators):
+        return
+    if encoder.type != "serial":
+        raise ValueError("its output is a board's: give `encoder:` the same `type: serial`")
+    if reject.also:
+        raise ValueError("a board drives one actuator: leave `also:` out")
+    if reject.confirm is not None:
+        raise ValueError("a board does not tell when it drives its output: leave `confirm:` out")
+    if reject.isolation == "process" or reject.priority:
+        raise ValueError("a board needs no process of its own: leave isolation and priority out")

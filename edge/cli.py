@@ -43,6 +43,7 @@ for _command in (
     commands.demo,
     commands.run,
     commands.check,
+    commands.reject_test,
     commands.predict,
     commands.simulate,
 ):

@@ -62,6 +62,32 @@ def check(line: LineFile) -> None:
     sys.exit(0 if all(c.passed for c in checks) else 78)
 
 
+def reject_test(
+    line: LineFile,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nobody what is seen.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    to: Annotated[
+        Path | None, typer.Option(help="The record; LINE.reject-tests.jsonl if left out.")
+    ] = None,
+) -> None:
+    """Try heartbeat, actuators, stop line, encoder and inputs in turn, and record the result."""
+    from edge.config import read_line
+    from edge.display import show_checks
+    from edge.reject_test import operator_for, record, reject_test, summary
+
+    config = read_line(line)
+    checks = []
+    for check in reject_test(config, operator_for(config, yes=yes)):
+        checks.append(check)
+        if not as_json:
+            show_checks([check], width=16)
+    result = summary(config, checks)
+    record(to or line.with_suffix(".reject-tests.jsonl"), result)
+    if as_json:
+        print(json.dumps(result))
+    sys.exit(0 if result["passed"] else 1)
+
+
 config = typer.Typer(help="The line file's format.", no_args_is_help=True)
 
 

@@ -20,6 +20,7 @@ from edge.bridge_config import (
     HeartbeatConfig,
     InputConfig,
     RejectConfig,
+    check_board,
     check_names,
     check_wires,
 )
@@ -104,6 +105,14 @@ class LineConfig(Section):
     )
     rules: Rules = Field(description="When a frame is NG.")
     quality: Quality = Field(default=Quality(), description="When a frame is UNKNOWN.")
+
+    @field_validator("reject")
+    @classmethod
+    def _has_its_board(cls, reject: RejectConfig, info: ValidationInfo) -> RejectConfig:
+        encoder = info.data.get("encoder")
+        if encoder is not None:
+            check_board(encoder, reject)
+        return reject
 
     @field_validator("heartbeat")
     @classmethod

@@ -294,10 +294,9 @@ def _summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "network", "{bundle} on {engine}".format_map(summary)
 
 
-def show_checks(checks: Sequence[Check]) -> None:
-    """A line for each thing that was tried."""
+def show_checks(checks: Iterable[Check], width: int = 8) -> None:
+    """A line for each thing that was tried, as it comes; names are of this width."""
     console = Console(highlight=False)
-    width = max((len(check.name) for check in checks), default=0)
     for check in checks:
         sign, style = _MARKS[State.OK if check.passed else State.NG]
         line = Text.assemble((sign, style), f" {check.name:{width}}  {check.detail}")

@@ -99,12 +99,27 @@ class ModbusInputSettings(OnModbus):
     active_low: bool = Field(default=False, description="Active is 0.")
 
 
+class BoardOutputSettings(Section):
+    """The reject output of the co-processor that is the line's encoder."""
+
+    type: Literal["serial"]
+
+
 OutputSettings = Annotated[
     MemorySettings
     | GpiodOutputSettings
     | JetsonSettings
     | GpiozeroOutputSettings
     | ModbusOutputSettings,
+    Field(discriminator="type"),
+]
+ActuatorOutputSettings = Annotated[
+    MemorySettings
+    | GpiodOutputSettings
+    | JetsonSettings
+    | GpiozeroOutputSettings
+    | ModbusOutputSettings
+    | BoardOutputSettings,
     Field(discriminator="type"),
 ]
 InputSettings = Annotated[

@@ -23,6 +23,7 @@ from firmware_bridge.encoder import Encoder, SimulatedEncoder, Speed
 from firmware_bridge.line import InputLine, OutputLine
 from firmware_bridge.memory_line import MemoryInput, MemoryLine
 from firmware_bridge.rig import Output, Rig
+from firmware_bridge.serial_link import SerialLink
 from firmware_bridge.tracker import ActuatorSettings
 
 clock_ns = time.monotonic_ns
@@ -68,16 +69,8 @@ def open_encoder(settings: EncoderSettings) -> AbstractContextManager[Encoder]:
             speed = Speed(0, round(settings.speed_mm_s * 1000))
             return nullcontext(SimulatedEncoder(clock_ns, [speed]))
         case SerialEncoderSettings():
-            link = resolve_name("firmware_bridge.serial_link:SerialLink")
-            board: AbstractContextManager[Encoder] = link(
-                settings.port,
-                ActuatorSettings(offset_um=0),  # which is given no orders
-                clock_ns,
-                nm_per_count=round(settings.um_per_count * 1000),
-                silence_ns=round(settings.silence_ms * 1e6),
-                baud=settings.baud,
-            )
-            return board
+            # Its own output is given no orders.
+            return open_board(settings, ActuatorSettings(offset_um=0))
         case GpiodEncoderSettings():
             count = resolve_name("firmware_bridge.gpiod_line:GpiodEncoder")
             arguments = _arguments(settings)
@@ -90,28 +83,49 @@ def open_encoder(settings: EncoderSettings) -> AbstractContextManager[Encoder]:
     return encoder
 
 
+def open_board(
+    encoder: SerialEncoderSettings, actuator: ActuatorSettings, **desk: Any
+) -> SerialLink:
+    """The co-processor: an encoder, and a desk for its own output."""
+    return SerialLink(
+        encoder.port,
+        actuator,
+        clock_ns,
+        nm_per_count=round(encoder.um_per_count * 1000),
+        silence_ns=round(encoder.silence_ms * 1e6),
+        baud=encoder.baud,
+        **desk,
+    )
+
+
 def open_rig(encoder: EncoderSettings, reject: RejectConfig, stack: ExitStack) -> Rig:
     """Encoder, outputs and stop line, which the stack closes."""
     counted = stack.enter_context(open_encoder(encoder))
     outputs = []
     for actuator in reject.actuators:
+        assert actuator.output.type != "serial", "the line file was checked"
         line = open_output(actuator.output, safe_active=actuator.safe == "reject")
-        outputs.append(Output(_actuator(actuator), stack.enter_context(line)))
-    stop_line = None
-    if reject.stop_line is not None:
-        stop_line = stack.enter_context(open_output(reject.stop_line, safe_active=True))
-    return Rig(counted, outputs, stop_line)
+        placed = Actuator(actuator.name, actuator_settings(actuator))
+        outputs.append(Output(placed, stack.enter_context(line)))
+    return Rig(counted, outputs, open_stop_line(reject, stack))
 
 
-def _actuator(config: ActuatorConfig) -> Actuator:
-    settings = ActuatorSettings(
+def open_stop_line(reject: RejectConfig, stack: ExitStack) -> OutputLine | None:
+    """The output that stops the line, if there is one; at rest it does."""
+    if reject.stop_line is None:
+        return None
+    return stack.enter_context(open_output(reject.stop_line, safe_active=True))
+
+
+def actuator_settings(config: ActuatorConfig) -> ActuatorSettings:
+    """Where it sits and how it moves."""
+    return ActuatorSettings(
         offset_um=round(config.offset_mm * 1000),
         delay_ns=round(config.delay_ms * 1e6),
         margin_um=round(config.margin_mm * 1000),
         dwell_ns=round(config.min_pulse_ms * 1e6),
         min_gap_um=round(config.min_gap_mm * 1000),
     )
-    return Actuator(config.name, settings)
 
 
 def _arguments(settings: Section) -> dict[str, Any]:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from firmware_bridge.control import Acknowledge, Command, Hold, News, Release
 from firmware_bridge.desk import OrderDesk
-from firmware_bridge.inputs import Confirmed, EjectCheck, Panel, Role, Settled, Unasked, Unconfirmed
+from firmware_bridge.inputs import (
+    Confirmed,
+    EjectCheck,
+    Outcome,
+    Panel,
+    Role,
+    Settled,
+    Unasked,
+    Unconfirmed,
+)
 from firmware_bridge.line import InputLine
 from firmware_bridge.types import SECOND_NS, BridgeError, Clock, Mode, Switch
 
@@ -52,7 +61,8 @@ class InputWatch:
             watch.check()   # before each heartbeat
 
     An input that cannot be read stops it, and `check` raises what happened: a line whose keys and
-    sensors nobody reads is not to go on. It closes no input.
+    sensors nobody reads is not to go on. `hear` is told what becomes of each pulse, on its thread.
+    It closes no input.
     """
 
     def __init__(
@@ -62,12 +72,14 @@ class InputWatch:
         clock: Clock,
         *,
         default_reject: bool = False,
+        hear: Callable[[str, Outcome], None] = lambda _actuator, _outcome: None,
     ) -> None:
         self._lines = [statement.line for statement in statements]
         self._panel = Panel([statement.role for statement in statements])
         # With default_reject an actuator is driven from the start, which is no pulse.
         self._sensors = [_Watched(sensor, driven=default_reject) for sensor in sensors]
         self._clock = clock
+        self._hear_outcome = hear
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
@@ -125,6 +137,7 @@ class InputWatch:
             watched.look(now_ns)
             for outcome in watched.check.advance(now_ns):
                 _tell(watched.sensor, outcome, desk)
+                self._hear_outcome(watched.sensor.actuator, outcome)
         self._alive_ns = now_ns
 
     def _hear(self, news: News) -> None:
@@ -165,7 +178,7 @@ def _obey(command: Command, desk: OrderDesk) -> None:
             desk.acknowledge(reason)
 
 
-def _tell(sensor: Sensor, outcome: Confirmed | Unconfirmed | Unasked, desk: OrderDesk) -> None:
+def _tell(sensor: Sensor, outcome: Outcome, desk: OrderDesk) -> None:
     match outcome:
         case Confirmed(_, after_ns):
             reason = f"seen to act {after_ns / 1e6:.0f} ms after it was driven"

@@ -99,6 +99,9 @@ class Unasked:
     seen_ns: int
 
 
+Outcome = Confirmed | Unconfirmed | Unasked
+
+
 class EjectCheck:
     """Holds what the sensor at an actuator sees against the pulses the actuator is given.
 
@@ -119,9 +122,9 @@ class EjectCheck:
         """The sensor became active at this time."""
         self._sights_ns.append(at_ns)
 
-    def advance(self, now_ns: int) -> list[Confirmed | Unconfirmed | Unasked]:
+    def advance(self, now_ns: int) -> list[Outcome]:
         """What has become certain."""
-        outcomes: list[Confirmed | Unconfirmed | Unasked] = []
+        outcomes: list[Outcome] = []
         never_ns = now_ns - NEWS_NS  # nothing more is heard of what happened before
         while self._pulses_ns or self._sights_ns:
             pulse_ns = self._pulses_ns[0] if self._pulses_ns else never_ns

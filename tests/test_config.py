@@ -112,7 +112,7 @@ def test_each_example_is_a_valid_line_file(example: Path) -> None:
             "15: encoder.um_per_count: a count must stand for some rail",
         ),
         ("type: memory", "type: gpiod, line: 5", "15: reject.output.chip: missing: The chip's "),
-        ("type: memory", "type: serial", "15: reject.output.type: unknown: "),
+        ("type: memory", "type: serial", "14: reject: its output is a board's: give `encoder:` "),
         (
             "delay_ms: 25",
             "delay_ms: 5\n  on_missed: stop_line",
