@@ -6,6 +6,7 @@ it always drew: a run that is resumed goes on with the images it would have had.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import cv2
@@ -62,6 +63,70 @@ class Augmentation(_Section):
 AS_ON_THE_LINE = Augmentation()
 
 
+@dataclass(frozen=True)
+class Light:
+    """The light of one view; None is as it was."""
+
+    gamma: float | None
+    gain: float
+    offset: float
+    colour: NDArray[np.float32] | None  # a gain, or one for each channel
+    contrast: float | None
+    ramp: tuple[float, float] | None  # its direction in radians, its depth
+    noise: float | None  # standard deviation
+    grains: float | None  # the share of the pixels that turn black or white
+
+
+@dataclass(frozen=True)
+class View:
+    """What is drawn for one image: all that happens to it but the noise of each pixel."""
+
+    size: tuple[int, int]  # the whole image's width and height, before the crop
+    left: int
+    top: int
+    angle_deg: float
+    turns: int  # quarters, counter-clockwise
+    mirrored: tuple[bool, bool]  # horizontally, vertically
+    light: Light
+
+
+def draw(
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    *,
+    crop: int,
+    zoom: tuple[float, float],
+    how: Augmentation,
+) -> View:
+    """A view of an image of this shape."""
+    height, width = (how.stretch, how.stretch) if how.stretch else shape[:2]
+    factor = float(rng.uniform(*zoom))
+    size = (max(crop, round(width * factor)), max(crop, round(height * factor)))
+    top, left = int(rng.integers(size[1] - crop + 1)), int(rng.integers(size[0] - crop + 1))
+    angle_deg = float(rng.uniform(-how.rotate_deg, how.rotate_deg)) if how.rotate_deg else 0.0
+    turns = int(rng.integers(4)) if how.quarter_turns else 0
+    horizontally = "horizontal" in how.mirror and bool(rng.integers(2))
+    vertically = "vertical" in how.mirror and bool(rng.integers(2))
+    light = _draw_light(shape, rng, how)
+    return View(size, left, top, angle_deg, turns, (horizontally, vertically), light)
+
+
+def _draw_light(shape: tuple[int, ...], rng: np.random.Generator, how: Augmentation) -> Light:
+    def extent(effect: Effect | None) -> float | None:
+        return effect.extent(rng) if effect and effect.happens(rng) else None
+
+    gamma, gain, offset = extent(how.gamma), extent(how.gain), extent(how.offset)
+    colour = ramp = None
+    if how.colour and how.colour.happens(rng):
+        colour = np.asarray(rng.uniform(*how.colour.range, shape[2:]), np.float32)
+    contrast = extent(how.low_contrast)
+    if how.illumination and how.illumination.happens(rng):
+        ramp = (float(rng.uniform(0, 2 * np.pi)), how.illumination.extent(rng))
+    noise, grains = extent(how.noise), extent(how.salt_and_pepper)
+    gain, offset = 1.0 if gain is None else gain, 0.0 if offset is None else offset
+    return Light(gamma, gain, offset, colour, contrast, ramp, noise, grains)
+
+
 def augment(
     image: Picture,
     mask: Picture,
@@ -72,36 +137,19 @@ def augment(
     how: Augmentation = AS_ON_THE_LINE,
 ) -> tuple[Picture, Picture]:
     """A random `crop` x `crop` view: zoomed, turned and mirrored, in another light."""
+    view = draw(image.shape, rng, crop=crop, zoom=zoom, how=how)
     if how.stretch:
         image, mask = _resized(image, mask, (how.stretch, how.stretch))
-    image, mask = _zoom_and_crop(image, mask, rng, crop, zoom)
-    if how.rotate_deg:
-        angle_deg = float(rng.uniform(-how.rotate_deg, how.rotate_deg))
-        image = _rotated(image, angle_deg, cv2.INTER_LINEAR)
-        mask = _rotated(mask, angle_deg, cv2.INTER_NEAREST)
-    turns = int(rng.integers(4)) if how.quarter_turns else 0
-    image, mask = np.rot90(image, turns), np.rot90(mask, turns)
-    for axis, direction in ((1, "horizontal"), (0, "vertical")):
-        if direction in how.mirror and rng.integers(2):
-            image, mask = np.flip(image, axis), np.flip(mask, axis)
-    return relight(np.ascontiguousarray(image), rng, how), np.ascontiguousarray(mask)
-
-
-def _zoom_and_crop(
-    image: Picture,
-    mask: Picture,
-    rng: np.random.Generator,
-    crop: int,
-    zoom: tuple[float, float],
-) -> tuple[Picture, Picture]:
-    height, width = mask.shape
-    factor = float(rng.uniform(*zoom))
-    size = (max(crop, round(width * factor)), max(crop, round(height * factor)))
-    image, mask = _resized(image, mask, size)
-    top = int(rng.integers(mask.shape[0] - crop + 1))
-    left = int(rng.integers(mask.shape[1] - crop + 1))
-    window = np.s_[top : top + crop, left : left + crop]
-    return image[window], mask[window]
+    image, mask = _resized(image, mask, view.size)
+    window = np.s_[view.top : view.top + crop, view.left : view.left + crop]
+    image, mask = image[window], mask[window]
+    if view.angle_deg:
+        image = _rotated(image, view.angle_deg, cv2.INTER_LINEAR)
+        mask = _rotated(mask, view.angle_deg, cv2.INTER_NEAREST)
+    image, mask = np.rot90(image, view.turns), np.rot90(mask, view.turns)
+    axes = [axis for axis, mirrored in zip((1, 0), view.mirrored, strict=True) if mirrored]
+    image, mask = np.flip(image, axes), np.flip(mask, axes)
+    return _lit(np.ascontiguousarray(image), view.light, rng), np.ascontiguousarray(mask)
 
 
 def _resized(image: Picture, mask: Picture, size: tuple[int, int]) -> tuple[Picture, Picture]:
@@ -117,37 +165,29 @@ def _rotated(picture: Picture, angle_deg: float, interpolation: int) -> Picture:
     return np.asarray(turned, np.uint8)
 
 
-def relight(image: Picture, rng: np.random.Generator, how: Augmentation) -> Picture:
+def _lit(image: Picture, light: Light, rng: np.random.Generator) -> Picture:
     """What changes beside a line: exposure, the lamp, its place, and the sensor's noise."""
     x: NDArray[np.floating] = image.astype(np.float32) / 255
-    if how.gamma and how.gamma.happens(rng):
-        x = x ** np.float32(how.gamma.extent(rng))
-    gain = how.gain.extent(rng) if how.gain and how.gain.happens(rng) else 1.0
-    offset = how.offset.extent(rng) if how.offset and how.offset.happens(rng) else 0.0
-    x = (x - 0.5) * np.float32(gain) + np.float32(0.5 + offset)
-    if how.colour and how.colour.happens(rng):
-        x *= rng.uniform(*how.colour.range, image.shape[2:]).astype(np.float32)
-    if how.low_contrast and how.low_contrast.happens(rng):
-        x = x.mean() + (x - x.mean()) * np.float32(how.low_contrast.extent(rng))
-    if how.illumination and how.illumination.happens(rng):
-        ramp = _ramp(image.shape[:2], rng, how.illumination)
+    if light.gamma is not None:
+        x = x ** np.float32(light.gamma)
+    x = (x - 0.5) * np.float32(light.gain) + np.float32(0.5 + light.offset)
+    if light.colour is not None:
+        x *= light.colour
+    if light.contrast is not None:
+        x = x.mean() + (x - x.mean()) * np.float32(light.contrast)
+    if light.ramp is not None:
+        ramp = _ramp(image.shape[:2], *light.ramp)
         x *= ramp if x.ndim == 2 else ramp[..., None]
-    if how.noise and how.noise.happens(rng):
-        x += rng.normal(0.0, how.noise.extent(rng), image.shape).astype(np.float32)
-    if how.salt_and_pepper and how.salt_and_pepper.happens(rng):
-        _sprinkle(x, rng, how.salt_and_pepper.extent(rng))
+    if light.noise is not None:
+        x += rng.normal(0.0, light.noise, image.shape).astype(np.float32)
+    if light.grains is not None:
+        drawn = rng.random(x.shape[:2])  # as many pixels white as black
+        x[drawn < light.grains / 2] = 0
+        x[drawn > 1 - light.grains / 2] = 1
     return np.asarray(np.clip(x * 255.0 + 0.5, 0, 255), np.uint8)
 
 
-def _ramp(shape: tuple[int, ...], rng: np.random.Generator, how: Effect) -> NDArray[np.float32]:
-    angle, depth = rng.uniform(0, 2 * np.pi), how.extent(rng)
+def _ramp(shape: tuple[int, ...], angle: float, depth: float) -> NDArray[np.float32]:
     y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
     ramp = 1.0 + depth * 0.5 * (np.cos(angle) * x + np.sin(angle) * y)
     return np.asarray(ramp, np.float32)
-
-
-def _sprinkle(x: NDArray[np.floating], rng: np.random.Generator, share: float) -> None:
-    """Salt and pepper, in place: as many pixels white as black."""
-    drawn = rng.random(x.shape[:2])
-    x[drawn < share / 2] = 0
-    x[drawn > 1 - share / 2] = 1
