@@ -87,6 +87,7 @@ class _Beyond:
 
     start_um: int
     begun: bool
+    bypassed: bool = False  # the actuator was let go while it was under it
 
 
 class _Waiting(NamedTuple):
@@ -277,7 +278,7 @@ class Tracker:
             number = next(self._numbers)
             gap = Order(beyond.start_um, start_um, NO_PASS, order.rail)
             if beyond.begun:
-                reason = Reason.ACTED_LATE
+                reason = Reason.BYPASSED if beyond.bypassed else Reason.ACTED_LATE
                 end_um = start_um + margin_um
                 self._put_under(_Begun(end_um, number, gap, reason, True, False, reading.at_ns))
             else:
@@ -336,6 +337,8 @@ class Tracker:
         """Let go at once; what is under the actuator counts as missed, all of it."""
         self._under = [begun._replace(reason=Reason.BYPASSED) for begun in self._under]
         heapify(self._under)
+        if self._beyond is not None and self._beyond.begun:
+            self._beyond.bypassed = True
         if self._drive is not None:
             self._released, self._drive = self._drive.pulse, None
             events.append(Switch(False, place_um))

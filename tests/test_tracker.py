@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slow_tracker import Outcome, SlowTracker
 
-from firmware_bridge.motion import SPEED_WINDOW_NS
-from firmware_bridge.tracker import ActuatorSettings, Tracker
+from firmware_bridge.encoder import CountedPosition
+from firmware_bridge.tracker import NO_PASS, ActuatorSettings, Tracker
 from firmware_bridge.types import (
-    SECOND_NS,
     Event,
     Fired,
     Missed,
+    Mode,
     Order,
+    Passed,
     Pulse,
     Reading,
     Reason,
@@ -260,28 +263,40 @@ def test_settings_below_nought_and_orders_without_length_are_refused() -> None:
 
 # --- the same rules, followed slowly over the whole history -------------------------------------
 
+SCENARIOS = int(os.environ.get("TRACKER_SCENARIOS", "2000"))  # 100,000 take ten minutes
+COUNTERS = (12, 16, 24, 32, 48, 64)  # bits
+NM_PER_COUNT = 50_000  # so that no step of a journey is half of what 12 bits hold
+BYPASS_OR_NOT = [*[Mode.ORDERED] * 12, Mode.REJECT_ALL, Mode.STOP_LINE, Mode.BYPASS]
+
 
 @dataclass(frozen=True)
 class Step:
-    """One reading, and the orders that came before it: how far ahead of the actuator, how long."""
+    """One reading, and what came before it: orders and passes, as (how far ahead of the actuator,
+    how long, is a pass), and what overrides them.
+    """
 
     wait_ns: int
-    travel_um: int
-    orders: tuple[tuple[int, int], ...]
+    counts: int
+    stretches: tuple[tuple[int, int, bool], ...]
+    mode: Mode
+    restart: bool  # the program is killed and started again before this reading
 
 
 STEPS = st.lists(
     st.builds(
         Step,
         st.sampled_from([0, 1, MS, 2 * MS, 10 * MS, 30 * MS]),
-        st.integers(-20, 60).map(lambda mm: mm * MM) | st.integers(-3, 3),
+        st.integers(-20, 60).map(lambda mm: mm * 20) | st.integers(-3, 3),
         st.lists(
             st.tuples(
                 st.integers(-100, 300).map(lambda mm: mm * MM) | st.integers(-5, 5),
                 st.integers(1, 80).map(lambda mm: mm * MM) | st.integers(1, 5),
+                st.booleans(),
             ),
             max_size=2,
         ).map(tuple),
+        st.sampled_from(BYPASS_OR_NOT),
+        st.sampled_from([*[False] * 30, True]),
     ),
     max_size=40,
 )
@@ -295,116 +310,101 @@ SETTINGS = st.builds(
 )
 
 
-class SlowModel:
-    """Each order looked at anew with each reading, and the coil's path walked from its start."""
+class Both:
+    """The tracker and the slow one, from one start of the program on."""
 
-    def __init__(self, settings: ActuatorSettings) -> None:
-        self.settings = settings
-        self.readings: list[Reading] = []
-        self.orders: list[Order] = []
-        self.begun: dict[str, int] = {}  # tag -> index of the reading
-        self.missed_um: dict[str, int] = {}  # tag -> 0 if fired
-        self.switches: list[tuple[int, bool]] = []  # index of the reading, active
+    def __init__(self, actuator: ActuatorSettings, default_reject: bool, bits: int) -> None:
+        self.tracker = Tracker(actuator, default_reject=default_reject)
+        self.slow = SlowTracker(actuator, default_reject=default_reject)
+        self.counted = CountedPosition(bits=bits, nm_per_count=NM_PER_COUNT)
+        self.bits = bits
+        self.position_um = 0
+        self.ordered: set[str] = set()
+        self.told: list[tuple[str | None, Outcome]] = []
         self.pulses: list[Pulse] = []
-        self.on: int | None = None  # index of the reading at which the coil was last driven
+        self.late_passes: dict[str, bool] = {}
+        self.active = False
 
-    def advance(self, reading: Reading) -> None:
-        self.readings.append(reading)
-        i = len(self.readings) - 1
-        if self.switches[-1:] == [(i - 1, False)]:
-            path_um = self.path_um([k for k, active in self.switches if active][-1], i)
-            self.pulses.append(Pulse(min(path_um), max(path_um)))
-        for order in self.orders:
-            if order.tag not in self.begun and self.led_um(i) >= self.due_um(order):
-                self.begun[order.tag] = i
-            has_ended = self.place_um(i) >= order.end_um + self.settings.margin_um
-            if has_ended and order.tag in self.begun and order.tag not in self.missed_um:
-                self.missed_um[order.tag] = self.gone_by_um(order, i)
-        under = self.begun.keys() - self.missed_um.keys()
-        if self.on is None and under:
-            self.on = i
-            self.switches.append((i, True))
-        elif self.on is not None and not under and not self.is_held(i):
-            self.on = None
-            self.switches.append((i, False))
+    def advance(self, step: Step, count: int, now_ns: int, tag: str) -> None:
+        orders, passes = self.take(step, tag)
+        self.position_um = self.counted.position_um(count % (1 << self.bits))
+        reading = Reading(self.position_um, now_ns)
+        self.tracker.mode = step.mode
+        for event in self.tracker.advance(reading):
+            self.hear(event)
+        self.slow.advance(reading, step.mode, orders, passes)
+        assert self.active == self.slow.active
 
-    def due_um(self, order: Order) -> int:
-        return order.start_um - self.settings.margin_um
-
-    def place_um(self, i: int) -> int:
-        return self.readings[i].position_um - self.settings.offset_um
-
-    def led_um(self, i: int) -> int:
-        now = self.readings[i]
-        old = [r for r in self.readings if now.at_ns - r.at_ns >= SPEED_WINDOW_NS]
-        then = old[-1] if old else self.readings[0]
-        elapsed_ns = now.at_ns - then.at_ns
-        travelled_um = max(0, now.position_um - then.position_um)
-        speed_um_s = travelled_um * SECOND_NS // elapsed_ns if elapsed_ns else 0
-        return self.place_um(i) + speed_um_s * self.settings.delay_ns // SECOND_NS
-
-    def path_um(self, on: int, i: int) -> list[int]:
-        """Every place at which the coil acted up to reading i, having been driven after `on`."""
-        acts_ns = self.readings[on + 1].at_ns + self.settings.delay_ns
-        path_um = []
-        for a, b in zip(range(on, i), range(on + 1, i + 1), strict=True):
-            begins_ns, ends_ns = self.readings[a].at_ns, self.readings[b].at_ns
-            if begins_ns < acts_ns <= ends_ns:
-                way_um = self.place_um(b) - self.place_um(a)
-                done_um = way_um * (acts_ns - begins_ns) // (ends_ns - begins_ns)
-                path_um.append(self.place_um(a) + done_um)
-            if ends_ns >= acts_ns:
-                path_um.append(self.place_um(b))
-        return path_um
-
-    def gone_by_um(self, order: Order, i: int) -> int:
-        path_um = [] if self.on is None else self.path_um(self.on, i)
-        from_um = min(path_um, default=order.end_um)
-        return min(max(0, from_um - order.start_um), order.length_um)
-
-    def is_held(self, i: int) -> bool:
-        assert self.on is not None
-        acts_ns = self.readings[self.on + 1].at_ns + self.settings.delay_ns
-        if self.readings[i].at_ns < acts_ns + self.settings.dwell_ns:
-            return True
-        in_pulse = [order for order in self.orders if self.begun.get(order.tag, -1) >= self.on]
-        until_um = max(order.end_um for order in in_pulse) + self.settings.margin_um
-        return any(
-            self.due_um(order) - until_um <= self.settings.min_gap_um
-            for order in self.orders
-            if order.tag not in self.begun
-        )
-
-
-@settings(max_examples=400, deadline=None)
-@given(actuator=SETTINGS, steps=STEPS)
-def test_any_journey_ends_as_the_slow_model_says(
-    actuator: ActuatorSettings, steps: list[Step]
-) -> None:
-    tracker, model = Tracker(actuator), SlowModel(actuator)
-    switches, pulses, missed_um = [], [], {}
-    position_um = now_ns = 0
-    for i, step in enumerate(steps):
-        for ahead_um, length_um in step.orders:
-            start_um = position_um - actuator.offset_um + ahead_um
-            order = Order(start_um, start_um + length_um, str(len(model.orders)))
-            tracker.order(order)
-            model.orders.append(order)
-        position_um += step.travel_um
-        now_ns += step.wait_ns
-        model.advance(Reading(position_um, now_ns))
-        for event in tracker.advance(Reading(position_um, now_ns)):
-            if isinstance(event, Switch):
-                switches.append((i, event.active))
-            elif isinstance(event, Pulse):
-                pulses.append(event)
+    def take(self, step: Step, tag: str) -> tuple[list[Order], list[Order]]:
+        orders, passes = [], []
+        offset_um = self.tracker._settings.offset_um
+        for k, (ahead_um, length_um, is_pass) in enumerate(step.stretches):
+            start_um = self.position_um - offset_um + ahead_um
+            order = Order(start_um, start_um + length_um, f"{tag}.{k}")
+            if is_pass and self.slow.default_reject:
+                self.tracker.let_pass(order)
+                passes.append(order)
             else:
-                assert event.order.tag not in missed_um, "doubled"
-                missed = event.missed_um if isinstance(event, Missed) else 0
-                missed_um[event.order.tag] = missed
-    assert switches == model.switches
-    assert pulses == model.pulses
-    assert missed_um == model.missed_um
+                self.tracker.order(order)
+                orders.append(order)
+                self.ordered.add(order.tag)
+        return orders, passes
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, Switch):
+            assert event.active is not self.active
+            self.active = event.active
+        elif isinstance(event, Pulse):
+            self.pulses.append(event)
+        elif isinstance(event, Passed):
+            self.late_passes[event.order.tag] = event.late
+        elif isinstance(event, Fired):
+            self.told.append((event.order.tag, Outcome(0, None, event.actual_um)))
+        else:
+            tag = None if event.order.tag == NO_PASS else event.order.tag
+            self.told.append((tag, Outcome(event.missed_um, event.reason, None)))
+
+    def check(self) -> None:
+        """Nothing lost, nothing doubled, and all of it where the slow one has it."""
+        slow = [
+            (claim.tag, outcome)
+            for claim, outcome in self.slow.outcomes
+            if claim.tag is not None or outcome.missed_um
+        ]
+        assert sorted(self.told, key=repr) == sorted(slow, key=repr)
+        assert self.pulses == self.slow.pulses
+        assert self.late_passes == self.slow.late_passes
+        ended = [tag for tag, _ in self.told if tag is not None]
+        under_way = {c.tag for c in self.slow.claims if c.tag is not None and c.ended is None}
+        assert len(ended) == len(set(ended)), "doubled"
+        assert self.ordered == set(ended) | under_way, "lost"
+
+
+@settings(max_examples=SCENARIOS, deadline=None)
+@given(
+    actuator=SETTINGS,
+    default_reject=st.booleans(),
+    bits=st.sampled_from(COUNTERS),
+    first_count=st.integers(-1_500, 1_500),
+    steps=STEPS,
+)
+def test_any_journey_ends_as_the_slow_tracker_says(
+    actuator: ActuatorSettings,
+    default_reject: bool,
+    bits: int,
+    first_count: int,
+    steps: list[Step],
+) -> None:
+    """More of them: TRACKER_SCENARIOS=100000 pytest tests/test_tracker.py -k slow_tracker"""
+    both, count, now_ns = Both(actuator, default_reject, bits), first_count, 0
+    for i, step in enumerate(steps):
+        if step.restart:
+            both.check()
+            both = Both(actuator, default_reject, bits)
+        count += step.counts
+        now_ns += step.wait_ns
+        both.advance(step, count, now_ns, str(i))
+    both.check()
 
 
 @settings(max_examples=100, deadline=None)

@@ -179,7 +179,10 @@ static void take_pass(struct tracker *tracker, slot taken)
         pool_give(&tracker->pool, taken);
         return;
     }
-    *order = (struct order){.stretch = {beyond->start_um, start_um}};
+    *order = (struct order){
+        .stretch = {beyond->start_um, start_um},
+        .bypassed = beyond->bypassed,
+    };
     if (beyond->begun) {
         order->turn = tracker->turns++;
         put_under(tracker, taken);
@@ -292,6 +295,8 @@ static void let_by(struct tracker *tracker)
 {
     for (unsigned i = 0; i < tracker->under.count; i++)
         tracker->pool.orders[tracker->under.slots[i]].bypassed = true;
+    if (tracker->beyond.begun)
+        tracker->beyond.bypassed = true;
     if (tracker->drive.on)
         release(tracker);
 }

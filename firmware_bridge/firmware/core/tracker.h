@@ -50,6 +50,7 @@ struct drive {
 struct beyond {
     int64_t start_um;
     bool begun;
+    bool bypassed; // the actuator was let go while it was under it
 };
 
 struct tracker {
