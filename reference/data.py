@@ -101,9 +101,8 @@ def batch(sources: list[Source], *, seed: int, iteration: int, crop: int) -> Bat
     images, masks, class_names = [], [], []
     for number, source in enumerate(sources):
         rng = np.random.default_rng((seed, iteration, number))
-        epoch_of, size = _epoch_order(seed, number, len(source.pairs)), len(source.pairs)
-        for slot in range(share_start := iteration * source.share, share_start + source.share):
-            pair = source.pairs[epoch_of(slot // size)[slot % size]]
+        for index in taken(source, number, seed=seed, iteration=iteration):
+            pair = source.pairs[index]
             image, mask = augment(
                 pair.image, pair.mask, rng, crop=crop, zoom=source.zoom, how=source.augmentation
             )
@@ -113,8 +112,11 @@ def batch(sources: list[Source], *, seed: int, iteration: int, crop: int) -> Bat
     return Batch(np.stack(images), np.stack(masks), class_names)
 
 
-def _epoch_order(seed: int, number: int, size: int) -> Callable[[int], NDArray[np.int64]]:
-    def order(epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng((seed, number, epoch)).permutation(size)
-
-    return order
+def taken(source: Source, number: int, *, seed: int, iteration: int) -> list[int]:
+    """Which images an iteration takes of a source, the recipe's `number`th: each once an epoch."""
+    size, start = len(source.pairs), iteration * source.share
+    chosen = []
+    for slot in range(start, start + source.share):
+        epoch, place = divmod(slot, size)
+        chosen.append(int(np.random.default_rng((seed, number, epoch)).permutation(size)[place]))
+    return chosen

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +15,9 @@ from torch import Tensor
 
 from edge.errors import ConfigurationError, TracksideError, UsageError
 from edge.types import Image
-from reference.data import READERS, Batch, Pair, Source, batch
+from reference.data import READERS, Pair, Source
 from reference.evaluate import evaluate
-from reference.feed import feed
+from reference.feed import batches
 from reference.journal import Journal
 from reference.optimizer import Length, learning_rate
 from reference.predict import network_predictor
@@ -72,14 +70,12 @@ def train(
     length = Length.of(recipe, len(sources[0].pairs), sources[0].share)
     teacher = Teacher.of(recipe, recipe_folder, fabric.device)
     trainer = Trainer(fabric, run, forward, length, teacher)
-    if workers is None:  # a CPU that trains has no core to spare
-        workers = 0 if fabric.device.type == "cpu" else os.cpu_count() or 1
-    one = partial(part, sources, recipe, fabric.global_rank, fabric.world_size)
     journal = Journal(out, run.iteration, length.iterations) if fabric.is_global_zero else None
+    remaining = range(run.iteration, length.iterations)
     pending: list[Tensor] = []
     with StopRequest() as stop, journal or nullcontext():
-        for taken in feed(one, range(run.iteration, length.iterations), workers):
-            pending.append(trainer.step(taken))
+        for batch in batches(fabric, recipe, sources, remaining, workers):
+            pending.append(trainer.step(batch))
             at_end = run.iteration == length.iterations
             validating = at_end or run.iteration % recipe.validation.every == 0
             if not (validating or len(pending) >= patience(fabric)):
@@ -146,18 +142,6 @@ def classes_of(sources: list[Source], recipe: Recipe) -> list[str]:
             f"write classes: {len(names)} under network"
         )
     return names
-
-
-def part(sources: list[Source], recipe: Recipe, process: int, processes: int, at: int) -> Batch:
-    """What one of several processes takes of an iteration's batch."""
-    for source in sources:
-        if source.share % processes:
-            raise ConfigurationError(
-                f"a share of {source.share} images is not divided among {processes} processes: "
-                "make every share a multiple of them"
-            )
-    own = [replace(source, share=source.share // processes) for source in sources]
-    return batch(own, seed=recipe.seed, iteration=at * processes + process, crop=recipe.crop)
 
 
 def patience(fabric: Fabric) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from reference import checkpoint
 from reference.data import Batch
+from reference.held_data import DeviceBatch
 from reference.losses_supervision import Truth, distillation, supervise
 from reference.networks import Output, build, logit_maps
 from reference.optimizer import Length, learning_rate, set_learning_rate
@@ -55,13 +56,13 @@ class Trainer:
     length: Length
     teacher: Teacher | None
 
-    def step(self, batch: Batch) -> Tensor:
+    def step(self, batch: Batch | DeviceBatch) -> Tensor:
         """One optimizer step; everything random in it follows from the seed and the iteration."""
         run, recipe, device = self.run, self.run.recipe, self.fabric.device
         # Dropout; each process of several drops its own.
         torch.manual_seed(recipe.seed * 1_000_003 + run.iteration + (self.fabric.global_rank << 40))
-        images = torch.from_numpy(batch.images).to(device, non_blocking=True)
-        mask = torch.from_numpy(batch.masks).to(device, non_blocking=True).float().unsqueeze(1)
+        images = torch.as_tensor(batch.images).to(device, non_blocking=True)
+        mask = torch.as_tensor(batch.masks).to(device, non_blocking=True).float().unsqueeze(1)
         label = self._labels(batch)
         set_learning_rate(run.optimizer, learning_rate(recipe, self.length, run.iteration))
         run.network.train()
@@ -81,7 +82,7 @@ class Trainer:
         run.average()
         return loss.detach()
 
-    def _labels(self, batch: Batch) -> Tensor:
+    def _labels(self, batch: Batch | DeviceBatch) -> Tensor:
         """The numbers of the images' classes, where the network names any."""
         known = self.run.classes
         numbers = [known.index(name) for name in batch.class_names if known]

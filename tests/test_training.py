@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,17 @@ from safetensors.torch import save_file
 from edge.errors import ConfigurationError, UsageError
 from edge.simulation import SimulatedLine
 from reference import checkpoint
-from reference.data import Pair, Source
+from reference.augment import Augmentation, Effect
+from reference.data import Pair, Source, batch, taken
+from reference.feed import shared_out
+from reference.held_data import HeldData
 from reference.networks import build
 from reference.networks.backbones import BackboneWeightsError, squeezenet1_1
 from reference.optimizer import Length, build_optimizer, learning_rate, set_learning_rate
 from reference.predict import network_input
 from reference.recipe import Recipe, read_recipe
 from reference.run import TrainingDiverged, begin
-from reference.train import TrainingStopped, classes_of, launch, part, read_sources, train
+from reference.train import TrainingStopped, classes_of, launch, read_sources, train
 from reference.trainer import Trainer
 
 torch.set_num_threads(1)  # beside other work on the machine, two wait for each other for ever
@@ -164,12 +166,13 @@ def test_two_processes_train_one_network_each_on_its_part_of_the_batch(
     assert [iteration for iteration, _ in loss_curve(out)] == ["2"]
 
     sources, _ = read_sources(recipe, data_root)
-    seen = [part(sources, recipe, process, 2, at) for at in (0, 1, 2) for process in (0, 1)]
-    training = sources[0].pairs
-    assert sorted(b.masks.shape[0] for b in seen) == [1] * len(training)
-    odd = [replace(sources[0], share=3)]
-    with pytest.raises(ConfigurationError, match="a share of 3 images is not divided among 2"):
-        part(odd, recipe, 0, 2, 0)
+    images = range(len(sources[0].pairs))
+    half = shared_out(sources, 2)[0]
+    # An epoch of three batches of two: each process takes one image of each, and none twice.
+    seen = [taken(half, 0, seed=5, iteration=number) for number in images]
+    assert sorted(index for [index] in seen) == [*images]
+    with pytest.raises(ConfigurationError, match="a share of 2 images is not divided among 3"):
+        shared_out(sources, 3)
 
 
 def test_a_checkpoint_carries_its_recipe_and_the_source_that_made_it(
@@ -247,6 +250,59 @@ def test_half_precision_trains_and_keeps_whole_weights(data_root: Path, tmp_path
     assert np.isfinite(float(loss_curve(tmp_path)[0][1]))
 
 
+STILL = Augmentation(noise=None)  # each pixel's noise is drawn where the pixel is
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [
+        STILL.model_copy(update={"quarter_turns": False, "mirror": ()}),
+        STILL,
+        STILL.model_copy(update={"mirror": ("horizontal", "vertical"), "rotate_deg": 30}),
+        STILL.model_copy(
+            update={
+                "stretch": 90,
+                "colour": Effect(range=(0.8, 1.2)),
+                "low_contrast": Effect(range=(0.3, 0.9)),
+            }
+        ),
+    ],
+)
+def test_a_device_shows_the_views_that_the_host_shows(augment: Augmentation) -> None:
+    """To within what two interpolations differ from one."""
+    sources = []
+    for seed, (width, height) in enumerate([(80, 100), (120, 70)]):
+        image, labels = SimulatedLine(seed, width_px=width, defects_per_metre=40).render(0, height)
+        pairs = [Pair(str(seed), cv2.GaussianBlur(image, (5, 5), 0), (labels > 0).astype(np.uint8))]
+        sources.append(Source(pairs, 4, (0.8, 1.6), augment))
+    host = batch(sources, seed=3, iteration=1, crop=SIDE)
+    held = HeldData(sources, CPU)
+    images, masks, class_names = held.cut(held.plan(1, seed=3, crop=SIDE), crop=SIDE)
+    assert class_names == host.class_names
+    assert images.dtype == masks.dtype == torch.uint8
+    apart = np.abs(images.numpy().astype(int) - host.images)
+    assert apart.mean() < 1.5
+    assert np.mean(masks.numpy() != host.masks) < 0.02
+
+
+def test_noise_on_a_device_is_as_strong_as_on_the_host() -> None:
+    effects = {"noise": Effect(range=(0.03, 0.03)), "salt_and_pepper": Effect(range=(0.1, 0.1))}
+    nothing_else = dict.fromkeys(("gamma", "gain", "offset", "illumination"))
+    grey = Pair("a", np.full((SIDE, SIDE), 128, np.uint8), np.zeros((SIDE, SIDE), np.uint8))
+    source = Source([grey], 4, (1.0, 1.0), Augmentation(**effects, **nothing_else))
+    held = HeldData([source], CPU)
+    first, again, other = (
+        held.cut(held.plan(number, seed=0, crop=SIDE), crop=SIDE).images for number in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    host = batch([source], seed=0, iteration=0, crop=SIDE).images
+    for images in (first.numpy(), host):
+        grains = (images == 0) | (images == 255)
+        assert grains.mean() == pytest.approx(0.1, abs=0.01)
+        assert images[~grains].std() == pytest.approx(0.03 * 255, rel=0.05)
+
+
 def test_dms_learns_the_class_too_of_images_without_a_defect_in_one_stage() -> None:
     image, mask = np.full((32, 32), 90, np.uint8), np.zeros((32, 32), np.uint8)
     image[8:20, 8:12], defect = 30, mask.copy()
@@ -263,7 +319,7 @@ def test_dms_learns_the_class_too_of_images_without_a_defect_in_one_stage() -> N
     heads = [output.classify for output in run.network.top_down.outputs]
     before = [head.bias.clone() for head in heads]
     trainer = Trainer(launch("cpu", "fp32"), run, run.network, Length(1, 1), None)
-    assert trainer.step(part(sources, recipe, 0, 1, 0)).isfinite()
+    assert trainer.step(batch(sources, seed=0, iteration=0, crop=recipe.crop)).isfinite()
     assert all(not torch.equal(head.bias, bias) for head, bias in zip(heads, before, strict=True))
     network = {"name": "dms", "classes": 6}
     with pytest.raises(
@@ -350,7 +406,7 @@ def test_a_step_of_each_papers_recipe_moves_the_network(name: str) -> None:
     run = begin(recipe, ["crack", "free"] if name == "dms" else [], CPU)
     trainer = Trainer(launch("cpu", recipe.precision), run, run.network, LENGTH, None)
     before = [parameter.detach().clone() for parameter in run.network.parameters()]
-    assert trainer.step(part(sources, recipe, 0, 1, 0)).isfinite()
+    assert trainer.step(batch(sources, seed=0, iteration=0, crop=recipe.crop)).isfinite()
     moved = [
         not torch.equal(old, new) for old, new in zip(before, run.network.parameters(), strict=True)
     ]
