@@ -85,9 +85,7 @@ def train(
             if journal is not None:
                 journal.advance(run.iteration, run.losses[-1])
                 if validating:
-                    validate(
-                        run, validation, journal, learning_rate(recipe, length, run.iteration - 1)
-                    )
+                    validate(trainer, validation, journal)
                 elif stopping:
                     run.save(last, {})
             fabric.barrier()
@@ -155,8 +153,9 @@ def asked(fabric: Fabric, stop: StopRequest) -> bool:
     return bool(fabric.all_reduce(flag, reduce_op="sum"))
 
 
-def validate(run: Run, pairs: list[Pair], journal: Journal, rate: float) -> None:
+def validate(trainer: Trainer, pairs: list[Pair], journal: Journal) -> None:
     """Measure the averaged weights on the held-out pairs, write it down, keep the best."""
+    run = trainer.run
     network = network_predictor(run.ema, run.recipe)
 
     def predict(image: Image) -> NDArray[np.float32]:
@@ -166,12 +165,18 @@ def validate(run: Run, pairs: list[Pair], journal: Journal, rate: float) -> None
         return probability
 
     metrics = {name: round(value, 5) for name, value in evaluate(predict, pairs).items()}
-    loss = sum(run.losses) / len(run.losses)
-    logged = {name: metrics[name] for name in LOGGED if name in metrics}
-    journal.enter({"iteration": run.iteration, "loss": loss, "learning_rate": rate, **logged})
+    wanted = run.recipe.validation.best
+    if wanted not in metrics:
+        raise ConfigurationError(f"validation.best: {wanted} needs held-out images with a defect")
+    row = {
+        "iteration": run.iteration,
+        "loss": sum(run.losses) / len(run.losses),
+        "learning_rate": learning_rate(run.recipe, trainer.length, run.iteration - 1),
+    }
+    journal.enter(row | {name: metrics[name] for name in LOGGED if name in metrics})
     journal.picture(predict, pairs, run.iteration)
     run.losses = []
-    figure = metrics[run.recipe.validation.best]
+    figure = metrics[wanted]
     better, run.best = figure > run.best, max(figure, run.best)
     # The best first: a run killed in between goes on from `last` and comes here again.
     for name in ("best", "last") if better else ("last",):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import signal
@@ -17,12 +18,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import typer
 import yaml
 from safetensors.torch import save_file
+from typer.testing import CliRunner
 
 from edge.errors import ConfigurationError, UsageError
 from edge.simulation import SimulatedLine
-from reference import checkpoint
+from reference import checkpoint, commands
 from reference.augment import Augmentation, Effect
 from reference.data import Pair, Source, batch, taken
 from reference.feed import shared_out
@@ -173,6 +176,22 @@ def test_two_processes_train_one_network_each_on_its_part_of_the_batch(
     assert sorted(index for [index] in seen) == [*images]
     with pytest.raises(ConfigurationError, match="a share of 2 images is not divided among 3"):
         shared_out(sources, 3)
+
+
+def test_the_command_trains_a_recipe_file_and_refuses_a_device_that_is_not_there(
+    data_root: Path, tmp_path: Path
+) -> None:
+    app, recipe = typer.Typer(), tmp_path / "recipe.yaml"
+    app.command()(commands.train)
+    recipe.write_text(yaml.safe_dump(RECIPE | {"iterations": 1}))
+    arguments = [str(recipe), "--data-root", str(data_root), "--out", str(tmp_path / "run")]
+    result = CliRunner().invoke(app, [*arguments, "--device", "cpu", "--threads", "1"])
+    torch.set_flush_denormal(False)  # as it was for the tests to come
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["iteration"] == 1
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigurationError, match="no CUDA device here: take --device cpu"):
+            launch("cuda", "fp32")
 
 
 def test_a_checkpoint_carries_its_recipe_and_the_source_that_made_it(
