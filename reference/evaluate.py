@@ -1,51 +1,80 @@
-"""Saliency metrics of a network on image+mask pairs (pysodmetrics' definitions)."""
+"""Evaluation: many maps against their masks, whoever made the maps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
-import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from py_sod_metrics import MAE, Smeasure, WeightedFmeasure
-from torch import nn
 
+from edge.types import Image
 from reference.data import Pair
+from reference.metrics import ImageScores, Scoring, score
+from reference.summary import summarise
 
 # 8-bit grey image -> probability map of the same height and width.
-Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+Predictor = Callable[[Image], NDArray[np.floating]]
 
 
-def network_predictor(network: nn.Module, *, size: int, mean: float, std: float) -> Predictor:
-    """Predict at `size` x `size` and bring the map back to the image's own size."""
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """One map, and what it is compared with."""
 
-    @torch.inference_mode()
-    def predict(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
-        x = (torch.from_numpy(resized).float() / 255 - mean) / std
-        x = x.expand(1, 3, size, size).contiguous(memory_format=torch.channels_last)
-        probability = torch.sigmoid(network(x)[0])[0, 0].numpy()
-        return np.asarray(cv2.resize(probability, image.shape[::-1]), np.float32)
+    probability: NDArray[np.floating]  # H,W
+    mask: NDArray[np.uint8]  # H,W, 0 or 1
+    image: Image | None = None  # to be looked at
+    class_name: str | None = None  # that the network names
 
-    return predict
+
+@dataclass(frozen=True)
+class Case:
+    """An image to be scored; its pixels are there while it is looked at."""
+
+    name: str
+    class_name: str
+    answer: Callable[[], Answer]
+
+
+def cases_of(
+    predict: Predictor, pairs: Iterable[Pair], classify: Callable[[Image], str] | None = None
+) -> list[Case]:
+    """A predictor's cases, and a classifier's where the network names classes too."""
+    return [
+        Case(pair.name, pair.class_name, partial(_answer, predict, classify, pair))
+        for pair in pairs
+    ]
+
+
+def _answer(predict: Predictor, classify: Callable[[Image], str] | None, pair: Pair) -> Answer:
+    named = classify(pair.image) if classify else None
+    return Answer(predict(pair.image), pair.mask, pair.image, named)
+
+
+def score_cases(cases: Iterable[Case], scoring: Scoring) -> Iterator[ImageScores]:
+    """Score one case after the other."""
+    for case in cases:
+        answer = case.answer()
+        yield score(
+            answer.probability,
+            answer.mask,
+            scoring,
+            name=case.name,
+            class_name=case.class_name,
+            predicted_class=answer.class_name,
+        )
+
+
+def evaluate(predict: Predictor, pairs: Sequence[Pair]) -> dict[str, float]:
+    """The figures of a predictor over pairs, as far as these pairs allow them."""
+    figures = summarise(list(score_cases(cases_of(predict, pairs), Scoring())))
+    return {name: float(figure) for name, figure in figures.items() if figure is not None}
 
 
 def saliency_metrics(
-    maps: Iterable[tuple[NDArray[np.float32], NDArray[np.uint8]]],
+    maps: Iterable[tuple[NDArray[np.floating], NDArray[np.uint8]]],
 ) -> dict[str, float]:
     """MAE, S-measure and weighted F of probability maps against 0/1 masks, without stretching."""
-    mae, s_measure, weighted_f = MAE(), Smeasure(), WeightedFmeasure()
-    for probability, mask in maps:
-        for metric in (mae, s_measure, weighted_f):
-            metric.step(pred=probability.astype(np.float64), gt=mask > 0, normalize=False)
-    return {
-        "mae": float(mae.get_results()["mae"]),
-        "s_measure": float(s_measure.get_results()["sm"]),
-        "weighted_f": float(weighted_f.get_results()["wfm"]),
-    }
-
-
-def evaluate(predict: Predictor, pairs: list[Pair]) -> dict[str, float]:
-    """Metrics of a predictor over pairs."""
-    return saliency_metrics((predict(pair.image), pair.mask) for pair in pairs)
+    figures = summarise([score(probability, mask) for probability, mask in maps])
+    return {name: float(figures[name] or 0) for name in ("mae", "s_measure", "weighted_f")}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from scipy.io import savemat
 
@@ -54,8 +56,8 @@ def neu_seg(root: Path) -> None:
 
 def neu_det(root: Path) -> None:
     (root / "ANNOTATIONS").mkdir(parents=True)
-    for name in ("crazing_1", "rolled-in_scale_300"):
-        write(root / "IMAGES" / f"{name}.jpg", picture(1)[0])
+    for number, name in enumerate(("crazing_1", "rolled-in_scale_300")):
+        write(root / "IMAGES" / f"{name}.jpg", picture(number)[0])
         box = "<xmin>5</xmin><ymin>9</ymin><xmax>20</xmax><ymax>40</ymax>"
         item = f"<object><name>{name.rpartition('_')[0]}</name><bndbox>{box}</bndbox></object>"
         size = f"<size><width>{SIDE}</width><height>{SIDE}</height><depth>1</depth></size>"
@@ -172,3 +174,12 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "coco": coco,
     "plain": plain,
 }
+
+
+def real_data(name: str) -> Path:
+    """A real data set, in $TRACKSIDE_DATA or in shared/data beside the checkout."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    root = Path(os.environ.get("TRACKSIDE_DATA", beside)) / name
+    if not root.is_dir():
+        pytest.skip(f"{root} is not here: name the folder that holds {name} in TRACKSIDE_DATA")
+    return root

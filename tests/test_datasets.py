@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets_on_disk import SIDE, WRITERS, picture, write
+from datasets_on_disk import SIDE, WRITERS, picture, real_data, write
 
 from edge.simulation import SimulatedLine
 from reference.data import DataError, Pair, Source, batch, read, split_sd900
@@ -144,15 +143,6 @@ def test_a_missing_or_mismatched_mask_is_named(tmp_path: Path) -> None:
     (tmp_path / "masks" / "a.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"a\.png is not a whole image"):
         read(tmp_path, "plain")
-
-
-def real_data(name: str) -> Path:
-    """A real data set, in $TRACKSIDE_DATA or in shared/data beside the checkout."""
-    beside = Path(__file__).parents[2] / "shared" / "data"
-    root = Path(os.environ.get("TRACKSIDE_DATA", beside)) / name
-    if not root.is_dir():
-        pytest.skip(f"{root} is not here: name the folder that holds {name} in TRACKSIDE_DATA")
-    return root
 
 
 def test_the_real_sd900_is_read_and_split() -> None:

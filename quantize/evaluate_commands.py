@@ -1,0 +1,121 @@
+"""The `evaluate` command."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from edge.commands import EngineName
+from edge.errors import UsageError
+
+if TYPE_CHECKING:
+    from quantize.evaluated import Evaluated
+    from reference.evaluation_report import Evaluation as Scored
+
+Split = Literal["train", "validation", "test", "all"]
+
+
+def evaluate(
+    network: Annotated[
+        str | None, typer.Argument(metavar="[NETWORK]", help="A checkpoint, bundle or `shipped`.")
+    ] = None,
+    pred: Annotated[Path | None, typer.Option(help="A folder of maps, instead.")] = None,
+    gt: Annotated[Path | None, typer.Option(help="The folder of their masks.")] = None,
+    data: Annotated[Path | None, typer.Option(help="A data set, as distributed.")] = None,
+    layout: Annotated[str | None, typer.Option(help="What it is; else its folders say.")] = None,
+    split: Annotated[Split, typer.Option(help="Which of its images.")] = "validation",
+    engine: Annotated[EngineName, typer.Option(help="What runs a bundle.")] = "onnxruntime",
+    stretch: Annotated[
+        bool, typer.Option("--stretch", help="Stretch each map to 0..1, as papers' tables do.")
+    ] = False,
+    threshold: Annotated[
+        str | None, typer.Option(help="A probability, or `otsu`; a bundle's own, else 0.5.")
+    ] = None,
+    min_area_px: Annotated[int, typer.Option(min=1, help="The least spot that rejects.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder for tables, curves, pictures.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """Score maps against masks: two folders', or a checkpoint's or bundle's on a data set."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from reference.evaluate import score_cases
+    from reference.evaluation_report import Evaluation, write_report
+    from reference.metrics import Scoring
+
+    wanted = None if threshold is None else _threshold(threshold)
+    with _open(network, pred, gt, data, layout, split, engine) as chosen:
+        limit = chosen.threshold if wanted is None else wanted
+        scoring = Scoring(stretch=stretch, threshold=limit, min_area_px=min_area_px)
+        progress, total = Console(stderr=True), len(chosen.cases)
+        scored = score_cases(chosen.cases, scoring)
+        scores = list(track(scored, "Scoring", total, console=progress, transient=True))
+        evaluation = Evaluation(chosen.name, chosen.data, scoring, scores)
+        if out is not None:
+            write_report(evaluation, chosen.cases, out)
+    if as_json:
+        print(json.dumps(evaluation.record()))
+    else:
+        _show(evaluation)
+
+
+def _open(
+    network: str | None,
+    pred: Path | None,
+    gt: Path | None,
+    data: Path | None,
+    layout: str | None,
+    split: Split,
+    engine: EngineName,
+) -> AbstractContextManager[Evaluated]:
+    """What the command line names; anything but one thing to score and one truth is refused."""
+    if (network is None) == (pred is None):
+        raise UsageError("give either a NETWORK or a folder of maps by --pred")
+    if (gt is None) == (data is None) or (network is not None and data is None):
+        raise UsageError("give the truth once: --gt DIR for maps alone, or --data DIR")
+    from quantize import evaluated
+
+    if pred is not None and gt is not None:
+        return nullcontext(evaluated.folders(pred, gt))
+    assert data is not None
+    choice = evaluated.DataChoice(data, layout, split)
+    if pred is not None:
+        return nullcontext(evaluated.maps_on(pred, choice))
+    assert network is not None
+    if Path(network).suffix == ".safetensors":
+        return nullcontext(evaluated.checkpoint_on(Path(network), choice))
+    return evaluated.bundle_on(network, engine, choice)
+
+
+def _threshold(text: str) -> float | Literal["otsu"]:
+    if text == "otsu":
+        return "otsu"
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise UsageError(f"--threshold {text}: give a number from 0 to 1, or otsu")
+    return value
+
+
+def _show(evaluation: Scored) -> None:
+    """A column for all images and one for each class, and another table for the sizes."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from reference.evaluation_report import HEADINGS, shown
+    from reference.summary import by_class, by_size, summarise
+
+    whole = {"all": summarise(evaluation.scores)}
+    for columns in filter(None, (whole | by_class(evaluation.scores), by_size(evaluation.scores))):
+        table = Table("")
+        for name in columns:
+            table.add_column(name, justify="right", no_wrap=True)
+        for key, heading in HEADINGS.items():
+            table.add_row(heading, *(shown(figures[key]) for figures in columns.values()))
+        Console().print(table)

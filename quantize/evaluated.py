@@ -1,0 +1,95 @@
+"""What `evaluate` scores, and on what: folders of maps, a checkpoint, or a bundle on an engine.
+
+It is in this room because no other knows both checkpoints and bundles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.app import engine_by_name, load_network
+from edge.commands import EngineName
+from edge.errors import ConfigurationError
+from edge.mask import read_mask
+from edge.preprocess import to_tensor
+from edge.types import Image
+from reference.data import Pair, read
+from reference.datasets import recognise
+from reference.evaluate import Case, cases_of
+from reference.map_folders import cases_of_folders, cases_of_maps
+
+THRESHOLD = 0.5  # of who brings none
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """Cases to score, what they are called, and the threshold that belongs to them."""
+
+    name: str
+    data: str
+    cases: list[Case]
+    threshold: float = THRESHOLD
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """A side of a data set."""
+
+    root: Path
+    layout: str | None  # None: as its folders say
+    split: str  # train, validation, test or all
+
+    def pairs(self, *, colour: bool = False) -> list[Pair]:
+        pairs = read(self.root, self.layout or recognise(self.root), colour=colour)
+        chosen = [pair for pair in pairs if self.split in {"all", pair.split}]
+        if not chosen:
+            here = ", ".join(sorted({pair.split for pair in pairs}))
+            raise ConfigurationError(
+                f"{self.root} has no {self.split} image: take --split {here} or --split all"
+            )
+        return chosen
+
+    def __str__(self) -> str:
+        return f"{self.root} ({self.split})"
+
+
+def folders(predictions: Path, truth: Path) -> Evaluated:
+    """Maps and masks that lie in two folders."""
+    return Evaluated(str(predictions), str(truth), cases_of_folders(predictions, truth))
+
+
+def maps_on(predictions: Path, data: DataChoice) -> Evaluated:
+    """Maps that lie in a folder, for the images of a data set."""
+    return Evaluated(str(predictions), str(data), cases_of_maps(predictions, data.pairs()))
+
+
+def checkpoint_on(path: Path, data: DataChoice) -> Evaluated:
+    """A reference network as it was trained."""
+    from reference.trained_network import open_network  # noqa: PLC0415 (others do without torch)
+
+    trained = open_network(path)
+    cases = cases_of(trained.predict, data.pairs(), trained.classify)
+    return Evaluated(str(path), str(data), cases)
+
+
+@contextmanager
+def bundle_on(bundle: str, engine: EngineName, data: DataChoice) -> Iterator[Evaluated]:
+    """A bundle, run as the box runs it."""
+    opened, loaded = load_network(engine_by_name(engine), bundle)
+    manifest = opened.manifest
+
+    def predict(image: Image) -> NDArray[np.float32]:
+        logits = loaded.infer(to_tensor(image, manifest.input))
+        return read_mask(logits, image.shape[:2], manifest.threshold).probability
+
+    try:
+        cases = cases_of(predict, data.pairs(colour=manifest.input.channels == 3))
+        yield Evaluated(f"{bundle} on {loaded.name}", str(data), cases, manifest.threshold)
+    finally:
+        loaded.close()

@@ -1,0 +1,77 @@
+"""The commands about data sets."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from reference.data_check import DataReport
+
+data = typer.Typer(help="The data sets that networks are trained on.", no_args_is_help=True)
+
+_SHOWN = 5  # files of each kind
+
+
+@data.callback()
+def _group() -> None:
+    """Keeps `check` a command of its own while it is the only one."""
+
+
+@data.command()
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set, as distributed.")],
+    layout: Annotated[str | None, typer.Option(help="What it is; else its folders say.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="A PNG of what was found.")] = None,
+) -> None:
+    """Find broken files and masks, and images on two sides; exit 1 if something is wrong."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from edge.image_file import write_image
+    from reference.data_check import DataReport, judge, look
+    from reference.data_picture import picture_of
+    from reference.datasets import list_samples, recognise
+
+    layout = layout or recognise(folder)
+    listing = list_samples(folder, layout)
+    progress, total = Console(stderr=True), len(listing.samples)
+    looks = track(look(listing.samples), "Looking", total, console=progress, transient=True)
+    seen = list(looks)
+    report = DataReport(folder, layout, seen, judge(listing, seen))
+    if picture is not None:
+        write_image(picture, picture_of(report))
+    if as_json:
+        print(json.dumps(report.record()))
+    else:
+        _show(report)
+    sys.exit(1 if report.is_wrong else 0)
+
+
+def _show(report: DataReport) -> None:
+    """A line for what it is, and for each kind of finding some of its files."""
+    from reference.data_check import KINDS
+    from reference.datasets import LAYOUTS
+
+    record = report.record()
+    print(f"{report.root}: {LAYOUTS[report.layout].title}, {record['images']} images")
+    for name in ("splits", "classes", "sizes"):
+        counts = [f"{key} {count}" for key, count in record[name].most_common(8)]
+        print(f"  {name}: {', '.join(counts)}{' ...' if len(record[name]) > 8 else ''}")
+    for kind, remedy in KINDS.items():
+        found = [finding for finding in report.findings if finding.kind == kind]
+        if not found:
+            continue
+        print(f"{'WRONG' if found[0].is_wrong else 'Note'}, {len(found)} times: {remedy}")
+        for finding in found[:_SHOWN]:
+            files = ", ".join(str(file.relative_to(report.root)) for file in finding.files)
+            print(f"  {files}{': ' if finding.detail else ''}{finding.detail}")
+        if len(found) > _SHOWN:
+            print(f"  and {len(found) - _SHOWN} more: --json lists them")
+    if not report.findings:
+        print("Nothing found.")
