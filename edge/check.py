@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from edge.app import Line, open_camera, open_line
+from edge.bridge_config import ActuatorConfig
 from edge.config import LineConfig
 from edge.errors import CameraError
 from edge.inspector import Inspection
@@ -37,7 +38,7 @@ def check_line(config: LineConfig) -> list[Check]:
         return [
             Check("bundle", True, f"{manifest.name}: every file matches its sha256{signed}"),
             Check("engine", True, f"{line.engine.name}: reproduces the golden pair"),
-            Check("outputs", True, "reject and heartbeat claimed"),
+            *check_bridge(line),
             check_sight(frame, inspections[-1].verdict),
             check_scale(frame, manifest),
             check_pace(config, frame, latency_ms),
@@ -93,17 +94,39 @@ def check_pace(config: LineConfig, frame: Frame, latency_ms: float) -> Check:
     return Check("pace", False, f"{detail}: run the line below {math.floor(fastest)} mm/s")
 
 
+def check_bridge(line: Line) -> list[Check]:
+    """Outputs and inputs are claimed by now, and the encoder was read; the line still runs."""
+    reject, inputs = line.config.reject, line.config.inputs
+    line.bridge.check()
+    outputs = [actuator.name for actuator in reject.actuators] + ["heartbeat"]
+    outputs += ["stop line"] if reject.stop_line is not None else []
+    place_mm = line.bridge.where().position_um / 1000
+    checks = [
+        Check("outputs", True, f"claimed: {', '.join(outputs)}"),
+        Check("encoder", True, f"{line.config.encoder.type}: at {place_mm:.1f} mm"),
+    ]
+    sensors = [f"{a.name}'s sensor" for a in reject.actuators if a.confirm is not None]
+    if names := [each.name for each in inputs] + sensors:
+        mode = line.bridge.desk.mode.value
+        checks.append(Check("inputs", True, f"read: {', '.join(names)}; the outputs are {mode}"))
+    return checks
+
+
 def check_reach(config: LineConfig, frame: Frame, latency_ms: float) -> Check:
-    """The order for a frame's first row must come before that row is under the actuator.
+    """The order for a frame's first row must come before that row is under an actuator.
 
     The frame is whole when its last row has passed, so its first row is a frame's length ahead.
     """
-    reject, speed = config.reject, config.encoder.speed_mm_s
-    on_the_way_mm = (latency_ms + reject.delay_ms) * speed / 1000
-    needed_mm = frame.stretch.length_mm + reject.margin_mm + on_the_way_mm
-    spare_mm = reject.offset_mm - needed_mm
-    detail = f"the actuator is {reject.offset_mm:g} mm on, {needed_mm:.0f} mm are needed"
-    if spare_mm > 0:
-        return Check("deadline", True, f"{detail}: {spare_mm:.0f} mm to spare")
-    remedy = f"move it {math.ceil(-spare_mm)} mm further on, slow the line or shorten the frame"
+
+    def spare_mm(actuator: ActuatorConfig) -> float:
+        on_the_way_mm = (latency_ms + actuator.delay_ms) * config.encoder.speed_mm_s / 1000
+        needed_mm = frame.stretch.length_mm + actuator.margin_mm + on_the_way_mm
+        return actuator.offset_mm - needed_mm
+
+    nearest = min(config.reject.actuators, key=spare_mm)
+    spare, offset_mm = spare_mm(nearest), nearest.offset_mm
+    detail = f"{nearest.name} is {offset_mm:g} mm on, {offset_mm - spare:.0f} mm are needed"
+    if spare > 0:
+        return Check("deadline", True, f"{detail}: {spare:.0f} mm to spare")
+    remedy = f"move it {math.ceil(-spare)} mm further on, slow the line or shorten the frame"
     return Check("deadline", False, f"{detail}: {remedy}")
