@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -66,13 +66,6 @@ def _class_of(sample: Sample, labels: NDArray[np.uint8]) -> str:
         return FREE
     counts = np.bincount(labels.ravel())
     return sample.mask.classes[int(counts[1:].argmax())]
-
-
-def split_sd900(pairs: Iterable[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """Training and validation sides; a test side is on neither."""
-    pairs = list(pairs)
-    training = [pair for pair in pairs if pair.split == "train"]
-    return training, [pair for pair in pairs if pair.split == "validation"]
 
 
 @dataclass(frozen=True)

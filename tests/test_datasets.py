@@ -11,7 +11,7 @@ import pytest
 from datasets_on_disk import SIDE, WRITERS, picture, real_data, write
 
 from edge.simulation import SimulatedLine
-from reference.data import DataError, Pair, Source, batch, read, split_sd900
+from reference.data import DataError, Pair, Source, batch, read
 from reference.datasets import LAYOUTS, recognise
 
 # What the miniatures of `datasets_on_disk` say: name -> class, split, and pixels of defect.
@@ -100,6 +100,12 @@ def test_every_layout_is_recognised_and_read_as_distributed(layout: str, tmp_pat
         assert found == TRUTH[layout]
 
 
+def sides(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
+    """What is trained on, and what is held out."""
+    training = [pair for pair in pairs if pair.split == "train"]
+    return training, [pair for pair in pairs if pair.split == "validation"]
+
+
 def test_a_simulated_frames_class_is_what_it_shows(tmp_path: Path) -> None:
     WRITERS["simulated"](tmp_path)
     kinds = Counter(pair.class_name for pair in read(tmp_path, "simulated"))
@@ -114,7 +120,7 @@ def test_colour_is_kept_where_it_is_asked_for(tmp_path: Path) -> None:
 
 def test_the_test_side_is_on_neither_side_of_training(tmp_path: Path) -> None:
     WRITERS["magnetic_tile"](tmp_path)
-    training, held_out = split_sd900(read(tmp_path, "magnetic_tile"))
+    training, held_out = sides(read(tmp_path, "magnetic_tile"))
     assert [p.name for p in training] == ["exp1_num_853", "exp1_num_824"]
     assert [p.name for p in held_out] == ["exp3_num_110000", "exp2_num_260000"]
 
@@ -147,7 +153,7 @@ def test_a_missing_or_mismatched_mask_is_named(tmp_path: Path) -> None:
 
 def test_the_real_sd900_is_read_and_split() -> None:
     pairs = read(real_data("SD-saliency-900"), "sd900")
-    training, held_out = split_sd900(pairs)
+    training, held_out = sides(pairs)
     assert (len(training), len(held_out)) == (480, 60)
     assert Counter(p.class_name for p in held_out) == dict.fromkeys(
         ("inclusion", "patches", "scratches"), 20
@@ -156,7 +162,7 @@ def test_the_real_sd900_is_read_and_split() -> None:
 
 
 def test_no_tile_of_the_real_magnetic_tiles_is_on_both_sides() -> None:
-    training, held_out = split_sd900(read(real_data("Magnetic-tile"), "magnetic_tile"))
+    training, held_out = sides(read(real_data("Magnetic-tile"), "magnetic_tile"))
     assert len(training) > 5 * len(held_out) > 0
     assert Counter(p.class_name for p in held_out).keys() == {p.class_name for p in training}
     assert not any(p.mask.any() for p in training + held_out if p.class_name == "free")
