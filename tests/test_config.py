@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import edge
 from edge.config import FolderSettings, LineConfig, line_schema, read_line
@@ -96,6 +98,19 @@ def test_the_shipped_bundle_is_no_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_each_example_is_a_valid_line_file(example: Path) -> None:
     assert example.stem in read_line(example).name
+
+
+WITH_WIRES = re.compile(r"^# With wires, write these instead(?s:.*?)^#\n((?:#.*\n)+)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["jetson", "nuc", "raspberrypi"])
+def test_what_an_example_says_of_wires_is_valid_too(name: str, tmp_path: Path) -> None:
+    example = (EXAMPLES / f"{name}.yaml").read_text()
+    wired = WITH_WIRES.search(example)
+    assert wired is not None
+    sections = yaml.safe_load(re.sub(r"^# ?", "", wired[1], flags=re.MULTILINE))
+    line = read(tmp_path, yaml.safe_dump({**yaml.safe_load(example), **sections}))
+    assert line.heartbeat.output.type == sections["heartbeat"]["output"]["type"] != "memory"
 
 
 @pytest.mark.parametrize(
