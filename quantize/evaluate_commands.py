@@ -111,8 +111,10 @@ def _show(evaluation: Scored) -> None:
     from reference.evaluation_report import HEADINGS, shown
     from reference.summary import by_class, by_size, summarise
 
-    whole = {"all": summarise(evaluation.scores)}
-    for columns in filter(None, (whole | by_class(evaluation.scores), by_size(evaluation.scores))):
+    whole, classes = {"all": summarise(evaluation.scores)}, by_class(evaluation.scores)
+    for columns in (whole | classes if len(classes) > 1 else whole, by_size(evaluation.scores)):
+        if not columns:  # no image has a defect
+            continue
         table = Table("")
         for name in columns:
             table.add_column(name, justify="right", no_wrap=True)
