@@ -1,0 +1,221 @@
+"""Where peers are made: a network in each form, converted for each engine, at the size asked for.
+
+It lives in a process of its own, with PyTorch and the converters in it, and is gone before anything
+is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+import openvino
+import torch
+from torch import nn
+
+from benchmarks.accuracy import FIRST_SEED, simulated_frames
+from benchmarks.sources import Form, TorchSource
+from benchmarks.torch_engine import network_of
+from edge.bundle import Bundle, write_bundle
+from edge.manifest import Artefact, EngineName, Golden, Manifest, Precision
+from edge.preprocess import to_tensor
+from edge.types import Tensor, sigmoid
+from reference.networks.catalogue import CATALOGUE, count_macs
+
+Size = tuple[int, int]  # height, width
+Files = dict[str, bytes]
+
+_OPSET = 18
+_CALIBRATION_FRAMES = 32
+_CALIBRATION_SEED = FIRST_SEED + 50_000  # none of those that accuracy is measured on
+_GOLDEN = Golden(input="golden/input.png", output="golden/output.png", min_iou=0.9, max_mae=0.01)
+
+
+class Workshop:
+    """Makes the peers of one bundle from the checkpoint that it came from."""
+
+    def __init__(self, like: Manifest, arguments: dict[str, Any], trained: Path) -> None:
+        """`arguments` are what `reference.networks.build` takes."""
+        self._like, self._arguments, self._trained = like, arguments, trained
+        self._pieces: dict[tuple[Form, Size], _Piece] = {}
+
+    def source(self, form: Form, size: Size) -> TorchSource:
+        """The trained network as PyTorch runs it."""
+        return self._piece(form, size).source()
+
+    def bundle(self, form: Form, size: Size, engine: EngineName, precision: Precision) -> Bundle:
+        """A bundle with one artefact in it."""
+        return self._piece(form, size).bundle(engine, precision)
+
+    def others(self) -> list[str]:
+        """One network of each other paper, by its variant's name."""
+        first = {entry.name: entry.variant for entry in reversed(CATALOGUE)}
+        del first[self._arguments["name"]]
+        return list(first.values())[::-1]
+
+    def other(self, variant: str) -> TorchSource:
+        """Another paper's network at its own size, with random weights: for its speed alone."""
+        entry = next(entry for entry in CATALOGUE if entry.variant == variant)
+        arguments = {"name": entry.name, **entry.arguments}
+        return _Piece(self._like, arguments, "official", (entry.size, entry.size), None).source()
+
+    def _piece(self, form: Form, size: Size) -> _Piece:
+        if (form, size) not in self._pieces:
+            piece = _Piece(self._like, self._arguments, form, size, self._trained)
+            self._pieces[form, size] = piece
+        return self._pieces[form, size]
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """One network in one form at one size. What conversions share is made once."""
+
+    like: Manifest
+    arguments: dict[str, Any]
+    form: Form
+    size: Size
+    trained: Path | None
+
+    def source(self) -> TorchSource:
+        return TorchSource(
+            manifest=self.manifest,
+            network=self.arguments,
+            form=self.form,
+            weight_bytes=4 * sum(p.numel() for p in self.network.parameters()),
+            checkpoint=self.trained,
+        )
+
+    def bundle(self, engine: EngineName, precision: Precision) -> Bundle:
+        files = _CONVERTERS[engine, precision](self)
+        path = next(iter(files))  # OpenVINO's weights come second
+        layout = "NHWC" if engine == "litert" else "NCHW"
+        artefact = Artefact(engine=engine, precision=precision, path=path, layout=layout)
+        manifest = self.manifest.model_copy(update={"artefacts": [artefact], "golden": _GOLDEN})
+        with TemporaryDirectory() as folder:
+            bundle_path = Path(folder, f"{self.form}.bundle")
+            return write_bundle(manifest, files | self._golden_pair(), bundle_path)
+
+    def _golden_pair(self) -> Files:
+        """Any frame, and what PyTorch answers: peers are measured, not refused."""
+        frame = next(simulated_frames(self.manifest, 1)).frame
+        with torch.inference_mode():
+            logits = self.network(torch.from_numpy(to_tensor(frame.image, self.manifest.input)))
+        answer = np.rint(255 * sigmoid(logits[0, 0].numpy())).astype(np.uint8)
+        return {_GOLDEN.input: _png(frame.image), _GOLDEN.output: _png(answer)}
+
+    @cached_property
+    def network(self) -> nn.Module:
+        return network_of(self.arguments, self.form, self.trained)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """As the bundle's; but published networks take three channels, and answer at full size."""
+        spec, (height, width) = self.like.input, self.size
+        repeat = 1 if self.form == "deploy" else 3 // spec.channels
+        channels = spec.channels * repeat
+        macs, answer_size = _counted(self.network, torch.zeros(1, channels, height, width))
+        taken = {"height": height, "width": width, "channels": channels}
+        scales = {"mean": spec.mean * repeat, "scale": spec.scale * repeat}
+        given = dict(zip(("height", "width"), answer_size, strict=True))
+        update: dict[str, Any] = {
+            "network": self.arguments["name"],
+            "input": spec.model_copy(update=taken | scales),
+            "output": self.like.output.model_copy(update=given),
+            "macs": macs,
+        }
+        return self.like.model_copy(update=update)
+
+    @cached_property
+    def tensors(self) -> list[Tensor]:
+        """To calibrate on: simulated, so that every box has them."""
+        frames = simulated_frames(self.manifest, _CALIBRATION_FRAMES, _CALIBRATION_SEED)
+        return [to_tensor(seen.frame.image, self.manifest.input) for seen in frames]
+
+    @cached_property
+    def graph(self) -> onnx.ModelProto:
+        """FP32 ONNX, every shape fixed."""
+        program = torch.onnx.export(
+            self.network,
+            (torch.from_numpy(self.tensors[0]),),
+            input_names=["image"],
+            output_names=["logits"],
+            opset_version=_OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+        assert program is not None  # only the legacy exporter returns nothing
+        return program.model_proto
+
+
+def _counted(network: nn.Module, image: torch.Tensor) -> tuple[int, Size]:
+    """Multiply-adds, and the size of the answer, from one run: the largest takes seconds."""
+    shapes: list[torch.Size] = []
+    hook = network.register_forward_hook(lambda _, __, answer: shapes.append(answer.shape))
+    with torch.inference_mode():
+        macs = count_macs(network, image)
+    hook.remove()
+    return macs, (shapes[0][-2], shapes[0][-1])
+
+
+def _onnx_fp32(piece: _Piece) -> Files:
+    return {"fp32.onnx": piece.graph.SerializeToString()}
+
+
+def _onnx_int8(piece: _Piece) -> Files:
+    from quantize import ptq_onnxruntime  # noqa: PLC0415 (each converter takes long to import)
+
+    return {"int8.onnx": ptq_onnxruntime.quantize(piece.graph, piece.tensors)}
+
+
+def _openvino_fp32(piece: _Piece) -> Files:
+    model = openvino.Core().read_model(piece.graph.SerializeToString())
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "model.xml")
+        openvino.save_model(model, path, compress_to_fp16=False)
+        weights = path.with_suffix(".bin").read_bytes()
+        return {"fp32.xml": path.read_bytes(), "fp32.bin": weights}
+
+
+def _openvino_int8(piece: _Piece) -> Files:
+    from quantize import ptq_openvino  # noqa: PLC0415
+
+    xml, weights = ptq_openvino.quantize(piece.graph, piece.tensors)
+    return {"int8.xml": xml, "int8.bin": weights}
+
+
+def _litert_fp32(piece: _Piece) -> Files:
+    import litert_torch  # noqa: PLC0415
+
+    channel_last = litert_torch.to_channel_last_io(piece.network, args=[0], outputs=[0]).eval()
+    sample = np.ascontiguousarray(piece.tensors[0].transpose(0, 2, 3, 1))
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "fp32.tflite")
+        litert_torch.convert(channel_last, (torch.from_numpy(sample),)).export(str(path))
+        return {path.name: path.read_bytes()}
+
+
+def _litert_int8(piece: _Piece) -> Files:
+    from quantize import ptq_litert  # noqa: PLC0415
+
+    return {"int8.tflite": ptq_litert.quantize(piece.network, piece.tensors)}
+
+
+_CONVERTERS: dict[tuple[EngineName, Precision], Callable[[_Piece], Files]] = {
+    ("onnxruntime", "fp32"): _onnx_fp32,
+    ("onnxruntime", "int8"): _onnx_int8,
+    ("openvino", "fp32"): _openvino_fp32,
+    ("openvino", "int8"): _openvino_int8,
+    ("litert", "fp32"): _litert_fp32,
+    ("litert", "int8"): _litert_int8,
+}
+
+
+def _png(image: np.ndarray[Any, Any]) -> bytes:
+    return cv2.imencode(".png", image)[1].tobytes()
