@@ -25,8 +25,10 @@ EXTRA_OF_MODULE = {
     "onnxscript": "quantize",
     "litert_torch": "quantize",
     "ai_edge_quantizer": "quantize",
-    "py_sod_metrics": "train",
+    "py_sod_metrics": "evaluate",
+    "pycocotools": "evaluate",
     "safetensors": "train",
+    "scipy": "evaluate",
     "torch": "train",
 }
 
