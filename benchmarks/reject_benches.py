@@ -99,10 +99,7 @@ def co_processor(um_per_s: int, stack: ExitStack) -> Bench:
         [image / "host"], stdin=master, stdout=master, stderr=subprocess.DEVNULL
     )
     stack.callback(_end, board)
-    try:  # a board has no other work
-        os.sched_setscheduler(board.pid, os.SCHED_FIFO, os.sched_param(PRIORITY))
-    except PermissionError as refused:
-        raise Unavailable("a stand-in for a board needs real-time priority") from refused
+    _prefer(lambda: os.sched_setscheduler(board.pid, os.SCHED_FIFO, os.sched_param(PRIORITY)))
     return _linked(os.ttyname(slave), um_per_s, stack)
 
 
@@ -122,6 +119,7 @@ def emulated_co_processor(um_per_s: int, stack: ExitStack) -> Bench:
     )
     stack.callback(_end, board)
     assert board.stdout is not None
+    _prefer(lambda: os.setpriority(os.PRIO_PROCESS, board.pid, -20))
     port = re.search(r"/dev/pts/\d+", board.stdout.readline())
     if port is None:
         raise Unavailable("QEMU gives no pty")
@@ -186,7 +184,9 @@ def _plc(history: SharedHistory) -> Iterator[int]:
     seen_there = f"pickle.loads(bytes.fromhex({pickle.dumps(history).hex()!r}))"
     command = f"import pickle, {__name__} as b; b.serve_plc({port}, {seen_there})"
     plc = subprocess.Popen(
-        [sys.executable, "-c", command], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        [sys.executable, "-c", command],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stderr=subprocess.DEVNULL,
     )
     try:
         while not _listens(port):
@@ -234,6 +234,14 @@ def _build(target: str, compiler: str, stack: ExitStack) -> Path:
     into = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     subprocess.run(["make", "-s", "-C", FIRMWARE, f"BUILD={into}", target], check=True)
     return into
+
+
+def _prefer(take: Callable[[], None]) -> None:
+    """A board has no other work; what stands in for one must not have either."""
+    try:
+        take()
+    except PermissionError as refused:
+        raise Unavailable("the right to run a stand-in for a board ahead of the load") from refused
 
 
 def _end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:

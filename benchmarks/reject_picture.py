@@ -46,7 +46,8 @@ def draw(curves: Sequence[Curve]) -> str:
     parts += _legend(colours)
     legend_height = 18 * math.ceil(len(names) / 4) + 8
     title = "How often a reject is switched further from its place than this"
-    return svg("reject-timing", width, _TOP + _HEIGHT + _BOTTOM + legend_height, title, parts)
+    chart = svg("reject-timing", width, _TOP + _HEIGHT + _BOTTOM + legend_height, title, parts)
+    return chart.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
 
 
 def _frame(left: float, title: str, *, labelled: bool) -> Iterator[str]:
