@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BOX = .venv-box
 DEV = .venv
+BUILT_FROM = setup.cfg setup.py pyproject.toml $(wildcard edge/engines/native/*)
 
 .PHONY: demo install test check wheel clean
 
@@ -25,12 +26,12 @@ wheel: $(DEV)/ready ## wheel and sdist in dist/
 clean:
 	rm -rf $(BOX) $(DEV) build dist *.egg-info
 
-$(BOX)/ready: setup.cfg pyproject.toml
+$(BOX)/ready: $(BUILT_FROM)
 	$(PYTHON) -m venv $(BOX)
 	$(BOX)/bin/pip install --quiet --editable '.[onnxruntime]'
 	touch $@
 
-$(DEV)/ready: setup.cfg pyproject.toml
+$(DEV)/ready: $(BUILT_FROM)
 	$(PYTHON) -m venv $(DEV)
 	$(DEV)/bin/pip install --quiet --editable '.[dev]'
 	touch $@

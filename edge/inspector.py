@@ -10,7 +10,7 @@ from edge.engines import Engine
 from edge.errors import FrameError
 from edge.manifest import Manifest
 from edge.mask import read_mask
-from edge.preprocess import to_tensor
+from edge.preprocess import to_pixels, to_tensor
 from edge.quality import faults
 from edge.rules import Quality, Rules
 from edge.types import Frame, LostFrame, Mask, Verdict
@@ -63,7 +63,8 @@ class Inspector:
 
     def _look(self, frame: Frame, marks: list[tuple[str, int]]) -> tuple[Verdict, Mask | None]:
         # First of all, because it refuses what is no image.
-        tensor = to_tensor(frame.image, self.manifest.input)
+        prepare = to_pixels if self.engine.takes_pixels else to_tensor
+        tensor = prepare(frame.image, self.manifest.input)
         marks.append(("preprocess", self.clock_ns()))
         if reasons := faults(frame, self.quality, marks[-1][1]):
             return unknown(frame, reasons), None

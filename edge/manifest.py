@@ -16,7 +16,7 @@ from pydantic import (
 
 FORMAT = 1
 
-EngineName = Literal["openvino", "onnxruntime", "litert"]
+EngineName = Literal["openvino", "onnxruntime", "litert", "native"]
 Precision = Literal["int8", "fp32"]
 
 

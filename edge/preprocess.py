@@ -12,11 +12,7 @@ from edge.types import Image, Tensor
 
 def to_tensor(image: Image, spec: InputSpec) -> Tensor:
     """H,W grey or H,W,3 BGR pixels to 1,C,H,W of (pixel - mean) * scale, contiguous."""
-    _refuse_what_is_no_image(image)
-    if image.shape[:2] != (spec.height, spec.width):
-        # First of all, so that whatever follows costs the network's size and not the camera's.
-        resized = cv2.resize(image, (spec.width, spec.height), interpolation=cv2.INTER_LINEAR)
-        image = np.asarray(resized, np.uint8)
+    image = _resized(image, spec)
     tensor = np.empty((1, spec.channels, spec.height, spec.width), np.float32)
     for plane, pixels, mean, scale in zip(
         tensor[0], _planes(image, spec.channels), spec.mean, spec.scale, strict=True
@@ -24,6 +20,21 @@ def to_tensor(image: Image, spec: InputSpec) -> Tensor:
         np.subtract(pixels, mean, out=plane, dtype=np.float32)
         np.multiply(plane, scale, out=plane)
     return tensor
+
+
+def to_pixels(image: Image, spec: InputSpec) -> Image:
+    """The 1,C,H,W bytes that `to_tensor` normalises."""
+    planes = _planes(_resized(image, spec), spec.channels)
+    return planes[0][None, None] if spec.channels == 1 else np.stack(planes)[None]
+
+
+def _resized(image: Image, spec: InputSpec) -> Image:
+    """First of all, so that whatever follows costs the network's size and not the camera's."""
+    _refuse_what_is_no_image(image)
+    if image.shape[:2] == (spec.height, spec.width):
+        return image
+    resized = cv2.resize(image, (spec.width, spec.height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, np.uint8)
 
 
 def _planes(image: Image, channels: int) -> list[Image]:

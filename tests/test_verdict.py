@@ -86,6 +86,7 @@ class FixedEngine:
     """Answers every tensor with the same logit."""
 
     name = "fixed"
+    takes_pixels = False
 
     def __init__(self, logit: float) -> None:
         self.logit, self.calls = logit, 0

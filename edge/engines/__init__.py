@@ -1,12 +1,14 @@
 """The Engine protocol, the settings that choose an engine, and the promises that all of them keep.
 
 An adapter is `<type>_engine.py` with one function, `load(settings, artefact, bundle) -> Run`. It
-alone imports its vendor's library, and is itself imported only when the settings ask for it.
+alone imports its vendor's library, and is itself imported only when the settings ask for it. Where
+`TAKES_PIXELS` is set there, its `Run` is given bytes in place of a normalised tensor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
@@ -16,23 +18,29 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from edge.errors import BundleError, ConfigurationError, EngineError, EngineUnavailable
-from edge.manifest import Artefact, OutputSpec, Precision
+from edge.manifest import Artefact, InputSpec, OutputSpec, Precision
 from edge.section import LinePath, Section
 from edge.types import Tensor
 
 if TYPE_CHECKING:
     from edge.bundle import Bundle
 
-Run = Callable[[Tensor], NDArray[Any]]  # a tensor in the artefact's layout to its one output
+Prepared = NDArray[Any]  # N,C,H,W: a normalised tensor, or the pixels it would be made of
+Run = Callable[[Prepared], NDArray[Any]]  # in the artefact's layout to its one output
 
 
 class Engine(Protocol):
     """A loaded network. One thread at a time; `close` gives its memory back."""
 
     name: str
+    takes_pixels: bool  # infers soonest from what `to_pixels` makes
 
-    def infer(self, tensor: Tensor) -> Tensor:
+    def infer(self, tensor: Prepared) -> Tensor:
         """N,C,H,W normalised pixels to N,1,h,w logits, whatever layout the vendor prefers."""
+        ...
+
+    def infer_all(self, tensors: Sequence[Prepared]) -> list[Tensor]:
+        """Several frames or tiles: side by side where the engine gains by it."""
         ...
 
     def close(self) -> None: ...
@@ -73,8 +81,18 @@ class LiteRtSettings(_Settings):
     type: Literal["litert"] = "litert"
 
 
+class NativeSettings(_Settings):
+    """Our own INT8 engine: x86 with AVX2 or more, and 64-bit ARM."""
+
+    type: Literal["native"] = "native"
+    threads: PositiveInt = Field(
+        default=1, description="Frames or tiles that are inferred side by side."
+    )
+
+
 EngineSettings = Annotated[
-    OpenVinoSettings | OnnxRuntimeSettings | LiteRtSettings, Field(discriminator="type")
+    OpenVinoSettings | OnnxRuntimeSettings | LiteRtSettings | NativeSettings,
+    Field(discriminator="type"),
 ]
 
 
@@ -94,13 +112,14 @@ def load_engine(settings: EngineSettings, bundle: Bundle) -> Engine:
     """What `open_engine` does before the first run, for those who time the two apart."""
     artefact = bundle.artefact(settings.type, settings.precision)
     adapter = _import_adapter(settings.type)
-    spec = bundle.manifest.input
     with _refusing(settings, bundle):
         run = _exact(adapter.load(settings, artefact, bundle), artefact, bundle.manifest.output)
     return _BundleEngine(
         f"{artefact.engine} {artefact.precision}",
         run,
-        (1, spec.channels, spec.height, spec.width),
+        bundle.manifest.input,
+        takes_pixels=getattr(adapter, "TAKES_PIXELS", False),
+        side_by_side=settings.threads if isinstance(settings, NativeSettings) else 1,
     )
 
 
@@ -149,17 +168,25 @@ def _exact(run: Run, artefact: Artefact, output: OutputSpec) -> Run:
 class _BundleEngine:
     """A network that runs, behind one check of what goes in and no exception but ours."""
 
-    def __init__(self, name: str, run: Run, tensor_shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, name: str, run: Run, spec: InputSpec, *, takes_pixels: bool, side_by_side: int
+    ) -> None:
         self.name = name
         self._run: Run | None = run
-        self._tensor_shape = tensor_shape
+        self._spec = spec
+        self._shape = (1, spec.channels, spec.height, spec.width)
+        self.takes_pixels = takes_pixels
+        self._pool = ThreadPoolExecutor(side_by_side, "engine") if side_by_side > 1 else None
 
-    def infer(self, tensor: Tensor) -> Tensor:
+    def infer(self, tensor: Prepared) -> Tensor:
         if self._run is None:
             raise ValueError(f"engine {self.name} is closed: open it again")
-        if tensor.shape != self._tensor_shape or tensor.dtype != np.float32:
+        if self.takes_pixels and tensor.dtype == np.float32:
+            tensor = self._as_pixels(tensor)
+        wanted = np.dtype(np.uint8 if self.takes_pixels else np.float32)
+        if tensor.shape != self._shape or tensor.dtype != wanted:
             raise ValueError(
-                f"engine {self.name} takes float32 {self._tensor_shape}, "
+                f"engine {self.name} takes float32 {self._shape}, "
                 f"not {tensor.dtype} {tensor.shape}: make the tensor with to_tensor"
             )
         try:
@@ -170,8 +197,21 @@ class _BundleEngine:
                 "then start again"
             ) from error
 
+    def infer_all(self, tensors: Sequence[Prepared]) -> list[Tensor]:
+        each = self._pool.map if self._pool else map
+        return list(each(self.infer, tensors))
+
+    def _as_pixels(self, tensor: Tensor) -> Prepared:
+        """The bytes a tensor was made of."""
+        mean = np.asarray(self._spec.mean, np.float32).reshape(1, -1, 1, 1)
+        scale = np.asarray(self._spec.scale, np.float32).reshape(1, -1, 1, 1)
+        levels = np.rint(tensor / scale + mean)
+        return np.asarray(np.clip(levels, 0, 255), np.uint8)
+
     def close(self) -> None:
         self._run = None
+        if self._pool:
+            self._pool.shutdown()
 
 
 def _in_one_line(error: BaseException | None) -> str:

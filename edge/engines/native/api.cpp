@@ -1,0 +1,69 @@
+// The C interface that Python's ctypes calls. Nothing is thrown through it: errors are texts.
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "network.hpp"
+
+using namespace trackside;
+
+namespace {
+
+// The fastest first.
+const Body* const BODIES[] = {
+#if defined(__x86_64__)
+    &AVX512, &AVX_VNNI, &AVX2,
+#elif defined(__aarch64__)
+    &NEON,
+#endif
+    &PORTABLE,
+};
+
+const Body* choose(const std::string& name) {
+    for (const Body* body : BODIES)
+        if (body->supported() && (name.empty() || name == body->name)) return body;
+    return nullptr;
+}
+
+}  // namespace
+
+#define EXPORTED extern "C" __attribute__((visibility("default")))
+
+struct TracksideNetwork {
+    Network network;
+    const Body& body;
+};
+
+// The bodies that this CPU runs, the fastest first, with commas between.
+EXPORTED void trackside_bodies(char* names, std::size_t size) {
+    std::string all;
+    for (const Body* body : BODIES)
+        if (body->supported()) all += (all.empty() ? "" : ",") + std::string(body->name);
+    std::snprintf(names, size, "%s", all.c_str());
+}
+
+// Null, and why in `error`, if it cannot be. An empty `body` takes the fastest.
+EXPORTED TracksideNetwork* trackside_open(const u8* artefact, std::size_t size, int height, int width,
+                                 const char* body, char* error, std::size_t error_size) {
+    try {
+        const Body* chosen = choose(body);
+        if (!chosen) throw std::runtime_error("this CPU does not run body " + std::string(body));
+        return new TracksideNetwork{Network(parse(artefact, size), height, width, *chosen), *chosen};
+    } catch (const std::exception& failure) {
+        std::snprintf(error, error_size, "%s", failure.what());
+        return nullptr;
+    }
+}
+
+EXPORTED const char* trackside_body(const TracksideNetwork* network) { return network->body.name; }
+
+EXPORTED int trackside_output_height(const TracksideNetwork* network) { return network->network.output_height(); }
+
+EXPORTED int trackside_output_width(const TracksideNetwork* network) { return network->network.output_width(); }
+
+// One thread at a time for one network; any number of networks side by side.
+EXPORTED void trackside_run(TracksideNetwork* network, const u8* pixels, float* logits) {
+    network->network.run(pixels, logits);
+}
+
+EXPORTED void trackside_close(TracksideNetwork* network) { delete network; }

@@ -1,0 +1,127 @@
+"""The native INT8 engine: C++ built beside this file at installation, called through ctypes.
+
+It reads pixels, not tensors, because its first layer normalises them; several frames run side by
+side, each on a network of its own, and calls give Python's lock back while they run.
+"""
+
+from __future__ import annotations
+
+import os
+from ctypes import CDLL, POINTER, c_char_p, c_float, c_int, c_size_t, c_uint8, c_void_p
+from ctypes import create_string_buffer as buffer
+from functools import lru_cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.bundle import Bundle
+from edge.engines import NativeSettings, Prepared, Run
+from edge.errors import EngineUnavailable
+from edge.manifest import Artefact
+
+TAKES_PIXELS = True
+_TEXT = 512
+
+
+def load(settings: NativeSettings, artefact: Artefact, bundle: Bundle) -> Run:
+    data, spec = bundle.read(artefact.path), bundle.manifest.input
+    free: SimpleQueue[NativeNetwork] = SimpleQueue()
+    for _ in range(settings.threads):
+        free.put(NativeNetwork(data, spec.height, spec.width, forced_body()))
+
+    def run(pixels: Prepared) -> NDArray[np.float32]:
+        network = free.get()  # waits asleep
+        try:
+            return network.run(pixels[0, 0])
+        finally:
+            free.put(network)
+
+    return run
+
+
+class NativeNetwork:
+    """One network in the library's memory, for one thread at a time."""
+
+    def __init__(self, data: bytes, height: int, width: int, body: str = "") -> None:
+        self._library = _library()
+        error = buffer(_TEXT)
+        self._handle = self._library.trackside_open(
+            data, len(data), height, width, body.encode(), error, _TEXT
+        )
+        if not self._handle:
+            raise ValueError(error.value.decode())
+        self._size = (height, width)
+        self._output = (
+            self._library.trackside_output_height(self._handle),
+            self._library.trackside_output_width(self._handle),
+        )
+
+    @property
+    def body(self) -> str:
+        """The instructions it runs on."""
+        name: bytes = self._library.trackside_body(self._handle)
+        return name.decode()
+
+    def run(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """H,W bytes to 1,1,h,w logits."""
+        if pixels.shape != self._size or pixels.dtype != np.uint8:
+            raise ValueError(f"it takes uint8 {self._size}, not {pixels.dtype} {pixels.shape}")
+        dense = np.ascontiguousarray(pixels)
+        logits = np.empty(self._output, np.float32)
+        self._library.trackside_run(
+            self._handle,
+            dense.ctypes.data_as(POINTER(c_uint8)),
+            logits.ctypes.data_as(POINTER(c_float)),
+        )
+        return logits[None, None]
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            self._library.trackside_close(self._handle)
+
+
+def forced_body() -> str:
+    """The body the environment asks for; none if it does not."""
+    return os.environ.get("TRACKSIDE_ISA", "")
+
+
+def bodies() -> list[str]:
+    """What this CPU runs, the fastest first."""
+    names = buffer(_TEXT)
+    _library().trackside_bodies(names, _TEXT)
+    return names.value.decode().split(",")
+
+
+@lru_cache(maxsize=1)
+def _library() -> CDLL:
+    found = [path for path in map(_built, EXTENSION_SUFFIXES) if path.exists()]
+    if not found:
+        raise EngineUnavailable(
+            "the native engine was not built: install a C++17 compiler (Debian: g++) and install "
+            "trackside again, or choose another engine"
+        )
+    library = CDLL(str(found[0]))
+    library.trackside_open.restype = c_void_p
+    library.trackside_open.argtypes = [
+        c_char_p,
+        c_size_t,
+        c_int,
+        c_int,
+        c_char_p,
+        c_char_p,
+        c_size_t,
+    ]
+    library.trackside_run.argtypes = [c_void_p, POINTER(c_uint8), POINTER(c_float)]
+    library.trackside_body.restype = c_char_p
+    for name in ("body", "output_height", "output_width", "close"):
+        getattr(library, f"trackside_{name}").argtypes = [c_void_p]
+    library.trackside_bodies.argtypes = [c_char_p, c_size_t]
+    return library
+
+
+def _built(suffix: str) -> Path:
+    return Path(__file__).with_name(f"_native{suffix}")
