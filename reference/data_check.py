@@ -113,8 +113,11 @@ def _look_at_mask(sample: Sample, image: Image) -> Iterator[Finding]:
     if sample.mask is None:
         return
     try:
-        labels = sample.mask.read()
-        levels = sample.mask.levels() if isinstance(sample.mask, GreyMask) else None
+        if isinstance(sample.mask, GreyMask):
+            levels = sample.mask.levels()
+            labels = sample.mask.marked(levels)
+        else:
+            levels, labels = None, sample.mask.read()
     except (FrameError, DataError, OSError) as error:
         yield Finding("unreadable", (sample.mask.path,), str(error))
         return

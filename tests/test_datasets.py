@@ -151,6 +151,30 @@ def test_a_missing_or_mismatched_mask_is_named(tmp_path: Path) -> None:
         read(tmp_path, "plain")
 
 
+@pytest.mark.parametrize(
+    ("layout", "broken", "content"),
+    [
+        ("crackforest", "groundTruth/001.mat", b"MATLAB"),
+        ("neu_det", "ANNOTATIONS/crazing_1.xml", b"<annotation>"),
+        ("neu_det", "ANNOTATIONS/crazing_1.xml", b"<a><object><name>rust</name></object></a>"),
+        ("coco", "annotations/instances_val.json", b"{"),
+        (
+            "coco",
+            "annotations/instances_val.json",
+            b'{"images": [{}], "annotations": [], "categories": []}',
+        ),
+        ("magnetic_tile", "MT_Free/Imgs/exp1_num_824.png", b""),
+    ],
+)
+def test_a_broken_truth_is_an_error_of_ours_that_names_it(
+    layout: str, broken: str, content: bytes, tmp_path: Path
+) -> None:
+    WRITERS[layout](tmp_path)
+    (tmp_path / broken).write_bytes(content)
+    with pytest.raises(DataError, match=Path(broken).name):
+        read(tmp_path, layout)
+
+
 def test_the_real_sd900_is_read_and_split() -> None:
     pairs = read(real_data("SD-saliency-900"), "sd900")
     training, held_out = sides(pairs)

@@ -19,6 +19,7 @@ from reference.datasets.sample import Layout, Listing, Sample, Split
 
 # Together in `annotations`, or beside the images of each split.
 FILES = ("annotations/*.json", "*/_annotations.coco.json")
+_SECTIONS = {"images", "annotations", "categories"}
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,12 @@ class RegionMask:
 def _coco(root: Path) -> Listing:
     listing = Listing(())
     for path in sorted(found for mark in FILES for found in root.glob(mark)):
-        document = json.loads(path.read_text())
-        if isinstance(document, dict) and {"images", "annotations", "categories"} <= set(document):
-            listing += _read(root, path, document)
+        try:
+            document = json.loads(path.read_text())
+            if isinstance(document, dict) and set(document) >= _SECTIONS:
+                listing += _read(root, path, document)
+        except (json.JSONDecodeError, KeyError) as error:
+            raise DataError(f"{path} is not as COCO's are, at {error}: export it again") from error
     if not listing.samples:
         raise DataError(
             f"{root} holds no COCO file with images: put it at annotations/<split>.json"
@@ -78,7 +82,7 @@ def _read(root: Path, path: Path, document: dict[str, Any]) -> Listing:
         image = _find_image(root, path, entry["file_name"])
         shown = tuple(regions[entry["id"]])
         mask = RegionMask(path, classes, entry["height"], entry["width"], shown)
-        name = f"{split}/{Path(entry['file_name']).stem}"
+        name = f"{split}/{Path(entry['file_name']).with_suffix('').as_posix()}"
         samples.append(Sample(name, image, mask if shown else None, None, split))
     return Listing(tuple(samples))
 

@@ -49,8 +49,11 @@ class GreyMask:
         """The grey values as they are on disk."""
         return read_image(self.path, colour=False)
 
+    def marked(self, levels: Image) -> Image:
+        return (levels >= self.at_least).astype(np.uint8)
+
     def read(self) -> Image:
-        return (self.levels() >= self.at_least).astype(np.uint8)
+        return self.marked(self.levels())
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,10 @@ class MatlabMask:
     def read(self) -> Image:
         from scipy.io import loadmat  # noqa: PLC0415 (only this data set wants it)
 
-        truth = loadmat(self.path)["groundTruth"]["Segmentation"][0, 0]
+        try:
+            truth = loadmat(self.path)["groundTruth"]["Segmentation"][0, 0]
+        except Exception as error:  # scipy raises nearly anything at a broken file
+            raise DataError(f"{self.path}, {error}: restore the published file") from error
         return np.asarray(truth == 2, np.uint8)
 
 
