@@ -522,6 +522,21 @@ def test_a_full_board_refuses_and_loses_nothing(library: ctypes.CDLL) -> None:
     assert core.order(core.count + 1_000, core.count + 2_000) is Refusal.NONE
 
 
+def test_a_mode_waits_for_room_and_its_pulses_are_told(library: ctypes.CDLL) -> None:
+    core = Core(library)
+    core.open()
+    core.advance(0, MS)
+    pulses = 0
+    while core.ask(Kind.MODE, framing.mode(Mode.REJECT_ALL)).refusal is Refusal.NONE:
+        core.advance(1, MS)
+        core.ask(Kind.MODE, framing.mode(Mode.ORDERED))
+        core.advance(1, MS)
+        core.advance(1, MS)
+        pulses += not core.rejects
+    assert [event.kind for event in core.events()] == [EventKind.PULSE] * pulses
+    assert core.ask(Kind.MODE, framing.mode(Mode.REJECT_ALL)).refusal is Refusal.NONE
+
+
 def test_a_batch_is_taken_up_to_the_first_that_is_refused(library: ctypes.CDLL) -> None:
     core = Core(library)
     core.open()
@@ -586,6 +601,9 @@ def test_requests_that_make_no_sense_are_refused(library: ctypes.CDLL) -> None:
     assert core.order(0, PLACE_LIMIT_UM + 1) is Refusal.STRETCH
     assert core.order(0, 5, Kind.PASS) is Refusal.NO_DEFAULT
     assert core.ask(Kind.POLL, b"").refusal is Refusal.UNKNOWN
+    assert core.ask(Kind.MODE, b"\3").refusal is Refusal.UNKNOWN
+    core.ask(Kind.CLOSE, framing.closing(release=False))
+    assert core.ask(Kind.MODE, framing.mode(Mode.BYPASS)).refusal is Refusal.NOT_RUNNING
 
 
 # --- garbled streams -----------------------------------------------------------------------------
@@ -705,11 +723,15 @@ def test_the_core_stands_what_sanitizers_watch(tmp_path: Path) -> None:
         session = chance.choice([SESSION, SESSION, 1])
         stream = framing.request(Kind.OPEN, 0, session, opening)
         for number in range(1, chance.randrange(1, 150)):
-            kind = chance.choice([Kind.ORDER, Kind.PASS, Kind.PASS, Kind.POLL, Kind.STATISTICS])
+            bodies = {
+                Kind.POLL: framing.poll(number),
+                Kind.STATISTICS: b"",
+                Kind.MODE: framing.mode(chance.choice(list(Mode))),
+            }
+            kind = chance.choice([Kind.ORDER, Kind.PASS, Kind.PASS, *bodies])
             start_um = chance.choice([0, 20 * number, -(10**16)]) + chance.randrange(50)
             length_um = chance.choice([0, 1, 30, 10**16])
             stretch = framing.stretches(number, [(start_um, start_um + length_um)])
-            bodies = {Kind.POLL: framing.poll(number), Kind.STATISTICS: b""}
             stream += framing.request(kind, 0, SESSION, bodies.get(kind, stretch))
             if chance.random() < 0.05:
                 noise = chance.randbytes(chance.randrange(300))
