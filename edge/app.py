@@ -1,4 +1,4 @@
-"""The composition root: the only file that wires the parts of a line to its settings."""
+"""The composition root: a line from its line file. `bridge` and `wiring` open what rejects."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def open_line(config: LineConfig, *, frames: int | None = None) -> Iterator[Line
     """Wire a line. Leaving it leaves the output at reject, since nobody inspects any more."""
     # The reject thread must not wait the usual 5 ms, which are millimetres, for the interpreter.
     sys.setswitchinterval(0.0005)
-    with ExitStack() as stack, bridge_errors_as_ours():
+    with bridge_errors_as_ours(), ExitStack() as stack:
         bundle, engine = load_network(config.engine, config.bundle, config.bundle_key)
         stack.callback(engine.close)
         camera = open_camera(config.camera)

@@ -101,7 +101,7 @@ def open_bridge(
     `hear` is told all that becomes known, on the thread that learns of it, and must not wait.
     """
     reject = config.reject
-    with ExitStack() as stack, bridge_errors_as_ours():
+    with bridge_errors_as_ours(), ExitStack() as stack:
         ledger = stack.enter_context(Ledger(reject.ledger, clock_ns)) if reject.ledger else None
         beat = stack.enter_context(open_output(config.heartbeat.output, safe_active=False))
         inputs = InputWatch(
@@ -172,6 +172,7 @@ def _sensors(reject: RejectConfig, stack: ExitStack) -> list[Sensor]:
 
 @contextmanager
 def bridge_errors_as_ours() -> Iterator[None]:
+    """The bridge knows nothing of this room's errors, nor the command line of the bridge's."""
     try:
         yield
     except BridgeError as error:

@@ -184,6 +184,7 @@ class RejectConfig(ActuatorConfig):
 
     @property
     def outputs(self) -> list[ActuatorOutputSettings]:
+        """All that the section drives."""
         stop_line = [] if self.stop_line is None else [self.stop_line]
         return [actuator.output for actuator in self.actuators] + stop_line
 
@@ -200,8 +201,7 @@ class RejectConfig(ActuatorConfig):
     @model_validator(mode="after")
     def _can_stop_the_line(self) -> RejectConfig:
         effects = [a.confirm.otherwise for a in self.actuators if a.confirm is not None]
-        if "stop_line" in [self.on_missed, *effects] and self.stop_line is None:
-            raise ValueError("nothing can stop the line: give `stop_line:`, the output that does")
+        check_stop([self.on_missed, *effects], self)
         return self
 
 
@@ -227,7 +227,14 @@ class InputConfig(Section):
     )
 
 
+def check_stop(effects: Sequence[str], reject: RejectConfig) -> None:
+    """What is to stop the line must be able to."""
+    if "stop_line" in effects and reject.stop_line is None:
+        raise ValueError("nothing can stop the line: give `reject.stop_line`, the output that does")
+
+
 def check_names(what: str, names: list[str]) -> None:
+    """Reports and the ledger tell things apart by their names."""
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"two {what}s are called {name}: give each its own `name:`")

@@ -22,6 +22,7 @@ from edge.bridge_config import (
     RejectConfig,
     check_board,
     check_names,
+    check_stop,
     check_wires,
 )
 from edge.engines import EngineSettings
@@ -124,8 +125,13 @@ class LineConfig(Section):
 
     @field_validator("inputs")
     @classmethod
-    def _names_differ(cls, inputs: tuple[InputConfig, ...]) -> tuple[InputConfig, ...]:
+    def _can_do_what_they_say(
+        cls, inputs: tuple[InputConfig, ...], info: ValidationInfo
+    ) -> tuple[InputConfig, ...]:
         check_names("input", [each.name for each in inputs])
+        reject = info.data.get("reject")
+        if reject is not None:
+            check_stop([each.then for each in inputs], reject)
         return inputs
 
 

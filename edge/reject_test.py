@@ -28,7 +28,7 @@ from edge.errors import TracksideError, UsageError
 from edge.wiring import clock_ns, open_input
 from firmware_bridge.control import News
 from firmware_bridge.guard import Change
-from firmware_bridge.inputs import NEWS_NS, Confirmed
+from firmware_bridge.inputs import Confirmed
 from firmware_bridge.types import SECOND_NS, Event, Mode, Pulse
 
 CAUSE = "reject test"
@@ -65,10 +65,11 @@ class Prompt:
     """Somebody at the terminal, who sees the line."""
 
     def ready(self, step: str, look: str) -> None:
-        typer.prompt(f"\n{step}: see that {look}. Enter to begin", default="", show_default=False)
+        said = f"\n{step}: see that {look}. Enter to begin"
+        typer.prompt(said, default="", show_default=False, err=True)
 
     def saw(self, look: str) -> bool:
-        return typer.confirm(f"  did you see that {look}?", default=False)
+        return typer.confirm(f"  did you see that {look}?", default=False, err=True)
 
 
 def operator_for(config: LineConfig, *, yes: bool) -> Operator:
@@ -189,9 +190,8 @@ def _fall_silent(config: LineConfig) -> str:
 def _toggle(bridge: Bridge, config: LineConfig) -> str:
     period_s = config.heartbeat.timeout_ms / 4000
     for _ in range(EDGES):
-        with bridge_errors_as_ours():
-            bridge.check()
-            bridge.heartbeat.beat()
+        bridge.check()
+        bridge.heartbeat.beat()
         time.sleep(period_s)
     return f"{EDGES} edges, one every {period_s * 1000:.0f} ms"
 
@@ -224,8 +224,7 @@ def _move(config: LineConfig) -> str:
         start = bridge.where()
         give_up_ns = clock_ns() + MOVE_NS
         while abs(moved_um := bridge.where().position_um - start.position_um) < MOVED_UM:
-            with bridge_errors_as_ours():
-                bridge.check()
+            bridge.check()
             if clock_ns() > give_up_ns:
                 raise TrialFailed(
                     f"it counted {moved_um} um in {MOVE_NS // SECOND_NS} s: move the rail by more, "
@@ -242,7 +241,7 @@ def _move(config: LineConfig) -> str:
 
 def _read_inputs(config: LineConfig) -> str:
     states = []
-    with ExitStack() as stack, bridge_errors_as_ours():
+    with bridge_errors_as_ours(), ExitStack() as stack:
         for each in config.inputs:
             active = stack.enter_context(open_input(each.input)).read()
             states.append(f"{each.name} is {'on' if active else 'off'}")
@@ -263,7 +262,7 @@ def _untouched(config: LineConfig, **changes: Any) -> LineConfig:
 @contextmanager
 def _open_bench(config: LineConfig) -> Iterator[_Bench]:
     heard: queue.SimpleQueue[News | Seen] = queue.SimpleQueue()
-    with open_bridge(config, heard.put) as bridge, bridge_errors_as_ours():
+    with open_bridge(config, heard.put) as bridge:
         time.sleep(HELD_S)  # until the actuators have come to rest
         yield _Bench(bridge, heard, {actuator.name for actuator in config.reject.actuators})
 
@@ -295,7 +294,7 @@ class _Bench:
 
     def confirmed_ms(self, confirm: Confirm) -> float | None:
         """How soon the sensor saw it; None if it did not."""
-        patience_s = (confirm.within_ms * 1e6 + NEWS_NS) / SECOND_NS + NEWS_S
+        patience_s = (confirm.within_ms + confirm.settle_ms) / 1000 + NEWS_S
         seen = self._hear(lambda told: isinstance(told, Seen), patience_s)
         assert isinstance(seen, Seen)
         return seen.outcome.after_ns / 1e6 if isinstance(seen.outcome, Confirmed) else None

@@ -152,7 +152,7 @@ class _Watched:
 
     def __init__(self, sensor: Sensor, *, driven: bool) -> None:
         self.sensor = sensor
-        self.check = EjectCheck(sensor.within_ns)
+        self.check = EjectCheck(sensor.within_ns, sensor.settle_ns)
         self._level = Settled(sensor.settle_ns)
         self._driven = driven
 

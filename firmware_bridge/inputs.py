@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from firmware_bridge.control import Acknowledge, Command, Hold, Release
 from firmware_bridge.types import Mode
 
-NEWS_NS = 200_000_000  # after which nothing is heard any more of what has happened
+PULSES_NS = 2_000_000_000  # no pulse is heard of later than this: an output was slow to be driven
+SIGHTS_NS = 100_000_000  # no sight is, beyond the time that its sensor takes to settle
 
 
 class Settled:
@@ -105,12 +106,13 @@ Outcome = Confirmed | Unconfirmed | Unasked
 class EjectCheck:
     """Holds what the sensor at an actuator sees against the pulses the actuator is given.
 
-    A pulse is confirmed by the first sight within `within_ns` that confirms no other one. Both
-    are told in their own order, each of them up to NEWS_NS late.
+    A pulse is confirmed by the first sight within `within_ns` that confirms no other one. Both are
+    told in their own order; each may come late, a sight by up to `settle_ns` more than SIGHTS_NS.
     """
 
-    def __init__(self, within_ns: int) -> None:
+    def __init__(self, within_ns: int, settle_ns: int = 0) -> None:
         self._within_ns = within_ns
+        self._sight_late_ns = settle_ns + SIGHTS_NS
         self._pulses_ns: deque[int] = deque()
         self._sights_ns: deque[int] = deque()
 
@@ -125,10 +127,10 @@ class EjectCheck:
     def advance(self, now_ns: int) -> list[Outcome]:
         """What has become certain."""
         outcomes: list[Outcome] = []
-        never_ns = now_ns - NEWS_NS  # nothing more is heard of what happened before
         while self._pulses_ns or self._sights_ns:
-            pulse_ns = self._pulses_ns[0] if self._pulses_ns else never_ns
-            sight_ns = self._sights_ns[0] if self._sights_ns else never_ns
+            # of what was not told yet, the earliest that may still be
+            pulse_ns = self._pulses_ns[0] if self._pulses_ns else now_ns - PULSES_NS
+            sight_ns = self._sights_ns[0] if self._sights_ns else now_ns - self._sight_late_ns
             if self._pulses_ns and sight_ns > pulse_ns + self._within_ns:
                 outcomes.append(Unconfirmed(self._pulses_ns.popleft()))
             elif self._sights_ns and sight_ns < pulse_ns:

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from firmware_bridge.control import Acknowledge, Hold, Release
 from firmware_bridge.inputs import (
-    NEWS_NS,
+    PULSES_NS,
+    SIGHTS_NS,
     Confirmed,
     EjectCheck,
+    Outcome,
     Panel,
     Role,
     Settled,
@@ -82,16 +84,12 @@ def test_keys_hold_and_release_and_a_button_acknowledges_when_it_is_pressed() ->
     ]
 
 
-def outcomes_at_the_end(check: EjectCheck) -> list[Confirmed | Unconfirmed | Unasked]:
-    return check.advance(END_NS)
-
-
 def test_a_pulse_is_confirmed_within_its_window_and_not_by_a_sight_before_or_after() -> None:
     check = EjectCheck(100 * MS)
     for pulse_ms, sight_ms in [(1000, 1040), (2000, 1999), (3000, 3101), (4000, 4100)]:
         check.pulse(pulse_ms * MS)
         check.seen(sight_ms * MS)
-    assert outcomes_at_the_end(check) == [
+    assert check.advance(END_NS) == [
         Confirmed(1000 * MS, 40 * MS),
         Unasked(1999 * MS),
         Unconfirmed(2000 * MS),
@@ -102,39 +100,33 @@ def test_a_pulse_is_confirmed_within_its_window_and_not_by_a_sight_before_or_aft
 
 
 def test_nothing_is_said_while_news_may_still_come() -> None:
-    check = EjectCheck(100 * MS)
+    check = EjectCheck(100 * MS, settle_ns=7 * MS)
     check.pulse(1000 * MS)
-    assert check.advance(1100 * MS + NEWS_NS) == []
-    assert check.advance(1100 * MS + NEWS_NS + 1) == [Unconfirmed(1000 * MS)]
+    assert check.advance(1107 * MS + SIGHTS_NS) == []
+    assert check.advance(1107 * MS + SIGHTS_NS + 1) == [Unconfirmed(1000 * MS)]
     check.seen(2000 * MS)
-    assert check.advance(2000 * MS + NEWS_NS) == []
+    assert check.advance(2000 * MS + PULSES_NS) == []
     check.pulse(1990 * MS)  # heard of after what it brought about
-    assert check.advance(2000 * MS + NEWS_NS) == [Confirmed(1990 * MS, 10 * MS)]
+    assert check.advance(2000 * MS + PULSES_NS) == [Confirmed(1990 * MS, 10 * MS)]
+    check.seen(5000 * MS)
+    assert check.advance(5000 * MS + PULSES_NS + 1) == [Unasked(5000 * MS)]
 
 
 @given(
-    pulses=st.lists(st.integers(0, 300), max_size=12).map(sorted),
-    sights=st.lists(st.integers(0, 300), max_size=12).map(sorted),
-    within=st.integers(0, 60),
+    pulses=st.lists(st.integers(0, 3000), max_size=12).map(sorted),
+    sights=st.lists(st.integers(0, 3000), max_size=12).map(sorted),
+    within=st.integers(0, 400),
     seed=st.integers(0, 2**32),
 )
 def test_each_pulse_and_each_sight_is_told_of_once_however_late_it_is_heard(
     pulses: list[int], sights: list[int], within: int, seed: int
 ) -> None:
-    chance, check = random.Random(seed), EjectCheck(within * MS)
-    heard = [(at, check.pulse, at) for at in pulses] + [(at, check.seen, at) for at in sights]
-    late = {check.pulse: 0, check.seen: 0}
-    told: list[tuple[int, int]] = []
-    for number, (at, tell, _) in enumerate(sorted(heard, key=lambda item: item[0])):
-        late[tell] = max(late[tell], at + chance.randint(0, NEWS_NS // MS))
-        told.append((late[tell], number))
-    outcomes: list[Confirmed | Unconfirmed | Unasked] = []
-    in_order = sorted(heard, key=lambda item: item[0])
-    for now, number in sorted(told):
-        outcomes += check.advance((now - 1) * MS)
-        _, tell, at = in_order[number]
-        tell(at * MS)
-    outcomes += outcomes_at_the_end(check)
+    check = EjectCheck(within * MS)
+    outcomes: list[Outcome] = []
+    for heard_ms, at_ms, is_pulse in late_news(pulses, sights, random.Random(seed)):
+        outcomes += check.advance(heard_ms * MS)
+        (check.pulse if is_pulse else check.seen)(at_ms * MS)
+    outcomes += check.advance(END_NS)
     confirmed = [o for o in outcomes if isinstance(o, Confirmed)]
     unconfirmed = [o.pulse_ns for o in outcomes if isinstance(o, Unconfirmed)]
     unasked = [o.seen_ns for o in outcomes if isinstance(o, Unasked)]
@@ -144,3 +136,16 @@ def test_each_pulse_and_each_sight_is_told_of_once_however_late_it_is_heard(
     assert all(0 <= o.after_ns <= within * MS for o in confirmed)
     for pulse_ns in unconfirmed:
         assert not any(pulse_ns <= sight_ns <= pulse_ns + within * MS for sight_ns in unasked)
+
+
+def late_news(
+    pulses: list[int], sights: list[int], chance: random.Random
+) -> list[tuple[int, int, bool]]:
+    """When each is heard of, when it was, and whether it is a pulse; each kind in its order."""
+    news = []
+    for times, latest_ns, is_pulse in [(pulses, PULSES_NS, True), (sights, SIGHTS_NS, False)]:
+        heard_ms = 0
+        for at_ms in times:
+            heard_ms = max(heard_ms, at_ms + chance.randint(0, latest_ns // MS))
+            news.append((heard_ms, at_ms, is_pulse))
+    return sorted(news, key=lambda each: each[0])

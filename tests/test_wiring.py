@@ -211,7 +211,7 @@ def test_what_is_missed_rejects_all_until_it_is_acknowledged(plc: Plc, tmp_path:
 def test_a_pulse_that_no_sensor_saw_stops_the_line_until_it_is_acknowledged(
     plc: Plc, tmp_path: Path
 ) -> None:
-    confirm = {"input": on(plc, "coil", SENSOR), "within_ms": 300}
+    confirm = {"input": on(plc, "coil", SENSOR), "within_ms": 2000}
     with open_bridge(on_plc(plc, tmp_path, confirm=confirm, also=[])) as bridge:
         eventually(lambda: not plc.coil(VALVE))
         bridge.submit(0, 20 * MM, "the first")
