@@ -11,15 +11,14 @@ from types import TracebackType
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from reference.contact_sheet import Tile, outlined, sheet
 from reference.data import Pair
 from reference.predict import Predictor
 
-SAMPLES = 6
-SAMPLE_HEIGHT = 160  # pixels
+SAMPLES = 8
 
 
 class Journal:
@@ -71,14 +70,15 @@ class Journal:
         print(json.dumps(row), flush=True)
 
     def picture(self, predict: Predictor, pairs: list[Pair], iteration: int) -> None:
-        """Image, mask and answer of a few held-out pairs, side by side."""
-        chosen = pairs[:: -(-len(pairs) // SAMPLES)]
-        rows = [_side_by_side(pair, predict(pair.image)) for pair in chosen]
-        width = max(row.shape[1] for row in rows)
-        sheet = np.vstack([np.pad(row, ((0, 2), (0, width - row.shape[1]))) for row in rows])
+        """A few held-out images, their defects outlined, each beside the network's answer."""
+        tiles: list[Tile] = []
+        for pair in pairs[:: -(-len(pairs) // SAMPLES)]:
+            answer = np.asarray(predict(pair.image) * 255 + 0.5, np.uint8)
+            truth = outlined(pair.image, pair.mask)
+            tiles += [Tile(truth, [pair.name]), Tile(answer, [pair.class_name])]
         path = self.folder / "samples" / f"{iteration:06d}.png"
         path.parent.mkdir(exist_ok=True)
-        cv2.imwrite(str(path), sheet)
+        cv2.imwrite(str(path), sheet(tiles, columns=4))
 
     def _forget_after(self, iteration: int) -> None:
         """Drop what a killed run wrote after its last checkpoint: it will come again."""
@@ -89,10 +89,3 @@ class Journal:
         kept = [row for row in rows if len(row) == len(header) and int(row[0]) <= iteration]
         with self.log.open("w", newline="") as file:
             csv.writer(file).writerows([header, *kept])
-
-
-def _side_by_side(pair: Pair, probability: NDArray[np.float32]) -> NDArray[np.uint8]:
-    answer = np.asarray(probability * 255 + 0.5, np.uint8)
-    row = np.hstack([pair.image, np.where(pair.mask > 0, 255, 0).astype(np.uint8), answer])
-    width = round(row.shape[1] * SAMPLE_HEIGHT / row.shape[0])
-    return np.asarray(cv2.resize(row, (width, SAMPLE_HEIGHT)), np.uint8)
