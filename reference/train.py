@@ -24,7 +24,8 @@ from reference.predict import network_predictor
 from reference.recipe import Recipe
 from reference.run import Run, begin
 from reference.stop import StopRequest
-from reference.trainer import Teacher, Trainer
+from reference.trained_network import open_network
+from reference.trainer import Trainer
 
 LOGGED = ("mae", "s_measure", "weighted_f", "max_f", "iou", "false_reject_rate", "escape_rate")
 
@@ -68,7 +69,9 @@ def train(
     )
     forward = fabric.setup_module(torch.compile(run.network) if compiled else run.network)
     length = Length.of(recipe, len(sources[0].pairs), sources[0].share)
-    teacher = Teacher.of(recipe, recipe_folder, fabric.device)
+    teacher = None
+    if recipe.teacher is not None:
+        teacher = open_network(recipe_folder / recipe.teacher.checkpoint, fabric.device)
     trainer = Trainer(fabric, run, forward, length, teacher)
     journal = Journal(out, run.iteration, length.iterations) if fabric.is_global_zero else None
     remaining = range(run.iteration, length.iterations)

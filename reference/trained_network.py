@@ -45,12 +45,12 @@ class TrainedNetwork:
         return self.classes[int(output.classes[0].argmax())]
 
 
-def open_network(path: Path) -> TrainedNetwork:
-    """The network of a checkpoint, on a GPU where there is one."""
+def open_network(path: Path, device: torch.device | None = None) -> TrainedNetwork:
+    """The network of a checkpoint; on a GPU where there is one, if nothing else is said."""
     groups, record = checkpoint.load(path)
     recipe = Recipe.model_validate(record["recipe"])
     network = build(**recipe.network)
     network.load_state_dict(groups["ema"])
-    network.to("cuda" if torch.cuda.is_available() else "cpu")
+    network.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     network.to(memory_format=torch.channels_last)
     return TrainedNetwork(network.eval(), recipe, tuple(record.get("classes", ())))

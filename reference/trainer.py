@@ -5,45 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from reference import checkpoint
 from reference.data import Batch
 from reference.held_data import DeviceBatch
 from reference.losses_supervision import Truth, distillation, supervise
-from reference.networks import Output, build, logit_maps
+from reference.networks import Output, logit_maps
 from reference.optimizer import Length, learning_rate, set_learning_rate
-from reference.predict import memory_format, network_input
-from reference.recipe import Recipe
+from reference.predict import network_input
 from reference.run import Run
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """A trained network, fed as its own recipe says."""
-
-    network: nn.Module
-    recipe: Recipe
-
-    @classmethod
-    def of(cls, pupil: Recipe, folder: Path, device: torch.device) -> Teacher | None:
-        """The one that a recipe names, by a path from the recipe's folder."""
-        if pupil.teacher is None:
-            return None
-        groups, record = checkpoint.load(folder / pupil.teacher.checkpoint)
-        recipe = Recipe.model_validate(record["recipe"])
-        network = build(**recipe.network)
-        network.load_state_dict(groups["ema"])
-        network.to(device).to(memory_format=memory_format(recipe, device))
-        return cls(network.eval().requires_grad_(False), recipe)
-
-    @torch.no_grad()
-    def answer(self, images: Tensor) -> Tensor:
-        return logit_maps(self.network(network_input(images, self.recipe)))[0]
+from reference.trained_network import TrainedNetwork
 
 
 @dataclass
@@ -54,7 +28,7 @@ class Trainer:
     run: Run
     forward: Callable[[Tensor], Output]
     length: Length
-    teacher: Teacher | None
+    teacher: TrainedNetwork | None
 
     def step(self, batch: Batch | DeviceBatch) -> Tensor:
         """One optimizer step; everything random in it follows from the seed and the iteration."""
@@ -69,9 +43,11 @@ class Trainer:
         output = self.forward(network_input(images, recipe))
         loss = supervise(output, Truth(mask, label), recipe.loss)
         if self.teacher is not None and recipe.teacher is not None:
-            with self.fabric.autocast():
-                answer = self.teacher.answer(images).float()
-            towards = distillation(output, answer, recipe.teacher.temperature)
+            # Fed as its own recipe says, not as the pupil's.
+            shown = network_input(images, self.teacher.recipe)
+            with torch.no_grad(), self.fabric.autocast():
+                answer = logit_maps(self.teacher.network(shown))[0]
+            towards = distillation(output, answer.float(), recipe.teacher.temperature)
             loss = loss + recipe.teacher.weight * towards
         run.optimizer.zero_grad()
         self.fabric.backward(loss)
