@@ -34,12 +34,13 @@ class Run:
     """A tracker on a rail that is moved by hand, one reading a millisecond."""
 
     settings: ActuatorSettings
+    default_reject: bool = False
     position_um: int = 0
     now_ns: int = 0
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.tracker = Tracker(self.settings)
+        self.tracker = Tracker(self.settings, default_reject=self.default_reject)
         self.move(0, 1)
 
     def move(self, um_per_ms: int, ms: int) -> None:
@@ -51,6 +52,11 @@ class Run:
     def order(self, start_um: int, end_um: int, tag: str = "") -> Order:
         order = Order(start_um, end_um, tag)
         self.tracker.order(order)
+        return order
+
+    def let_pass(self, start_um: int, end_um: int) -> Order:
+        order = Order(start_um, end_um, "frame")
+        self.tracker.let_pass(order)
         return order
 
     @property
@@ -247,6 +253,79 @@ def test_the_dwell_is_foreseen() -> None:
     assert run.tracker.next_due_ns() == dwelt_ns
 
 
+def test_without_a_pass_all_is_rejected_and_a_late_one_lets_nothing_by() -> None:
+    run = Run(ActuatorSettings(offset_um=0, margin_um=2 * MM), default_reject=True)
+    frame_0, frame_1 = run.let_pass(100 * MM, 200 * MM), run.let_pass(200 * MM, 300 * MM)
+    defect = run.order(150 * MM, 160 * MM)
+    run.move(1 * MM, 350)
+    late = run.let_pass(310 * MM, 400 * MM)
+    run.move(1 * MM, 100)
+    assert run.switches == [
+        (True, 0),
+        (False, 102 * MM),
+        (True, 148 * MM),
+        (False, 162 * MM),
+        (True, 298 * MM),
+    ]
+    passed = [event for event in run.events if isinstance(event, Passed)]
+    assert [(event.order, event.late) for event in passed] == [
+        (frame_0, False),
+        (frame_1, False),
+        (late, True),
+    ]
+    assert passed[-1].over_um == 350 * MM - (310 - 2) * MM + 1 * MM
+    assert run.outcomes == [Fired(defect, 148 * MM, 149 * MM)]
+
+
+def test_rail_that_no_pass_came_for_and_that_got_away_is_missed() -> None:
+    run = Run(ActuatorSettings(offset_um=0, delay_ns=10 * MS), default_reject=True)
+    run.let_pass(100 * MM, 200 * MM)
+    run.let_pass(230 * MM, 300 * MM)
+    run.move(1 * MM, 180)
+    run.move(50 * MM, 1)  # faster than anybody could foresee
+    run.move(1 * MM, 50)
+    [missed] = run.outcomes
+    assert isinstance(missed, Missed)
+    assert (missed.order, missed.missed_um) == (Order(200 * MM, 230 * MM, NO_PASS), 30 * MM)
+
+
+def test_while_all_is_rejected_late_orders_are_fired_if_the_coil_acted_on_them() -> None:
+    run = Run(ActuatorSettings(offset_um=0))
+    run.move(1 * MM, 100)
+    run.tracker.mode = Mode.REJECT_ALL
+    assert run.tracker.next_due_ns() == run.now_ns
+    run.move(1 * MM, 100)
+    assert run.tracker.next_due_ns() is None
+    before, since = run.order(50 * MM, 60 * MM), run.order(150 * MM, 160 * MM)
+    run.move(1 * MM, 100)
+    run.tracker.mode = Mode.ORDERED
+    assert run.tracker.next_due_ns() == run.now_ns
+    run.move(1 * MM, 10)
+    assert run.switches == [(True, 101 * MM), (False, 301 * MM)]
+    assert run.outcomes == [
+        Missed(before, 10 * MM, Reason.ARRIVED_LATE),
+        Fired(since, 150 * MM, 150 * MM),
+    ]
+
+
+def test_in_bypass_the_coil_is_let_go_and_what_goes_by_is_missed() -> None:
+    run = Run(ActuatorSettings(offset_um=0, dwell_ns=500 * MS))
+    under, ahead = run.order(100 * MM, 200 * MM), run.order(250 * MM, 260 * MM)
+    after = run.order(400 * MM, 410 * MM)
+    run.move(1 * MM, 150)
+    run.tracker.mode = Mode.BYPASS
+    run.move(1 * MM, 200)
+    run.tracker.mode = Mode.ORDERED
+    run.move(1 * MM, 55)
+    assert run.switches == [(True, 100 * MM), (False, 151 * MM), (True, 400 * MM)]
+    assert run.outcomes == [
+        Missed(under, 100 * MM, Reason.BYPASSED),
+        Missed(ahead, 10 * MM, Reason.BYPASSED),
+    ]
+    run.move(1 * MM, 10)
+    assert run.outcomes[2:] == [Missed(after, 1 * MM, Reason.ACTED_LATE)]  # a reading later
+
+
 def test_readings_out_of_order_are_refused() -> None:
     tracker = Tracker(ActuatorSettings(offset_um=0))
     tracker.advance(Reading(0, 10))
@@ -257,6 +336,8 @@ def test_readings_out_of_order_are_refused() -> None:
 def test_settings_below_nought_and_orders_without_length_are_refused() -> None:
     with pytest.raises(ValueError, match="margin_um is -1"):
         ActuatorSettings(offset_um=-500, margin_um=-1)
+    with pytest.raises(ValueError, match="track with default_reject"):
+        Tracker(ActuatorSettings(offset_um=0)).let_pass(Order(0, 1, "frame"))
     with pytest.raises(ValueError, match="give it a length"):
         Order(5, 5, "")
 
