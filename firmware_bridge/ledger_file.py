@@ -101,6 +101,25 @@ def read_ledger(path: Path, *, last: int | None = None) -> list[Entry]:
         raise LedgerError(f"{path}: {error}: it is no ledger, or not readable for you") from error
 
 
+def describe(entry: Entry) -> str:
+    """An entry as a line for people."""
+    said = [entry.utc, entry.kind.value]
+    if entry.actuator is not None:
+        said.append(entry.actuator)
+    if entry.number is not None:
+        said.append(f"order {entry.number}")
+    if entry.tag is not None:
+        said.append(f"({entry.tag})")
+    if entry.start_um is not None and entry.end_um is not None:
+        rail = f" of rail {entry.rail}" if entry.rail else ""
+        said.append(f"{entry.start_um / 1000:.3f} to {entry.end_um / 1000:.3f} mm{rail}")
+    if entry.measure_um is not None:
+        unit = "entries" if entry.kind is EntryKind.LOST else "um"
+        said.append(f"by {entry.measure_um} {unit}")
+    line = " ".join(said)
+    return line if entry.reason is None else f"{line}: {entry.reason}"
+
+
 def lock(path: Path) -> TextIO:
     """Held for as long as the file is open; the system lets go of it however this process ends."""
     try:

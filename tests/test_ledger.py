@@ -22,7 +22,7 @@ import pytest
 from firmware_bridge.control import Actuator
 from firmware_bridge.encoder import SimulatedEncoder, Speed
 from firmware_bridge.ledger import Ledger
-from firmware_bridge.ledger_file import Entry, EntryKind, LedgerError, read_ledger
+from firmware_bridge.ledger_file import Entry, EntryKind, LedgerError, describe, read_ledger
 from firmware_bridge.memory_line import MemoryLine
 from firmware_bridge.rejector import Rejector
 from firmware_bridge.rig import Output, Rig
@@ -93,6 +93,10 @@ def test_what_was_ordered_and_what_became_of_it_is_told(tmp_path: Path) -> None:
     [mode] = [entry for entry in entries if entry.kind is EntryKind.MODE]
     assert (mode.tag, mode.reason) == ("as ordered", "bin: nearly full")
     assert read_ledger(path, last=1) == entries[-1:]
+    lines = [describe(entry) for entry in entries]
+    assert f"{mode.utc} mode (as ordered): bin: nearly full" in lines
+    place = f"{start_um / 1000:.3f} to {start_um / 1000 + 1:.3f} mm"
+    assert any(line.endswith(f" order marker order 1 (frame 7) {place}") for line in lines)
 
 
 def test_what_is_written_stays_as_it_is(tmp_path: Path) -> None:
