@@ -21,7 +21,7 @@ Split = Literal["train", "validation", "test", "all"]
 
 def evaluate(
     network: Annotated[
-        str | None, typer.Argument(metavar="[NETWORK]", help="A checkpoint, bundle or `shipped`.")
+        str | None, typer.Argument(metavar="NETWORK", help="A checkpoint, bundle or `shipped`.")
     ] = None,
     pred: Annotated[Path | None, typer.Option(help="A folder of maps, instead.")] = None,
     gt: Annotated[Path | None, typer.Option(help="The folder of their masks.")] = None,

@@ -17,11 +17,6 @@ data = typer.Typer(help="The data sets that networks are trained on.", no_args_i
 _SHOWN = 5  # files of each kind
 
 
-@data.callback()
-def _group() -> None:
-    """Keeps `check` a command of its own while it is the only one."""
-
-
 @data.command()
 def check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set, as distributed.")],
@@ -51,6 +46,20 @@ def check(
     else:
         _show(report)
     sys.exit(1 if report.is_wrong else 0)
+
+
+@data.command()
+def layouts() -> None:
+    """List the data sets that are known, and what their folders hold."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from reference.datasets import LAYOUTS
+
+    table = Table("layout", "data set", "known by")
+    for name, layout in LAYOUTS.items():
+        table.add_row(name, layout.title, "\n".join(layout.marks))
+    Console().print(table)
 
 
 def _show(report: DataReport) -> None:

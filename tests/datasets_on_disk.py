@@ -158,6 +158,7 @@ def plain(root: Path) -> None:
         image, mask = picture(number)
         write(root / side / "images" / f"{number}.png", image)
         write(root / side / "masks" / f"{number}.bmp", mask)
+    write(root / "train" / "good" / "sound.jpg", picture(9, defect=False)[0])
 
 
 WRITERS: dict[str, Callable[[Path], None]] = {

@@ -80,6 +80,7 @@ TRUTH = {
         "train/1": ("defect", "train", SQUARE),
         "val/2": ("defect", "validation", SQUARE),
         "test/3": ("defect", "test", SQUARE),
+        "train/good/sound": ("free", "train", 0),
     },
 }
 

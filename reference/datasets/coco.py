@@ -114,4 +114,6 @@ def _places(root: Path, path: Path) -> Iterator[Path]:
         yield base
 
 
-COCO = Layout("COCO annotations", (), _coco)
+COCO = Layout(
+    "your own, as COCO: annotations/<split>.json, or <split>/_annotations.coco.json", (), _coco
+)

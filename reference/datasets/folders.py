@@ -10,6 +10,7 @@ from reference.datasets.sample import FREE, Layout, Listing, Sample, Split, pair
 
 IMAGE_FOLDERS = ("images", "imgs", "image", "img")
 MASK_FOLDERS = ("masks", "mask", "labels", "annotations", "gt")
+FREE_FOLDERS = ("good", "free", "ok")  # images without a defect, which need no masks
 SPLIT_FOLDERS: dict[str, Split] = {
     "train": "train",
     "training": "train",
@@ -24,30 +25,24 @@ SPLIT_FOLDERS: dict[str, Split] = {
 
 
 def _plain(root: Path) -> Listing:
-    """`images` and `masks`, each alone or by split: `train/images` or `images/train`."""
+    """`images`, `masks` and perhaps `good`, alone or by split: `train/images` or `images/train`."""
     listing = Listing(())
-    for prefix, images, masks, split in _plain_folders(root):
-        listing += _pairs(images, masks, split, prefix)
+    bases: dict[Path, Split] = {root: "train", **_by_split(root)}
+    for base, split in bases.items():
+        prefix = "" if base == root else f"{base.name}/"
+        images, masks = _named(base, IMAGE_FOLDERS), _named(base, MASK_FOLDERS)
+        if images and masks:
+            listing += _pairs(images, masks, split, prefix)
+            for part, side in _by_split(images).items():
+                listing += _pairs(part, masks / part.name, side, f"{part.name}/")
+        if sound := _named(base, FREE_FOLDERS):
+            listing += _sound(sound, split, f"{prefix}{sound.name}/")
     if not listing.samples and not listing.images_alone:
         raise DataError(
             f"{root} holds no images beside masks: name the folders one of "
             f"{', '.join(IMAGE_FOLDERS)} and one of {', '.join(MASK_FOLDERS)}"
         )
     return listing
-
-
-def _plain_folders(root: Path) -> list[tuple[str, Path, Path, Split]]:
-    """Where images and masks lie, what distinguishes equal names, and the split they are of."""
-    found: list[tuple[str, Path, Path, Split]] = []
-    for base in (root, *_by_split(root)):
-        images, masks = _named(base, IMAGE_FOLDERS), _named(base, MASK_FOLDERS)
-        if not images or not masks:
-            continue
-        split = SPLIT_FOLDERS.get(base.name.lower(), "train") if base != root else "train"
-        found.append(("" if base == root else f"{base.name}/", images, masks, split))
-        for part, side in _by_split(images).items():
-            found.append((f"{part.name}/", part, masks / part.name, side))
-    return found
 
 
 def _named(base: Path, names: tuple[str, ...]) -> Path | None:
@@ -67,6 +62,11 @@ def _pairs(images: Path, masks: Path, split: Split, prefix: str) -> Listing:
     return pair_up(pictures(images), pictures(masks), describe)
 
 
+def _sound(folder: Path, split: Split, prefix: str) -> Listing:
+    samples = (Sample(f"{prefix}{p.stem}", p, None, FREE, split) for p in pictures(folder))
+    return Listing(tuple(samples))
+
+
 def _simulated(root: Path) -> Listing:
     """What `trackside simulate` writes: the kinds of defect are in `frames.jsonl`."""
     kinds_of = dict(_frame(line) for line in (root / "frames.jsonl").read_text().splitlines())
@@ -84,7 +84,9 @@ def _frame(line: str) -> tuple[str, tuple[str, ...]]:
     return row["image"], tuple(row["kinds"])
 
 
-PLAIN = Layout("images and masks", (), _plain)
+PLAIN = Layout(
+    "your own: images/, masks/, and good/ for images without a defect, by split or not", (), _plain
+)
 SIMULATED = Layout(
     "the simulated line, by `trackside simulate`",
     ("frames.jsonl", "images/*.png", "masks/*.png"),
