@@ -37,7 +37,7 @@ def train(
     ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network.")] = False,
 ) -> None:
-    """Train a reference network by a recipe; under torchrun on several devices."""
+    """Train a reference network by a recipe; on several devices by `torchrun --no-python`."""
     import cv2
     import numpy as np
     import torch

@@ -55,7 +55,7 @@ def train(
     last = out / "last.safetensors"
     if resume is None and last.exists():
         raise UsageError(f"{last} is there: go on with --resume {last}, or give another --out")
-    fabric = launch(device, recipe.precision)
+    fabric = launch(device, recipe)
     sources, validation = read_sources(recipe, data_root)
     start_from = start_from or (recipe.start_from and recipe_folder / recipe.start_from) or None
     classes = classes_of(sources, recipe)
@@ -97,20 +97,21 @@ def train(
     return run
 
 
-def launch(device: str, precision: str) -> Fabric:
+def launch(device: str, recipe: Recipe) -> Fabric:
     """The device, and torchrun's other processes where there are some."""
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError("there is no CUDA device here: take --device cpu")
     torch.backends.cudnn.benchmark = True  # every batch has one shape
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    # These put out what a recipe may have no loss on: its parameters go without a gradient.
+    unused = recipe.network["name"] in ("lsanet", "dms")
     fabric = Fabric(
         accelerator=device,
         devices=here,
         num_nodes=processes // here,
-        # A recipe without a loss on some output leaves the output's parameters without gradient.
-        strategy=DDPStrategy(find_unused_parameters=True) if processes > 1 else "auto",
-        precision={"fp32": "32-true", "bf16": "bf16-mixed"}[precision],
+        strategy=DDPStrategy(find_unused_parameters=unused) if processes > 1 else "auto",
+        precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
     )
     fabric.launch()
     return fabric

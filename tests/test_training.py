@@ -136,11 +136,13 @@ def test_a_signal_saves_where_the_run_is_and_loses_no_step(data_root: Path, tmp_
 
     asking = threading.Thread(target=ask_after_the_first_validation)
     asking.start()
-    endless = recipe_with(iterations=100_000, decay=1)
+    optimizer = {"name": "sgd", "momentum": 0.9, "weight_decay": 1e-4, "undecayed": ["norm"]}
+    endless = recipe_with(iterations=100_000, decay=1, optimizer=optimizer)
     with pytest.raises(TrainingStopped, match=r"go on with --resume .*last\.safetensors"):
         train(endless, data_root=data_root, out=stopped, device="cpu")
     asking.join()
-    recipe = recipe_with(iterations=checkpoint.load(last)[1]["iteration"] + 3, decay=1)
+    reached = checkpoint.load(last)[1]["iteration"]
+    recipe = endless.model_copy(update={"iterations": reached + 3})
     train(recipe, data_root=data_root, out=stopped, resume=last, device="cpu")
     train(recipe, data_root=data_root, out=tmp_path / "unbroken", device="cpu")
     assert_same_run(tmp_path / "unbroken", stopped)
@@ -191,7 +193,7 @@ def test_the_command_trains_a_recipe_file_and_refuses_a_device_that_is_not_there
     assert json.loads(result.stdout)["iteration"] == 1
     if not torch.cuda.is_available():
         with pytest.raises(ConfigurationError, match="no CUDA device here: take --device cpu"):
-            launch("cuda", "fp32")
+            launch("cuda", recipe_with())
 
 
 def test_a_checkpoint_carries_its_recipe_and_the_source_that_made_it(
@@ -337,7 +339,7 @@ def test_dms_learns_the_class_too_of_images_without_a_defect_in_one_stage() -> N
     assert run.classes == ["crack", "free"]
     heads = [output.classify for output in run.network.top_down.outputs]
     before = [head.bias.clone() for head in heads]
-    trainer = Trainer(launch("cpu", "fp32"), run, run.network, Length(1, 1), None)
+    trainer = Trainer(launch("cpu", recipe), run, run.network, Length(1, 1), None)
     assert trainer.step(batch(sources, seed=0, iteration=0, crop=recipe.crop)).isfinite()
     assert all(not torch.equal(head.bias, bias) for head, bias in zip(heads, before, strict=True))
     network = {"name": "dms", "classes": 6}
@@ -423,7 +425,7 @@ def test_a_step_of_each_papers_recipe_moves_the_network(name: str) -> None:
     augment = recipe.data[0].augment.model_copy(update={"stretch": SIDE})
     sources = [Source(pairs, 2, (1.0, 1.0), augment)]
     run = begin(recipe, ["crack", "free"] if name == "dms" else [], CPU)
-    trainer = Trainer(launch("cpu", recipe.precision), run, run.network, LENGTH, None)
+    trainer = Trainer(launch("cpu", recipe), run, run.network, LENGTH, None)
     before = [parameter.detach().clone() for parameter in run.network.parameters()]
     assert trainer.step(batch(sources, seed=0, iteration=0, crop=recipe.crop)).isfinite()
     moved = [
