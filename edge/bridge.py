@@ -109,6 +109,7 @@ def open_bridge(
             _sensors(reject, stack),
             clock_ns,
             default_reject=reject.default_reject,
+            stall_ns=round(reject.silence_ms * 1e6),
             hear=lambda actuator, outcome: hear(Seen(actuator, outcome)),
         )
 
@@ -128,6 +129,7 @@ def _open_desk(
 ) -> tuple[OrderDesk, Callable[[], Reading], Rig | None]:
     """Who fires the orders, how to learn where the rail is, and the rig if it is this process's."""
     encoder, reject = config.encoder, config.reject
+    silence_ns = round(reject.silence_ms * 1e6)
     settings: dict[str, Any] = {
         "default_reject": reject.default_reject,
         "on_missed": _MODES[reject.on_missed],
@@ -137,16 +139,19 @@ def _open_desk(
     }
     if isinstance(encoder, SerialEncoderSettings) and reject.output.type == "serial":
         settings |= {"name": reject.name, "stop_line": open_stop_line(reject, stack)}
-        board = stack.enter_context(open_board(encoder, actuator_settings(reject), **settings))
+        board = open_board(encoder, actuator_settings(reject), silence_ns=silence_ns, **settings)
+        stack.enter_context(board)
         return board, board.read, None
     settings["priority"] = reject.priority
     claim = partial(open_rig, encoder, reject)
     if reject.isolation == "process":
-        apart = stack.enter_context(ProcessRejector(claim, clock_ns, **settings))
+        apart = ProcessRejector(claim, clock_ns, silence_ns=silence_ns, **settings)
+        stack.enter_context(apart)
         return apart, apart.read, None
     rig = claim(stack)
     last = LastReading(rig.encoder)
-    desk = stack.enter_context(Rejector(replace(rig, encoder=last), clock_ns, **settings))
+    desk = Rejector(replace(rig, encoder=last), clock_ns, stall_ns=silence_ns, **settings)
+    stack.enter_context(desk)
     return desk, lambda: last.newest, rig
 
 

@@ -90,9 +90,6 @@ class SerialEncoderSettings(_CountingEncoder):
     type: Literal["serial"]
     port: str = Field(description="Its serial port, such as /dev/ttyACM0.")
     baud: PositiveInt = Field(default=921_600, description="Bits a second.")
-    silence_ms: PositiveFloat = Field(
-        default=500, description="It rejects when it has heard nothing for so long."
-    )
 
 
 EncoderSettings = Annotated[
@@ -175,6 +172,11 @@ class RejectConfig(ActuatorConfig):
     )
     priority: int = Field(
         default=0, ge=0, le=99, description="Real-time priority of what drives them; 0: none."
+    )
+    silence_ms: PositiveFloat = Field(
+        default=500,
+        description="What drives them, be it a thread, a process or a board, and what inspects "
+        "give each other up when nothing was heard for so long.",
     )
 
     @property

@@ -62,7 +62,7 @@ def open_input(settings: InputSettings) -> InputLine:
     return claimed
 
 
-def open_encoder(settings: EncoderSettings) -> AbstractContextManager[Encoder]:
+def open_encoder(settings: EncoderSettings, *, silence_ns: int) -> AbstractContextManager[Encoder]:
     """The encoder, counting from 0."""
     match settings:
         case SimulatedEncoderSettings():
@@ -70,7 +70,7 @@ def open_encoder(settings: EncoderSettings) -> AbstractContextManager[Encoder]:
             return nullcontext(SimulatedEncoder(clock_ns, [speed]))
         case SerialEncoderSettings():
             # Its own output is given no orders.
-            return open_board(settings, ActuatorSettings(offset_um=0))
+            return open_board(settings, ActuatorSettings(offset_um=0), silence_ns=silence_ns)
         case GpiodEncoderSettings():
             count = resolve_name("firmware_bridge.gpiod_line:GpiodEncoder")
             arguments = _arguments(settings)
@@ -92,7 +92,6 @@ def open_board(
         actuator,
         clock_ns,
         nm_per_count=round(encoder.um_per_count * 1000),
-        silence_ns=round(encoder.silence_ms * 1e6),
         baud=encoder.baud,
         **desk,
     )
@@ -100,7 +99,8 @@ def open_board(
 
 def open_rig(encoder: EncoderSettings, reject: RejectConfig, stack: ExitStack) -> Rig:
     """Encoder, outputs and stop line, which the stack closes."""
-    counted = stack.enter_context(open_encoder(encoder))
+    silence_ns = round(reject.silence_ms * 1e6)
+    counted = stack.enter_context(open_encoder(encoder, silence_ns=silence_ns))
     outputs = []
     for actuator in reject.actuators:
         assert actuator.output.type != "serial", "the line file was checked"

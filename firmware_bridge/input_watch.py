@@ -25,7 +25,6 @@ from firmware_bridge.line import InputLine
 from firmware_bridge.types import SECOND_NS, BridgeError, Clock, Mode, Switch
 
 POLL_NS = 5_000_000  # between two readings of the inputs
-STALL_NS = SECOND_NS // 2
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +71,7 @@ class InputWatch:
         clock: Clock,
         *,
         default_reject: bool = False,
+        stall_ns: int = SECOND_NS // 2,
         hear: Callable[[str, Outcome], None] = lambda _actuator, _outcome: None,
     ) -> None:
         self._lines = [statement.line for statement in statements]
@@ -79,6 +79,7 @@ class InputWatch:
         # With default_reject an actuator is driven from the start, which is no pulse.
         self._sensors = [_Watched(sensor, driven=default_reject) for sensor in sensors]
         self._clock = clock
+        self._stall_ns = stall_ns
         self._hear_outcome = hear
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._stopping = threading.Event()
@@ -103,7 +104,7 @@ class InputWatch:
             yield
         finally:
             self._stopping.set()
-            thread.join(timeout=STALL_NS / SECOND_NS)
+            thread.join(timeout=self._stall_ns / SECOND_NS)
 
     def check(self) -> None:
         """Raise InputsStopped unless the inputs are being read; call it before each heartbeat."""
@@ -111,9 +112,9 @@ class InputWatch:
             raise InputsStopped(
                 f"the inputs are no longer read: {self._failure!r}; mend the cause and start again"
             ) from self._failure
-        if self._alive_ns is not None and self._clock() - self._alive_ns > STALL_NS:
+        if self._alive_ns is not None and self._clock() - self._alive_ns > self._stall_ns:
             raise InputsStopped(
-                f"no input was read for {STALL_NS // 1_000_000} ms: one of them blocks; "
+                f"no input was read for {self._stall_ns // 1_000_000} ms: one of them blocks; "
                 "check its cable and bus"
             )
 

@@ -71,6 +71,7 @@ def wired(plc: Plc, folder: Path, **changes: Any) -> Path:
     line["reject"] |= {
         "output": coil(VALVE) | {"active_low": True},
         "stop_line": coil(STOP) | {"active_low": True},
+        "silence_ms": 5000,
         **changes,
     }
     path = folder / "line.yaml"

@@ -56,6 +56,7 @@ def wired(plc: Plc, folder: Path, **changes: Any) -> Path:
         "also": [marker | {"confirm": {"input": coil(MARKER), "within_ms": 200}}],
         "stop_line": coil(STOP),
         "ledger": "rejects.sqlite",
+        "silence_ms": 5000,
         **changes,
     }
     line["inputs"] = [{"name": "bin full", "input": coil(BIN), "then": "reject_all"}]

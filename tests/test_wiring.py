@@ -113,7 +113,7 @@ def test_each_encoder_that_a_line_file_names_counts(chip: GpioChip, plc: Plc) ->
         {**on(plc, "input_register", 3), "bits": 32, **count},
     ):
         checked: EncoderSettings = TypeAdapter(EncoderSettings).validate_python(settings)
-        with open_encoder(checked) as encoder:
+        with open_encoder(checked, silence_ns=10**9) as encoder:
             assert encoder.read().position_um >= 0
 
 
@@ -136,6 +136,7 @@ def on_plc(plc: Plc, folder: Path, **reject: Any) -> LineConfig:
             "also": [marker],
             "stop_line": on(plc, "coil", STOP),
             "ledger": "rejects.sqlite",
+            "silence_ms": 5000,
             **actuator,
             **reject,
         },
@@ -270,6 +271,7 @@ def test_a_co_processor_counts_and_may_reject_as_well(
     encoder = {"type": "serial", "port": cable.port, "um_per_count": 2.5, "speed_mm_s": 50}
     output = {"type": "serial"} if own_output else {"type": "memory"}
     reject = {"output": output, "offset_mm": 10, "delay_ms": 0, "margin_mm": 20}
+    reject["silence_ms"] = 5000
     try:
         with open_bridge(line_of(tmp_path, encoder=encoder, reject=reject)) as bridge:
             bridge.submit(60 * MM, 65 * MM, "a crack")
