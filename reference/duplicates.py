@@ -96,12 +96,13 @@ def _near(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, int, int]]:
     hashes = np.stack([one.hash for one in prints])
     placed = np.stack([_hash_in_position(hashes, p) for p in range(8)], axis=1)
     flat = placed.reshape(len(prints) * 8, -1)
+    count = min(_NEIGHBOURS, len(prints))
     for start in range(0, len(prints), _CHUNK):
         some = hashes[start : start + _CHUNK].reshape(-1, _FREQUENCIES**2)
         cosine = (some @ flat.T).reshape(len(some), len(prints), 8)
         position, best = cosine.argmax(axis=2), cosine.max(axis=2)
         best[np.arange(len(some)), np.arange(start, start + len(some))] = -1  # itself
-        nearest = np.argsort(-best, axis=1)[:, :_NEIGHBOURS]
+        nearest = np.argpartition(-best, count - 1, axis=1)[:, :count]
         for row, others in enumerate(nearest):
             for other in others[best[row, others] > _NEAR]:
                 yield start + row, int(other), int(position[row, other])
