@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -167,6 +168,24 @@ def test_what_nobody_saw_has_not_passed(plc: Plc, tmp_path: Path) -> None:
     assert not checks["valve"].passed
     assert checks["valve"].detail.endswith("not seen: check its wire, its supply and active_low")
     assert checks["reject all"].passed
+
+
+def test_whoever_stands_at_the_line_is_asked(tmp_path: Path) -> None:
+    line = yaml.safe_load(DEMO_LINE.read_text())
+    pin = {"type": "gpiozero", "factory": "mock", "pin": "GPIO5"}
+    line["heartbeat"] = {"output": pin, "timeout_ms": 60}
+    (tmp_path / "line.yaml").write_text(yaml.safe_dump(line))
+    at_the_line, terminal = os.openpty()
+    command = [sys.executable, "-m", "edge.cli", "reject-test", tmp_path / "line.yaml"]
+    with subprocess.Popen(command, stdin=terminal, stdout=-1, stderr=-1, text=True) as process:
+        for answer in "yynyy":
+            os.write(at_the_line, f"\n{answer}\n".encode())
+        said, asked = process.communicate(timeout=60)
+    os.close(at_the_line)
+    os.close(terminal)
+    assert process.returncode == 1
+    assert [each.strip()[0] for each in said.splitlines()] == ["✓", "✓", "✗", "✓", "✓"]
+    assert "did you see that the heartbeat relay has dropped?" in asked
 
 
 def test_a_wired_line_wants_somebody_at_a_terminal(plc: Plc, tmp_path: Path) -> None:
