@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from datasets_on_disk import WRITERS, magnetic_tile, picture, write
 from numpy.typing import NDArray
+from py_sod_metrics import MAE, Emeasure, FmeasureHandler, FmeasureV2, Smeasure, WeightedFmeasure
 
 from edge.errors import ConfigurationError, UsageError
 from quantize.evaluate_commands import evaluate as evaluate_command
@@ -55,6 +56,34 @@ def test_the_saliency_metrics_are_pysodmetrics_at_the_extremes(
     scores = score(p, truth.astype(np.uint8))
     found = (scores.mae, scores.weighted_f, scores.s_measure, scores.adaptive_f, scores.adaptive_e)
     assert found == pytest.approx(expected, abs=1e-3)
+
+
+def test_stretched_maps_give_what_papers_tables_are_made_with() -> None:
+    """pysodmetrics' own way through 8-bit maps and masks, which is CSEPNet's and MINet's."""
+    rng = np.random.default_rng(1)
+    mae, s, weighted, e = MAE(), Smeasure(), WeightedFmeasure(), Emeasure()
+    f = FmeasureV2({"f": FmeasureHandler(with_dynamic=True, with_adaptive=True, beta=0.3)})
+    scores = []
+    for number in range(5):
+        mask = picture(number)[1]
+        grey = cv2.GaussianBlur(mask, (0, 0), 2) // 2 + rng.integers(10, 60, mask.shape, np.uint8)
+        for metric in (mae, s, weighted, e, f):
+            metric.step(pred=grey, gt=mask)
+        scores.append(score(grey / 255, (mask > 128).astype(np.uint8), Scoring(stretch=True)))
+    figures, e_measure = summarise(scores), e.get_results()["em"]
+    f_measure = f.get_results()["f"]
+    expected = {
+        "mae": mae.get_results()["mae"],
+        "s_measure": s.get_results()["sm"],
+        "weighted_f": weighted.get_results()["wfm"],
+        "adaptive_f": f_measure["adaptive"],
+        "max_f": f_measure["dynamic"].max(),
+        "mean_f": f_measure["dynamic"].mean(),
+        "adaptive_e": e_measure["adp"],
+        "max_e": e_measure["curve"].max(),
+        "mean_e": e_measure["curve"].mean(),
+    }
+    assert {name: figures[name] for name in expected} == pytest.approx(expected)
 
 
 def test_counts_at_the_threshold_give_each_papers_figures() -> None:
