@@ -138,6 +138,13 @@ class Recipe(_Section):
     ema: float = Field(default=0, ge=0, lt=1)  # 0: the weights themselves
     seed: int
 
+    @field_validator("network")
+    @classmethod
+    def _named(cls, network: dict[str, Any]) -> dict[str, Any]:
+        if "name" not in network:
+            raise ValueError("has no `name`: `trackside networks` lists them")
+        return network
+
     @model_validator(mode="after")
     def _one_length(self) -> Recipe:
         if (self.iterations is None) == (self.epochs is None):

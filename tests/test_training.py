@@ -443,3 +443,6 @@ def test_a_mistake_in_a_recipe_is_named_with_its_line_and_the_choices(tmp_path: 
     said = str(raised.value)
     assert "data[0].layout: unknown: choose from sd900, " in said
     assert "'bce', 'iou', 'ssim'" in said
+    for network, remedy in (({}, "has no `name`"), ({"name": "munet"}, "choose one of minet, ")):
+        with pytest.raises(ValueError, match=remedy):
+            begin(recipe_with(network=network), [], CPU)
