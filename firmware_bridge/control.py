@@ -89,6 +89,9 @@ class Control:
     def __init__(
         self, actuators: Sequence[Actuator], *, on_missed: Mode, default_reject: bool
     ) -> None:
+        names = [actuator.name for actuator in actuators]
+        if len(set(names)) < len(names):
+            raise ValueError(f"actuators are called {names}: give each a name of its own")
         self._on_missed = on_missed
         self._guard = Guard()
         self._trackers = {

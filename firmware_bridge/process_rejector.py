@@ -100,7 +100,7 @@ class ProcessRejector(OrderDesk):
             self._channel.send(command)
 
     def _check_alive(self) -> None:
-        silent_ns = self._clock() - self._signs.reading.read().at_ns
+        silent_ns = self._clock() - self._signs.turn_ns[0]
         if silent_ns > self._silence_ns:
             raise RejectorStopped(
                 f"no encoder reading for {silent_ns // 1_000_000} ms: "

@@ -34,7 +34,8 @@ class DeskGone(BridgeError, ConnectionError):
 class Signs:
     """What either process sees of the other at any time."""
 
-    reading: SharedReading = field(default_factory=SharedReading)  # the rejecting one's
+    reading: SharedReading = field(default_factory=SharedReading)  # the newest
+    turn_ns: SharedWords = field(default_factory=lambda: SharedWords(1))  # the loop's last turn
     desk_ns: SharedWords = field(default_factory=lambda: SharedWords(1))  # the desk's last one
 
 
@@ -106,6 +107,7 @@ class DeskExchange:
 
     def tell(self, reading: Reading, news: list[News]) -> None:
         self._signs.reading.write(reading)
+        self._signs.turn_ns[0] = self._clock()
         for i in range(0, len(news), NEWS_A_MESSAGE):
             self._channel.send(news[i : i + NEWS_A_MESSAGE])
         self._channel.flush()

@@ -104,7 +104,7 @@ class Rejector(OrderDesk):
             return commands
 
     def tell(self, reading: Reading, news: list[News]) -> None:
-        self._alive_ns = reading.at_ns
+        self._alive_ns = self._clock()
         if news:
             self._tell(news)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import overload
 
@@ -23,7 +24,8 @@ class SharedWords:
         if path is None:
             made = os.memfd_create("trackside")  # goes when the last process lets go of it
             os.ftruncate(made, count * WORD_BYTES)
-            path = f"/proc/{os.getpid()}/fd/{made}"
+            path = f"/proc/{os.getpid()}/fd/{made}"  # for as long as this object lives
+            weakref.finalize(self, os.close, made)
         self._count = count
         self._path = path
         opened = os.open(path, os.O_RDWR)
@@ -69,11 +71,14 @@ class SharedReading:
 class SharedHistory(Sequence[tuple[int, bool]]):
     """The changes of an output's level, each with its time: (at_ns, active)."""
 
-    def __init__(self, capacity: int = 100_000) -> None:
+    def __init__(self, capacity: int = 1_000_000) -> None:  # takes memory only as it fills
+        self._capacity = capacity
         self._words = SharedWords(1 + 2 * capacity)  # how many, then time and level of each
 
     def append(self, change: tuple[int, bool]) -> None:
         count = self._words[0]
+        if count == self._capacity:
+            raise OverflowError(f"the history holds {count} changes and is full: give it more room")
         self._words[1 + 2 * count], self._words[2 + 2 * count] = change
         self._words[0] = count + 1
 
