@@ -181,7 +181,7 @@ def _odd_sizes(seen: Sequence[Seen]) -> Iterator[Finding]:
 
 def _twins(seen: Sequence[Seen]) -> Iterator[Finding]:
     prints = [one.print for one in seen if one.print is not None]
-    for twins in find_twins(prints):
+    for twins in find_twins(prints, [one.sample.split for one in seen]):
         first, second = seen[twins.first].sample, seen[twins.second].sample
         kind = "twin" if first.split == second.split else "leak"
         sides = " and ".join(dict.fromkeys((first.split, second.split)))

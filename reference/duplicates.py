@@ -68,10 +68,14 @@ def _weighted(transform: NDArray[np.floating]) -> Hash:
     return np.asarray(low / length if length > 1e-3 else low * 0, np.float32)
 
 
-def find_twins(prints: Sequence[Fingerprint]) -> list[Twins]:
-    """All pairs that show one surface, the most alike first."""
+def find_twins(prints: Sequence[Fingerprint], sides: Sequence[str]) -> list[Twins]:
+    """Pairs that show one surface, the most alike first.
+
+    Of a surface that is there dozens of times not every pair is found, but on each side some are,
+    and some between two sides.
+    """
     found = dict.fromkeys(_same_pixels(prints), 1.0)
-    for i, j, position in _near(prints):
+    for i, j, position in _near(prints, np.array(sides)):
         pair = (min(i, j), max(i, j))
         if pair not in found:
             placed = _in_position(prints[j].structure, position)
@@ -89,8 +93,8 @@ def _same_pixels(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]:
         last[one.digest] = number
 
 
-def _near(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, int, int]]:
-    """Each image with those whose hash, in some position, is nearest."""
+def _near(prints: Sequence[Fingerprint], sides: NDArray[np.str_]) -> Iterator[tuple[int, int, int]]:
+    """Each image with those of its side, and of others, whose hash in some position is nearest."""
     if len(prints) < 2:
         return
     hashes = np.stack([one.hash for one in prints])
@@ -102,10 +106,12 @@ def _near(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, int, int]]:
         cosine = (some @ flat.T).reshape(len(some), len(prints), 8)
         position, best = cosine.argmax(axis=2), cosine.max(axis=2)
         best[np.arange(len(some)), np.arange(start, start + len(some))] = -1  # itself
-        nearest = np.argpartition(-best, count - 1, axis=1)[:, :count]
-        for row, others in enumerate(nearest):
-            for other in others[best[row, others] > _NEAR]:
-                yield start + row, int(other), int(position[row, other])
+        is_own = sides[start : start + _CHUNK, None] == sides
+        for among in (np.where(is_own, best, -1), np.where(is_own, -1, best)):
+            nearest = np.argpartition(-among, count - 1, axis=1)[:, :count]
+            for row, others in enumerate(nearest):
+                for other in others[among[row, others] > _NEAR]:
+                    yield start + row, int(other), int(position[row, other])
 
 
 def _hash_in_position(hashes: Hash, position: int) -> Hash:
