@@ -31,6 +31,11 @@ def plc() -> Iterator[Plc]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _nobody_needs_to_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.reject_test.HELD_S", 0.15)
+
+
 def wired(plc: Plc, folder: Path, **changes: Any) -> Path:
     """The demo's line on the PLC: each sensor looks at the coil of its actuator."""
 
