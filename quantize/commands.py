@@ -20,28 +20,70 @@ Step = Callable[[str], AbstractContextManager[None]]
 def export(
     checkpoint: Checkpoint,
     out: Annotated[Path, typer.Option("--out", "-o", help="The ONNX file to write.")],
+    height: Annotated[
+        int | None, typer.Option(help="Rows; the recipe's size if not given.")
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="Columns; as the rows if not given.")] = None,
+    dynamic: Annotated[bool, typer.Option(help="Take every multiple of 32, not one size.")] = False,
 ) -> None:
     """Write a checkpoint's deploy form as an FP32 ONNX graph, checked against the network."""
     with _steps() as step:
         with step("Read the checkpoint"):
             from quantize.deploy_form import read_trained
+            from quantize.describe import input_spec
 
             trained = read_trained(checkpoint)
         with step("Export and compare"):
             from quantize.export import to_onnx
 
-            size = trained.recipe.validation.size
-            graph = to_onnx(trained.network, height=size, width=size)
+            spec = input_spec(trained, um_per_px=1)
+            rows = height or spec.height
+            sides = {"height": rows, "width": width or height or spec.width}
+            graph = to_onnx(trained.network, channels=spec.channels, dynamic=dynamic, **sides)
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(graph.SerializeToString())
 
 
 def quantize(
     checkpoint: Checkpoint,
-    data_root: Annotated[Path, typer.Option(help="The folder that the recipe's paths start at.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The bundle to write.")],
+    data_root: Annotated[
+        Path | None, typer.Option(help="The folder that the recipe's paths start at.")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="A folder of images, not the recipe's training images.")
+    ] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="A data set, not the recipe's held-out images.")
+    ] = None,
+    targets: Annotated[
+        str, typer.Option(help="Engines, with commas between.")
+    ] = "openvino,onnxruntime,litert",
+    max_drop: Annotated[
+        str, typer.Option(help="What INT8 may lose: of S, MAE, WF, PFOM, IoU, and in flips.")
+    ] = "S=0.02",
+    keep: Annotated[
+        list[str] | None, typer.Option(help="A layer, or a module of them, to keep in FP32.")
+    ] = None,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="Keep the worst layers until --max-drop holds.")
+    ] = False,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Measure every layer's signal over its error.")
+    ] = False,
+    accuracy_aware: Annotated[
+        bool, typer.Option(help="Let NNCF give OpenVINO's layers back to FP32 for S-measure.")
+    ] = False,
+    vnni: Annotated[
+        bool, typer.Option(help="8-bit weights: every box has VNNI, or is no x86.")
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write the report here too, with times and every picture."),
+    ] = None,
     images: Annotated[int, typer.Option(min=1, help="How many to calibrate on.")] = 200,
     seed: Annotated[int, typer.Option(help="Another seed, another choice of images.")] = 0,
+    frames: Annotated[int, typer.Option(min=0, help="Simulated frames to compare on.")] = 540,
     um_per_px: Annotated[float, typer.Option(help="Surface that a network pixel shows.")] = 250,
     threshold: Annotated[float, typer.Option(help="Probability above which it is defect.")] = 0.5,
     min_area_mm2: Annotated[float, typer.Option(help="Smallest defect it is good for.")] = 4,
@@ -53,20 +95,37 @@ def quantize(
             from edge.manifest import Limits
             from quantize.calibrate import choose
             from quantize.deploy_form import read_trained
-            from quantize.pack import Purpose, build
-            from quantize.parity import table
-            from reference.train import read_sources
+            from quantize.describe import Purpose, input_spec
+            from quantize.display import show_outcome
+            from quantize.gate import ParityError, parse_limits
+            from quantize.inputs import read_inputs
+            from quantize.pack import Wishes, build
+            from quantize.targets import parse_targets
 
-        with step("Read the checkpoint and its data"):
+            wishes = Wishes(
+                targets=parse_targets(targets),
+                max_drop=parse_limits(max_drop),
+                keep=tuple(keep or ()),
+                auto=auto,
+                layers=layers,
+                full_range=vnni,
+                accuracy_aware=accuracy_aware,
+                frames=frames,
+            )
+        with step("Read the checkpoint and the images"):
             trained = read_trained(checkpoint)
-            sources, validation = read_sources(trained.recipe, data_root)
+            candidates, pairs = read_inputs(trained.recipe, data_root, calibration, validation)
         with step("Choose the calibration images"):
-            pairs = [pair for source in sources for pair in source.pairs]
-            calibration = choose(pairs, count=images, seed=seed)
+            spec = input_spec(trained, um_per_px)
+            chosen = choose(candidates, spec, count=images, seed=seed)
         limits = Limits(min_area_mm2=min_area_mm2, min_extent_mm=min_extent_mm)
         purpose = Purpose(out.stem, um_per_px, threshold, limits)
-        parities = build(trained, calibration, validation, purpose, out=out, step=step)
-    Console().print(table(parities))
+        outcome = build(trained, chosen, pairs, purpose, wishes, out=out, step=step)
+        if report is not None:
+            report.write_bytes(outcome.page)
+    show_outcome(outcome, Console())
+    if outcome.failures:
+        raise ParityError(f"no bundle: {'; '.join(outcome.failures)}")
 
 
 @contextmanager

@@ -44,6 +44,11 @@ def read_trained(path: Path) -> Trained:
     """The deploy form of a checkpoint."""
     groups, record = checkpoint.load(path)
     recipe = Recipe.model_validate(record["recipe"])
+    if recipe.divide_by_maximum:
+        raise DeployFormError(
+            f"{path} was trained on images divided by their own maximum, where one hot pixel moves "
+            "a verdict: train it without `divide_by_maximum`"
+        )
     network = build(**recipe.network)
     network.load_state_dict(groups["ema"])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -49,11 +49,6 @@ def to_onnx(
     return graph
 
 
-def layers(graph: onnx.ModelProto) -> list[str]:
-    """The names of the convolutions, which are what `--keep` and the SNR table speak of."""
-    return [node.name for node in graph.graph.node if node.op_type in {"Conv", "ConvTranspose"}]
-
-
 def _image(*shape: int) -> torch.Tensor:
     return torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
 

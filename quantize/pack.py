@@ -1,140 +1,177 @@
-"""The bundle: artefacts for every engine, a golden pair, and where all of it came from."""
+"""The bundle: artefacts for every engine, a golden pair, their parity, and where all came from."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
-
-from edge.bundle import write_bundle
-from edge.manifest import Artefact, InputSpec, Limits, Manifest, OutputSpec
+from edge.bundle import check_golden, write_bundle
+from edge.errors import BundleError
+from edge.manifest import Artefact, Manifest
 from edge.preprocess import to_tensor
-from edge.types import Tensor
-from quantize import ptq_litert, ptq_onnxruntime, ptq_openvino
+from quantize import gate
+from quantize.accuracy import Accuracy
 from quantize.calibrate import Calibration
 from quantize.deploy_form import Trained
+from quantize.describe import Purpose, describe, measured
 from quantize.export import to_onnx
-from quantize.golden import GOLDEN, golden_pair
-from quantize.parity import Parity, TorchEngine, ask, compare, open_artefact, require
+from quantize.golden import golden_pair
+from quantize.layers import LayerNoise, measure, resolve, worst
+from quantize.parity import Answers, Parity, TorchEngine, ask, compare, open_artefact
+from quantize.report import Settled, as_html, as_json, report
+from quantize.subjects import Subject, simulated, subjects
+from quantize.targets import Files, Fp32Onnx, Material, Target, open_target
 from reference.data import Pair
-from reference.networks.catalogue import count_macs
 
 Step = Callable[[str], AbstractContextManager[None]]  # shows what is being done, and for how long
 
-# The first of an engine is the one a box takes unless its line file names a precision.
-OPENVINO = Artefact(engine="openvino", precision="int8", path="openvino/model.xml", layout="NCHW")
-ONNXRUNTIME = Artefact(engine="onnxruntime", precision="int8", path="int8.onnx", layout="NCHW")
-LITERT = Artefact(engine="litert", precision="int8", path="int8.tflite", layout="NHWC")
-ONNXRUNTIME_FP32 = Artefact(engine="onnxruntime", precision="fp32", path="fp32.onnx", layout="NCHW")
-
-TOOLS = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "litert-torch", "ai-edge-quantizer")
+PARITY, REPORT = "parity.json", "report.html"
+MEASURED = 4  # tensors that the layers are compared on
+ROUNDS = 5  # of --auto, each keeping twice as many layers more
 
 
 @dataclass(frozen=True)
-class Purpose:
-    """What the bundle is called and good for: the manifest's part that no checkpoint knows."""
+class Wishes:
+    """How INT8 is made, and what it may lose."""
 
-    name: str
-    um_per_px: float
-    threshold: float
-    limits: Limits
+    targets: Sequence[str]
+    max_drop: Mapping[str, float]
+    keep: Sequence[str] = ()
+    auto: bool = False  # keep layers until nothing is lost beyond its limit
+    layers: bool = False  # measure them in any case
+    full_range: bool = False
+    accuracy_aware: bool = False
+    frames: int = 540  # of the simulated line
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """All that was measured, whether or not a bundle came of it."""
+
+    wanted: Parity  # FP32 against the truth
+    settled: Sequence[Settled]
+    page: bytes  # the report with every picture and time
+    failures: Sequence[str] = field(default=())
 
 
 def build(
     trained: Trained,
     calibration: Calibration,
-    pairs: Sequence[Pair],
+    validation: Sequence[Pair],
     purpose: Purpose,
+    wishes: Wishes,
     *,
     out: Path,
     step: Step,
-) -> list[Parity]:
-    """Write the bundle of a trained network; FP32's figures come first, then each artefact's."""
-    manifest = describe(trained, calibration, purpose)
-    tensors = [to_tensor(image, manifest.input) for image in calibration.images]
-    files = make_artefacts(trained, tensors, step)
-    with step("Ask torch fp32"), closing(TorchEngine(trained.network)) as fp32:
-        files |= golden_pair(fp32, manifest)
-        wanted = ask(fp32, pairs, manifest)
-    parities, artefacts = [compare(wanted, wanted, pairs)], []
-    with TemporaryDirectory() as folder:
-        draft = write_bundle(manifest, files, Path(folder, out.name))
-        for artefact in manifest.artefacts:
-            named = f"Ask {artefact.engine} {artefact.precision}"
-            with step(named), closing(open_artefact(artefact, draft)) as engine:
-                parity = compare(ask(engine, pairs, manifest), wanted, pairs)
-            require(parity, parities[0])
-            parities.append(parity)
-            artefacts.append(artefact.model_copy(update={"accuracy": parity.accuracy}))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_bundle(manifest.model_copy(update={"artefacts": artefacts}), files, out)
-    return parities
-
-
-def make_artefacts(trained: Trained, tensors: Sequence[Tensor], step: Step) -> dict[str, bytes]:
-    """Every network file of the bundle."""
-    size = trained.recipe.validation.size
+) -> Outcome:
+    """Write the bundle of a trained network, unless an engine lost more than it may."""
+    manifest = describe(trained, calibration, validation, purpose, full_range=wishes.full_range)
     with step("Export to ONNX"):
-        graph = to_onnx(trained.network, height=size, width=size)
-    with step("Quantize for OpenVINO"):
-        xml, weights = ptq_openvino.quantize(graph, tensors)
-    with step("Quantize for ONNX Runtime"):
-        onnx_int8 = ptq_onnxruntime.quantize(graph, tensors)
-    with step("Quantize for LiteRT"):
-        tflite = ptq_litert.quantize(trained.network, tensors)
-    return {
-        OPENVINO.path: xml,
-        OPENVINO.weights: weights,
-        ONNXRUNTIME.path: onnx_int8,
-        ONNXRUNTIME_FP32.path: graph.SerializeToString(),
-        LITERT.path: tflite,
-    }
+        material = _material(trained, calibration, validation, manifest, wishes)
+    keep = resolve(wishes.keep, material.graph)
+    with step("Render the simulated line"):
+        asked = subjects(validation, simulated(manifest.input, wishes.frames))
+    with step("Ask torch fp32"), closing(TorchEngine(trained.network)) as fp32:
+        golden = golden_pair(fp32, manifest)
+        answers = ask(fp32, asked, manifest)
+        wanted = compare(answers, answers, asked)
+    bench = _Bench(manifest, golden, material, asked, answers, wanted, wishes)
+    settled = [bench.settle(_target(name, material, step), keep, step) for name in wishes.targets]
+    if "onnxruntime" in wishes.targets:
+        settled.append(bench.settle(Fp32Onnx(material), frozenset(), step))
+    manifest = measured(manifest, wanted, settled)
+    content = report(manifest, wanted, settled, wishes.max_drop)
+    times_ms = {p.engine: p.infer_ms for p in (wanted, *(one.parity for one in settled))}
+    failures = [gate.explain(one.name, one.over, one.noises) for one in settled if one.over]
+    if not failures:
+        files = dict(golden)
+        for one in settled:
+            files |= one.files
+        files[PARITY] = as_json(content)
+        files[REPORT] = as_html(content, settled, all_pictures=False)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_bundle(manifest, files, out)
+    page = as_html(content, settled, all_pictures=True, times_ms=times_ms)
+    return Outcome(wanted, settled, page, failures)
 
 
-def describe(trained: Trained, calibration: Calibration, purpose: Purpose) -> Manifest:
-    """The manifest, but for each artefact's accuracy."""
-    recipe = trained.recipe
-    size = recipe.validation.size
-    return Manifest(
-        format=1,
-        name=purpose.name,
-        network=recipe.network["name"],
-        input=InputSpec(
-            height=size,
-            width=size,
-            channels=1,
-            mean=[255 * recipe.mean],
-            scale=[1 / (255 * recipe.std)],
-            resize="linear",
-            um_per_px=purpose.um_per_px,
-        ),
-        output=OutputSpec(height=size // 2, width=size // 2, kind="logits"),
-        threshold=purpose.threshold,
-        classes=["defect"],
-        limits=purpose.limits,
-        macs=count_macs(trained.network, torch.zeros(1, 1, size, size)),
-        artefacts=[OPENVINO, ONNXRUNTIME, LITERT, ONNXRUNTIME_FP32],
-        golden=GOLDEN,
-        provenance=_provenance(trained, calibration),
+def _material(
+    trained: Trained,
+    calibration: Calibration,
+    validation: Sequence[Pair],
+    manifest: Manifest,
+    wishes: Wishes,
+) -> Material:
+    spec = manifest.input
+    graph = to_onnx(trained.network, height=spec.height, width=spec.width, channels=spec.channels)
+    accuracy = None
+    if wishes.accuracy_aware:
+        accuracy = Accuracy.on(validation, spec, wishes.max_drop.get("S", 0.0))
+    return Material(
+        network=trained.network,
+        graph=graph,
+        tensors=[to_tensor(image, spec) for image in calibration.images],
+        spec=spec,
+        full_range=wishes.full_range,
+        accuracy=accuracy,
     )
 
 
-def _provenance(trained: Trained, calibration: Calibration) -> dict[str, str]:
-    recipe = trained.recipe
-    written = recipe.model_dump_json()
-    return {
-        "network": json.dumps(recipe.network, sort_keys=True),
-        "checkpoint": f"sha256 {trained.sha256}",
-        "iteration": str(trained.iteration),
-        "recipe": f"sha256 {hashlib.sha256(written.encode()).hexdigest()}",
-        "data": ", ".join(section.path for section in recipe.data),
-        "calibration": f"{len(calibration.images)} images, sha256 {calibration.sha256}",
-        "tools": ", ".join(f"{tool} {version(tool)}" for tool in TOOLS),
-    }
+def _target(name: str, material: Material, step: Step) -> Target:
+    with step(f"Start on {name}"):
+        return open_target(name, material)
+
+
+@dataclass(frozen=True, eq=False)
+class _Bench:
+    """Where each target is quantized, asked, and if need be quantized again."""
+
+    manifest: Manifest
+    golden: Files
+    material: Material
+    subjects: Sequence[Subject]
+    answers: Answers  # FP32's
+    wanted: Parity
+    wishes: Wishes
+
+    def settle(self, target: Target, keep: frozenset[str], step: Step) -> Settled:
+        """The artefact that loses least, or the first that loses no more than it may."""
+        name = f"{target.artefact.engine} {target.artefact.precision}"
+        rounds = ROUNDS if self.wishes.auto else 0
+        for tried in range(rounds + 1):
+            with step(f"Quantize for {name}" + (f", {len(keep)} layers kept" if keep else "")):
+                files = target.quantize(keep)
+            with step(f"Ask {name}"):
+                parity, over = self._ask(target.artefact, files)
+            noises: list[LayerNoise] = []
+            if over or self.wishes.layers:
+                with step(f"Measure the layers of {name}"):
+                    noises = self._noises(target, files)
+            found = Settled(target.artefact, files, parity, tuple(sorted(keep)), noises, over)
+            more = {n.layer for n in worst([n for n in noises if n.layer not in keep], 2**tried)}
+            if not over or not more:
+                break
+            keep |= more
+        return found
+
+    def _ask(self, artefact: Artefact, files: Files) -> tuple[Parity, list[str]]:
+        """What it answers, and what it loses beyond its limits."""
+        manifest = self.manifest.model_copy(update={"artefacts": [artefact]})
+        with TemporaryDirectory() as folder:
+            draft = write_bundle(manifest, {**files, **self.golden}, Path(folder, "draft.bundle"))
+            with closing(open_artefact(artefact, draft)) as engine:
+                parity = compare(ask(engine, self.subjects, manifest), self.answers, self.subjects)
+                over = gate.excess(gate.drops(parity, self.wanted), self.wishes.max_drop)
+                try:
+                    check_golden(draft, engine)
+                except BundleError:
+                    over.append("the golden pair, which it does not reproduce")
+        return parity, over
+
+    def _noises(self, target: Target, files: Files) -> list[LayerNoise]:
+        tensors = self.material.tensors[:MEASURED]
+        pairs = (target.layer_pairs(files, tensor) for tensor in tensors)
+        return measure(pairs, self.material.graph)

@@ -14,7 +14,8 @@ from torch import nn
 
 from edge.simulation import SimulatedLine
 from quantize.deploy_form import deploy
-from quantize.export import ExportError, layers, to_onnx
+from quantize.export import ExportError, to_onnx
+from quantize.layers import layers
 from reference.networks import NETWORKS, build, logit_maps
 from reference.networks.minet import MI_MODULES
 

@@ -1,0 +1,127 @@
+"""The manifest of a bundle: what the network is, what it is good for, and where it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from edge.manifest import InputSpec, Limits, Manifest, OutputSpec, Packed
+from quantize.calibrate import Calibration
+from quantize.deploy_form import Trained
+from quantize.golden import GOLDEN
+from quantize.parity import Parity
+from quantize.report import Settled
+from quantize.subjects import sha256
+from quantize.targets import Fp32Onnx
+from reference.data import Pair
+from reference.networks.catalogue import count_macs
+
+TOOLS = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "litert-torch", "ai-edge-quantizer")
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What the bundle is called and good for: the manifest's part that no checkpoint knows."""
+
+    name: str
+    um_per_px: float
+    threshold: float
+    limits: Limits
+
+
+def describe(
+    trained: Trained,
+    calibration: Calibration,
+    validation: Sequence[Pair],
+    purpose: Purpose,
+    *,
+    full_range: bool,
+) -> Manifest:
+    """The manifest, but for what is measured."""
+    spec = input_spec(trained, purpose.um_per_px)
+    image = torch.zeros(1, spec.channels, spec.height, spec.width)
+    with torch.inference_mode():
+        *_, height, width = trained.network(image).shape
+    return Manifest(
+        format=1,
+        name=purpose.name,
+        network=trained.recipe.network["name"],
+        input=spec,
+        output=OutputSpec(height=height, width=width, kind="logits"),
+        threshold=purpose.threshold,
+        classes=["defect"],
+        limits=purpose.limits,
+        artefacts=[Fp32Onnx.artefact],  # until there are others
+        golden=GOLDEN,
+        provenance=_provenance(trained, calibration, validation, full_range),
+        macs=count_macs(trained.network, image),
+    )
+
+
+def input_spec(trained: Trained, um_per_px: float) -> InputSpec:
+    """How the box makes a tensor of an image, by the recipe that the network was trained with."""
+    recipe, size = trained.recipe, trained.recipe.validation.size
+    means = [recipe.mean] if isinstance(recipe.mean, float) else list(recipe.mean)
+    stds = [recipe.std] if isinstance(recipe.std, float) else list(recipe.std)
+    channels = max(len(means), len(stds))
+    return InputSpec(
+        height=size,
+        width=size,
+        channels=1 if channels == 1 else 3,
+        mean=[255 * mean for mean in means * (channels // len(means))],
+        scale=[1 / (255 * std) for std in stds * (channels // len(stds))],
+        resize="linear",
+        um_per_px=um_per_px,
+    )
+
+
+def _provenance(
+    trained: Trained, calibration: Calibration, validation: Sequence[Pair], full_range: bool
+) -> dict[str, str]:
+    recipe = trained.recipe
+    written = recipe.model_dump_json()
+    return {
+        "network": json.dumps(recipe.network, sort_keys=True),
+        "checkpoint": f"sha256 {trained.sha256}",
+        "iteration": str(trained.iteration),
+        "recipe": f"sha256 {hashlib.sha256(written.encode()).hexdigest()}",
+        "data": ", ".join(section.path for section in recipe.data),
+        "calibration": f"{len(calibration.images)} images, sha256 {calibration.sha256}",
+        "validation": f"{len(validation)} images, sha256 {sha256(validation)}",
+        "weights": "8 bits" if full_range else "7 bits on x86, for CPUs without VNNI",
+        "tools": ", ".join(f"{tool} {version(tool)}" for tool in TOOLS),
+    }
+
+
+def measured(manifest: Manifest, wanted: Parity, settled: Sequence[Settled]) -> Manifest:
+    """The manifest with its artefacts, what each reaches, and when and where that was seen."""
+    kept = {one.name: list(one.kept) for one in settled if one.kept}
+    provenance = manifest.provenance | ({"kept in fp32": json.dumps(kept)} if kept else {})
+    times_ms = {p.engine: round(p.infer_ms, 2) for p in (wanted, *(s.parity for s in settled))}
+    return manifest.model_copy(
+        update={
+            "artefacts": [
+                one.artefact.model_copy(update={"accuracy": one.parity.accuracy}) for one in settled
+            ],
+            "provenance": provenance,
+            "packed": Packed(
+                at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                machine=_machine(),
+                infer_ms=times_ms,
+            ),
+        }
+    )
+
+
+def _machine() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
