@@ -35,7 +35,12 @@ def evaluate(
     threshold: Annotated[
         str | None, typer.Option(help="A probability, or `otsu`; a bundle's own, else 0.5.")
     ] = None,
-    min_area_px: Annotated[int, typer.Option(min=1, help="The least spot that rejects.")] = 1,
+    min_share: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Of an image, the least spot that rejects; a bundle's own."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for tables, curves, pictures.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
@@ -50,7 +55,8 @@ def evaluate(
     wanted = None if threshold is None else _threshold(threshold)
     with _open(network, pred, gt, data, layout, split, engine) as chosen:
         limit = chosen.threshold if wanted is None else wanted
-        scoring = Scoring(stretch=stretch, threshold=limit, min_area_px=min_area_px)
+        least = chosen.min_share if min_share is None else min_share
+        scoring = Scoring(stretch=stretch, threshold=limit, min_share=least)
         progress, total = Console(stderr=True), len(chosen.cases)
         scored = score_cases(chosen.cases, scoring)
         scores = list(track(scored, "Scoring", total, console=progress, transient=True))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edge.app import engine_by_name, load_network
 from edge.commands import EngineName
 from edge.errors import ConfigurationError
+from edge.manifest import Manifest
 from edge.mask import read_mask
 from edge.preprocess import to_tensor
 from edge.types import Image
@@ -29,12 +30,13 @@ THRESHOLD = 0.5  # of who brings none
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """Cases to score, what they are called, and the threshold that belongs to them."""
+    """Cases to score, what they are called, and when a pixel and a spot count."""
 
     name: str
     data: str
     cases: list[Case]
     threshold: float = THRESHOLD
+    min_share: float = 0  # of an image
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,14 @@ def bundle_on(bundle: str, engine: EngineName, data: DataChoice) -> Iterator[Eva
 
     try:
         cases = cases_of(predict, data.pairs(colour=manifest.input.channels == 3))
-        yield Evaluated(f"{bundle} on {loaded.name}", str(data), cases, manifest.threshold)
+        name = f"{bundle} on {loaded.name}"
+        yield Evaluated(name, str(data), cases, manifest.threshold, _least_share(manifest))
     finally:
         loaded.close()
+
+
+def _least_share(manifest: Manifest) -> float:
+    """The least defect that the bundle is good for, of an image taken as the network's were."""
+    spec = manifest.input
+    shown_mm2 = spec.height * spec.width * (spec.um_per_px / 1000) ** 2
+    return manifest.limits.min_area_mm2 / shown_mm2

@@ -144,7 +144,7 @@ def _markdown(evaluation: Evaluation, *, has_curves: bool) -> str:
         "# Evaluation",
         "",
         f"{evaluation.subject} on {evaluation.data}. Maps are taken {stretched}; a pixel above "
-        f"{scoring.threshold} is defect, a spot of {scoring.min_area_px} px rejects.",
+        f"{scoring.threshold} is defect, a spot on {scoring.min_share:.3%} of an image rejects it.",
         "",
         "| | " + " | ".join(HEADINGS.values()) + " |",
         "| --- |" + " ---: |" * len(HEADINGS),

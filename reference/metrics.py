@@ -44,7 +44,7 @@ class Scoring:
     # line that would turn a clean frame's noise into defects, so the box never does it.
     stretch: bool = False
     threshold: float | Literal["otsu"] = 0.5  # a pixel above it is defect
-    min_area_px: int = 1  # a smaller spot rejects nothing
+    min_share: float = 0  # of the image; a spot that covers less rejects nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class ImageScores:
     pfom: float
     soft_iou: float  # MINet's IoU: probabilities instead of a threshold
     confusion: Confusion
-    rejected: bool  # a spot of at least the least area is shown
+    rejected: bool  # a spot is shown that is large enough
     found: bool  # and it touches the defect
     precision: Curve = field(repr=False)
     recall: Curve = field(repr=False)
@@ -91,7 +91,7 @@ def score(
     scoring = scoring or Scoring()
     p, truth = _prepared(probability, mask, scoring, name), mask > 0
     binary = p > _threshold(p, scoring)
-    spots = _large_spots(binary, scoring.min_area_px)
+    spots = _large_spots(binary, scoring.min_share)
     return ImageScores(
         name=name,
         class_name=class_name,
@@ -131,10 +131,10 @@ def _threshold(p: Map, scoring: Scoring) -> float:
     return (level + 0.5) / 255  # of 8 bits, those above the level
 
 
-def _large_spots(binary: Truth, min_area_px: int) -> Truth:
-    """The connected spots of at least an area."""
+def _large_spots(binary: Truth, min_share: float) -> Truth:
+    """The connected spots that cover at least a share of the image."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(binary.astype(np.uint8))
-    large = stats[:, cv2.CC_STAT_AREA] >= min_area_px
+    large = stats[:, cv2.CC_STAT_AREA] >= min_share * binary.size
     large[0] = False  # what is around them
     return np.asarray(large[labels])
 

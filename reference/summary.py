@@ -145,7 +145,7 @@ def _iou_lsanet(confusions: Sequence[Confusion]) -> float | None:
 
 
 def _decisions(scores: Sequence[ImageScores], defective: Sequence[ImageScores]) -> Figures:
-    """What becomes of whole images; a spot of at least the least area rejects one."""
+    """What becomes of whole images; a spot that is large enough rejects one."""
     named = [s for s in scores if s.predicted_class is not None]
     return {
         "false_reject_rate": _mean(s.rejected for s in scores if s.is_free),

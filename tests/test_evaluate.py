@@ -178,8 +178,8 @@ def test_sound_images_are_counted_apart_from_those_with_a_defect() -> None:
         ("dent", shown, SQUARE),
         ("dent", EMPTY, SQUARE),
     ]
-    for min_area_px, false_rejects in ((1, 0.5), (4, 0.0)):
-        how = Scoring(min_area_px=min_area_px)
+    for min_share, false_rejects in ((0, 0.5), (3 / 1600, 0.5), (4 / 1600, 0.0)):
+        how = Scoring(min_share=min_share)
         scores = [score(p, t.astype(np.uint8), how, class_name=c) for c, p, t in answers]
         figures = summarise(scores)
         assert figures["false_reject_rate"] == false_rejects
