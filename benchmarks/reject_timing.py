@@ -38,7 +38,7 @@ from edge.types import Frame
 from edge.types import Stretch as Rail
 from firmware_bridge.types import SECOND_NS, BridgeError
 
-AHEAD_NS = SECOND_NS  # orders are given so long before they are due
+AHEAD_NS = 2 * SECOND_NS  # orders are given so long before they are due
 PULSE_NS, PAUSE_NS = 10_000_000, (15_000_000, 25_000_000)  # on average 33 orders a second
 SETTLE_NS = SECOND_NS // 2  # before the first order is due, and after the last
 
@@ -98,7 +98,7 @@ def measure(name: str, open_bench: OpenBench, speed_m_s: float, seconds: float, 
     try:
         with ExitStack() as stack:
             bench = open_bench(um_per_s, stack)
-            orders = list(_orders(bench.position_um(), um_per_s, seconds))
+            orders = list(_orders(bench, um_per_s, seconds))
             before = _ticks()
             _inspect(bench, orders, um_per_s, work, run)
             run.stolen_share = _stolen(before, _ticks())
@@ -112,14 +112,15 @@ def measure(name: str, open_bench: OpenBench, speed_m_s: float, seconds: float, 
     return run
 
 
-def _orders(here_um: int, um_per_s: int, seconds: float) -> Iterator[Stretch]:
+def _orders(bench: Bench, um_per_s: int, seconds: float) -> Iterator[Stretch]:
     chance = random.Random(5)
-    start_um = here_um + um_per_s * (AHEAD_NS + SETTLE_NS) // SECOND_NS
+    start_um = bench.position_um() + um_per_s * (AHEAD_NS + SETTLE_NS) // SECOND_NS
     until_um = start_um + round(um_per_s * seconds)
     while start_um < until_um:
         end_um = start_um + um_per_s * PULSE_NS // SECOND_NS
         yield start_um, end_um
-        start_um = end_um + um_per_s * chance.randrange(*PAUSE_NS) // SECOND_NS
+        pause_ns = bench.pauses * chance.randrange(*PAUSE_NS)
+        start_um = end_um + um_per_s * pause_ns // SECOND_NS
 
 
 def _inspect(bench: Bench, orders: Sequence[Stretch], um_per_s: int, work: Work, run: Run) -> None:
