@@ -18,7 +18,7 @@ from edge.commands import EngineName
 from edge.errors import ConfigurationError
 from edge.manifest import Manifest
 from edge.mask import read_mask
-from edge.preprocess import to_tensor
+from edge.preprocess import to_pixels, to_tensor
 from edge.types import Image
 from reference.data import Pair, read
 from reference.datasets import recognise
@@ -85,9 +85,10 @@ def bundle_on(bundle: str, engine: EngineName, data: DataChoice) -> Iterator[Eva
     """A bundle, run as the box runs it."""
     opened, loaded = load_network(engine_by_name(engine), bundle)
     manifest = opened.manifest
+    prepare = to_pixels if loaded.takes_pixels else to_tensor
 
     def predict(image: Image) -> NDArray[np.float32]:
-        logits = loaded.infer(to_tensor(image, manifest.input))
+        logits = loaded.infer(prepare(image, manifest.input))
         return read_mask(logits, image.shape[:2], manifest.threshold).probability
 
     try:

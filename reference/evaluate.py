@@ -70,11 +70,3 @@ def evaluate(predict: Predictor, pairs: Sequence[Pair]) -> dict[str, float]:
     """The figures of a predictor over pairs, as far as these pairs allow them."""
     figures = summarise(list(score_cases(cases_of(predict, pairs), Scoring())))
     return {name: float(figure) for name, figure in figures.items() if figure is not None}
-
-
-def saliency_metrics(
-    maps: Iterable[tuple[NDArray[np.floating], NDArray[np.uint8]]],
-) -> dict[str, float]:
-    """MAE, S-measure and weighted F of probability maps against 0/1 masks, without stretching."""
-    figures = summarise([score(probability, mask) for probability, mask in maps])
-    return {name: float(figures[name] or 0) for name in ("mae", "s_measure", "weighted_f")}
