@@ -38,7 +38,17 @@ MapLoss = Literal[
 ]
 OutputLoss = Literal["location", "difference", "shape", "classification"]
 # Of `trackside evaluate`, those that are better when they are larger and need one map an image.
-Figure = Literal["s_measure", "weighted_f", "max_f", "max_f_dms", "iou", "iou_lsanet", "soft_iou"]
+Figure = Literal[
+    "s_measure",
+    "weighted_f",
+    "max_f",
+    "max_f_dms",
+    "iou",
+    "iou_lsanet",
+    "iou_of_defects",
+    "iou_pooled",
+    "soft_iou",
+]
 
 
 class _Section(BaseModel):
@@ -53,6 +63,7 @@ class DataSection(_Section):
     share: PositiveInt
     zoom: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)
     augment: Augmentation = AS_ON_THE_LINE
+    classes: tuple[str, ...] | None = None  # images of these alone; `free` is without a defect
 
     @field_validator("layout")
     @classmethod

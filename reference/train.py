@@ -27,7 +27,16 @@ from reference.stop import StopRequest
 from reference.trained_network import open_network
 from reference.trainer import Trainer
 
-LOGGED = ("mae", "s_measure", "weighted_f", "max_f", "iou", "false_reject_rate", "escape_rate")
+LOGGED = (
+    "mae",
+    "s_measure",
+    "weighted_f",
+    "max_f",
+    "iou",
+    "iou_pooled",
+    "false_reject_rate",
+    "escape_rate",
+)
 
 
 class TrainingStopped(TracksideError, RuntimeError):
@@ -122,9 +131,14 @@ def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pa
     sources, validation = [], []
     for section in recipe.data:
         pairs = READERS[section.layout](data_root / section.path)
+        found = sorted({pair.class_name for pair in pairs})
+        pairs = [pair for pair in pairs if pair.class_name in (section.classes or found)]
         training = [pair for pair in pairs if pair.split == "train"]
         if not training:
-            raise ConfigurationError(f"{data_root / section.path} has no image to train on")
+            raise ConfigurationError(
+                f"{data_root / section.path} has no image to train on: its classes are "
+                f"{', '.join(found)}"
+            )
         validation += [pair for pair in pairs if pair.split == "validation"]
         sources.append(Source(training, section.share, section.zoom, section.augment))
     if not validation:

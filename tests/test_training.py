@@ -324,6 +324,17 @@ def test_noise_on_a_device_is_as_strong_as_on_the_host() -> None:
         assert images[~grains].std() == pytest.approx(0.03 * 255, rel=0.05)
 
 
+def test_a_data_section_may_take_images_of_some_classes_alone(data_root: Path) -> None:
+    section = RECIPE["data"][0]
+    for classes in (None, ["inclusion"]):
+        sources, held_out = read_sources(
+            recipe_with(data=[section | {"classes": classes}]), data_root
+        )
+        assert (len(sources[0].pairs), len(held_out)) == (6, 2)
+    with pytest.raises(ConfigurationError, match="no image to train on: its classes are inclusion"):
+        read_sources(recipe_with(data=[section | {"classes": ["crack"]}]), data_root)
+
+
 def test_dms_learns_the_class_too_of_images_without_a_defect_in_one_stage() -> None:
     image, mask = np.full((32, 32), 90, np.uint8), np.zeros((32, 32), np.uint8)
     image[8:20, 8:12], defect = 30, mask.copy()
