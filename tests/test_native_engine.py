@@ -65,6 +65,15 @@ def test_every_body_gives_the_integers_of_the_model(
     np.testing.assert_array_equal(network.run(image)[0, 0], model(program, image))  # again
 
 
+def test_every_body_gives_them_where_tensors_outgrow_the_cache() -> None:
+    program, image = Programs(3).minet(), pixels(3, 480, 512)
+    wanted = model(program, image)
+    for body in BODIES:
+        network = NativeNetwork(program.to_bytes(), *image.shape, body)
+        for _ in range(2):
+            np.testing.assert_array_equal(network.run(image)[0, 0], wanted)
+
+
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize(
     ("channels", "outputs", "dilations"),

@@ -20,8 +20,8 @@ struct Tap {
 // Depthwise weights in the order a body reads them. A row is one flat array of pixels times
 // channels; weights are repeated so that they fit every vector of it.
 struct PackedBranch {
-    Array<s8> weights;
-    Array<s16> plain;            // the weights as C,9 turned to 9,C
+    Array<s8> pairs;             // for bodies whose vectors split in halves
+    Array<s16> taps;             // for the others: 9 times a period
     Array<s16> bias, low, high;  // z is clamped to low..high: one of them is 0
 };
 
@@ -36,7 +36,6 @@ struct PackedPointwise {
     Array<s8> weights;
     Array<s32> bias, shift;
     Array<s16> multiplier, residual;  // repeated, so that VECTOR of them can begin anywhere
-    bool has_residual;
 };
 
 struct BranchRow {
@@ -52,10 +51,10 @@ struct SummandRow {
 
 // What kernels keep between their steps; nothing in it outlives a row.
 struct Workspace {
-    Array<u8> pairs[2], singles[2];  // rows woven for x86, each with its borders
+    Array<u8> pairs[2], sides, middle;  // rows woven for x86, in planes of the low and high half
     Array<s16> sums;
     Array<s16> column, doubled[5];
-    int plane;  // bytes of a plane of pairs, both borders in it
+    int plane;  // bytes of a plane, the borders of its row in it
 };
 
 struct Body {

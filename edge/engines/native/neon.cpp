@@ -42,7 +42,7 @@ struct Eight {
         : bias(vld1q_s16(branch.bias.get() + at)),
           low(vld1q_s16(branch.low.get() + at)),
           high(vld1q_s16(branch.high.get() + at)) {
-        for (int tap = 0; tap < 9; ++tap) weights[tap] = vld1q_s16(branch.plain.get() + tap * period + at);
+        for (int tap = 0; tap < 9; ++tap) weights[tap] = vld1q_s16(branch.taps.get() + tap * period + at);
     }
 
     int16x8_t operator()(const u8* const* taps, int at) const {

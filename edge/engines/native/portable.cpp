@@ -31,7 +31,7 @@ void branch(const PackedBranches& weights, int index, const BranchRow& row, int 
         for (int tap = 0; tap < 9; ++tap) {
             const Tap& column = row.taps[tap % 3];
             const u8* x = row.rows[tap / 3][column.source] + column.offset + start;
-            const s16* w = b.plain.get() + tap * period;
+            const s16* w = b.taps.get() + tap * period;
             for (int i = 0; i < count; ++i) z[i] = static_cast<s16>(z[i] + w[i] * x[i]);
         }
         for (int i = 0; i < count; ++i) {

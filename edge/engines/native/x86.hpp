@@ -1,7 +1,8 @@
 // The kernels of the x86 bodies over a vector type V, which says how wide it is and how it multiplies.
 //
 // Depthwise: `maddubs` multiplies and adds pairs of bytes, so the rows above and below are woven into
-// pairs, once for their three taps, and the middle row into pairs with nothing. Unpacking weaves within
+// pairs, once for their three taps; the middle row's left and right are another pair, and its middle,
+// the same for all branches, is one with nothing. Unpacking weaves within
 // lanes of 16 bytes and leaves two planes, the low and the high 8 channels of each 16; packing the
 // results undoes that. One branch at a time goes over the row, so that its weights stay in registers.
 //
@@ -17,6 +18,8 @@
 
 namespace trackside {
 namespace {
+
+constexpr s16 SIXTY_FOURTH = 1 << 9;  // as a multiplier it is (a + 32) >> 6
 
 template <class V>
 void weave(const u8* above, const u8* below, int size, u8* low, u8* high) {
@@ -36,22 +39,24 @@ void weave_with_nothing(const u8* row, int size, u8* low, u8* high) {
     }
 }
 
-// Where each tap's pairs begin, in one of the two planes.
+// Where the pairs of each plane begin.
 struct Planes {
-    const u8 *pairs[3], *singles[3];
+    const u8 *columns[3], *sides, *middle;
 };
 
 // The weights of one vector of a branch, for one plane: they stay in registers along the row.
 template <class V>
 struct Half {
-    typename V::Vector pairs[3], singles[3], bias, low, high;
+    typename V::Vector columns[3], sides, middle, bias, low, high;
 
     Half(const PackedBranch& branch, int period, int at, int plane) {
-        for (int tap = 0; tap < 3; ++tap) {
-            const s8* w = branch.weights.get() + (4 * tap + plane) * period + at;
-            pairs[tap] = V::load(w);
-            singles[tap] = V::load(w + 2 * period);
+        const s8* w = branch.pairs.get() + plane * period + at;
+        for (auto& column : columns) {
+            column = V::load(w);
+            w += 2 * period;
         }
+        sides = V::load(w);
+        middle = V::load(w + 2 * period);
         const int i = plane * period / 2 + at / 2;
         bias = V::load(branch.bias.get() + i);
         low = V::load(branch.low.get() + i);
@@ -59,13 +64,13 @@ struct Half {
     }
 
     typename V::Vector operator()(const Planes& planes, int at) const {
-        auto z = bias, y = V::multiply_pairs(V::load(planes.singles[0] + at), singles[0]);
-        z = V::add16(z, V::multiply_pairs(V::load(planes.pairs[0] + at), pairs[0]));
-        y = V::add16(y, V::multiply_pairs(V::load(planes.singles[1] + at), singles[1]));
-        z = V::add16(z, V::multiply_pairs(V::load(planes.pairs[1] + at), pairs[1]));
-        y = V::add16(y, V::multiply_pairs(V::load(planes.singles[2] + at), singles[2]));
-        z = V::add16(z, V::multiply_pairs(V::load(planes.pairs[2] + at), pairs[2]));
-        return V::min16(V::max16(V::add16(z, y), low), high);
+        const auto a = V::multiply_pairs(V::load(planes.middle + at), middle);
+        const auto b = V::multiply_pairs(V::load(planes.sides + at), sides);
+        const auto c = V::multiply_pairs(V::load(planes.columns[0] + at), columns[0]);
+        const auto d = V::multiply_pairs(V::load(planes.columns[1] + at), columns[1]);
+        const auto e = V::multiply_pairs(V::load(planes.columns[2] + at), columns[2]);
+        const auto z = V::add16(V::add16(V::add16(bias, a), V::add16(b, c)), V::add16(d, e));
+        return V::min16(V::max16(z, low), high);
     }
 };
 
@@ -97,25 +102,24 @@ template <class V>
 void depthwise(const PackedBranches& weights, const BranchRow* rows, int size, Workspace& work, u8* out) {
     const int border = BORDER * weights.channels, plane = work.plane;
     const std::size_t last = weights.branches.size() - 1;
-    const u8* woven = nullptr;
+    u8 *sides = work.sides.get(), *middle = work.middle.get();
+    weave_with_nothing<V>(rows[0].rows[1][rows[0].taps[1].source], size, middle, middle + plane);
     for (std::size_t i = 0; i <= last; ++i) {
         const BranchRow& row = rows[i];
-        const int sources = row.taps[0].source == row.taps[1].source ? 1 : 2;
-        for (int s = 0; s < sources; ++s) {
+        const Tap &left = row.taps[0], &right = row.taps[2];
+        for (int s = 0; s <= left.source; ++s) {
             u8* pairs = work.pairs[s].get() + border;
             weave<V>(row.rows[0][s], row.rows[2][s], size, pairs, pairs + plane);
-            u8* singles = work.singles[s].get() + border;
-            if (row.rows[1][s] != woven || s > 0)
-                weave_with_nothing<V>(row.rows[1][s], size, singles, singles + plane);
         }
-        woven = row.rows[1][0];  // all branches share the middle row
+        weave<V>(row.rows[1][left.source] + left.offset, row.rows[1][right.source] + right.offset, size, sides,
+                 sides + plane);
         Planes planes[2];
-        for (int half = 0; half < 2; ++half)
-            for (int tap = 0; tap < 3; ++tap) {
-                const std::ptrdiff_t from = border + half * plane + row.taps[tap].offset;
-                planes[half].pairs[tap] = work.pairs[row.taps[tap].source].get() + from;
-                planes[half].singles[tap] = work.singles[row.taps[tap].source].get() + from;
-            }
+        for (int half = 0; half < 2; ++half) {
+            planes[half] = {{}, sides + half * plane, middle + half * plane};
+            for (int tap = 0; tap < 3; ++tap)
+                planes[half].columns[tap] =
+                    work.pairs[row.taps[tap].source].get() + border + half * plane + row.taps[tap].offset;
+        }
         const auto kernel = i == 0 ? (last == 0 ? branch<V, true, true> : branch<V, true, false>)
                                    : (i == last ? branch<V, false, true> : branch<V, false, false>);
         kernel(weights, weights.branches[i], planes, size, work.sums.get(), out);
@@ -141,7 +145,7 @@ typename V::Vector requantised(const PackedPointwise& w, typename V::Vector t, c
     const auto own = V::scale16(V::max16(t, V::zero()), multiplier);
     const auto x = V::template shift_left16<7>(V::widen(residual));
     const auto total = V::add_saturated16(own, V::scale16(x, V::load(w.residual.get() + n)));
-    return V::scale16(total, V::all16(1 << 9));
+    return V::scale16(total, V::all16(SIXTY_FOURTH));
 }
 
 // PX pixels from `x`, NB vectors of channels from `first`. Four vectors of sums make one of outputs:
@@ -232,7 +236,7 @@ typename V::Vector summed(const SummandRow* rows, int count, const s16* const* d
                                    : V::template shift_left16<7>(V::widen(rows[i].near + at));
         sum = V::add_saturated16(sum, V::scale16(x, multiplier));
     }
-    return V::scale16(sum, V::all16(1 << 9));
+    return V::scale16(sum, V::all16(SIXTY_FOURTH));
 }
 
 template <class V>
