@@ -18,14 +18,12 @@ from benchmarks.sources import Source
 from edge.bundle import GoldenResult
 from edge.errors import EngineError
 from edge.inspector import Inspection, Inspector
-from edge.preprocess import to_tensor
 from edge.rules import Quality
 
 clock_ns = time.perf_counter_ns
 
 _FRAMES = 8  # shown in turn, so that no branch of the verdict learns a frame by heart
 _STEADY = 0.05  # two windows of the warm-up are alike
-_WINDOWS = 20  # after so many a machine will not get steadier
 _WINDOW_NS = 200_000_000
 _REFILLS_CACHES_NS = 100_000_000  # a run that takes longer needs no other before it
 
@@ -57,30 +55,26 @@ class Contender:
 
     def __init__(self, source: Source, *, streams: int) -> None:
         self._source = source
-        manifest = source.manifest
-        self._seen = list(simulated_frames(manifest, _FRAMES))
-        tensor = to_tensor(self._seen[0].frame.image, manifest.input)
-        marks_ns = [clock_ns()]
-        engines = [source.load()]
-        marks_ns.append(clock_ns())
-        engines[0].infer(tensor)
-        marks_ns.append(clock_ns())
-        self._load_ns, self._first_ns = np.diff(marks_ns)
-        engines += [source.load() for _ in range(streams - 1)]
+        self._seen = list(simulated_frames(source.manifest, _FRAMES))
+        start_ns = clock_ns()
+        first = source.load()
+        self._load_ns = clock_ns() - start_ns
+        engines = [first, *(source.load() for _ in range(streams - 1))]
         never_stale = Quality(stale_after_ms=1e12)
+        rules = rules_of(source.manifest)
         self._inspectors = [
-            Inspector(engine, manifest, rules_of(manifest), never_stale, clock_ns)
-            for engine in engines
+            Inspector(engine, source.manifest, rules, never_stale, clock_ns) for engine in engines
         ]
+        self._first_ns = self._inspect(0).stage_ns["infer"]
 
-    def open(self, accuracy_frames: int) -> Opened:
-        """Golden pair, warm-up and accuracy; a bundle that answers wrongly raises."""
+    def open(self, accuracy_frames: int, seconds: float) -> Opened:
+        """Golden pair, warm-up of so long at most, accuracy; what answers wrongly raises."""
         golden = self._source.golden(self._inspectors[0].engine)
-        self._run_ns, steady = self._warm_up()
+        self._run_ns, steady = self._warm_up(seconds)
         rss_mb = _resident_mb()  # before frames are drawn, which takes memory of its own
         return Opened(
-            load_ms=float(self._load_ns) / 1e6,
-            first_ms=float(self._first_ns) / 1e6,
+            load_ms=self._load_ns / 1e6,
+            first_ms=self._first_ns / 1e6,
             rss_mb=rss_mb,
             steady=steady,
             run_ns=self._run_ns,
@@ -134,18 +128,18 @@ class Contender:
         if self._run_ns < _REFILLS_CACHES_NS:
             self._inspect(0)
 
-    def _warm_up(self) -> tuple[float, bool]:
+    def _warm_up(self, seconds: float) -> tuple[float, bool]:
         """Run until two windows have like medians; the last median, and whether it came to that."""
-        before_ns = float("inf")
-        for _ in range(_WINDOWS):
+        before_ns, until_ns = float("inf"), clock_ns() + seconds * 1e9
+        while True:
             window_ns: list[int] = []
             while sum(window_ns) < _WINDOW_NS:
                 window_ns.append(sum(self._inspect(len(window_ns)).stage_ns.values()))
             median_ns = float(median(window_ns))
-            if abs(median_ns - before_ns) <= _STEADY * before_ns:
-                return median_ns, True
+            steady = abs(median_ns - before_ns) <= _STEADY * before_ns
+            if steady or clock_ns() > until_ns:
+                return median_ns, steady
             before_ns = median_ns
-        return before_ns, False
 
     def _accuracy(self, golden: GoldenResult | None, frames: int) -> Accuracy | None:
         packed = self._source.packed_accuracy

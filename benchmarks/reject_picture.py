@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from edge.charts import svg, text
 
-_PANEL, _HEIGHT, _LEFT, _TOP, _BOTTOM, _GAP = 280, 240, 64, 34, 44, 22
-_LEAST_MM, _MOST_MM = 0.001, 100.0
+_PANEL, _HEIGHT, _LEFT, _TOP, _BOTTOM, _GAP = 270, 240, 78, 34, 44, 36
+_LEAST_MM, _MOST_MM = 0.001, 1000.0
 _RAREST = 1e-4
-_COLOURS = ("#888888", "#b8860b", "#3b7dd8", "#0b3d91", "#8e44ad", "#2e8b57", "#c0392b")
+_COLOURS = ("#999999", "#c9a227", "#4aa3df", "#5b6cfa", "#b065c9", "#3aa76d", "#d9534f")
 _STYLE = """<style>
 text { font: 11px system-ui, sans-serif; fill: #333 }
 .title { font-weight: 600; font-size: 12px }

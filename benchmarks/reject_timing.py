@@ -30,8 +30,8 @@ from rich.table import Table
 
 from benchmarks.reject_benches import BENCHES, Bench, OpenBench, Stretch, Unavailable, clock_ns
 from benchmarks.reject_picture import Curve, draw
-from edge.app import engine_by_name, load_network
 from edge.inspector import Inspector
+from edge.network import engine_by_name, load_network
 from edge.rules import MinArea, Quality, Rules
 from edge.simulation import SimulatedLine
 from edge.types import Frame

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.schema import Ceiling
 from benchmarks.sources import Source
 
-_SIDE = 512  # of the matrices: large enough for full speed, small enough for every core's cache
+SIDE = 512  # of the matrices: large enough for full speed, small enough for every core's cache
 _COPY_BYTES = 64 << 20  # more than a core keeps for itself
 _TURN_S = 0.1  # for each of the three
 
@@ -31,13 +31,13 @@ class CeilingBench:
 
     def __init__(self, threads: int) -> None:
         rng = np.random.default_rng(0)
-        self._a, self._b = rng.random((2, _SIDE, _SIDE), np.float32)
+        self._a, self._b = rng.random((2, SIDE, SIDE), np.float32)
         self._c = np.empty_like(self._a)
         self._from, self._to = np.ones((2, _COPY_BYTES), np.uint8)
         self._int8 = dict(_int8_products(threads))
 
     def turn(self) -> Rates:
-        operations = 2 * _SIDE**3
+        operations = 2 * SIDE**3
         copied = 2 * _COPY_BYTES  # read and written
         return Rates(
             sgemm=operations / _fastest_s(lambda: np.matmul(self._a, self._b, out=self._c)),
@@ -98,9 +98,9 @@ def _onnxruntime(threads: int) -> Callable[[], Any]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(
-        _matmul_integer(), options, providers=["CPUExecutionProvider"]
+        matmul_integer(), options, providers=["CPUExecutionProvider"]
     )
-    pixels = np.random.default_rng(0).integers(0, 256, (_SIDE, _SIDE), np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE), np.uint8)
     return lambda: session.run(None, {"a": pixels})
 
 
@@ -108,25 +108,25 @@ def _openvino(threads: int) -> Callable[[], Any]:
     import openvino  # noqa: PLC0415
     from openvino import opset13 as op  # noqa: PLC0415
 
-    pixels = op.parameter([_SIDE, _SIDE], np.float32)
+    pixels = op.parameter([SIDE, SIDE], np.float32)
     low, high = np.float32(0), np.float32(2.55)
     bytes_of_it = op.fake_quantize(pixels, low, high, low, high, 256)
-    weights = op.multiply(op.convert(op.constant(_weights()), "f32"), np.float32(0.01))
+    weights = op.multiply(op.convert(op.constant(int8_weights()), "f32"), np.float32(0.01))
     model = openvino.Model([op.matmul(bytes_of_it, weights, False, True)], [pixels])
     properties = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads}
     request = openvino.Core().compile_model(model, "CPU", properties).create_infer_request()
-    request.set_input_tensor(openvino.Tensor(np.ones((_SIDE, _SIDE), np.float32)))
+    request.set_input_tensor(openvino.Tensor(np.ones((SIDE, SIDE), np.float32)))
     return request.infer
 
 
-def _weights() -> np.ndarray[Any, np.dtype[np.int8]]:
+def int8_weights() -> np.ndarray[Any, np.dtype[np.int8]]:
     # 7 bits, which no kernel's 16-bit sums overflow
-    return np.random.default_rng(1).integers(-63, 64, (_SIDE, _SIDE), np.int8)
+    return np.random.default_rng(1).integers(-63, 64, (SIDE, SIDE), np.int8)
 
 
-def _matmul_integer() -> bytes:
+def matmul_integer() -> bytes:
     """`c = a * b` as an ONNX file, u8 by s8 to s32. A box has ONNX Runtime and no `onnx`."""
-    weights = _weights()
+    weights = int8_weights()
     shape = b"".join(_field(1, side) for side in weights.shape)
     node = _field(1, b"a") + _field(1, b"b") + _field(2, b"c") + _field(4, b"MatMulInteger")
     b = shape + _field(2, _INT8) + _field(8, b"b") + _field(9, weights.tobytes())

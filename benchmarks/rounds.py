@@ -20,6 +20,7 @@ from edge.errors import EngineError
 
 ROUNDS = 20
 RUNS, SECONDS = 200, 10.0  # a row with less is called short
+_WARM_UP_S = 4  # after so long a machine will not get steadier
 _FOR_SCALE_ROUNDS = 3  # at least, however long one run takes
 
 Show = Callable[[str, int, int], None]  # what is being done, how much is done, of how much
@@ -173,7 +174,7 @@ def _open(entry: Entry, effort: Effort) -> Runner:
     make = partial(Contender, entry.source, streams=parallel)
     worker = Worker(make, entry.threads, pinned)
     try:
-        opened = worker.call("open", effort.accuracy_frames)
+        opened = worker.call("open", effort.accuracy_frames, min(_WARM_UP_S, effort.seconds))
     except BaseException:
         worker.close()
         raise

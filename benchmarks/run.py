@@ -15,9 +15,9 @@ from benchmarks.plan import Choice, Entry, bundle_entries
 from benchmarks.rounds import Effort, Show, measure
 from benchmarks.rows import ceilings, rows
 from benchmarks.schema import BundleRecord, LeftOut, Record
-from edge.app import resolve_bundle
 from edge.bundle import Bundle, open_bundle
 from edge.errors import ConfigurationError
+from edge.network import resolve_bundle
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,12 @@ _NARROWEST = 120  # columns, where nobody's terminal says otherwise
 
 @contextmanager
 def progress() -> Iterator[Show]:
-    """A bar on stderr. It is drawn between turns only, since drawing is work for the machine."""
+    """A bar on stderr; in a log a line for each thing that is begun. It is drawn between turns
+    only, since drawing is work for the machine.
+    """
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield lambda *_: None
+        yield _Log(console)
         return
     columns = (BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, auto_refresh=False, transient=True) as drawn:
@@ -40,6 +42,16 @@ def progress() -> Iterator[Show]:
         yield lambda what, done, total: drawn.update(
             task, description=what, completed=done, total=total, refresh=True
         )
+
+
+class _Log:
+    def __init__(self, console: Console) -> None:
+        self._console, self._said = console, set[str]()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if what not in self._said:
+            self._console.print(Text(what), soft_wrap=True)
+        self._said.add(what)
 
 
 def print_record(record: Record, console: Console) -> None:

@@ -6,7 +6,7 @@ is measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,11 +30,12 @@ from edge.types import Tensor, sigmoid
 from reference.networks.catalogue import CATALOGUE, count_macs
 
 Size = tuple[int, int]  # height, width
-Files = dict[str, bytes]
+Made = tuple[Artefact, Mapping[str, bytes]]  # and its files
 
 _OPSET = 18
 _CALIBRATION_FRAMES = 32
 _CALIBRATION_SEED = FIRST_SEED + 50_000  # none of those that accuracy is measured on
+_OTHERS = ("MINet", "NaDiNet-D", "CSEPNet", "LSA-Net", "BDMS")  # of each paper the lightest
 _GOLDEN = Golden(input="golden/input.png", output="golden/output.png", min_iou=0.9, max_mae=0.01)
 
 
@@ -55,10 +56,9 @@ class Workshop:
         return self._piece(form, size).bundle(engine, precision)
 
     def others(self) -> list[str]:
-        """One network of each other paper, by its variant's name."""
-        first = {entry.name: entry.variant for entry in reversed(CATALOGUE)}
-        del first[self._arguments["name"]]
-        return list(first.values())[::-1]
+        """A network of each other paper, by its variant's name."""
+        names = {entry.variant: entry.name for entry in CATALOGUE}
+        return [variant for variant in _OTHERS if names[variant] != self._arguments["name"]]
 
     def other(self, variant: str) -> TorchSource:
         """Another paper's network at its own size, with random weights: for its speed alone."""
@@ -93,16 +93,21 @@ class _Piece:
         )
 
     def bundle(self, engine: EngineName, precision: Precision) -> Bundle:
-        files = _CONVERTERS[engine, precision](self)
-        path = next(iter(files))  # OpenVINO's weights come second
-        layout = "NHWC" if engine == "litert" else "NCHW"
-        artefact = Artefact(engine=engine, precision=precision, path=path, layout=layout)
+        artefact, files = _FP32[engine](self) if precision == "fp32" else self._int8(engine)
         manifest = self.manifest.model_copy(update={"artefacts": [artefact], "golden": _GOLDEN})
         with TemporaryDirectory() as folder:
-            bundle_path = Path(folder, f"{self.form}.bundle")
-            return write_bundle(manifest, files | self._golden_pair(), bundle_path)
+            path = Path(folder, f"{self.form}.bundle")
+            return write_bundle(manifest, {**files, **self._golden_pair()}, path)
 
-    def _golden_pair(self) -> Files:
+    def _int8(self, engine: EngineName) -> Made:
+        """As `trackside quantize` makes it."""
+        from quantize.targets import Material, open_target  # noqa: PLC0415 (takes long to import)
+
+        material = Material(self.network, self.graph, self.tensors, self.manifest.input)
+        target = open_target(engine, material)
+        return target.artefact, target.quantize(())
+
+    def _golden_pair(self) -> dict[str, bytes]:
         """Any frame, and what PyTorch answers: peers are measured, not refused."""
         frame = next(simulated_frames(self.manifest, 1)).frame
         with torch.inference_mode():
@@ -164,56 +169,37 @@ def _counted(network: nn.Module, image: torch.Tensor) -> tuple[int, Size]:
     return macs, (shapes[0][-2], shapes[0][-1])
 
 
-def _onnx_fp32(piece: _Piece) -> Files:
-    return {"fp32.onnx": piece.graph.SerializeToString()}
+def _onnx_fp32(piece: _Piece) -> Made:
+    artefact = Artefact(engine="onnxruntime", precision="fp32", path="fp32.onnx", layout="NCHW")
+    return artefact, {artefact.path: piece.graph.SerializeToString()}
 
 
-def _onnx_int8(piece: _Piece) -> Files:
-    from quantize import ptq_onnxruntime  # noqa: PLC0415 (each converter takes long to import)
-
-    return {"int8.onnx": ptq_onnxruntime.quantize(piece.graph, piece.tensors)}
-
-
-def _openvino_fp32(piece: _Piece) -> Files:
+def _openvino_fp32(piece: _Piece) -> Made:
+    artefact = Artefact(engine="openvino", precision="fp32", path="fp32.xml", layout="NCHW")
     model = openvino.Core().read_model(piece.graph.SerializeToString())
     with TemporaryDirectory() as folder:
-        path = Path(folder, "model.xml")
+        path = Path(folder, artefact.path)
         openvino.save_model(model, path, compress_to_fp16=False)
         weights = path.with_suffix(".bin").read_bytes()
-        return {"fp32.xml": path.read_bytes(), "fp32.bin": weights}
+        return artefact, {artefact.path: path.read_bytes(), artefact.weights: weights}
 
 
-def _openvino_int8(piece: _Piece) -> Files:
-    from quantize import ptq_openvino  # noqa: PLC0415
+def _litert_fp32(piece: _Piece) -> Made:
+    import litert_torch  # noqa: PLC0415 (takes twenty seconds)
 
-    xml, weights = ptq_openvino.quantize(piece.graph, piece.tensors)
-    return {"int8.xml": xml, "int8.bin": weights}
-
-
-def _litert_fp32(piece: _Piece) -> Files:
-    import litert_torch  # noqa: PLC0415
-
+    artefact = Artefact(engine="litert", precision="fp32", path="fp32.tflite", layout="NHWC")
     channel_last = litert_torch.to_channel_last_io(piece.network, args=[0], outputs=[0]).eval()
     sample = np.ascontiguousarray(piece.tensors[0].transpose(0, 2, 3, 1))
     with TemporaryDirectory() as folder:
-        path = Path(folder, "fp32.tflite")
+        path = Path(folder, artefact.path)
         litert_torch.convert(channel_last, (torch.from_numpy(sample),)).export(str(path))
-        return {path.name: path.read_bytes()}
+        return artefact, {artefact.path: path.read_bytes()}
 
 
-def _litert_int8(piece: _Piece) -> Files:
-    from quantize import ptq_litert  # noqa: PLC0415
-
-    return {"int8.tflite": ptq_litert.quantize(piece.network, piece.tensors)}
-
-
-_CONVERTERS: dict[tuple[EngineName, Precision], Callable[[_Piece], Files]] = {
-    ("onnxruntime", "fp32"): _onnx_fp32,
-    ("onnxruntime", "int8"): _onnx_int8,
-    ("openvino", "fp32"): _openvino_fp32,
-    ("openvino", "int8"): _openvino_int8,
-    ("litert", "fp32"): _litert_fp32,
-    ("litert", "int8"): _litert_int8,
+_FP32: dict[EngineName, Callable[[_Piece], Made]] = {
+    "onnxruntime": _onnx_fp32,
+    "openvino": _openvino_fp32,
+    "litert": _litert_fp32,
 }
 
 
