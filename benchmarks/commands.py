@@ -53,6 +53,9 @@ def bench(
         Path | None, typer.Option("--json", help="Write the record; - is stdout.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with charts.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write a section for benchmarks/RESULTS.md.")
+    ] = None,
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option(metavar="A.json B.json", help="Compare two records, and measure nothing."),
@@ -65,6 +68,7 @@ def bench(
     from rich.console import Console
 
     from benchmarks.compare import print_comparison
+    from benchmarks.markdown import write_section
     from benchmarks.page import write_record_page
     from benchmarks.plan import parse_engines, parse_numbers
     from benchmarks.rounds import Effort
@@ -80,7 +84,7 @@ def bench(
         print_comparison(read_record(before), read_record(after), Console(highlight=False))
         return
     to_stdout = str(json_file) == "-"
-    _refuse_what_cannot_be_written(html, None if to_stdout else json_file)
+    _refuse_what_cannot_be_written(html, markdown, None if to_stdout else json_file)
     order = Order(
         bundles=_named(bundles),
         engines=parse_engines(engine),
@@ -96,6 +100,8 @@ def bench(
         json_file.write_text(record.model_dump_json(indent=1))
     if html:
         write_record_page(record, html)
+    if markdown:
+        write_section(record, markdown)
     if to_stdout:
         print(record.model_dump_json())
     print_record(record, Console(stderr=to_stdout, highlight=False))

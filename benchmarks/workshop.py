@@ -125,7 +125,10 @@ class _Piece:
         spec, (height, width) = self.like.input, self.size
         repeat = 1 if self.form == "deploy" else 3 // spec.channels
         channels = spec.channels * repeat
-        macs, answer_size = _counted(self.network, torch.zeros(1, channels, height, width))
+        network = self.network
+        if self.form == "released":  # its mixes are functions, which no counter sees
+            network = network_of(self.arguments, "official", self.trained)
+        macs, answer_size = _counted(network, torch.zeros(1, channels, height, width))
         taken = {"height": height, "width": width, "channels": channels}
         scales = {"mean": spec.mean * repeat, "scale": spec.scale * repeat}
         given = dict(zip(("height", "width"), answer_size, strict=True))
