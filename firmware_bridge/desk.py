@@ -11,9 +11,8 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
-from typing import TypeVar
 
+from firmware_bridge.closing import Closing
 from firmware_bridge.control import (
     MISSED,
     Acknowledge,
@@ -25,18 +24,17 @@ from firmware_bridge.control import (
     Pass,
     Release,
 )
+from firmware_bridge.encoder import EncoderError
 from firmware_bridge.ledger import Ledger
 from firmware_bridge.record import Record, RejectReport
-from firmware_bridge.types import BridgeError, Clock, Mode, Order
-
-Desk = TypeVar("Desk", bound="OrderDesk")
+from firmware_bridge.types import BridgeError, Clock, Mode, Order, Reading
 
 
 class RejectorStopped(BridgeError, RuntimeError):
     """Orders are no longer fired; the cause, where there is one, is chained."""
 
 
-class OrderDesk(ABC):
+class OrderDesk(Closing, ABC):
     """Takes orders, hands them to whoever fires them, and keeps the record of what became of them.
 
     All but `close` may be called from any thread, and none waits for I/O. `watch` is told all news,
@@ -117,17 +115,6 @@ class OrderDesk(ABC):
         self._stop()
         self._raise_failure()
 
-    def __enter__(self: Desk) -> Desk:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     @property
     @abstractmethod
     def _name(self) -> str:
@@ -175,3 +162,19 @@ class OrderDesk(ABC):
             raise RejectorStopped(
                 f"the {self._name} stopped: {self._failure!r}; mend the cause and start again"
             ) from self._failure
+
+
+class MeasuringDesk(OrderDesk):
+    """A desk whose other side has the encoder; for this side it is an encoder too."""
+
+    def read(self) -> Reading:
+        """The newest position that is known here, and when it was taken; or EncoderError."""
+        try:
+            self.check()
+        except RejectorStopped as stopped:
+            raise EncoderError(str(stopped)) from stopped
+        return self._newest()
+
+    @abstractmethod
+    def _newest(self) -> Reading:
+        """The newest reading that is known here."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from errno import EBUSY, ENOENT
-from types import TracebackType
 
 import gpiod
 from gpiod.edge_event import EdgeEvent
@@ -13,6 +12,7 @@ from gpiod.line import Bias, Direction, Value
 from gpiod.line import Drive as GpiodDrive
 from gpiod.line import Edge as Detection
 
+from firmware_bridge.closing import Closing
 from firmware_bridge.edges import Edge, EdgeCounter
 from firmware_bridge.encoder import EncoderError
 from firmware_bridge.line import Drive, InputLine, LineError, OutputLine, Pull
@@ -106,7 +106,7 @@ class GpiodInput(InputLine):
         self._request.release()
 
 
-class GpiodEncoder:
+class GpiodEncoder(Closing):
     """An encoder's channels on lines of `chip`, counted by the edges that the kernel timestamps.
 
     Two channels count four for each of their periods and know the direction; `a` leads `b` where
@@ -156,17 +156,6 @@ class GpiodEncoder:
 
     def close(self) -> None:
         self._request.release()
-
-    def __enter__(self) -> GpiodEncoder:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _levels_at_rest(self) -> list[bool]:
         """The channels' levels with no edge still on its way from the kernel."""

@@ -24,8 +24,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
+from firmware_bridge.closing import Closing
 from firmware_bridge.ledger_file import (
     OUTCOMES,
     Entry,
@@ -46,7 +46,7 @@ BACKLOG = 100_000  # entries kept while the disk refuses; about 50 MB
 log = logging.getLogger(__name__)
 
 
-class Ledger:
+class Ledger(Closing):
     """The ledger of one line, open for writing by this program alone.
 
     `reconciled` holds what the run before left without an outcome, entered as missed. `add` may be
@@ -92,17 +92,6 @@ class Ledger:
         self._resources.close()
         if self._backlog:
             raise LedgerError(f"{len(self._backlog)} entries are lost: {self.trouble}")
-
-    def __enter__(self) -> Ledger:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _begin_run(self) -> tuple[int, tuple[Entry, ...]]:
         """The run's number, and what the one before it left."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol
 
+from firmware_bridge.closing import Closing
 from firmware_bridge.types import BridgeError
-
-Claimed = TypeVar("Claimed", bound="_Claimed")
 
 Drive = Literal["push_pull", "open_drain", "open_source"]
 Pull = Literal["as_is", "none", "up", "down"]
@@ -17,26 +15,7 @@ class LineError(BridgeError, OSError):
     """A line that cannot be claimed, driven or read."""
 
 
-class _Claimed(Protocol):
-    """What is claimed is let go; adapters subclass the ports and so inherit `with`."""
-
-    def close(self) -> None:
-        """Let go. Closing again does nothing."""
-        ...
-
-    def __enter__(self: Claimed) -> Claimed:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class OutputLine(_Claimed, Protocol):
+class OutputLine(Closing, Protocol):
     """A claimed output, in its safe state from the moment it is claimed until the first `set`.
 
     `active` is what the output means ("reject", "alive"), never a voltage: polarity belongs to the
@@ -52,7 +31,7 @@ class OutputLine(_Claimed, Protocol):
         ...
 
 
-class InputLine(_Claimed, Protocol):
+class InputLine(Closing, Protocol):
     """A claimed input. `active` is what the input means, as with an output.
 
     Threads: one thread at a time calls `read`; `close` comes when that thread has stopped.

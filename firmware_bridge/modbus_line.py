@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Literal
 
 from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ModbusException
 
+from firmware_bridge.closing import Closing
 from firmware_bridge.encoder import CountedPosition, EncoderError, SpeedLimit
 from firmware_bridge.line import InputLine, LineError, OutputLine
 from firmware_bridge.types import SECOND_NS, Clock, Reading
@@ -85,7 +85,7 @@ class ModbusInput(InputLine):
         self._place.close()
 
 
-class ModbusEncoder:
+class ModbusEncoder(Closing):
     """A counter that the PLC keeps in one register, or in two that follow each other.
 
     It may roll over. A leap that the line is not fast enough for, such as a PLC that was restarted
@@ -133,17 +133,6 @@ class ModbusEncoder:
 
     def close(self) -> None:
         self._place.close()
-
-    def __enter__(self) -> ModbusEncoder:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _Place:

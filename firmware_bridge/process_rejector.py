@@ -11,8 +11,7 @@ from collections.abc import Callable
 
 from firmware_bridge.channel import Channel
 from firmware_bridge.control import Command, News
-from firmware_bridge.desk import OrderDesk, RejectorStopped
-from firmware_bridge.encoder import EncoderError
+from firmware_bridge.desk import MeasuringDesk, RejectorStopped
 from firmware_bridge.ledger import Ledger
 from firmware_bridge.reject_process import Close, Failed, Opening, OpenRig, Ready, Signs
 from firmware_bridge.types import SECOND_NS, Clock, Mode, Reading
@@ -21,7 +20,7 @@ START_NS = 30 * SECOND_NS  # a process that takes longer to claim its lines hang
 SIGN_NS = 20_000_000  # between two signs of life, and two tries to send what there was no room for
 
 
-class ProcessRejector(OrderDesk):
+class ProcessRejector(MeasuringDesk):
     """Fires orders on the outputs of a rig that another process opens, by calling `open_rig` there.
 
     `open_rig` and what it holds are pickled; it claims encoder and lines, and leaves on the stack
@@ -72,7 +71,8 @@ class ProcessRejector(OrderDesk):
             self._channel.send(opening)
             actuators = self._await_ready(clock).actuators
         except BaseException:
-            self._abandon()
+            self._kill()
+            self._channel.close()
             raise
         super().__init__(
             actuators,
@@ -87,12 +87,7 @@ class ProcessRejector(OrderDesk):
         self._thread.start()
         self._take_up()
 
-    def read(self) -> Reading:
-        """The newest reading of the process; makes this an Encoder."""
-        try:
-            self.check()
-        except RejectorStopped as stopped:
-            raise EncoderError(str(stopped)) from stopped
+    def _newest(self) -> Reading:
         return self._signs.reading.read()
 
     def _send(self, command: Command | Close) -> None:
@@ -114,7 +109,7 @@ class ProcessRejector(OrderDesk):
         try:
             self._process.wait(self._silence_ns / SECOND_NS + 1)
         except subprocess.TimeoutExpired as late:
-            self._abandon()
+            self._kill()
             raise RejectorStopped(
                 "the reject process did not stop and was killed: the encoder or a reject line "
                 "blocks; check its cable and bus"
@@ -159,10 +154,9 @@ class ProcessRejector(OrderDesk):
                 return message
         raise RejectorStopped("the reject process does not start: a line or an encoder blocks")
 
-    def _abandon(self) -> None:
+    def _kill(self) -> None:
         self._process.kill()
         self._process.wait()
-        self._channel.close()
 
 
 def _start() -> tuple[subprocess.Popen[bytes], Channel]:

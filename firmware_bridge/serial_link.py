@@ -28,8 +28,7 @@ from firmware_bridge.control import (
     latch_missed,
     override,
 )
-from firmware_bridge.desk import OrderDesk, RejectorStopped
-from firmware_bridge.encoder import EncoderError
+from firmware_bridge.desk import MeasuringDesk, RejectorStopped
 from firmware_bridge.framing import (
     SETTINGS,
     STRETCHES_A_REQUEST,
@@ -92,7 +91,7 @@ class LinkStatistics:
     clock_error_ns: int  # at most, of the times of readings
 
 
-class SerialLink(OrderDesk):
+class SerialLink(MeasuringDesk):
     """Has the board at the other end of `port` reject what is submitted.
 
     Opening it shakes hands and starts a session, in which positions count from 0; LineError where
@@ -169,14 +168,6 @@ class SerialLink(OrderDesk):
         self._thread.start()
         self._take_up()
 
-    def read(self) -> Reading:
-        """The newest position that is known here, and when it was taken; makes this an Encoder."""
-        try:
-            self.check()
-        except RejectorStopped as stopped:
-            raise EncoderError(str(stopped)) from stopped
-        return self._talk.reading
-
     def statistics(self) -> LinkStatistics:
         """At most a second old; that of the whole session once closed."""
         with self._lock:
@@ -186,6 +177,9 @@ class SerialLink(OrderDesk):
                 damaged=self._talk.damaged,
                 clock_error_ns=self._talk.clock_error_ns,
             )
+
+    def _newest(self) -> Reading:
+        return self._talk.reading
 
     def _send(self, command: Command) -> None:
         self._outbox.put(command)

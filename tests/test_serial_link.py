@@ -290,7 +290,7 @@ def test_what_no_pass_came_for_is_rejected(board: Board, cable: Cable) -> None:
 
 
 def test_a_cut_cable_rejects_by_itself_and_is_noticed(board: Board, cable: Cable) -> None:
-    link = open_link(cable, silence_ns=SECOND_NS)
+    link = open_link(cable, silence_ns=3 * SECOND_NS)
     assert not board.rejects()
     cable.to_board = lambda carried: b""
     eventually(board.rejects)
