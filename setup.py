@@ -3,18 +3,29 @@
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("edge/engines/native")
 
+
+class BuildLibrary(build_ext):
+    """A plain library that ctypes loads: any Python's, and no module that one could import."""
+
+    def get_ext_filename(self, fullname: str) -> str:
+        *package, name = fullname.split(".")
+        return str(Path(*package, f"lib{name}.so.1"))
+
+
 setup(
+    cmdclass={"build_ext": BuildLibrary},
     ext_modules=[
         Extension(
-            "edge.engines._native",
+            "edge.engines.trackside",
             sources=sorted(str(path) for path in SOURCES.glob("*.cpp")),
             depends=sorted(str(path) for path in SOURCES.glob("*.hpp")),
             language="c++",
             extra_compile_args=["-std=c++17", "-O3", "-ffp-contract=off", "-fvisibility=hidden"],
             optional=True,
         )
-    ]
+    ],
 )

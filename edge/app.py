@@ -7,22 +7,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-
-from pydantic import TypeAdapter
 
 from edge.bridge import Bridge, Rehearsal, bridge_errors_as_ours, open_bridge
-from edge.bundle import Bundle, check_golden, open_bundle
+from edge.bundle import Bundle
 from edge.cameras import Camera
 from edge.cameras.folder_camera import FolderCamera
 from edge.cameras.paced_camera import PacedCamera
 from edge.cameras.synthetic_camera import SyntheticCamera
 from edge.cameras.video_camera import VideoCamera
 from edge.config import CameraSettings, LineConfig, SyntheticSettings, VideoSettings
-from edge.engines import Engine, EngineSettings, open_engine
+from edge.engines import Engine
 from edge.errors import LineStopped
 from edge.inspector import Inspection, Inspector
 from edge.loop import run
+from edge.network import load_network
 from edge.simulation import SimulatedLine
 from edge.types import State
 from edge.wiring import clock_ns
@@ -33,7 +31,6 @@ from firmware_bridge.record import RejectReport
 from firmware_bridge.types import Fired as Fired  # noqa: PLC0414
 from firmware_bridge.types import Missed as Missed  # noqa: PLC0414
 
-SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "minet-line.bundle"
 _POLL_S, _POLLS = 0.002, 100  # of an encoder, until it is asked whether to go on
 
 WaitFor = Callable[[int], int | None]  # blocks until the rail is at a position, says when it was
@@ -79,27 +76,6 @@ class Line:
     def report(self) -> RejectReport:
         """What became of the orders so far."""
         return self.bridge.desk.report()
-
-
-def resolve_bundle(path: Path | str) -> Path:
-    """`shipped` is the bundle that is installed with the product."""
-    return SHIPPED_BUNDLE if str(path) == "shipped" else Path(path)
-
-
-def engine_by_name(name: str) -> EngineSettings:
-    """An engine with its default settings."""
-    settings: EngineSettings = TypeAdapter(EngineSettings).validate_python({"type": name})
-    return settings
-
-
-def load_network(
-    settings: EngineSettings, path: Path | str, public_key: str | None = None
-) -> tuple[Bundle, Engine]:
-    """A verified bundle, of the key's owner, and an engine that has reproduced its golden pair."""
-    bundle = open_bundle(resolve_bundle(path), public_key)
-    engine = open_engine(settings, bundle)
-    check_golden(bundle, engine)
-    return bundle, engine
 
 
 def simulated_line(settings: SyntheticSettings) -> SimulatedLine:

@@ -23,9 +23,9 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest only.")] = False,
 ) -> None:
     """Print what a bundle holds, what it is good for, and where it came from."""
-    from edge.app import resolve_bundle
     from edge.bundle import open_bundle
     from edge.bundle_display import show_bundle
+    from edge.network import resolve_bundle
 
     opened = open_bundle(resolve_bundle(path))
     if as_json:
@@ -37,9 +37,9 @@ def show(
 @bundle.command()
 def verify(path: BundlePath, key: PublicKey = None) -> None:
     """Check every file, the signature, and the golden pair on each engine that is installed."""
-    from edge.app import resolve_bundle
     from edge.bundle import open_bundle
     from edge.bundle_display import show_verified
+    from edge.network import resolve_bundle
 
     opened = open_bundle(resolve_bundle(path), _checked(key))
     failed = show_verified(opened, signed=key is not None)
@@ -96,8 +96,8 @@ def unpack(
     key: PublicKey = None,
 ) -> None:
     """Write a bundle's files into a folder, once they are verified."""
-    from edge.app import resolve_bundle
     from edge.bundle import open_bundle
+    from edge.network import resolve_bundle
 
     open_bundle(resolve_bundle(path), _checked(key)).unpack(directory)
 

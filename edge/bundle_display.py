@@ -5,9 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from edge.app import engine_by_name
 from edge.bundle import Bundle, check_golden
-from edge.engines import open_engine
+from edge.engines import open_engine, settings_for
 from edge.errors import BundleError, EngineUnavailable
 from edge.manifest import Artefact
 
@@ -61,11 +60,8 @@ def show_verified(bundle: Bundle, *, signed: bool) -> bool:
         there = "not checked: give --key" if bundle.is_signed else "none"
         console.print(f"? signature  {there}")
     for artefact in bundle.manifest.artefacts:
-        settings = engine_by_name(artefact.engine).model_copy(
-            update={"precision": artefact.precision}
-        )
         try:
-            engine = open_engine(settings, bundle)
+            engine = open_engine(settings_for(artefact), bundle)
             result = check_golden(bundle, engine)
         except EngineUnavailable as error:
             console.print(f"? {_name(artefact)}: {error}", soft_wrap=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-EngineName = Literal["openvino", "onnxruntime", "litert"]
+EngineName = Literal["auto", "native", "openvino", "onnxruntime", "litert"]
 
 LineFile = Annotated[Path, typer.Argument(metavar="LINE.yaml", help="The line file.")]
 
@@ -136,12 +136,12 @@ def predict(
     bundle: Annotated[str, typer.Argument(help="A *.bundle, or `shipped`.")],
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     out: Annotated[Path, typer.Option(help="Folder for maps, overlays and results.jsonl.")],
-    engine: Annotated[EngineName, typer.Option(help="What runs it.")] = "onnxruntime",
+    engine: Annotated[EngineName, typer.Option(help="What runs it.")] = "auto",
     fail_on_ng: Annotated[bool, typer.Option(help="Exit 1 if any image is NG.")] = False,
 ) -> None:
     """Inspect image files: a saliency map, an overlay and a verdict for each."""
-    from edge.app import engine_by_name, load_network
     from edge.display import show_predictions
+    from edge.network import engine_by_name, load_network
     from edge.predict import collect_images, predict
 
     images = collect_images(paths)

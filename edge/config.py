@@ -25,7 +25,7 @@ from edge.bridge_config import (
     check_stop,
     check_wires,
 )
-from edge.engines import EngineSettings
+from edge.engines import AutoSettings, EngineChoice
 from edge.errors import ConfigurationError
 from edge.rules import Quality, Rules
 from edge.section import LinePath, Section
@@ -97,7 +97,7 @@ class LineConfig(Section):
         description="Public key of those who may sign the bundle; any other bundle is refused.",
     )
     camera: CameraSettings = Field(description="Where frames come from.")
-    engine: EngineSettings = Field(description="What runs the network.")
+    engine: EngineChoice = Field(default=AutoSettings(), description="What runs the network.")
     encoder: EncoderSettings = Field(description="What tells how far the rail has moved.")
     reject: RejectConfig = Field(description="What takes a defective stretch out of the line.")
     heartbeat: HeartbeatConfig = Field(description="What tells the line that inspection is alive.")

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.app import engine_by_name, load_network
 from edge.commands import EngineName
 from edge.errors import ConfigurationError
 from edge.manifest import Manifest
 from edge.mask import read_mask
+from edge.network import engine_by_name, load_network
 from edge.preprocess import to_pixels, to_tensor
 from edge.types import Image
 from reference.data import Pair, read

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from native_model import run as model
 from native_programs import Programs
 
-from edge.bundle import Bundle, check_golden, write_bundle
-from edge.engines import NativeSettings, open_engine
+from edge.bundle import Bundle, check_golden, open_bundle, write_bundle
+from edge.engines import AutoSettings, NativeSettings, open_engine
 from edge.engines.native_engine import NativeNetwork, bodies
 from edge.errors import BundleError, EngineUnavailable
 from edge.manifest import Artefact, Golden, InputSpec, Limits, Manifest, OutputSpec
+from edge.network import SHIPPED_BUNDLE, load_network
 from edge.preprocess import to_pixels, to_tensor
 from edge.types import Image, sigmoid
 from quantize.deploy_form import deploy
@@ -266,3 +267,27 @@ def test_a_damaged_artefact_makes_the_bundle_one_to_refuse(bundle: Bundle, tmp_p
     damaged = write_bundle(bundle.manifest, files, tmp_path / "a.bundle")
     with pytest.raises(BundleError, match=r"native cannot run native\.bin \(it ends early\)"):
         open_engine(NativeSettings(), damaged)
+
+
+def test_auto_takes_the_native_engine_where_the_bundle_has_it(bundle: Bundle) -> None:
+    _, engine = load_network(AutoSettings(), bundle.path)
+    assert engine.name == "native int8"
+
+
+def test_auto_takes_another_engine_and_says_why_where_the_native_one_answers_wrongly(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundle = open_bundle(SHIPPED_BUNDLE)
+    others = [a for a in bundle.manifest.artefacts if a.engine != "native"]
+    wrong = Artefact(engine="native", precision="int8", path="wrong.bin", layout="NCHW")
+    manifest = bundle.manifest.model_copy(update={"artefacts": [wrong, *others]})
+    named = {path for artefact in others for path in artefact.files}
+    named |= {manifest.golden.input, manifest.golden.output}
+    files = {name: bundle.read(name) for name in named}
+    files["wrong.bin"] = Programs(1).separable(16, 16, (1,)).to_bytes()
+    write_bundle(manifest, files, tmp_path / "a.bundle")
+    with caplog.at_level("INFO", "trackside"):
+        _, engine = load_network(AutoSettings(), tmp_path / "a.bundle")
+    assert engine.name == "onnxruntime int8"
+    assert "not native:" in caplog.text
+    assert "golden input" in caplog.text

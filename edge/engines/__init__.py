@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, TypeAdapter
 
 from edge.errors import BundleError, ConfigurationError, EngineError, EngineUnavailable
 from edge.manifest import Artefact, InputSpec, OutputSpec, Precision
@@ -73,6 +73,9 @@ class OnnxRuntimeSettings(_Settings):
     provider: Literal[
         "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
     ] = Field(default="CPUExecutionProvider", description="Where the network runs.")
+    cache_dir: LinePath | None = Field(
+        default=None, description="Keeps what TensorRT compiled, which makes the next start quick."
+    )
 
 
 class LiteRtSettings(_Settings):
@@ -88,12 +91,33 @@ class NativeSettings(_Settings):
     threads: PositiveInt = Field(
         default=1, description="Frames or tiles that are inferred side by side."
     )
+    portable: bool = Field(
+        default=True, description="Run, slowly, on a CPU with none of its instructions, too."
+    )
+
+
+class AutoSettings(Section):
+    """The first that answers rightly here, of native, ONNX Runtime, OpenVINO and LiteRT."""
+
+    type: Literal["auto"] = "auto"
+    threads: PositiveInt = Field(default=1, description="As the engine's own.")
 
 
 EngineSettings = Annotated[
     OpenVinoSettings | OnnxRuntimeSettings | LiteRtSettings | NativeSettings,
     Field(discriminator="type"),
 ]
+EngineChoice = Annotated[
+    OpenVinoSettings | OnnxRuntimeSettings | LiteRtSettings | NativeSettings | AutoSettings,
+    Field(discriminator="type"),
+]
+
+
+def settings_for(artefact: Artefact) -> EngineSettings:
+    """The default settings that run one artefact."""
+    wanted = {"type": artefact.engine, "precision": artefact.precision}
+    settings: EngineSettings = TypeAdapter(EngineSettings).validate_python(wanted)
+    return settings
 
 
 def open_engine(settings: EngineSettings, bundle: Bundle) -> Engine:

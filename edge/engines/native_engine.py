@@ -10,7 +10,6 @@ import os
 from ctypes import CDLL, POINTER, c_char_p, c_float, c_int, c_size_t, c_uint8, c_void_p
 from ctypes import create_string_buffer as buffer
 from functools import lru_cache
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -24,11 +23,17 @@ from edge.errors import EngineUnavailable
 from edge.manifest import Artefact
 
 TAKES_PIXELS = True
+LIBRARY = Path(__file__).with_name("libtrackside.so.1")
 _TEXT = 512
 
 
 def load(settings: NativeSettings, artefact: Artefact, bundle: Bundle) -> Run:
     data, spec = bundle.read(artefact.path), bundle.manifest.input
+    if not settings.portable and bodies()[0] == "portable":
+        raise EngineUnavailable(
+            "this CPU has none of the instructions the native engine is fast with (AVX2, ARM's dot "
+            "product): choose another engine"
+        )
     free: SimpleQueue[NativeNetwork] = SimpleQueue()
     for _ in range(settings.threads):
         free.put(NativeNetwork(data, spec.height, spec.width, forced_body()))
@@ -98,13 +103,12 @@ def bodies() -> list[str]:
 
 @lru_cache(maxsize=1)
 def _library() -> CDLL:
-    found = [path for path in map(_built, EXTENSION_SUFFIXES) if path.exists()]
-    if not found:
+    if not LIBRARY.exists():
         raise EngineUnavailable(
             "the native engine was not built: install a C++17 compiler (Debian: g++) and install "
             "trackside again, or choose another engine"
         )
-    library = CDLL(str(found[0]))
+    library = CDLL(str(LIBRARY))
     library.trackside_open.restype = c_void_p
     library.trackside_open.argtypes = [
         c_char_p,
@@ -121,7 +125,3 @@ def _library() -> CDLL:
         getattr(library, f"trackside_{name}").argtypes = [c_void_p]
     library.trackside_bodies.argtypes = [c_char_p, c_size_t]
     return library
-
-
-def _built(suffix: str) -> Path:
-    return Path(__file__).with_name(f"_native{suffix}")
