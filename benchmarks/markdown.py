@@ -7,11 +7,13 @@ from pathlib import Path
 
 from benchmarks.schema import Record, Row
 from benchmarks.words import (
+    COSTS,
     cost_cells,
     groups,
     latency_cells,
     machine_facts,
     name,
+    path_cells,
     remarks,
     title,
 )
@@ -29,7 +31,9 @@ def _lines(record: Record) -> Iterator[str]:
     for rows in groups(record.rows):
         yield from ("", f"Inference alone, ms, {title(rows)}:", "")
         yield from _table(rows, [latency_cells(row, rows[0]) for row in rows])
-        yield from ("", "What each takes, and the IoU of what it answers:", "")
+        yield from ("", "The whole path by stage, median ms:", "")
+        yield from _table(rows, [path_cells(row) for row in rows])
+        yield from ("", f"{COSTS}:", "")
         yield from _table(rows, [cost_cells(row) for row in rows])
     yield ""
     yield from (f"- {remark}" for remark in remarks(record))

@@ -9,11 +9,13 @@ from pathlib import Path
 from benchmarks import charts
 from benchmarks.schema import LeftOut, Record, Row
 from benchmarks.words import (
+    COSTS,
     cost_cells,
     groups,
     latency_cells,
     machine_facts,
     name,
+    path_cells,
     remarks,
     size,
     title,
@@ -62,9 +64,6 @@ def _group(rows: Sequence[Row]) -> Iterator[str]:
             "on this machine. Numbers are the table's.",
             wide(charts.against_accuracy(numbered)),
         )
-    own = [row for row in rows if row.bundle]
-    if own:
-        yield section(f"The whole path: {of}", _stage_legend(own[0]), wide(charts.stages(own)))
     if any(row.floor_ms for row in rows):
         yield section(
             f"Distance to the roofline: {of}",
@@ -72,27 +71,30 @@ def _group(rows: Sequence[Row]) -> Iterator[str]:
             "speed of a matrix product measured in the same run, or its bytes at that of a copy.",
             wide(charts.roofline(rows)),
         )
-    latency = {number: latency_cells(row, rows[0]) for number, row in numbered.items()}
     yield section(
         f"Figures: {of}",
-        "Milliseconds of the inference alone, and of the whole path; the ratio to the fastest row "
-        "with what holds 95% of its resampled rounds.",
-        _table(numbered, latency),
+        "Milliseconds of the inference alone; the ratio to the fastest row, and what holds 95% of "
+        "its resampled rounds.",
+        _table(numbered, {n: latency_cells(row, rows[0]) for n, row in numbered.items()}),
+    )
+    yield section(
+        f"The whole path: {of}",
+        f"From the decoded frame to the verdict, the median of each stage. {_stage_keys(rows[0])}",
+        wide(charts.stages([row for row in rows if row.bundle] or rows))
+        + _table(numbered, {n: path_cells(row) for n, row in numbered.items()}),
     )
     yield section(
         f"Cost and answers: {of}",
-        "The process's resident memory; the median by the roofline; the mask's overlap with the "
-        "bundle's golden output and with the truth of simulated frames; verdicts as the truth's.",
-        _table(numbered, {number: cost_cells(row) for number, row in numbered.items()}),
+        f"{COSTS[0].upper()}{COSTS[1:]}.",
+        _table(numbered, {n: cost_cells(row) for n, row in numbered.items()}),
     )
 
 
-def _stage_legend(row: Row) -> str:
-    keys = "".join(
+def _stage_keys(row: Row) -> str:
+    return "".join(
         f'<span class="key"><span class="{stage}"></span>{stage}</span> '
         for stage in row.stage_p50_ms
     )
-    return f"From the decoded frame to the verdict, the median of each stage. {keys}"
 
 
 def _table(numbered: Mapping[int, Row], cells: Mapping[int, Mapping[str, str]]) -> str:

@@ -8,19 +8,20 @@ from contextlib import contextmanager
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from benchmarks.rounds import Show
 from benchmarks.schema import Record, Row
 from benchmarks.words import (
+    COSTS,
     cost_cells,
     groups,
     latency_cells,
     machine_facts,
     name,
+    path_cells,
     remarks,
-    stage_cells,
     title,
 )
 
@@ -36,11 +37,18 @@ def progress() -> Iterator[Show]:
     if not console.is_terminal:
         yield _Log(console)
         return
-    columns = (BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=console, auto_refresh=False, transient=True) as drawn:
+    what = TextColumn(
+        "{task.description}",
+        markup=False,
+        table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+    )
+    columns = (BarColumn(20), TimeElapsedColumn(), what)
+    with Progress(
+        *columns, console=console, auto_refresh=False, transient=True, expand=True
+    ) as drawn:
         task = drawn.add_task("")
-        yield lambda what, done, total: drawn.update(
-            task, description=what, completed=done, total=total, refresh=True
+        yield lambda begun, done, total: drawn.update(
+            task, description=begun, completed=done, total=total, refresh=True
         )
 
 
@@ -62,10 +70,10 @@ def print_record(record: Record, console: Console) -> None:
         of = title(rows)
         latency = [latency_cells(row, rows[0]) for row in rows]
         console.print(_table(f"{of}: inference alone, ms", rows, latency))
-        stages = [stage_cells(row) for row in rows]
-        console.print(_table(f"{of}: the whole path by stage, median ms", rows, stages))
+        path = [path_cells(row) for row in rows]
+        console.print(_table(f"{of}: the whole path by stage, median ms", rows, path))
         costs = [cost_cells(row) for row in rows]
-        console.print(_table(f"{of}: what it takes; IoU of what it answers", rows, costs))
+        console.print(_table(f"{of}: {COSTS}", rows, costs))
     for remark in remarks(record):
         console.print(Text(remark), soft_wrap=True)
     if record.left_out:
@@ -80,9 +88,11 @@ def print_record(record: Record, console: Console) -> None:
 
 
 def _table(title: str, rows: Sequence[Row], cells: Sequence[dict[str, str]]) -> Table:
-    table = Table("", title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.pad_edge, table.padding = False, (0, 1)
+    table.add_column(overflow="fold")
     for heading in cells[0]:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row, figures in zip(rows, cells, strict=True):
         table.add_row(Text(name(row)), *figures.values())
     return table

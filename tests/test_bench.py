@@ -15,15 +15,24 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from bundles import HEIGHT, make_bundle
 
 from benchmarks.machine import Probe, was_throttled
+from benchmarks.peers import find_checkpoint
 from benchmarks.plan import parse_engines, parse_numbers
 from benchmarks.process import Worker
 from benchmarks.roofline import SIDE, int8_weights, matmul_integer
 from benchmarks.schema import Record
+from benchmarks.sources import Form
 from benchmarks.spread import percentiles, ratio, ratio_in_one_run
+from benchmarks.torch_engine import network_of
+from benchmarks.workshop import Workshop
+from edge.bundle import check_golden, open_bundle
+from edge.engines import OnnxRuntimeSettings, open_engine
 from edge.errors import EngineError, UsageError
+from edge.network import resolve_bundle
+from reference.networks import build, logit_maps
 
 QUICK = ("--runs", "3", "--seconds", "0.1", "--frames", "2")
 SIX_ROUNDS = ("--runs", "6", "--seconds")
@@ -56,11 +65,13 @@ def without(folder: Path, module: str) -> Path:
     return folder
 
 
-def test_a_run_measures_every_artefact_and_writes_table_page_and_record(
+def test_a_run_measures_every_artefact_and_writes_table_page_section_and_record(
     bundle: Path, tmp_path: Path
 ) -> None:
-    page, record_file = tmp_path / "page.html", tmp_path / "record.json"
-    answer = bench(bundle, *QUICK, "--json", record_file, "--html", page)
+    page, section = tmp_path / "page.html", tmp_path / "section.md"
+    record_file = tmp_path / "record.json"
+    written = ("--json", record_file, "--html", page, "--markdown", section)
+    answer = bench(bundle, *QUICK, *written)
     assert answer.returncode == 0, answer.stderr
     record = Record.model_validate_json(record_file.read_bytes())
     assert [(row.engine, row.precision) for row in record.rows] == [
@@ -78,6 +89,7 @@ def test_a_run_measures_every_artefact_and_writes_table_page_and_record(
     assert record.complete and record.roofline["1"].int8_gemm_gops
     assert "smoother, litert int8" in answer.stdout
     assert "s: short" in answer.stdout
+    assert section.read_text().count("| smoother, litert int8 |") == 3
     html = page.read_text()
     assert html.count("<svg") >= 3
     assert "http" not in html and "<script" not in html
@@ -334,3 +346,29 @@ def test_a_board_tells_what_it_is_and_that_it_was_throttled(tmp_path: Path) -> N
     assert machine.before.temperature_c == {"thermal_zone0 cpu-thermal": 81.3}
     assert was_throttled(machine)
     assert not was_throttled(probe.machine("2026-01-01", cool, cool, None))
+
+
+@pytest.mark.parametrize("form", ["released", "official"])
+def test_a_published_form_answers_as_the_network_itself(form: Form) -> None:
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        torch.manual_seed(0)
+        wanted = logit_maps(build("minet", align_corners=False).eval()(image))[0]
+        answer = network_of({"name": "minet", "align_corners": False}, form, None)(image)
+    torch.testing.assert_close(answer, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_the_workshop_makes_peers_that_engines_run_as_pytorch_does() -> None:
+    shipped = open_bundle(resolve_bundle("shipped"))
+    arguments = json.loads(shipped.manifest.provenance["network"])
+    trained = find_checkpoint(shipped, None)
+    workshop = Workshop(shipped.manifest, arguments, trained)
+    macs = workshop.source("official", (64, 64)).manifest.macs
+    assert macs and macs == workshop.source("released", (64, 64)).manifest.macs
+    for precision in ("fp32", "int8"):
+        peer = workshop.bundle("official", (64, 64), "onnxruntime", precision)
+        assert (peer.manifest.input.channels, peer.manifest.macs) == (3, macs)
+        engine = open_engine(OnnxRuntimeSettings(precision=precision), peer)
+        if precision == "fp32":
+            assert check_golden(peer, engine).mae < 0.002  # its golden output has 8 bits
+        engine.close()
