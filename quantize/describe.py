@@ -15,7 +15,7 @@ import torch
 
 from edge.manifest import InputSpec, Limits, Manifest, OutputSpec, Packed
 from quantize.calibrate import Calibration
-from quantize.deploy_form import Trained
+from quantize.deploy_form import DeployFormError, Trained
 from quantize.golden import GOLDEN
 from quantize.parity import Parity
 from quantize.report import Settled
@@ -69,6 +69,11 @@ def describe(
 def input_spec(trained: Trained, um_per_px: float) -> InputSpec:
     """How the box makes a tensor of an image, by the recipe that the network was trained with."""
     recipe, size = trained.recipe, trained.recipe.validation.size
+    if recipe.divide_by_maximum:
+        raise DeployFormError(
+            "the recipe divides each image by its own maximum, which one hot pixel moves and a "
+            "box does not do: train with divide_by_maximum: false"
+        )
     means = [recipe.mean] if isinstance(recipe.mean, float) else list(recipe.mean)
     stds = [recipe.std] if isinstance(recipe.std, float) else list(recipe.std)
     channels = max(len(means), len(stds))

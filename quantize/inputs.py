@@ -9,6 +9,7 @@ from quantize.calibrate import Candidate, of_pairs, read_folder
 from reference.data import READERS, Pair
 from reference.datasets import recognise
 from reference.recipe import Recipe
+from reference.recipe_data import read_sources
 
 
 def read_inputs(
@@ -18,20 +19,14 @@ def read_inputs(
     training: list[Pair] = []
     held_out: list[Pair] = []
     if data_root is not None and not (calibration and validation):
-        training, held_out = _recipe_data(recipe, data_root)
+        sources, held_out = read_sources(recipe, data_root)
+        training = [pair for source in sources for pair in source.pairs]
     if calibration is None and not training:
         raise UsageError("there is nothing to calibrate on: give --calibration or --data-root")
     if validation is None and not held_out:
         raise UsageError("there is nothing to validate on: give --validation or --data-root")
     candidates = of_pairs(training) if calibration is None else read_folder(calibration)
     return candidates, held_out if validation is None else _held_out(validation)
-
-
-def _recipe_data(recipe: Recipe, data_root: Path) -> tuple[list[Pair], list[Pair]]:
-    """The training pairs and the held-out ones of a recipe's data sets."""
-    pairs = [pair for part in recipe.data for pair in READERS[part.layout](data_root / part.path)]
-    training = [pair for pair in pairs if pair.split == "train"]
-    return training, [pair for pair in pairs if pair.split == "validation"]
 
 
 def _held_out(folder: Path) -> list[Pair]:

@@ -15,13 +15,14 @@ from torch import Tensor
 
 from edge.errors import ConfigurationError, TracksideError, UsageError
 from edge.types import Image
-from reference.data import READERS, Pair, Source
+from reference.data import Pair, Source
 from reference.evaluate import evaluate
 from reference.feed import batches
 from reference.journal import Journal
 from reference.optimizer import Length, learning_rate
 from reference.predict import network_predictor
 from reference.recipe import Recipe
+from reference.recipe_data import read_sources
 from reference.run import Run, begin
 from reference.stop import StopRequest
 from reference.trained_network import open_network
@@ -66,6 +67,8 @@ def train(
         raise UsageError(f"{last} is there: go on with --resume {last}, or give another --out")
     fabric = launch(device, recipe)
     sources, validation = read_sources(recipe, data_root)
+    if not validation:
+        raise ConfigurationError("no data set of the recipe has held-out images: add sd900")
     start_from = start_from or (recipe.start_from and recipe_folder / recipe.start_from) or None
     classes = classes_of(sources, recipe)
     run = begin(
@@ -124,26 +127,6 @@ def launch(device: str, recipe: Recipe) -> Fabric:
     )
     fabric.launch()
     return fabric
-
-
-def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pair]]:
-    """The training sources and the validation pairs of a recipe."""
-    sources, validation = [], []
-    for section in recipe.data:
-        pairs = READERS[section.layout](data_root / section.path)
-        found = sorted({pair.class_name for pair in pairs})
-        pairs = [pair for pair in pairs if pair.class_name in (section.classes or found)]
-        training = [pair for pair in pairs if pair.split == "train"]
-        if not training:
-            raise ConfigurationError(
-                f"{data_root / section.path} has no image to train on: its classes are "
-                f"{', '.join(found)}"
-            )
-        validation += [pair for pair in pairs if pair.split == "validation"]
-        sources.append(Source(training, section.share, section.zoom, section.augment))
-    if not validation:
-        raise ConfigurationError("no data set of the recipe has held-out images: add sd900")
-    return sources, validation
 
 
 def classes_of(sources: list[Source], recipe: Recipe) -> list[str]:

@@ -24,8 +24,8 @@ from edge.preprocess import to_tensor
 from edge.types import Image, Mask, State, Stretch, Verdict
 from quantize.accuracy import Accuracy, s_measure
 from quantize.calibrate import CalibrationError, Candidate, choose, of_pairs, read_folder
-from quantize.deploy_form import Trained, read_trained
-from quantize.describe import Purpose
+from quantize.deploy_form import DeployFormError, Trained, read_trained
+from quantize.describe import Purpose, input_spec
 from quantize.export import to_onnx
 from quantize.gate import excess, explain, parse_limits
 from quantize.inputs import read_inputs
@@ -377,3 +377,11 @@ def test_images_come_from_the_recipe_or_from_folders_or_it_is_said(
         read_inputs(recipe, None, None, root / "steel")
     with pytest.raises(UsageError, match="nothing to validate on: give --validation or"):
         read_inputs(recipe, None, tmp_path, None)
+
+
+def test_a_network_that_wants_each_image_divided_by_its_maximum_makes_no_bundle(
+    trained: Trained,
+) -> None:
+    recipe = trained.recipe.model_copy(update={"divide_by_maximum": True})
+    with pytest.raises(DeployFormError, match="train with divide_by_maximum: false"):
+        input_spec(replace(trained, recipe=recipe), um_per_px=250)

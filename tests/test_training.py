@@ -35,8 +35,9 @@ from reference.networks.backbones import BackboneWeightsError, squeezenet1_1
 from reference.optimizer import Length, build_optimizer, learning_rate, set_learning_rate
 from reference.predict import network_input
 from reference.recipe import Recipe, read_recipe
+from reference.recipe_data import read_sources
 from reference.run import TrainingDiverged, begin
-from reference.train import TrainingStopped, classes_of, launch, read_sources, train
+from reference.train import TrainingStopped, classes_of, launch, train
 from reference.trainer import Trainer
 
 torch.set_num_threads(1)  # beside other work on the machine, two wait for each other for ever
