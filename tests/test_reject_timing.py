@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.reject_timing import Run, compare
+from benchmarks.tracker_speed import run
 
 
 def run_of(orders: list[tuple[int, int]], pulses: list[tuple[int, int]]) -> Run:
@@ -54,3 +55,7 @@ def test_it_runs_and_leaves_figures_and_a_picture(tmp_path: Path) -> None:
         assert list(run["error_mm"]) == ["p50", "p99", "p99.9", "max"]
     assert {"cpu", "python", "spinning processes"} <= record["machine"].keys()
     assert ElementTree.fromstring(picture.read_text()).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_every_order_of_the_trackers_benchmark_has_an_outcome() -> None:
+    assert run(990) > 0
