@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks import tracker_speed
 from benchmarks.reject_timing import Run, compare
-from benchmarks.tracker_speed import run
 
 
 def run_of(orders: list[tuple[int, int]], pulses: list[tuple[int, int]]) -> Run:
@@ -58,4 +58,4 @@ def test_it_runs_and_leaves_figures_and_a_picture(tmp_path: Path) -> None:
 
 
 def test_every_order_of_the_trackers_benchmark_has_an_outcome() -> None:
-    assert run(990) > 0
+    assert tracker_speed.run(990) > 0
