@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -40,6 +41,8 @@ def test_the_wheel_holds_the_rooms_and_what_they_ship_but_no_tests(dist: Path) -
     assert "edge/bundles/minet-line.bundle" in names
     assert "edge/examples/demo.yaml" in names
     assert any(name.startswith("reference/recipes/") for name in names)
+    if shutil.which("g++"):
+        assert "edge/engines/libtrackside.so.1" in names
 
 
 def test_the_sdist_can_be_built_from(dist: Path) -> None:
@@ -47,6 +50,7 @@ def test_the_sdist_can_be_built_from(dist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.split("/", 1)[-1] for name in archive.getnames()}
     assert {"setup.cfg", "pyproject.toml", "README.md", "LICENSE"} <= names
+    assert {f"edge/engines/native/{name}" for name in ("network.cpp", "network.hpp")} <= names
 
 
 def test_the_wheel_runs_the_demo_from_an_empty_environment(dist: Path, tmp_path: Path) -> None:
