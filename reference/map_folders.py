@@ -19,14 +19,13 @@ _OVERLAY = "_overlay"  # `trackside predict` writes one beside each map
 
 def cases_of_folders(predictions: Path, truth: Path) -> list[Case]:
     """Every mask with the map of the same name; in folders, an image's class is its folder."""
-    masks = _by_name(truth)
-    levels = {name: read_image(path, colour=False) for name, path in masks.items()}
-    dark = [
-        f"{name}: the mask's brightest value is {mask.max()}, not 255"
-        for name, mask in levels.items()
-        if 0 < mask.max(initial=0) < 128
-    ]
-    maps = _matched(predictions, {name: mask.shape for name, mask in levels.items()}, dark)
+    masks, shapes, dark = _by_name(truth), {}, []
+    for name, path in masks.items():
+        levels = read_image(path, colour=False)
+        shapes[name] = levels.shape
+        if 0 < levels.max(initial=0) < 128:
+            dark.append(f"{name}: the mask's brightest value is {levels.max()}, not 255")
+    maps = _matched(predictions, shapes, dark)
     return [
         Case(name, _class_of(name), partial(_answer, path, masks[name]))
         for name, path in maps.items()
