@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -47,6 +47,7 @@ class Turn:
     stage_ns: dict[str, NDArray[np.int64]]
     whole_ns: NDArray[np.int64]
     elapsed_ns: int
+    cpu_ns: int  # of all the process's threads
     misses: int = 0
 
 
@@ -84,9 +85,8 @@ class Contender:
     def latency(self, runs: int) -> Turn:
         """One frame after the other, as fast as it goes."""
         self._refill_caches()
-        start_ns = clock_ns()
-        inspections = [self._inspect(number) for number in range(runs)]
-        return _turn(inspections, clock_ns() - start_ns)
+        spent = _Spent(clock_ns())
+        return _turn([self._inspect(number) for number in range(runs)], spent)
 
     def throughput(self, runs: int) -> Turn:
         """Every stream takes the next frame as soon as it is free."""
@@ -97,22 +97,21 @@ class Contender:
             return [inspector.inspect(self._at(number).frame) for number in numbers]
 
         with ThreadPoolExecutor(len(self._inspectors)) as pool:
-            start_ns = clock_ns()
-            inspections = [i for done in pool.map(work, self._inspectors) for i in done]
-            return _turn(inspections, clock_ns() - start_ns)
+            spent = _Spent(clock_ns())
+            return _turn([i for done in pool.map(work, self._inspectors) for i in done], spent)
 
     def paced(self, runs: int, period_ns: int) -> Turn:
         """A frame each period. Its time runs from when it was due, so that one which waits for
         the frame before it is late too.
         """
         self._refill_caches()
-        start_ns = clock_ns() + period_ns
+        spent = _Spent(clock_ns() + period_ns)
         inspections = []
         for number in range(runs):
-            due_ns = start_ns + number * period_ns
+            due_ns = spent.start_ns + number * period_ns
             time.sleep(max(0, due_ns - clock_ns()) / 1e9)
             inspections.append(self._inspect(number, due_ns))
-        turn = _turn(inspections, clock_ns() - start_ns)
+        turn = _turn(inspections, spent)
         latency_ns = np.array([inspection.latency_ns for inspection in inspections])
         return replace(turn, whole_ns=latency_ns, misses=int((latency_ns > period_ns).sum()))
 
@@ -157,7 +156,16 @@ class Contender:
         )
 
 
-def _turn(inspections: Sequence[Inspection], elapsed_ns: int) -> Turn:
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """When a turn began, and what the process had used by then."""
+
+    start_ns: int
+    cpu_ns: int = field(default_factory=time.process_time_ns)
+
+
+def _turn(inspections: Sequence[Inspection], since: _Spent) -> Turn:
+    elapsed_ns, cpu_ns = clock_ns() - since.start_ns, time.process_time_ns() - since.cpu_ns
     for inspection in inspections:
         if inspection.mask is None:
             reasons = "; ".join(inspection.verdict.reasons)
@@ -169,7 +177,7 @@ def _turn(inspections: Sequence[Inspection], elapsed_ns: int) -> Turn:
         name: np.array([inspection.stage_ns[name] for inspection in inspections])
         for name in inspections[0].stage_ns
     }
-    return Turn(stage_ns, np.sum(list(stage_ns.values()), axis=0), elapsed_ns)
+    return Turn(stage_ns, np.sum(list(stage_ns.values()), axis=0), elapsed_ns, cpu_ns)
 
 
 def _resident_mb() -> float:

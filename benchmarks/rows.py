@@ -55,6 +55,7 @@ def _row(runner: Runner, reached: Ceiling) -> Row:
         whole_path=percentiles(whole_ms),
         round_whole_p50_ms=_rounded([float(np.median(turn.whole_ns)) / 1e6 for turn in turns]),
         stage_p50_ms={name: round(float(np.median(ms)), 4) for name, ms in stages.items()},
+        cpu_ms=round(sum(turn.cpu_ns for turn in turns) / runner.runs / 1e6, 4),
         fps=round(runner.runs / runner.seconds, 2),
         paced=_paced(runner),
         load_ms=round(opened.load_ms, 2),

@@ -117,6 +117,7 @@ class Row(Percentiles):
     whole_path: Percentiles = Field(description="Decoded frame to verdict; paced: from its due.")
     round_whole_p50_ms: list[float]
     stage_p50_ms: dict[str, float]
+    cpu_ms: float = Field(description="Processor time of a frame, all stages and threads.")
     fps: float = Field(description="Frames judged in a second, all streams together.")
     paced: Paced | None
 

@@ -10,6 +10,7 @@ from benchmarks.schema import Machine, Record, Row
 from benchmarks.spread import NOISY_SPREAD, Ratio, ratio, ratio_in_one_run
 
 _MUCH_STOLEN = 0.01
+_MUCH_WAITED = 0.05
 _BUSY_BEFORE = 0.5  # load average for each processor
 
 
@@ -88,10 +89,11 @@ def latency_cells(row: Row, fastest: Row) -> dict[str, str]:
 
 
 def path_cells(row: Row) -> dict[str, str]:
-    """Of each stage the median, then of the whole, in milliseconds."""
+    """Of each stage the median, then of the whole, in milliseconds; the mean processor time."""
     cells = {stage: _ms(ms) for stage, ms in row.stage_p50_ms.items()}
     cells["whole"] = _ms(row.whole_path.p50_ms)
     cells["p99"] = _ms(row.whole_path.p99_ms)
+    cells["cpu"] = _ms(row.cpu_ms)
     cells["frames/s"] = f"{row.fps:.1f}"
     if row.paced:
         cells["missed"] = f"{row.paced.misses} of {row.paced.frames}"
@@ -142,7 +144,20 @@ def remarks(record: Record) -> Iterator[str]:
         yield f"n: noisy, the middle half of its rounds spans more than {NOISY_SPREAD:.0%}."
     if any(row.p999_ms is None for row in rows):
         yield "A percentile that so few runs cannot show is left out: p99.9 takes 1000."
+    waited = _waited_share(rows)
+    if waited > _MUCH_WAITED:
+        yield (
+            f"Other processes had the processor for {waited:.0%} of the time that was measured: "
+            "the column cpu is without them."
+        )
     yield from _disturbances(machine)
+
+
+def _waited_share(rows: Sequence[Row]) -> float:
+    """Of the rows that work without a pause on one thread: what they were not let work."""
+    busy = [row for row in rows if row.mode == "latency" and row.threads == 1]
+    elapsed_ms = sum(1000 * row.runs / row.fps for row in busy)
+    return 1 - sum(row.cpu_ms * row.runs for row in busy) / elapsed_ms if busy else 0.0
 
 
 def _disturbances(machine: Machine) -> Iterator[str]:
