@@ -18,6 +18,7 @@ from edge.charts import nice, nice_below, svg, text
 _WIDTH, _GUTTER, _MARGIN = 960, 300, 40  # the gutter holds the rows' names
 _LINE, _HEAD, _FOOT, _BAR = 24, 12, 26, 10
 _SCATTER_HEIGHT = 340
+_AROUND = ((0, -10), (0, 19), (15, 4), (-15, 4), (14, -10), (-14, -10), (14, 19), (-14, 19))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,36 +125,30 @@ def against_accuracy(numbered: Mapping[int, Row]) -> str:
         parts.append(
             text("tick", f"{number * step:.3g}", axis.left - 8, y(number * step) + 4, "end")
         )
-    labels = _Labels()
+    points = {number: (axis.x(row.p50_ms), y(ious[number])) for number, row in known.items()}
     for number, row in known.items():
-        x, at = axis.x(row.p50_ms), y(ious[number])
+        x, at = points[number]
         title = f"{name(row)}: {row.p50_ms:.2f} ms, IoU {ious[number]:.3f}"
         parts.append(
             f'<circle class="{_kind(row)}" cx="{x:.1f}" cy="{at:.1f}" r="5">'
             f"<title>{escape(title)}</title></circle>"
         )
-        parts.append(text("value", str(number), *labels.place(x, at)))
+    parts += [text("value", str(n), *place) for n, place in _beside(points).items()]
     return svg("accuracy", _WIDTH, _SCATTER_HEIGHT, "Latency against accuracy", parts)
 
 
-class _Labels:
-    """Numbers beside their points, each where no other is yet, as far as there is room."""
-
-    def __init__(self) -> None:
-        self._taken: list[tuple[float, float]] = []
-
-    def place(self, x: float, y: float) -> tuple[float, float]:
-        """The middle of its baseline."""
-        around = [(14, 4), (0, -9), (-14, 4), (0, 18), (14, -9), (14, 18), (-14, -9), (-14, 18)]
-        places = [(x + dx, y + dy) for dx, dy in around]
+def _beside(points: Mapping[int, tuple[float, float]]) -> dict[int, tuple[float, float]]:
+    """Where each point's number goes: on no point and no other number, if there is room."""
+    taken = [(x, y + 4) for x, y in points.values()]
+    places = {}
+    for number, (x, y) in points.items():
+        around = [(x + dx, y + dy) for dx, dy in _AROUND]
         free = [
-            p
-            for p in places
-            if all(abs(p[0] - q[0]) > 15 or abs(p[1] - q[1]) > 12 for q in self._taken)
+            p for p in around if all(abs(p[0] - x) > 12 or abs(p[1] - y) > 11 for x, y in taken)
         ]
-        chosen = (free or places)[0]
-        self._taken += [chosen, (x, y + 4)]
-        return chosen
+        places[number] = (free or around)[0]
+        taken.append(places[number])
+    return places
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:
