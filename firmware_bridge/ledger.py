@@ -62,6 +62,7 @@ class Ledger(Closing):
         self._flushes: list[threading.Event] = []
         self._durable_ns: dict[tuple[int | None, str | None], int] = {}  # orders under way
         self._lost = 0
+        self._is_closed = False
         with ExitStack() as stack:
             self._lock = stack.enter_context(lock(path))
             self._database = stack.enter_context(closing(open_database(path)))
@@ -84,14 +85,16 @@ class Ledger(Closing):
 
     def close(self) -> None:
         """End the run; LedgerError if something could not be written. Again it does nothing."""
-        if not self._thread.is_alive():
+        if self._is_closed:
             return
+        self._is_closed = True
         self.add(Entry(EntryKind.ENDED, self._clock()))
         self._inbox.put(None)
         self._thread.join()
         self._resources.close()
-        if self._backlog:
-            raise LedgerError(f"{len(self._backlog)} entries are lost: {self.trouble}")
+        left = len(self._backlog) + self._inbox.qsize()
+        if left:
+            raise LedgerError(f"{left} entries are lost: {self.trouble}")
 
     def _begin_run(self) -> tuple[int, tuple[Entry, ...]]:
         """The run's number, and what the one before it left."""
@@ -109,14 +112,18 @@ class Ledger(Closing):
 
     def _run(self) -> None:
         open_ended = True
-        while open_ended:
-            open_ended = self._receive()
-            if self._backlog:
-                self._write()
-            if not self._backlog:
-                for done in self._flushes:
-                    done.set()
-                self._flushes.clear()
+        try:
+            while open_ended:
+                open_ended = self._receive()
+                if self._backlog:
+                    self._write()
+                if not self._backlog:
+                    for done in self._flushes:
+                        done.set()
+                    self._flushes.clear()
+        except BaseException as failure:
+            log.exception("the ledger's thread failed; rejects are fired all the same")
+            self.trouble = f"{self._path} is written no more ({failure!r}): start again"
 
     def _receive(self) -> bool:
         """Wait for an entry and take all there are; whether more may come."""
