@@ -4,7 +4,7 @@ BOX = .venv-box
 DEV = .venv
 BUILT_FROM = setup.cfg setup.py pyproject.toml $(wildcard edge/engines/native/*)
 
-.PHONY: demo install test check wheel clean
+.PHONY: demo install test check bundle wheel clean
 
 demo: $(BOX)/ready ## inspect a simulated line with the shipped bundle
 	$(BOX)/bin/trackside demo
@@ -19,6 +19,19 @@ check: $(DEV)/ready ## format, lint, types, walls
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports
+
+# DATA holds SD-saliency-900/ as distributed; the simulated images beside it are made on first use.
+DATA ?= runs/data
+CHECKPOINT = reference/checkpoints/minet_line.safetensors
+SHIPPED = edge/bundles/minet-line.bundle
+MAX_DROP ?= S=0.005,MAE=0.001,flips=0.01
+
+bundle: $(DEV)/ready $(DATA)/simulated/frames.jsonl ## the shipped bundle anew, of the committed checkpoint
+	$(DEV)/bin/trackside quantize $(CHECKPOINT) --data-root $(DATA) --out $(SHIPPED) \
+	  --max-drop $(MAX_DROP) --layers --min-area-mm2 8 --min-extent-mm 4
+
+$(DATA)/simulated/frames.jsonl:
+	$(DEV)/bin/trackside simulate --out $(DATA)/simulated --frames 1800 --lines 300 --seed 100000
 
 wheel: $(DEV)/ready ## wheel and sdist in dist/
 	$(DEV)/bin/python -m build

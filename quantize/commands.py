@@ -58,7 +58,7 @@ def quantize(
     ] = None,
     targets: Annotated[
         str, typer.Option(help="Engines, with commas between.")
-    ] = "openvino,onnxruntime,litert",
+    ] = "openvino,onnxruntime,litert,native",
     max_drop: Annotated[
         str, typer.Option(help="What INT8 may lose: of S, MAE, WF, PFOM, IoU, and in flips.")
     ] = "S=0.02",

@@ -147,7 +147,7 @@ class _Bench:
             with step(f"Ask {name}"):
                 parity, over = self._ask(target.artefact, files)
             noises: list[LayerNoise] = []
-            if over or self.wishes.layers:
+            if over or (self.wishes.layers and target.artefact.precision == "int8"):
                 with step(f"Measure the layers of {name}"):
                     noises = self._noises(target, files)
             found = Settled(target.artefact, files, parity, tuple(sorted(keep)), noises, over)

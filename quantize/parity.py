@@ -16,7 +16,7 @@ from edge.bundle import Bundle
 from edge.engines import Engine, EngineSettings, open_engine
 from edge.manifest import Artefact, Manifest
 from edge.mask import read_mask
-from edge.preprocess import to_tensor
+from edge.preprocess import to_pixels, to_tensor
 from edge.rules import MinArea, Rules
 from edge.types import Frame, Mask, Stretch, Tensor, Verdict
 from edge.verdict import Judge, find_defects
@@ -77,6 +77,7 @@ class TorchEngine:
     """The FP32 network behind the box's protocol; one thread while it is open, as on the box."""
 
     name = "torch fp32"
+    takes_pixels = False
 
     def __init__(self, network: nn.Module) -> None:
         self._network = network
@@ -87,6 +88,9 @@ class TorchEngine:
     def infer(self, tensor: Tensor) -> Tensor:
         logits: Tensor = self._network(torch.from_numpy(tensor)).numpy()
         return logits
+
+    def infer_all(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        return list(map(self.infer, tensors))
 
     def close(self) -> None:
         torch.set_num_threads(self._threads)
@@ -103,9 +107,10 @@ def open_artefact(artefact: Artefact, bundle: Bundle) -> Engine:
 def ask(engine: Engine, subjects: Sequence[Subject], manifest: Manifest) -> Answers:
     """Take every subject the way a frame takes on the box."""
     masks, verdicts, times_ms = [], [], []
+    prepare = to_pixels if engine.takes_pixels else to_tensor
     for number, subject in enumerate(subjects):
         image = subject.pair.image
-        tensor = to_tensor(image, manifest.input)
+        tensor = prepare(image, manifest.input)
         start_ns = time.perf_counter_ns()
         logits = engine.infer(tensor)
         times_ms.append((time.perf_counter_ns() - start_ns) / 1e6)

@@ -37,6 +37,7 @@ class Target:
     def quantize(self, keep: Collection[str]) -> Files:
         """.xml and .bin."""
         quantized = self._quantized(self._ignored(keep))
+        _rename(quantized)
         with TemporaryDirectory() as folder:
             path = Path(folder, "model.xml")
             openvino.save_model(quantized, path, compress_to_fp16=False)
@@ -88,6 +89,14 @@ class Target:
         int8 = openvino.Core().read_model(files[self.artefact.path], files[self.artefact.weights])
         names = layers(self._material.graph)
         return _outputs(self._fp32.clone(), names, tensor), _outputs(int8, names, tensor)
+
+
+def _rename(model: openvino.Model) -> None:
+    """Number what OpenVINO names itself, which it does by counting all that the process made."""
+    for number, operation in enumerate(model.get_ordered_ops()):
+        kind, _, count = operation.get_friendly_name().rpartition("_")
+        if kind == operation.get_type_name() and count.isdigit():
+            operation.set_friendly_name(f"{kind}_{number}")
 
 
 def _validate(model: Any, items: Iterable[Item]) -> tuple[float, list[float]]:

@@ -58,6 +58,12 @@ def _options(settings: OnnxRuntimeSettings) -> onnxruntime.SessionOptions:
 def _provider_options(settings: OnnxRuntimeSettings, artefact: Artefact) -> dict[str, str]:
     if settings.provider == "CUDAExecutionProvider":
         return {"use_tf32": "0"}  # fp32 means fp32
-    if settings.provider == "TensorrtExecutionProvider" and artefact.precision == "int8":
-        return {"trt_int8_enable": "1"}  # it refuses a quantised graph without
-    return {}
+    if settings.provider != "TensorrtExecutionProvider":
+        return {}
+    # It refuses a quantised graph without.
+    options = {"trt_int8_enable": "1"} if artefact.precision == "int8" else {}
+    if settings.cache_dir is not None:
+        folder = str(settings.cache_dir)
+        options |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": folder}
+        options |= {"trt_timing_cache_enable": "1", "trt_timing_cache_path": folder}
+    return options
