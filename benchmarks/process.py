@@ -109,7 +109,8 @@ def _answered(connection: Connection) -> Iterator[Callable[[object], None]]:
 def _portable(error: Exception) -> Exception:
     """One that the parent can read: vendors' exceptions often cannot be pickled, or only here."""
     if isinstance(error, TracksideError | ModuleNotFoundError):
-        return pickle.loads(pickle.dumps(error))
+        again: Exception = pickle.loads(pickle.dumps(error))
+        return again
     return EngineError(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 

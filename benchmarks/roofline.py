@@ -116,7 +116,8 @@ def _openvino(threads: int) -> Callable[[], Any]:
     properties = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads}
     request = openvino.Core().compile_model(model, "CPU", properties).create_infer_request()
     request.set_input_tensor(openvino.Tensor(np.ones((SIDE, SIDE), np.float32)))
-    return request.infer
+    infer: Callable[[], Any] = request.infer
+    return infer
 
 
 def int8_weights() -> np.ndarray[Any, np.dtype[np.int8]]:

@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge.errors import ConfigurationError
 
-FORMAT = 1
-
 Mode = Literal["latency", "throughput", "paced"]
 
 
@@ -147,7 +145,7 @@ class LeftOut(_Part):
 class Record(_Part):
     """One run of `trackside bench`."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     command: str
     complete: bool = Field(description="False where it was stopped: what was measured so far.")
     seconds: float = Field(description="What the whole run took.")

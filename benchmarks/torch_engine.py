@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +68,8 @@ class _ChannelByChannel(nn.Module):
         self.weight = mix.weight  # C,4,1,1
 
     def forward(self, x: Tensor) -> Tensor:
-        channels = zip(x.split(len(DILATIONS), dim=1), self.weight.split(1), strict=True)
-        return torch.cat([F.conv2d(scales, weight) for scales, weight in channels], dim=1)
+        channels = zip(torch.split(x, len(DILATIONS), dim=1), self.weight, strict=True)
+        return torch.cat([F.conv2d(scales, weight[None]) for scales, weight in channels], dim=1)
 
 
 class _ResultOnly(nn.Module):
@@ -85,13 +85,16 @@ class _TorchEngine:
     name = "torch fp32"
     takes_pixels = False
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Callable[[Tensor], Tensor]) -> None:
         self._network = network
 
     @torch.inference_mode()
     def infer(self, tensor: edge_types.Tensor) -> edge_types.Tensor:
-        logits: Tensor = self._network(torch.from_numpy(tensor))
-        return logits.numpy()
+        logits: edge_types.Tensor = self._network(torch.from_numpy(tensor)).numpy()
+        return logits
+
+    def infer_all(self, tensors: Sequence[edge_types.Tensor]) -> list[edge_types.Tensor]:
+        return [self.infer(tensor) for tensor in tensors]
 
     def close(self) -> None:
         del self._network
