@@ -16,13 +16,14 @@ from pydantic import TypeAdapter
 from test_serial_link import Cable, HostBoard
 
 from edge.app import open_line
-from edge.bridge import Bridge, open_bridge
+from edge.bridge import Bridge, Seen, open_bridge
 from edge.bridge_config import EncoderSettings
 from edge.config import LineConfig, read_line
 from edge.demo import DEMO_LINE
 from edge.errors import TracksideError
 from edge.pin_config import InputSettings, OutputSettings
 from edge.wiring import open_encoder, open_input, open_output
+from firmware_bridge.control import News
 from firmware_bridge.ledger_file import EntryKind, read_ledger
 from firmware_bridge.memory_line import MemoryLine
 from firmware_bridge.types import Fired, Mode
@@ -212,15 +213,16 @@ def test_what_is_missed_rejects_all_until_it_is_acknowledged(plc: Plc, tmp_path:
 def test_a_pulse_that_no_sensor_saw_stops_the_line_until_it_is_acknowledged(
     plc: Plc, tmp_path: Path
 ) -> None:
-    confirm = {"input": on(plc, "coil", SENSOR), "within_ms": 2000}
-    with open_bridge(on_plc(plc, tmp_path, confirm=confirm, also=[])) as bridge:
+    confirm = {"input": on(plc, "coil", SENSOR), "within_ms": 4000}
+    told: list[News | Seen] = []
+    with open_bridge(on_plc(plc, tmp_path, confirm=confirm, also=[]), told.append) as bridge:
         eventually(lambda: not plc.coil(VALVE))
         bridge.submit(0, 20 * MM, "the first")
         bridge.submit(500 * MM, 520 * MM, "the second")
         plc.set_registers(COUNTER, [100])
         eventually(lambda: plc.coil(VALVE))
         plc.set_coil(SENSOR, True)
-        time.sleep(0.1)
+        eventually(lambda: any(isinstance(each, Seen) for each in told))
         plc.set_coil(SENSOR, False)
         for place_mm in (300, 600):
             plc.set_registers(COUNTER, [place_mm])
@@ -248,8 +250,10 @@ def test_inputs_that_can_no_longer_be_read_end_the_line(tmp_path: Path) -> None:
 
 def test_by_default_all_is_rejected_but_what_was_found_ok(tmp_path: Path) -> None:
     sound = {"defects_per_metre": 0.0, "distractors_per_metre": 0.0}
-    reject = {"default_reject": True, "offset_mm": 1500}
-    with open_line(line_of(tmp_path, camera=sound, reject=reject), frames=4) as line:
+    reject = {"default_reject": True, "offset_mm": 1500, "margin_mm": 100}  # 200 ms late is in time
+    quality = {"stale_after_ms": 10_000}
+    config = line_of(tmp_path, camera=sound, reject=reject, quality=quality)
+    with open_line(config, frames=4) as line:
         line.run(lambda _: None)
         line.wait_for(2_500 * MM)
         report, states = line.report(), line.rehearsal.reject_pin.states
