@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.plan import Entry, settings_of
+from benchmarks.plan import Entry, in_short, settings_of
 from benchmarks.process import Worker
-from benchmarks.rounds import Show, in_short
+from benchmarks.rounds import Show
 from benchmarks.schema import LeftOut
 from benchmarks.sources import BundleSource, Source, TorchSource
 from edge.bundle import Bundle

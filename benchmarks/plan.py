@@ -29,12 +29,22 @@ class Entry:
     threads: int
     source: Source
     may_fail_with: tuple[type[TracksideError], ...]  # is left out then; any other ends the run
+    resized: bool = False  # the bundle's files are of another size
     for_scale: bool = False  # so much slower that it gets its seconds, however few runs they hold
 
     @property
     def size(self) -> tuple[int, int]:
         spec = self.source.manifest.input
         return spec.height, spec.width
+
+    def why_not(self, error: TracksideError) -> str:
+        """The reason that it is left out."""
+        if not self.resized:
+            return in_short(error)
+        return (
+            f"the bundle's file does not run at this size ({in_short(error, 120)}): pack a bundle "
+            "of this size, or add --peers, which converts the network for it"
+        )
 
     def __str__(self) -> str:
         of = self.bundle or self.network
@@ -43,6 +53,12 @@ class Entry:
         return (
             f"{of}, {self.engine} {self.precision}, {self.graph} graph, {width}x{height}, {threads}"
         )
+
+
+def in_short(error: Exception, most: int = 240) -> str:
+    """Vendors and their converters explain themselves at length."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def parse_numbers(option: str, text: str) -> list[int]:
@@ -117,6 +133,7 @@ def bundle_entries(
                 threads=threads,
                 source=BundleSource(bundle, settings, has_golden=wanted == own),
                 may_fail_with=may_fail_with,
+                resized=wanted != own,
             )
 
 

@@ -12,7 +12,7 @@ from itertools import count
 
 from benchmarks.contender import Contender, Opened, Turn
 from benchmarks.machine import Probe
-from benchmarks.plan import Entry, streams
+from benchmarks.plan import Entry, in_short, streams
 from benchmarks.process import Worker
 from benchmarks.roofline import CeilingBench, Rates
 from benchmarks.schema import LeftOut, Mode
@@ -140,7 +140,7 @@ def _measure_group(
             try:
                 runners.append(_open(entry, effort))
             except entry.may_fail_with as error:
-                measured.left_out.append(LeftOut(what=str(entry), reason=in_short(error)))
+                measured.left_out.append(LeftOut(what=str(entry), reason=entry.why_not(error)))
                 continue
             stack.callback(runners[-1].worker.close)
         measured.runners += runners
@@ -179,9 +179,3 @@ def _open(entry: Entry, effort: Effort) -> Runner:
         worker.close()
         raise
     return Runner(entry, effort, worker, opened, pinned)
-
-
-def in_short(error: Exception) -> str:
-    """Vendors and their converters explain themselves at length."""
-    text = str(error)
-    return text if len(text) <= 240 else f"{text[:240]}..."

@@ -182,6 +182,7 @@ def test_another_size_is_measured_where_the_engine_can_reshape(bundle: Path) -> 
     assert row.accuracy and row.accuracy.golden_iou is None
     (left_out,) = record.left_out
     assert "onnxruntime" in left_out.what and "64x64" in left_out.what
+    assert "pack a bundle of this size, or add --peers" in left_out.reason
 
 
 def test_every_frame_misses_a_deadline_that_nobody_can_keep(bundle: Path) -> None:
