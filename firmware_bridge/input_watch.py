@@ -93,11 +93,14 @@ class InputWatch:
 
     @contextmanager
     def reporting_to(self, desk: OrderDesk) -> Iterator[None]:
-        """Read the inputs, and have the desk do what they say, until the block is left."""
+        """Read the inputs, and have the desk do what they say, until the block is left.
+
+        They have been read once when it is entered: a key that is turned already counts.
+        """
         if not self._lines and not self._sensors:
             yield
             return
-        self._alive_ns = self._clock()
+        self._round(desk)
         thread = threading.Thread(target=self._run, args=(desk,), name="inputs", daemon=True)
         thread.start()
         try:
