@@ -38,7 +38,7 @@ from edge.types import Frame
 from edge.types import Stretch as Rail
 from firmware_bridge.types import SECOND_NS, BridgeError
 
-AHEAD_NS = 2 * SECOND_NS  # orders are given so long before they are due
+AHEAD_NS = 5 * SECOND_NS  # orders are given so long before; slow inspection must not make them late
 PULSE_NS, PAUSE_NS = 10_000_000, (15_000_000, 25_000_000)  # on average 33 orders a second
 SETTLE_NS = SECOND_NS // 2  # before the first order is due, and after the last
 
