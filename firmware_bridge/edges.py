@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from firmware_bridge.encoder import EncoderError
 
@@ -30,6 +31,8 @@ class EdgeCounter:
         self._count = 0
         self._levels = list(levels)
         self._moved = [False for _ in levels]
+        self._is_quadrature = len(self._levels) == 2
+        self._early: list[Edge] = []  # of which one before them has not come
         self._number: int | None = None
         self._lost = ""
 
@@ -43,18 +46,28 @@ class EdgeCounter:
             )
         return self._count
 
-    def take(self, edge: Edge) -> None:
-        gap = 0 if self._number is None else edge.number - self._number - 1
-        self._number = edge.number
-        if len(self._levels) == 1:
-            self._count += 1 + gap
-            return
+    def take(self, edges: Sequence[Edge]) -> None:
+        """Those that were read at once. Two channels may give them a little out of order, so one
+        that seems lost is waited for until the next time.
+        """
+        waited = bool(self._early)
+        edges = sorted([*self._early, *edges], key=attrgetter("number"))
+        self._early = []
+        for i, edge in enumerate(edges):
+            gap = 0 if self._number is None else edge.number - self._number - 1
+            if gap and self._is_quadrature and not waited:
+                self._early = edges[i:]
+                return
+            self._number = edge.number
+            if self._is_quadrature:
+                self._turn(edge, gap)
+            else:
+                self._count += 1 + gap
+
+    def _turn(self, edge: Edge, gap: int) -> None:
+        """Forward, an edge of A makes it differ from B, and an edge of B makes it equal A."""
         if gap:
             self._lose(f"edges dropped because nobody read them in time: {gap}")
-        self._turn(edge)
-
-    def _turn(self, edge: Edge) -> None:
-        """Forward, an edge of A makes it differ from B, and an edge of B makes it equal A."""
         repeated = self._levels[edge.channel] is edge.rising
         if repeated and self._moved[edge.channel]:
             self._lose("two edges were too near to each other to be told apart")

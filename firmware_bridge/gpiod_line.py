@@ -146,16 +146,19 @@ class GpiodEncoder(Closing):
     def read(self) -> Reading:
         # Asked for first: what has happened until then is in the events, or it is one of them.
         now_ns = self._clock()
-        for event in self._events():
-            rising = event.event_type is EdgeEvent.Type.RISING_EDGE
-            channel = int(event.line_offset != self._a_offset)
-            self._counter.take(Edge(channel, rising, event.global_seqno))
-            self._edge_ns = event.timestamp_ns
+        events = self._events()
+        self._counter.take([self._edge(event) for event in events])
+        self._edge_ns = max([self._edge_ns, *(event.timestamp_ns for event in events)])
         position_um = self._counter.count * self._nm_per_count // 1000
         return Reading(position_um, max(now_ns, self._edge_ns))
 
     def close(self) -> None:
         self._request.release()
+
+    def _edge(self, event: EdgeEvent) -> Edge:
+        channel = int(event.line_offset != self._a_offset)
+        rising = event.event_type is EdgeEvent.Type.RISING_EDGE
+        return Edge(channel, rising, event.global_seqno)
 
     def _levels_at_rest(self) -> list[bool]:
         """The channels' levels with no edge still on its way from the kernel."""
