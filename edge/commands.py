@@ -62,6 +62,24 @@ def check(line: LineFile) -> None:
     sys.exit(0 if all(c.passed for c in checks) else 78)
 
 
+def commission(
+    line: LineFile,
+    frames: Annotated[int, typer.Option(min=200, help="How many frames to look at.")] = 2000,
+    to: Annotated[
+        Path | None, typer.Option(help="The baseline; the line file's, or LINE.baseline.json.")
+    ] = None,
+) -> None:
+    """Run a line in good order, and record what it looks like: drift is told by it later."""
+    from edge.commission import commission, write_baseline
+    from edge.config import read_line
+
+    config = read_line(line)
+    path = to or config.health.baseline or line.with_suffix(".baseline.json")
+    baseline = commission(config, frames)
+    write_baseline(baseline, path)
+    print(f"{path}: {baseline.frames} frames")
+
+
 def reject_test(
     line: LineFile,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nobody what is seen.")] = False,

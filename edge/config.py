@@ -29,6 +29,7 @@ from edge.engines import AutoSettings, EngineChoice
 from edge.errors import ConfigurationError
 from edge.rules import Quality, Rules
 from edge.section import LinePath, Section
+from edge.telemetry_config import HealthSettings, MetricsSettings
 from edge.yaml_file import read_yaml
 
 
@@ -106,6 +107,12 @@ class LineConfig(Section):
     )
     rules: Rules = Field(description="When a frame is NG.")
     quality: Quality = Field(default=Quality(), description="When a frame is UNKNOWN.")
+    health: HealthSettings = Field(
+        default=HealthSettings(), description="What the line's health is held against."
+    )
+    metrics: MetricsSettings | None = Field(
+        default=None, description="Serves the line's health to Prometheus; off if left out."
+    )
 
     @field_validator("reject")
     @classmethod

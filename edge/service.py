@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from edge.app import Line, open_line
 from edge.config import LineConfig
 from edge.inspector import Inspection
+from edge.reporting import reporting
 from edge.tally import Tally
 from edge.types import State
 
@@ -24,13 +25,18 @@ def run_line(config: LineConfig, *, frames: int | None = None) -> Tally:
     tally = Tally()
 
     def record(inspection: Inspection) -> None:
+        report(inspection)
         tally.add(inspection)
         verdict = inspection.verdict
         if verdict.state is not State.OK:
             at_m = verdict.stretch.start_um / 1e6
             log.info("%.3f m %s: %s", at_m, verdict.state.value, "; ".join(verdict.reasons))
 
-    with open_line(config, frames=frames) as line, _stop_on_signals(line):
+    with (
+        open_line(config, frames=frames) as line,
+        _stop_on_signals(line),
+        reporting(line) as report,
+    ):
         log.info("%s: %s on %s", config.name, line.bundle.manifest.name, line.engine.name)
         try:
             line.run(record)

@@ -1,0 +1,90 @@
+"""What a running line tells others: its health, and the figures made of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+from edge.app import Line
+from edge.box import Box
+from edge.drift import Baseline, read_baseline
+from edge.health import Health, Rejects, deadline_of
+from edge.inspector import Inspection
+from edge.wiring import clock_ns
+
+log = logging.getLogger("trackside")
+
+
+@contextmanager
+def reporting(line: Line) -> Iterator[Callable[[Inspection], None]]:
+    """Give out what is to be told each inspection, once its orders have been given."""
+    health = health_of(line)
+    with ExitStack() as stack:
+        if line.config.metrics is not None:
+            _serve_metrics(line, health, stack)
+
+        def report(inspection: Inspection) -> None:
+            health.see(inspection, clock_ns())
+
+        yield report
+
+
+def health_of(line: Line) -> Health:
+    """An account of the line's health, with nothing in it yet."""
+
+    def rejects() -> Rejects:
+        report = line.report()
+        return Rejects(
+            ordered=report.scheduled,
+            fired=report.fired,
+            missed=report.missed,
+            pending=report.pending,
+            mode=report.mode.value,
+        )
+
+    return Health(deadline_of(line.config), rejects, _baseline(line))
+
+
+def _baseline(line: Line) -> Baseline | None:
+    path = line.config.health.baseline
+    if path is None:
+        return None
+    baseline = read_baseline(path)
+    if baseline.bundle != line.bundle.digest:
+        # A line that was given a new bundle must still start.
+        log.warning(
+            "%s was recorded with another bundle: drift is not reported until `trackside "
+            "commission` has been run again",
+            path,
+        )
+        return None
+    return baseline
+
+
+def line_facts(line: Line) -> dict[str, str]:
+    """What runs."""
+    return {
+        "line": line.config.name,
+        "bundle": line.bundle.manifest.name,
+        "bundle_digest": line.bundle.digest,
+        "engine": line.engine.name,
+        "version": version("trackside"),
+    }
+
+
+def _serve_metrics(line: Line, health: Health, stack: ExitStack) -> None:
+    assert line.config.metrics is not None
+    metrics = import_module("edge.telemetry.metrics")  # needs the extra `metrics`
+    box, info = Box(), metrics.line_info(line_facts(line))
+
+    def collect() -> Iterable[Any]:
+        yield info
+        yield from metrics.line_metrics(health.snapshot(), clock_ns())
+        yield from metrics.box_metrics(box)
+
+    port = stack.enter_context(metrics.serve_metrics(line.config.metrics, collect))
+    log.info("metrics at http://%s:%d/metrics", line.config.metrics.host, port)

@@ -1,0 +1,196 @@
+"""A line's health as a page for Prometheus. It is served by one thread, one reader at a time."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import accumulate
+from socketserver import BaseServer
+from threading import Thread
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from edge.box import Box
+from edge.errors import ConfigurationError
+from edge.health import BOUNDS_NS, Counted, Snapshot
+from edge.telemetry_config import MetricsSettings
+
+_BOUNDS = [*(repr(ns / 1e9) for ns in BOUNDS_NS), "+Inf"]
+_READER_S = 5  # until a reader that says or takes nothing is left
+
+
+def line_metrics(snapshot: Snapshot, now_ns: int) -> Iterator[Metric]:
+    """A line's health at one moment."""
+    frames = CounterMetricFamily(
+        "trackside_frames", "Frames that were judged, by verdict.", labels=["state"]
+    )
+    for state, count in snapshot.frames.items():
+        frames.add_metric([state.value], count)
+    yield frames
+    yield CounterMetricFamily(
+        "trackside_frames_lost",
+        "Frames of which the camera gave no image; they are UNKNOWN.",
+        value=snapshot.lost_frames,
+    )
+    yield CounterMetricFamily(
+        "trackside_deadlines_missed",
+        "Frames judged too late for their first row to be rejected at the line's full speed.",
+        value=snapshot.deadlines_missed,
+    )
+    stages = HistogramMetricFamily(
+        "trackside_stage_seconds", "Time a frame spent in each stage.", labels=["stage"]
+    )
+    for stage, times in snapshot.stages.items():
+        stages.add_metric([stage], _buckets(times), times.total_ns / 1e9)
+    yield stages
+    latency = HistogramMetricFamily(
+        "trackside_latency_seconds", "Time from the light on the sensor to the verdict."
+    )
+    latency.add_metric([], _buckets(snapshot.latency), snapshot.latency.total_ns / 1e9)
+    yield latency
+    if snapshot.seen_ns is not None:
+        yield GaugeMetricFamily(
+            "trackside_last_frame_age_seconds",
+            "Time since the latest frame was done with.",
+            value=(now_ns - snapshot.seen_ns) / 1e9,
+        )
+    yield from _drift_and_rejects(snapshot)
+
+
+def _drift_and_rejects(snapshot: Snapshot) -> Iterator[Metric]:
+    drift = GaugeMetricFamily(
+        "trackside_drift",
+        "Population stability index of the latest frames against the commissioning; 0 is no drift, "
+        "0.25 a strong one.",
+        labels=["of"],
+    )
+    for name, index in snapshot.drift.items():
+        drift.add_metric([name], index)
+    yield drift
+    rejects = snapshot.rejects
+    for name, what, count in (
+        ("ordered", "Rejects ordered of the actuators.", rejects.ordered),
+        ("fired", "Rejects that were fired.", rejects.fired),
+        ("missed", "Rejects whose rail went by.", rejects.missed),
+    ):
+        yield CounterMetricFamily(f"trackside_rejects_{name}", what, value=count)
+    yield GaugeMetricFamily(
+        "trackside_rejects_pending", "Rejects still on their way.", value=rejects.pending
+    )
+    mode = GaugeMetricFamily("trackside_reject_mode", "What the outputs are at.", labels=["mode"])
+    mode.add_metric([rejects.mode], 1)
+    yield mode
+
+
+def box_metrics(box: Box) -> Iterator[Metric]:
+    """The box's own state; what it does not show is left out."""
+    yield GaugeMetricFamily(
+        "trackside_resident_memory_bytes",
+        "Memory this process occupies.",
+        value=box.resident_bytes(),
+    )
+    yield GaugeMetricFamily(
+        "trackside_open_files", "Files and sockets this process holds open.", value=box.open_files()
+    )
+    temperatures = GaugeMetricFamily(
+        "trackside_temperature_celsius", "Temperature of a thermal zone.", labels=["zone"]
+    )
+    for zone, degrees in box.temperatures_c().items():
+        temperatures.add_metric([zone], degrees)
+    yield temperatures
+    throttling = box.throttling()
+    if throttling.now is not None:
+        yield GaugeMetricFamily(
+            "trackside_throttled",
+            "1 while heat or a weak supply holds the processor back.",
+            value=throttling.now,
+        )
+    if throttling.events is not None:
+        yield CounterMetricFamily(
+            "trackside_throttle_events",
+            "How often heat held the processor back since the box was started.",
+            value=throttling.events,
+        )
+
+
+def line_info(facts: Mapping[str, str]) -> Metric:
+    """What runs: facts that change with a restart only."""
+    return InfoMetricFamily("trackside_line", "What runs on this line.", value=dict(facts))
+
+
+def _buckets(times: Counted) -> list[tuple[str, float]]:
+    return list(zip(_BOUNDS, accumulate(times.counts), strict=True))
+
+
+class _Page(Collector):
+    def __init__(self, collect: Callable[[], Iterable[Metric]]) -> None:
+        self._collect = collect
+
+    def collect(self) -> Iterable[Metric]:
+        return self._collect()
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _READER_S
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Each scrape is no news."""
+
+
+class _Server(WSGIServer):
+    def __init__(self, address: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A reader that went away is no news either."""
+
+
+@contextmanager
+def serve_metrics(
+    settings: MetricsSettings, collect: Callable[[], Iterable[Metric]]
+) -> Iterator[int]:
+    """Serve `/metrics` until left; gives the port."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Page(collect))
+    page = make_wsgi_app(registry)
+
+    def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/metrics":
+            answer: Iterable[bytes] = page(environ, start)
+            return answer
+        start("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"the figures are at /metrics\n"]
+
+    try:
+        server = make_server(settings.host, settings.port, app, _Server, _Handler)
+    except OSError as error:
+        raise ConfigurationError(
+            f"metrics: {settings.host} port {settings.port}: {error.strerror}: choose another "
+            "address or port"
+        ) from error
+    with server, _served_by(server):
+        yield server.server_port
+
+
+@contextmanager
+def _served_by(server: BaseServer) -> Iterator[None]:
+    thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,241 @@
+"""How a line's health is counted, and what drift and the box are read from."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from edge.box import Box, Throttling
+from edge.commission import commission, write_baseline
+from edge.config import read_line
+from edge.demo import DEMO_LINE
+from edge.drift import (
+    DRIFTED,
+    ENOUGH,
+    WINDOW,
+    Baseline,
+    brightness_distribution,
+    read_baseline,
+    score_distribution,
+    stability_index,
+)
+from edge.errors import ConfigurationError, TracksideError
+from edge.health import BOUNDS_NS, Health, Histogram, Rejects, deadline_of
+from edge.inspector import Inspection
+from edge.types import Frame, LostFrame, Mask, State, Stretch, Verdict
+
+MS = 1_000_000
+NONE = Rejects(ordered=0, fired=0, missed=0, pending=0, mode="ordered")
+
+
+def inspection(
+    index: int, *, state: State = State.OK, latency_ns: int = 9 * MS, grey: int = 100
+) -> Inspection:
+    """Seen at `index` milliseconds; 2 ms of it preprocessing, 4 ms inference, 1 ms the verdict."""
+    stretch, taken_ns = Stretch(index * 88_000, (index + 1) * 88_000), index * MS
+    stages = {"preprocess": 2 * MS, "infer": 4 * MS, "decide": MS}
+    image = np.full((32, 32), grey, np.uint8)
+    mask = Mask(np.full((32, 32), -5, np.float32), 0.5)
+    frame = Frame(index, image, taken_ns, stretch, 250)
+    verdict = Verdict(state, index, stretch)
+    return Inspection(frame, verdict, mask, stages, taken_ns + latency_ns)
+
+
+def lost(index: int) -> Inspection:
+    stretch = Stretch(index * 88_000, (index + 1) * 88_000)
+    seen = LostFrame(index, index * MS, stretch, "cable")
+    verdict = Verdict(State.UNKNOWN, index, stretch, reasons=("cable",))
+    return Inspection(seen, verdict, None, {"decide": 0}, index * MS)
+
+
+def test_a_histogram_counts_a_value_below_the_bound_it_reaches() -> None:
+    histogram = Histogram()
+    for ns in (0, BOUNDS_NS[0], BOUNDS_NS[0] + 1, BOUNDS_NS[-1] + 1):
+        histogram.add(ns)
+    counted = histogram.counted()
+    assert (counted.counts[0], counted.counts[1], counted.counts[-1]) == (2, 1, 1)
+    assert counted.count == 4
+    assert counted.total_ns == 2 * BOUNDS_NS[0] + BOUNDS_NS[-1] + 2
+
+
+def test_every_part_of_a_frames_time_is_one_stages() -> None:
+    health = Health(lambda _: 100 * MS, lambda: NONE)
+    seen = inspection(5)
+    health.see(seen, seen.decided_ns + 3 * MS)
+    stages = health.snapshot().stages
+    spent = {name: times.total_ns // MS for name, times in stages.items() if times.count}
+    assert spent == {"capture": 2, "preprocess": 2, "infer": 4, "decide": 1, "actuate": 3}
+
+
+def test_frames_are_counted_by_verdict_and_lost_or_late_ones_besides() -> None:
+    health = Health(lambda _: 10 * MS, lambda: NONE)
+    for seen in (
+        inspection(0),
+        inspection(1, latency_ns=10 * MS),
+        inspection(2, state=State.NG, latency_ns=10 * MS + 1),
+        lost(3),
+    ):
+        health.see(seen, seen.decided_ns)
+    snapshot = health.snapshot()
+    assert snapshot.frames == {State.OK: 2, State.NG: 1, State.UNKNOWN: 1}
+    assert (snapshot.lost_frames, snapshot.deadlines_missed) == (1, 1)
+    assert snapshot.seen_ns == 3 * MS
+
+
+def test_the_rejector_is_asked_by_the_loop_and_once_a_second_at_most() -> None:
+    numbers = count()
+    health = Health(
+        lambda _: 1, lambda: Rejects(next(numbers), fired=0, missed=0, pending=0, mode="ordered")
+    )
+    for now_ns in (0, 999 * MS, 1000 * MS, 1001 * MS):
+        health.see(inspection(0), now_ns)
+    for _ in range(3):
+        assert health.snapshot().rejects.ordered == 2  # once at the start, then at 0 s and at 1 s
+
+
+def test_the_deadline_is_the_time_that_leaves_the_first_row_room() -> None:
+    config = read_line(DEMO_LINE)  # 800 mm on, 20 mm of margin, 500 mm/s, 20 ms
+    assert deadline_of(config)(Stretch(0, 88_000)) == 1364 * MS
+
+
+def baseline(grey: int) -> Baseline:
+    brightness, score = brightness_distribution(), score_distribution()
+    for _ in range(WINDOW):
+        brightness.add(grey)
+        score.add(-5)
+    return Baseline(
+        line="a",
+        bundle="b",
+        frames=WINDOW,
+        brightness=brightness.counts,
+        score=score.counts,
+    )
+
+
+def test_a_lamp_that_fades_is_drift_of_brightness_and_of_nothing_else() -> None:
+    health = Health(lambda _: 1, lambda: NONE, baseline(grey=100))
+    for index in range(WINDOW):
+        if index < ENOUGH:
+            assert health.snapshot().drift == {}  # too few to say
+        health.see(inspection(index), 0)
+    assert health.snapshot().drift == {"brightness": 0, "score": 0}
+    for index in range(WINDOW):
+        health.see(inspection(index, grey=60), 0)
+    drift = health.snapshot().drift
+    assert drift["brightness"] > DRIFTED
+    assert drift["score"] == 0
+
+
+def test_drift_forgets_what_left_its_window_and_no_value_is_outside_its_bins() -> None:
+    seen = brightness_distribution(length=3)
+    for value in (-1e9, 0, 255.9, 1e9, 255.9):
+        seen.add(value)
+    assert sum(seen.counts) == seen.counts[-1] == 3
+
+
+def test_two_draws_from_one_rail_are_no_drift() -> None:
+    chance = np.random.default_rng(1)
+    draws = []
+    for _ in range(2):
+        seen = score_distribution()
+        for value in chance.normal(-6, 2, WINDOW):
+            seen.add(value)
+        draws.append(seen.counts)
+    assert 0 < stability_index(*draws) < DRIFTED
+
+
+def recorded_line(folder: Path, frames: int) -> Path:
+    """A line file over so many small frames of noise, none of which is ever stale."""
+    noise = np.random.default_rng(1)
+    (folder / "frames").mkdir()
+    for index in range(frames):
+        image = noise.integers(60, 180, (64, 64), np.uint8)
+        cv2.imwrite(str(folder / "frames" / f"{index}.png"), image)
+    line = yaml.safe_load(DEMO_LINE.read_text())
+    line["camera"] = {"type": "folder", "path": "frames", "along_um": 1000, "across_um": 1000}
+    line["encoder"]["speed_mm_s"] = 20_000
+    line["quality"] = {"stale_after_ms": 600_000}
+    path = folder / "line.yaml"
+    path.write_text(yaml.safe_dump(line))
+    return path
+
+
+def test_commissioning_records_what_the_line_sees_and_reads_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.commission.ENOUGH", 10)
+    recorded = commission(read_line(recorded_line(tmp_path, 12)), frames=10)
+    write_baseline(recorded, tmp_path / "baseline.json")
+    assert read_baseline(tmp_path / "baseline.json") == recorded
+    assert sum(recorded.brightness) == sum(recorded.score) == recorded.frames == 10
+
+
+def test_commissioning_of_too_few_frames_records_nothing(tmp_path: Path) -> None:
+    with pytest.raises(TracksideError, match=f"only 3 frames could be judged, and {ENOUGH}"):
+        commission(read_line(recorded_line(tmp_path, 3)), frames=ENOUGH)
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", '{"format": 2}'])
+def test_a_baseline_that_cannot_be_read_says_how_to_make_one(
+    tmp_path: Path, text: str | None
+) -> None:
+    path = tmp_path / "baseline.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigurationError, match="trackside commission"):
+        read_baseline(path)
+
+
+def write(root: Path, files: dict[str, str]) -> Box:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return Box(root)
+
+
+def test_a_box_that_shows_nothing_is_not_said_to_be_cool(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    assert box.temperatures_c() == {}
+    assert box.throttling() == Throttling(now=None, events=None)
+    assert (box.governors(), box.clock_source(), box.available_bytes()) == (set(), None, None)
+
+
+def test_an_intel_box_counts_its_throttling_and_names_its_zones(tmp_path: Path) -> None:
+    zones, cpus = "sys/class/thermal/thermal_zone", "sys/devices/system/cpu/cpu"
+    box = write(
+        tmp_path,
+        {
+            f"{zones}0/temp": "71500\n",
+            f"{zones}0/type": "x86_pkg_temp\n",
+            f"{zones}1/temp": "27800\n",
+            f"{zones}1/type": "x86_pkg_temp\n",
+            f"{zones}2/type": "silent\n",
+            f"{cpus}0/thermal_throttle/core_throttle_count": "3\n",
+            f"{cpus}1/thermal_throttle/core_throttle_count": "4\n",
+            f"{cpus}0/cpufreq/scaling_governor": "powersave\n",
+            f"{cpus}1/cpufreq/scaling_governor": "powersave\n",
+            "proc/meminfo": "MemTotal: 8 kB\nMemAvailable: 5 kB\n",
+        },
+    )
+    assert box.temperatures_c() == {"x86_pkg_temp": 71.5, "x86_pkg_temp thermal_zone1": 27.8}
+    assert box.throttling() == Throttling(now=None, events=7)
+    assert (box.governors(), box.available_bytes()) == ({"powersave"}, 5120)
+
+
+@pytest.mark.parametrize(("flags", "now"), [("0", False), ("50000", False), ("50005", True)])
+def test_a_raspberry_pi_is_throttled_by_what_holds_now_not_by_what_once_did(
+    tmp_path: Path, flags: str, now: bool
+) -> None:
+    box = write(tmp_path, {"sys/devices/platform/soc/soc:firmware/get_throttled": f"{flags}\n"})
+    assert box.throttling() == Throttling(now=now, events=None)
+
+
+def test_this_process_occupies_memory_and_holds_files_open() -> None:
+    assert Box().resident_bytes() > 10_000_000
+    assert Box().open_files() > 2
