@@ -18,6 +18,7 @@ EXTRA_OF_MODULE = {
     "gpiod": "gpio",
     "gpiozero": "gpiozero",
     "prometheus_client": "metrics",
+    "pyarrow": "parquet",
     "pymodbus": "modbus",
     "kornia": "train",
     "lightning_fabric": "train",

@@ -29,6 +29,7 @@ from edge.engines import AutoSettings, EngineChoice
 from edge.errors import ConfigurationError
 from edge.rules import Quality, Rules
 from edge.section import LinePath, Section
+from edge.store.settings import StoreSettings
 from edge.telemetry_config import HealthSettings, MetricsSettings
 from edge.yaml_file import read_yaml
 
@@ -112,6 +113,10 @@ class LineConfig(Section):
     )
     metrics: MetricsSettings | None = Field(
         default=None, description="Serves the line's health to Prometheus; off if left out."
+    )
+    store: StoreSettings | None = Field(
+        default=None,
+        description="Keeps what is rejected or unsure, with pictures; may be left out.",
     )
 
     @field_validator("reject")

@@ -6,11 +6,13 @@ import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 
 from edge.app import Line, open_line
 from edge.config import LineConfig
 from edge.inspector import Inspection
 from edge.reporting import reporting
+from edge.store.writer import keeping
 from edge.tally import Tally
 from edge.types import State
 
@@ -26,6 +28,7 @@ def run_line(config: LineConfig, *, frames: int | None = None) -> Tally:
 
     def record(inspection: Inspection) -> None:
         report(inspection)
+        keep(inspection, line.bundle.digest)
         tally.add(inspection)
         verdict = inspection.verdict
         if verdict.state is not State.OK:
@@ -33,7 +36,8 @@ def run_line(config: LineConfig, *, frames: int | None = None) -> Tally:
             log.info("%.3f m %s: %s", at_m, verdict.state.value, "; ".join(verdict.reasons))
 
     with (
-        open_line(config, frames=frames) as line,
+        keeping(config.store, lambda: datetime.now(timezone.utc)) as keep,
+        open_line(config, frames=frames) as line,  # safe before the store writes what is left
         _stop_on_signals(line),
         reporting(line) as report,
     ):

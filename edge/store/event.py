@@ -1,0 +1,110 @@
+"""One event: what is kept of an inspection, and which inspections are worth keeping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from edge.inspector import Inspection
+from edge.store.settings import StoreSettings
+from edge.types import Defect, State, sigmoid
+
+KEPT = "kept"  # `evidence` of an event that has its pictures; otherwise it says why it has none
+NO_IMAGE = "no image"
+QUEUE_FULL = "the disk is too slow"
+DISK_FULL = "the disk is full"
+
+
+class Why(str, Enum):
+    """What made an inspection worth keeping."""
+
+    NG = "NG"
+    UNKNOWN = "UNKNOWN"
+    UNSURE = "unsure"
+    SAMPLE = "sample"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One frame that was kept. `id` and `run` are given by the store."""
+
+    utc: str
+    frame: int
+    state: State
+    why: Why
+    start_um: int
+    end_um: int
+    reasons: tuple[str, ...]
+    defects: tuple[Defect, ...]
+    confidence: float | None  # None where the network never ran
+    latency_ns: int
+    stage_ns: dict[str, int]
+    bundle: str  # its digest
+    evidence: str
+    pictures: tuple[str, ...] = ()  # "frame.png", "mask.png", ...
+    size_bytes: int = 0  # of the pictures
+    run: int = 0  # id of its first event: places are counted from the start of a run
+    id: int = 0
+
+
+@dataclass
+class Selection:
+    """Picks what is worth keeping, frame by frame."""
+
+    settings: StoreSettings
+    _ok_frames: int = field(default=0, init=False)
+
+    def why(self, inspection: Inspection, confidence: float | None) -> Why | None:
+        """None for a frame that nobody will ask for."""
+        state = inspection.verdict.state
+        if state is State.OK:
+            self._ok_frames += 1
+        if state is State.UNKNOWN:
+            return Why.UNKNOWN
+        if confidence is not None and confidence < self.settings.unsure_below:
+            return Why.UNSURE
+        if state is State.NG:
+            return Why.NG
+        every = self.settings.ok_every
+        # The first of a run is kept, so that each run shows what good rail looked like.
+        return Why.SAMPLE if every and self._ok_frames % every == 1 % every else None
+
+
+def confidence(inspection: Inspection) -> float | None:
+    """NG is as sure as its surest defect, OK only as the likeliest pixel leaves it."""
+    verdict, mask = inspection.verdict, inspection.mask
+    if mask is None or verdict.state is State.UNKNOWN:
+        return None
+    if verdict.state is State.NG:
+        return max(defect.score for defect in verdict.defects)
+    return 1 - float(sigmoid(mask.logits.max()))
+
+
+def event_of(
+    inspection: Inspection, why: Why, sure: float | None, *, bundle: str, utc: str, evidence: str
+) -> Event:
+    """What is to be remembered of an inspection."""
+    verdict = inspection.verdict
+    return Event(
+        utc=utc,
+        frame=verdict.frame_index,
+        state=verdict.state,
+        why=why,
+        start_um=verdict.stretch.start_um,
+        end_um=verdict.stretch.end_um,
+        reasons=verdict.reasons,
+        defects=verdict.defects,
+        confidence=sure,
+        latency_ns=inspection.latency_ns,
+        stage_ns=inspection.stage_ns,
+        bundle=bundle,
+        evidence=evidence,
+    )
+
+
+def describe(event: Event) -> str:
+    """An event as a line for people."""
+    place = f"{event.start_um / 1e6:.3f} to {event.end_um / 1e6:.3f} m"
+    said = "; ".join(event.reasons) or event.why.value
+    gone = "" if event.evidence == KEPT else f" (no picture: {event.evidence})"
+    return f"{event.id} {event.utc} run {event.run} {place} {event.state.value}: {said}{gone}"

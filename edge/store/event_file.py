@@ -1,0 +1,207 @@
+"""What the store is on disk: one SQLite file of events in WAL mode, written by one program."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TextIO
+
+from edge.errors import TracksideError
+from edge.store.event import Event, Why
+from edge.types import Defect, State, Stretch
+
+_NAMES = [column.name for column in fields(Event)]
+_COLUMNS = ", ".join(_NAMES)
+_INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES ({', '.join('?' * len(_NAMES))})"
+# An id is never given twice, so a picture never comes to lie under another event's.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, utc TEXT NOT NULL,
+    frame INTEGER NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL,
+    start_um INTEGER NOT NULL, end_um INTEGER NOT NULL, reasons TEXT NOT NULL,
+    defects TEXT NOT NULL, confidence REAL, latency_ns INTEGER NOT NULL, stage_ns TEXT NOT NULL,
+    bundle TEXT NOT NULL, evidence TEXT NOT NULL, pictures TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS by_time ON events (utc);
+CREATE TABLE IF NOT EXISTS losses (utc TEXT NOT NULL, events INTEGER NOT NULL, reason TEXT NOT NULL)
+"""
+
+
+class StoreError(TracksideError, OSError):
+    """A store that cannot be opened or read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events are asked for; the latest `last` of them."""
+
+    states: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
+    since_utc: str | None = None
+    run: int | None = None
+    from_um: int | None = None
+    to_um: int | None = None
+    last: int | None = None
+
+
+class EventFile:
+    """The events of a store, for its one writer."""
+
+    def __init__(self, root: Path) -> None:
+        self._database = _connect(root)
+        self.last_id = self._one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")
+        self._picture_bytes = self._one("SELECT coalesce(sum(size_bytes), 0) FROM events")
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all that is kept; pages of the file that are free again do not count."""
+        pages = self._one("PRAGMA page_count") - self._one("PRAGMA freelist_count")
+        return self._picture_bytes + pages * self._one("PRAGMA page_size")
+
+    def append(self, events: Iterable[Event], losses: Iterable[tuple[str, int, str]]) -> None:
+        """All or none of them; sqlite3.Error where the disk refuses."""
+        events = list(events)
+        with self._writing() as database:
+            database.executemany(_INSERT, map(_row, events))
+            database.executemany("INSERT INTO losses VALUES (?, ?, ?)", losses)
+        self.last_id = max([self.last_id, *(event.id for event in events)])
+        self._picture_bytes += sum(event.size_bytes for event in events)
+
+    def oldest(self, count: int) -> list[Event]:
+        query = f"SELECT {_COLUMNS} FROM events ORDER BY id LIMIT ?"
+        return [_event(row) for row in self._database.execute(query, (count,))]
+
+    def remove(self, events: list[Event]) -> None:
+        with self._writing() as database:
+            database.executemany("DELETE FROM events WHERE id = ?", [(e.id,) for e in events])
+        self._picture_bytes -= sum(event.size_bytes for event in events)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _one(self, query: str) -> int:
+        [(value,)] = self._database.execute(query)
+        return int(value)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        if self._database.in_transaction:  # whose commit the disk had refused
+            self._database.rollback()
+        with self._database as database:
+            database.execute("BEGIN IMMEDIATE")
+            yield database
+
+
+def lock(root: Path) -> TextIO:
+    """Held for as long as the file is open; the system lets go of it however this process ends."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        locked = (root / "lock").open("a")
+    except OSError as error:
+        raise StoreError(f"{root}: {error.strerror}: give a folder you may write to") from error
+    try:
+        fcntl.flock(locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        locked.close()
+        raise StoreError(f"{root}: another program writes it: give each line its own") from error
+    return locked
+
+
+def read_events(root: Path, wanted: Wanted = Wanted()) -> list[Event]:
+    """Those that are wanted, in the order in which they were entered."""
+    where, values = _conditions(wanted)
+    limit = "" if wanted.last is None else f"LIMIT {int(wanted.last)}"
+    query = f"SELECT {_COLUMNS} FROM events {where} ORDER BY id DESC {limit}"
+    with _reading(root) as database:
+        return [_event(row) for row in database.execute(query, values)][::-1]
+
+
+def read_event(root: Path, event_id: int) -> Event:
+    """One of them."""
+    query = f"SELECT {_COLUMNS} FROM events WHERE id = ?"
+    with _reading(root) as database:
+        for row in database.execute(query, (event_id,)):
+            return _event(row)
+    raise StoreError(f"{root} has no event {event_id}: `trackside events list` shows what it has")
+
+
+def read_losses(root: Path) -> list[tuple[str, int, str]]:
+    """When, how many events, and why they could not even be entered."""
+    with _reading(root) as database:
+        return list(database.execute("SELECT utc, events, reason FROM losses ORDER BY utc"))
+
+
+def _connect(root: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(
+        root / "events.sqlite", timeout=5, isolation_level=None, check_same_thread=False
+    )
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        # A power cut may cost the last moments, and no more; a kill costs nothing.
+        database.execute("PRAGMA synchronous = NORMAL")
+        # The log beside the file stays below half a megabyte, for which `keep_free_mb` has room.
+        database.execute("PRAGMA wal_autocheckpoint = 100")
+        database.executescript(_SCHEMA)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+@contextmanager
+def _reading(root: Path) -> Iterator[sqlite3.Connection]:
+    path = root / "events.sqlite"
+    if not path.exists():
+        raise StoreError(f"{root} holds no event store: give the path that the line file has")
+    try:
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=5)) as database:
+            yield database
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}: it is no store, or not readable for you") from error
+
+
+def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
+    parts: list[tuple[str, list[Any]]] = []
+    for column, among in (("state", wanted.states), ("why", wanted.why)):
+        if among:
+            parts.append((f"{column} IN ({', '.join('?' * len(among))})", [*among]))
+    for condition, value in (
+        ("utc >= ?", wanted.since_utc),
+        ("run = ?", wanted.run),
+        ("end_um > ?", wanted.from_um),
+        ("start_um < ?", wanted.to_um),
+    ):
+        if value is not None:
+            parts.append((condition, [value]))
+    where = "WHERE " + " AND ".join(text for text, _ in parts) if parts else ""
+    return where, [value for _, values in parts for value in values]
+
+
+def _row(event: Event) -> tuple[Any, ...]:
+    values = {name: getattr(event, name) for name in _NAMES}
+    values["state"], values["why"] = event.state.value, event.why.value
+    values["defects"] = json.dumps([asdict(defect) for defect in event.defects])
+    for name in ("reasons", "stage_ns", "pictures"):
+        values[name] = json.dumps(values[name])
+    return tuple(values.values())
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    values = dict(zip(_NAMES, row, strict=True))
+    values["state"], values["why"] = State(values["state"]), Why(values["why"])
+    values["defects"] = tuple(map(_defect, json.loads(values["defects"])))
+    values["stage_ns"] = json.loads(values["stage_ns"])
+    for name in ("reasons", "pictures"):
+        values[name] = tuple(json.loads(values[name]))
+    return Event(**values)
+
+
+def _defect(values: dict[str, Any]) -> Defect:
+    box = values.pop("box_px")
+    return Defect(**{**values, "stretch": Stretch(**values["stretch"]), "box_px": tuple(box)})

@@ -1,0 +1,293 @@
+"""The store's writer: the main loop hands an inspection over and goes on; a thread does the rest.
+
+    with EventStore(settings, utc_now) as store:
+        store.record(inspection, bundle_digest)   # never waits
+
+Pictures are written first, then the event that names them, so that an event's pictures are whole
+whenever the program is killed. Where the disk is too slow or too full, pictures are given up first:
+the event says why it has none. Where not even events can be written, they wait, and those that
+there is no room for are counted, said and entered in the store as soon as it can write again.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+
+from edge.inspector import Inspection
+from edge.store.event import (
+    DISK_FULL,
+    KEPT,
+    NO_IMAGE,
+    QUEUE_FULL,
+    Event,
+    Selection,
+    confidence,
+    event_of,
+)
+from edge.store.event_file import EventFile, StoreError, lock
+from edge.store.pictures import draw_pictures, remove_pictures, sweep, write_pictures
+from edge.store.settings import StoreSettings
+from edge.types import Frame
+
+BACKLOG = 10_000  # events, without pictures, kept while the disk refuses; about 10 MB
+_BATCH = 32  # events are entered together, so many at a time
+_RETRY_S = 1.0  # between two attempts where the disk refuses
+_IDLE_S = 60.0  # between two looks at what has grown too old
+_RETIRE = 100  # events removed at a time
+_ROW_BYTES = 1000  # of an event without its pictures, about
+_MB = 1_000_000
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+log = logging.getLogger("trackside")
+
+
+@dataclass(frozen=True)
+class _Handed:
+    """An event on its way to the writer, and what its pictures are made of."""
+
+    event: Event
+    inspection: Inspection | None  # None where there are to be no pictures
+
+
+class EventStore:
+    """The store of one line, open for writing by this program alone.
+
+    `record` is called by one thread and never waits for the disk. `trouble` says what is wrong now;
+    `pictures_dropped` and `events_lost` count from the start of the run.
+    """
+
+    def __init__(self, settings: StoreSettings, now: Callable[[], datetime]) -> None:
+        self.trouble: str | None = None
+        self.pictures_dropped = 0
+        self.events_lost = 0
+        self._settings = settings
+        self._root: Path = settings.path
+        self._now = now
+        self._selection = Selection(settings)
+        self._inbox: queue.SimpleQueue[_Handed | threading.Event | None] = queue.SimpleQueue()
+        # Each is counted by one thread alone: given by the loop, taken by the writer.
+        self._given = self._taken = self._given_pictures = self._taken_pictures = 0
+        self._backlog: list[Event] = []  # taken and not on disk
+        self._flushes: list[threading.Event] = []
+        self._file: EventFile | None = None  # None while the disk refuses even to open it
+        self._run_id = self._last_id = self._losses_told = 0
+        self._dropping: str | None = None  # why the latest event went without pictures
+        self._is_closed = False
+        self._lock = lock(self._root)
+        try:
+            self._open()
+        except StoreError:
+            self._lock.close()
+            raise
+        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+        self._thread.start()
+
+    def record(self, inspection: Inspection, bundle: str) -> None:
+        """Keep it if it is worth keeping; `bundle` is the digest of the network that looked."""
+        sure = confidence(inspection)
+        why = self._selection.why(inspection, sure)
+        if why is None:
+            return
+        if self._given - self._taken + len(self._backlog) >= BACKLOG:
+            self.events_lost += 1
+            return
+        evidence = KEPT if isinstance(inspection.seen, Frame) else NO_IMAGE
+        waiting = self._given_pictures - self._taken_pictures
+        if evidence == KEPT and waiting >= self._settings.queue_frames:
+            evidence = QUEUE_FULL
+        event = event_of(
+            inspection, why, sure, bundle=bundle, utc=_text(self._now()), evidence=evidence
+        )
+        self._given += 1
+        self._given_pictures += evidence == KEPT
+        self._inbox.put(_Handed(event, inspection if evidence == KEPT else None))
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all that was recorded is on disk; whether it is."""
+        done = threading.Event()
+        self._inbox.put(done)
+        return done.wait(timeout_s)
+
+    def close(self, timeout_s: float = 10) -> None:
+        """Write what is left; a disk that hangs is waited for no longer than this."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._inbox.put(None)
+        self._thread.join(timeout_s)
+        left = self._given - self._taken + len(self._backlog)
+        if left:
+            log.error("%d events are lost: %s", left, self.trouble or "the disk hangs")
+
+    def __enter__(self) -> EventStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- the writer's thread, but for the first `_open` ---
+
+    def _open(self) -> None:
+        """A disk that is full now may have room later; what is no store never becomes one."""
+        try:
+            self._file = EventFile(self._root)
+        except sqlite3.OperationalError as error:
+            self._say(self._refusal(error))
+            return
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._root}: {error}: move it away, it is no store") from error
+        self._last_id = self._file.last_id
+        self._run_id = self._last_id + 1
+        sweep(self._root, self._last_id)
+        self._backlog = [self._numbered(event) for event in self._backlog]
+
+    def _run(self) -> None:
+        try:
+            open_ended = True
+            while open_ended:
+                open_ended = self._receive()
+                self._write()
+        except BaseException as failure:
+            log.exception("the store's thread failed; rejects are fired all the same")
+            self.trouble = f"{self._root} is written no more ({failure!r}): start again"
+        finally:
+            if self._file is not None:
+                self._file.close()
+            self._lock.close()
+
+    def _receive(self) -> bool:
+        """Take some of what has come, pictures first; whether more may come."""
+        waits_s = _RETRY_S if self._backlog or self._file is None else _IDLE_S
+        try:
+            item = self._inbox.get(timeout=waits_s)
+            while item is not None:
+                self._take(item)
+                if len(self._backlog) >= _BATCH:
+                    return True
+                item = self._inbox.get_nowait()
+        except queue.Empty:
+            return True
+        return False
+
+    def _take(self, item: _Handed | threading.Event) -> None:
+        if isinstance(item, threading.Event):
+            self._flushes.append(item)
+            return
+        event = self._numbered(item.event)
+        if item.inspection is not None:
+            event = self._with_pictures(event, item.inspection)
+            self._taken_pictures += 1
+        if event.evidence != NO_IMAGE:
+            self._dropping = None if event.evidence == KEPT else event.evidence
+            self.pictures_dropped += self._dropping is not None
+        self._backlog.append(event)
+        self._taken += 1
+
+    def _numbered(self, event: Event) -> Event:
+        if self._file is None:
+            return event
+        self._last_id += 1
+        return replace(event, id=self._last_id, run=self._run_id)
+
+    def _with_pictures(self, event: Event, inspection: Inspection) -> Event:
+        """What room there is goes to the events, of which a megabyte holds a thousand."""
+        assert isinstance(inspection.seen, Frame)
+        drawn = draw_pictures(inspection.seen.image, inspection.mask, inspection.verdict)
+        try:
+            if event.id == 0 or self._free_bytes() < self._settings.keep_free_mb * _MB:
+                return replace(event, evidence=DISK_FULL)
+            names, size_bytes = write_pictures(self._root, event.id, drawn)
+        except OSError as error:
+            reason = DISK_FULL if error.errno in _FULL else f"the disk refuses: {error.strerror}"
+            return replace(event, evidence=reason)
+        return replace(event, pictures=names, size_bytes=size_bytes)
+
+    def _write(self) -> None:
+        """Put all of the backlog on disk, or none of it; then make room for what is to come."""
+        if self._file is None:
+            self._open()
+        if self._file is None:
+            return
+        lost = self.events_lost - self._losses_told
+        losses = [(_text(self._now()), lost, self.trouble or QUEUE_FULL)] if lost else []
+        try:
+            if self._backlog or losses:
+                self._file.append(self._backlog, losses)
+                self._backlog = []
+                self._losses_told += lost
+            self._retire(self._file)
+        except (sqlite3.Error, OSError) as error:
+            self._say(self._refusal(error))
+        else:
+            why = self._dropping
+            self._say(None if why is None else f"{self._root}: {why}: events have no pictures")
+        if not self._backlog:
+            for done in self._flushes:
+                done.set()
+            self._flushes.clear()
+
+    def _retire(self, file: EventFile) -> None:
+        """Remove some of what is too old or too much, oldest first."""
+        over_bytes = file.size_bytes - self._settings.max_size_mb * _MB
+        too_old = _text(self._now() - timedelta(days=self._settings.max_age_days))
+        gone = []
+        for event in file.oldest(_RETIRE):
+            if over_bytes <= 0 and event.utc >= too_old:
+                break
+            over_bytes -= event.size_bytes + _ROW_BYTES
+            # Its files first: were they left over by a kill, nobody would know of them.
+            remove_pictures(self._root, event.id, event.pictures)
+            gone.append(event)
+        if gone:
+            file.remove(gone)
+
+    def _free_bytes(self) -> int:
+        disk = os.statvfs(self._root)
+        return disk.f_bavail * disk.f_frsize
+
+    def _refusal(self, error: Exception) -> str:
+        return f"{self._root} cannot be written ({error}): make room on its disk"
+
+    def _say(self, trouble: str | None) -> None:
+        """Once when it begins, once when it is over."""
+        if trouble is not None and self.trouble is None:
+            log.error("%s; the line inspects and rejects all the same", trouble)
+        elif trouble is None and self.trouble is not None:
+            dropped, lost = self.pictures_dropped, self.events_lost
+            log.warning(
+                "%s: well again; so far %d events went without pictures, %d were lost",
+                *(self._root, dropped, lost),
+            )
+        self.trouble = trouble
+
+
+@contextmanager
+def keeping(
+    settings: StoreSettings | None, now: Callable[[], datetime]
+) -> Iterator[Callable[[Inspection, str], None]]:
+    """Give out what records an inspection, if there is a store."""
+    if settings is None:
+        yield lambda inspection, bundle: None
+        return
+    with EventStore(settings, now) as store:
+        yield store.record
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds")

@@ -1,0 +1,387 @@
+"""The event store on a real disk: killed, full, overrun, grown too large; what is left in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from edge.bundle import open_bundle
+from edge.config import read_line
+from edge.demo import DEMO_LINE
+from edge.inspector import Inspection
+from edge.network import SHIPPED_BUNDLE
+from edge.service import run_line
+from edge.store.event import DISK_FULL, KEPT, NO_IMAGE, QUEUE_FULL, Event, Why
+from edge.store.event_file import StoreError, Wanted, read_event, read_events, read_losses
+from edge.store.pictures import picture_path
+from edge.store.settings import StoreSettings
+from edge.store.writer import EventStore
+from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict
+
+PATIENT_S = 60
+KILLS = 15
+SIZE = 64
+DIGEST = "ab" * 32
+
+
+def settings(path: Path, **changes: float) -> StoreSettings:
+    return StoreSettings(path=path, **{"keep_free_mb": 0.001, **changes})
+
+
+def utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def inspection(index: int, state: State = State.NG, score: float = 0.9) -> Inspection:
+    """A frame of noise, with a square that is as likely a defect as `score` says."""
+    image = np.random.default_rng(index).integers(0, 255, (SIZE, SIZE), np.uint8)
+    stretch = Stretch(index * 16_000, (index + 1) * 16_000)
+    frame = Frame(index, image, 1_000, stretch, 250)
+    if state is State.UNKNOWN:
+        lost = LostFrame(index, 1_000, stretch, "cable")
+        return Inspection(lost, Verdict(state, index, stretch, (), ("cable",)), None, {}, 2_000)
+    logits = np.full((SIZE, SIZE), -9, np.float32)
+    logits[8:24, 4:36] = np.log(score / (1 - score))
+    piece = Stretch(stretch.start_um + 2_000, stretch.start_um + 6_000)
+    defect = Defect(piece, 1_000, 9_000, 32.0, score, (4, 8, 32, 16))
+    found = (defect,) if state is State.NG else ()
+    reasons = ("32 mm2",) if found else ()
+    verdict = Verdict(state, index, stretch, found, reasons)
+    return Inspection(frame, verdict, Mask(logits, 0.5), {"infer": 700}, 9_000)
+
+
+def picture(root: Path, event: Event, name: str) -> np.ndarray:
+    image = cv2.imread(str(picture_path(root, event.id, name)), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return image
+
+
+def test_what_is_rejected_unsure_or_sampled_is_kept_and_nothing_else(tmp_path: Path) -> None:
+    with EventStore(settings(tmp_path, ok_every=3), utc_now) as store:
+        for index in range(6):
+            store.record(inspection(index, State.OK, 0.1), DIGEST)
+        store.record(inspection(6, State.OK, 0.45), DIGEST)
+        store.record(inspection(7, State.NG, 0.55), DIGEST)
+        store.record(inspection(8, State.NG), DIGEST)
+        store.record(inspection(9, State.UNKNOWN), DIGEST)
+    events = read_events(tmp_path)
+    assert [(event.frame, event.why) for event in events] == [
+        (0, Why.SAMPLE),
+        (3, Why.SAMPLE),
+        (6, Why.UNSURE),
+        (7, Why.UNSURE),
+        (8, Why.NG),
+        (9, Why.UNKNOWN),
+    ]
+    rejected, unknown = events[4], events[5]
+    asked = inspection(8)
+    assert rejected.defects == asked.verdict.defects
+    assert (rejected.start_um, rejected.end_um) == (128_000, 144_000)
+    assert (rejected.state, rejected.reasons, rejected.bundle) == (State.NG, ("32 mm2",), DIGEST)
+    assert (rejected.latency_ns, rejected.stage_ns) == (8_000, {"infer": 700})
+    assert rejected.confidence == pytest.approx(0.9)
+    assert (unknown.evidence, unknown.reasons, unknown.pictures) == (NO_IMAGE, ("cable",), ())
+
+
+def test_frame_and_mask_are_kept_exactly_and_defects_cut_out(tmp_path: Path) -> None:
+    asked = inspection(0)
+    with EventStore(settings(tmp_path), utc_now) as store:
+        store.record(asked, DIGEST)
+    [event] = read_events(tmp_path)
+    assert event.pictures == ("frame.png", "mask.png", "overlay.jpg", "defect0.jpg")
+    assert isinstance(asked.seen, Frame) and asked.mask is not None
+    assert (picture(tmp_path, event, "frame.png") == asked.seen.image).all()
+    assert ((picture(tmp_path, event, "mask.png") > 0) == asked.mask.binary).all()
+    assert picture(tmp_path, event, "overlay.jpg").shape == (SIZE, SIZE, 3)
+    assert picture(tmp_path, event, "defect0.jpg").shape == (40, 52)
+    on_disk = sum(path.stat().st_size for path in (tmp_path / "images").rglob("*.*"))
+    assert event.size_bytes == on_disk
+
+
+def test_events_are_asked_for_by_state_time_run_and_place(tmp_path: Path) -> None:
+    clock = [datetime(2030, 1, 1, tzinfo=timezone.utc)]
+    for _ in range(2):
+        with EventStore(settings(tmp_path), lambda: clock[0]) as store:
+            for index, state in enumerate([State.NG, State.UNKNOWN, State.NG]):
+                store.record(inspection(index, state), DIGEST)
+                clock[0] += timedelta(hours=1)
+
+    def frames(wanted: Wanted) -> list[tuple[int, int]]:
+        return [(event.run, event.frame) for event in read_events(tmp_path, wanted)]
+
+    assert frames(Wanted()) == [(1, 0), (1, 1), (1, 2), (4, 0), (4, 1), (4, 2)]
+    assert frames(Wanted(states=("UNKNOWN",))) == [(1, 1), (4, 1)]
+    assert frames(Wanted(since_utc="2030-01-01T04:00")) == [(4, 1), (4, 2)]
+    assert frames(Wanted(run=1, from_um=16_000, to_um=32_000)) == [(1, 1)]
+    assert frames(Wanted(last=2)) == [(4, 1), (4, 2)]
+    assert read_event(tmp_path, 5).frame == 1
+    with pytest.raises(StoreError, match="no event 7"):
+        read_event(tmp_path, 7)
+
+
+def test_a_disk_that_is_too_slow_costs_pictures_and_no_event_and_holds_nobody_up(
+    tmp_path: Path,
+) -> None:
+    with EventStore(settings(tmp_path, queue_frames=4), utc_now) as store:
+        with closing(sqlite3.connect(tmp_path / "events.sqlite", isolation_level=None)) as another:
+            another.execute("BEGIN IMMEDIATE")  # the writer waits for it, the loop does not
+            for index in range(200):
+                store.record(inspection(index), DIGEST)
+        assert store.flush(PATIENT_S)
+        dropped = store.pictures_dropped
+    events = read_events(tmp_path)
+    assert [event.frame for event in events] == [*range(200)]
+    assert dropped == sum(event.evidence == QUEUE_FULL for event in events) > 0
+    assert all(event.pictures for event in events if event.evidence == KEPT)
+
+
+def test_events_that_there_is_no_room_for_are_counted_and_entered_as_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.store.writer.BACKLOG", 50)
+    with EventStore(settings(tmp_path), utc_now) as store:
+        with closing(sqlite3.connect(tmp_path / "events.sqlite", isolation_level=None)) as another:
+            another.execute("BEGIN IMMEDIATE")
+            for index in range(200):
+                store.record(inspection(index, State.UNKNOWN), DIGEST)
+            lost = store.events_lost
+        assert store.flush(PATIENT_S)
+    assert lost > 0
+    assert len(read_events(tmp_path)) == 200 - lost
+    assert sum(events for _, events, _ in read_losses(tmp_path)) == lost
+
+
+def test_what_is_too_old_is_removed_with_its_pictures(tmp_path: Path) -> None:
+    clock = [datetime(2030, 1, 1, tzinfo=timezone.utc)]
+    with EventStore(settings(tmp_path, max_age_days=30), lambda: clock[0]) as store:
+        for index, days in enumerate([0, 20, 15]):
+            clock[0] += timedelta(days=days)
+            store.record(inspection(index), DIGEST)
+            assert store.flush(PATIENT_S)
+    assert [event.frame for event in read_events(tmp_path)] == [1, 2]
+    assert len(list((tmp_path / "images").rglob("*-frame.png"))) == 2
+
+
+def test_beyond_its_size_the_oldest_makes_room_for_the_newest(tmp_path: Path) -> None:
+    with EventStore(settings(tmp_path, max_size_mb=0.5), utc_now) as store:
+        for index in range(200):
+            store.record(inspection(index), DIGEST)
+            assert store.flush(PATIENT_S)
+    frames = [event.frame for event in read_events(tmp_path)]
+    assert frames == [*range(frames[0], 200)] and 10 < len(frames) < 100
+    assert len(list((tmp_path / "images").rglob("*-frame.png"))) == len(frames)
+    kept = sum(path.stat().st_size for path in (tmp_path / "images").rglob("*.*"))
+    assert kept < 500_000
+
+
+def test_one_program_at_a_time_writes_a_store_and_what_is_none_is_refused(tmp_path: Path) -> None:
+    with (
+        EventStore(settings(tmp_path / "own"), utc_now),
+        pytest.raises(StoreError, match="give each line its own"),
+    ):
+        EventStore(settings(tmp_path / "own"), utc_now)
+    (tmp_path / "events.sqlite").write_text("no store, but longer than a database's header" * 9)
+    with pytest.raises(StoreError, match="move it away"):
+        EventStore(settings(tmp_path), utc_now)
+    with pytest.raises(StoreError, match="holds no event store"):
+        read_events(tmp_path / "nowhere")
+
+
+def test_a_line_that_runs_keeps_its_events_with_the_bundle_that_saw_them(tmp_path: Path) -> None:
+    line = yaml.safe_load(DEMO_LINE.read_text())
+    line["store"] = {"path": "events", "ok_every": 2, "unsure_below": 0}
+    line["encoder"]["speed_mm_s"] = 2000
+    (tmp_path / "line.yaml").write_text(yaml.safe_dump(line))
+    config = read_line(tmp_path / "line.yaml")
+    tally = run_line(config, frames=12)
+    events = read_events(tmp_path / "events")
+    count = Counter(event.state for event in events)
+    assert count[State.NG] == tally.states[State.NG]
+    assert count[State.UNKNOWN] == tally.states[State.UNKNOWN]
+    assert count[State.OK] == (tally.states[State.OK] + 1) // 2
+    assert {event.bundle for event in events} == {open_bundle(SHIPPED_BUNDLE).digest}
+
+
+# --- processes that are killed, and disks that are full ------------------------------------------
+
+
+def run_here(function: str, path: Path, *wrapper: str) -> subprocess.Popen[str]:
+    """A function of this file in a process of its own."""
+    command = f"import test_store, pathlib; test_store.{function}(pathlib.Path({str(path)!r}))"
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    return subprocess.Popen(
+        [*wrapper, sys.executable, "-c", command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+    )
+
+
+def fork_when_told(path: Path) -> None:
+    """For each line that comes, a process that records until it is killed; it imports nothing."""
+    for _ in sys.stdin:
+        if child := os.fork():
+            os.waitpid(child, 0)
+            print("dead", flush=True)
+        else:
+            print(os.getpid(), flush=True)
+            record_without_end(path)
+
+
+def record_without_end(path: Path) -> None:
+    """Say how many events are on disk."""
+    with EventStore(settings(path, max_size_mb=2), utc_now) as store:
+        for index in range(10**9):
+            store.record(inspection(index), DIGEST)
+            if index % 5 == 4:
+                store.flush(PATIENT_S)
+                print(index + 1, flush=True)
+
+
+def killed_after(forker: subprocess.Popen[str], seconds: float) -> int:
+    """How many events a process said were on disk before it was killed."""
+    assert forker.stdin is not None and forker.stdout is not None
+    print(file=forker.stdin, flush=True)
+    victim = int(forker.stdout.readline())
+    time.sleep(seconds)
+    os.kill(victim, signal.SIGKILL)
+    *said, _ = [0, *iter(forker.stdout.readline, "dead\n"), "dead"]
+    return int(said[-1])
+
+
+def test_a_store_whose_program_is_killed_is_readable_and_its_pictures_are_whole(
+    tmp_path: Path,
+) -> None:
+    path, chance = tmp_path / "store", random.Random(1)
+    durable = []
+    with run_here("fork_when_told", path) as forker:
+        for _ in range(KILLS):
+            durable.append(killed_after(forker, 0.02 + chance.random() * 0.2))
+            if not durable[-1]:
+                continue
+            events = read_events(path)
+            latest = [event for event in events if event.run == events[-1].run]
+            assert latest[-1].frame + 1 >= durable[-1]
+            for event in latest:
+                assert event.evidence == KEPT
+                assert all(picture(path, event, name).size for name in event.pictures)
+    assert sum(durable) > 0
+    with closing(sqlite3.connect(path / "events.sqlite")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    with EventStore(settings(path), utc_now):
+        pass  # which removes what the last run left half done
+    named = {
+        picture_path(path, event.id, name) for event in read_events(path) for name in event.pictures
+    }
+    assert set((path / "images").rglob("*.*")) == named
+
+
+def fill(disk: Path) -> Path:
+    """To the last byte."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        while os.statvfs(disk).f_bavail != 0:
+            file.write(b"x" * 4096)
+    return filler
+
+
+def record_on_a_small_disk(path: Path) -> None:
+    """Until there is room for events only, then for nothing at all, and then again."""
+    ballast = path / "ballast"
+    ballast.write_bytes(b"x" * 1_000_000)
+    small = settings(path / "store", keep_free_mb=1.5, queue_frames=1000)
+    with EventStore(small, utc_now) as store:
+        for index in range(200):
+            store.record(inspection(index), DIGEST)
+        assert store.flush(PATIENT_S)
+        dropped, trouble = store.pictures_dropped, store.trouble
+        filler = fill(path)
+        for index in range(200, 400):
+            store.record(inspection(index), DIGEST)
+        while "cannot be written" not in (store.trouble or ""):
+            time.sleep(0.01)
+        refused = store.trouble
+        filler.unlink()
+        assert store.flush(PATIENT_S)
+        ballast.unlink()
+        store.record(inspection(400), DIGEST)
+        assert store.flush(PATIENT_S)
+        said = [dropped, trouble, refused, store.trouble, store.events_lost]
+    evidence = [event.evidence for event in read_events(path / "store")]
+    print(json.dumps([*said, evidence]), flush=True)
+
+
+def _works(command: list[str]) -> bool:
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def a_small_disk(path: Path) -> tuple[str, ...]:
+    """What runs a command with a disk of four megabytes at `path`, seen by nobody else."""
+    path.mkdir()
+    script = 'mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@"'
+    wrapper = ("unshare", "--mount", "--map-root-user", "sh", "-c", script, str(path))
+    if shutil.which("unshare") is None or not _works([*wrapper, "true"]):
+        pytest.skip("no disk can be mounted here: needs root, or user namespaces")
+    return wrapper
+
+
+def test_a_full_disk_costs_pictures_first_then_is_said_and_no_event_is_lost(
+    tmp_path: Path,
+) -> None:
+    disk = tmp_path / "disk"
+    with run_here("record_on_a_small_disk", disk, *a_small_disk(disk)) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+    assert process.returncode == 0
+    dropped, trouble, refused, afterwards, lost, evidence = json.loads(said)
+    assert 0 < dropped < 200
+    assert DISK_FULL in trouble
+    assert "make room" in refused
+    assert (afterwards, lost) == (None, 0)
+    assert len(evidence) == 401
+    assert evidence[: 200 - dropped] == [KEPT] * (200 - dropped)
+    assert set(evidence[200 - dropped : 400]) == {DISK_FULL}
+    assert evidence[400] == KEPT
+
+
+def start_on_a_full_disk(path: Path) -> None:
+    """A store that was there before, on a disk without a byte left."""
+    with EventStore(settings(path / "store"), utc_now) as store:
+        store.record(inspection(0), DIGEST)
+    filler = fill(path)
+    with EventStore(settings(path / "store"), utc_now) as store:
+        store.record(inspection(1), DIGEST)
+        while store.trouble is None:
+            time.sleep(0.01)
+        filler.unlink()
+        assert store.flush(PATIENT_S)
+        store.record(inspection(2), DIGEST)
+    print(json.dumps([[e.frame, e.evidence] for e in read_events(path / "store")]), flush=True)
+
+
+def test_a_line_starts_on_a_full_disk_and_its_events_are_entered_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    disk = tmp_path / "disk"
+    with run_here("start_on_a_full_disk", disk, *a_small_disk(disk)) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+    assert process.returncode == 0
+    assert json.loads(said) == [[0, KEPT], [1, DISK_FULL], [2, KEPT]]
