@@ -93,8 +93,16 @@ def open_camera(settings: CameraSettings) -> Camera:
 
 
 @contextmanager
-def open_line(config: LineConfig, *, frames: int | None = None) -> Iterator[Line]:
-    """Wire a line. Leaving it leaves the output at reject, since nobody inspects any more."""
+def open_line(
+    config: LineConfig,
+    *,
+    frames: int | None = None,
+    waited: Callable[[], None] = lambda: None,
+) -> Iterator[Line]:
+    """Wire a line. Leaving it leaves the output at reject, since nobody inspects any more.
+
+    `waited` is called, now and then, while all is in order and the rail does not move.
+    """
     # The reject thread must not wait the usual 5 ms, which are millimetres, for the interpreter.
     sys.setswitchinterval(0.0005)
     with bridge_errors_as_ours(), ExitStack() as stack:
@@ -103,7 +111,7 @@ def open_line(config: LineConfig, *, frames: int | None = None) -> Iterator[Line
         camera = open_camera(config.camera)
         stack.callback(camera.close)
         bridge = stack.enter_context(open_bridge(config))
-        wait_for = _waiter(config, bridge)
+        wait_for = _waiter(config, bridge, waited)
         yield Line(
             config=config,
             bundle=bundle,
@@ -115,7 +123,7 @@ def open_line(config: LineConfig, *, frames: int | None = None) -> Iterator[Line
         )
 
 
-def _waiter(config: LineConfig, bridge: Bridge) -> WaitFor:
+def _waiter(config: LineConfig, bridge: Bridge, waited: Callable[[], None]) -> WaitFor:
     """Of a rail whose speed is known by the clock, of any other by its encoder."""
     if config.encoder.type == "simulated" and bridge.rig is not None:
         return _wait_by_clock(bridge.rig.encoder)
@@ -127,6 +135,7 @@ def _waiter(config: LineConfig, bridge: Bridge) -> WaitFor:
             if reading.position_um >= position_um:
                 return reading.at_ns
             time.sleep(_POLL_S)
+        waited()
         return None
 
     return wait_for

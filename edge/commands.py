@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -42,12 +41,15 @@ def demo(
 def run(
     line: LineFile,
     frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames.")] = None,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON, one a line.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log each frame not OK.")] = False,
 ) -> None:
     """Inspect a line until the camera ends or the process is told to stop."""
     from edge.config import read_line
+    from edge.logs import log_to_stderr
     from edge.service import run_line
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    log_to_stderr(as_json=log_json, verbose=verbose)
     run_line(read_line(line), frames=frames)
 
 
@@ -122,6 +124,14 @@ def config_examples() -> None:
     """Print where the commented example line files lie."""
     for path in sorted((Path(__file__).parent / "examples").glob("*.yaml")):
         print(path)
+
+
+@config.command("unit")
+def config_unit() -> None:
+    """Print a systemd unit that runs lines with this installation of the command."""
+    unit = Path(__file__).parent / "systemd" / "trackside@.service"
+    command = Path(sys.executable).with_name("trackside")
+    print(unit.read_text(encoding="utf-8").replace("/opt/trackside/bin/trackside", str(command)))
 
 
 def simulate(

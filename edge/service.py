@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,13 @@ from datetime import datetime, timezone
 from edge.app import Line, open_line
 from edge.config import LineConfig
 from edge.inspector import Inspection
+from edge.logs import VerdictLog
 from edge.reporting import reporting
 from edge.store.writer import keeping
+from edge.systemd.notify import notifying
 from edge.tally import Tally
 from edge.types import State
+from edge.wiring import clock_ns
 
 log = logging.getLogger("trackside")
 
@@ -24,20 +28,20 @@ def run_line(config: LineConfig, *, frames: int | None = None) -> Tally:
 
     Orders still on their way then are not lost: the output is left at reject.
     """
-    tally = Tally()
+    tally, verdicts = Tally(), VerdictLog()
 
     def record(inspection: Inspection) -> None:
         report(inspection)
+        notifier.inspected(inspection, clock_ns())
         keep(inspection, line.bundle.digest)
         tally.add(inspection)
-        verdict = inspection.verdict
-        if verdict.state is not State.OK:
-            at_m = verdict.stretch.start_um / 1e6
-            log.info("%.3f m %s: %s", at_m, verdict.state.value, "; ".join(verdict.reasons))
+        verdicts.add(inspection.verdict)
 
     with (
         keeping(config.store, lambda: datetime.now(timezone.utc)) as keep,
-        open_line(config, frames=frames) as line,  # safe before the store writes what is left
+        notifying(os.environ) as notifier,
+        # Safe before the store writes what is left.
+        open_line(config, frames=frames, waited=lambda: notifier.waited(clock_ns())) as line,
         _stop_on_signals(line),
         reporting(line) as report,
     ):
