@@ -7,11 +7,10 @@ there. Whoever stands at the line says what is seen; what the machine can find o
 from __future__ import annotations
 
 import json
-import queue
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime, timezone
 from functools import partial
@@ -20,21 +19,16 @@ from typing import Any, NamedTuple, Protocol
 
 import typer
 
-from edge.bridge import Bridge, Seen, bridge_errors_as_ours, open_bridge
-from edge.bridge_config import ActuatorConfig, Confirm
+from edge.bridge import Bridge, bridge_errors_as_ours, open_bridge
+from edge.bridge_config import ActuatorConfig
 from edge.check import Check
 from edge.config import LineConfig
 from edge.errors import TracksideError, UsageError
+from edge.reject_bench import TrialFailed, open_bench
 from edge.wiring import clock_ns, open_input
-from firmware_bridge.control import News
-from firmware_bridge.guard import Change
-from firmware_bridge.inputs import Confirmed
-from firmware_bridge.types import SECOND_NS, Event, Mode, Pulse
+from firmware_bridge.types import SECOND_NS, Mode
 
-CAUSE = "reject test"
 EDGES = 12
-HELD_S = 0.5  # long enough to be seen and heard
-NEWS_S = 2  # a machine that is slower than this is none to reject with
 MOVE_NS = 20 * SECOND_NS  # to walk to the rail and move it
 MOVED_UM = 1_000
 
@@ -85,10 +79,6 @@ def is_wired(config: LineConfig) -> bool:
     """Whether anything can be seen, or has to be moved, outside this machine."""
     outputs = [*config.reject.outputs, config.heartbeat.output]
     return config.encoder.type != "simulated" or any(o.type != "memory" for o in outputs)
-
-
-class TrialFailed(TracksideError):
-    """Something did not do what it was told."""
 
 
 class _Trial(NamedTuple):
@@ -201,7 +191,7 @@ def _pulse(config: LineConfig, actuator: ActuatorConfig) -> str:
     alone = {name: getattr(actuator, name) for name in ActuatorConfig.model_fields}
     if actuator.confirm is not None:
         alone["confirm"] = actuator.confirm.model_copy(update={"otherwise": "report"})
-    with _open_bench(_untouched(config, also=(), **alone)) as bench:
+    with open_bench(_untouched(config, also=(), **alone)) as bench:
         found = bench.override(Mode.REJECT_ALL)
         if actuator.confirm is None:
             return found
@@ -215,7 +205,7 @@ def _pulse(config: LineConfig, actuator: ActuatorConfig) -> str:
 
 
 def _override(config: LineConfig, mode: Mode) -> str:
-    with _open_bench(_untouched(config)) as bench:
+    with open_bench(_untouched(config)) as bench:
         return bench.override(mode)
 
 
@@ -257,67 +247,3 @@ def _untouched(config: LineConfig, **changes: Any) -> LineConfig:
     also = tuple(actuator.model_copy(update={"confirm": None}) for actuator in config.reject.also)
     reject = config.reject.model_copy(update={**calm, "also": also, **changes})
     return config.model_copy(update={"reject": reject, "inputs": ()})
-
-
-@contextmanager
-def _open_bench(config: LineConfig) -> Iterator[_Bench]:
-    heard: queue.SimpleQueue[News | Seen] = queue.SimpleQueue()
-    with open_bridge(config, heard.put) as bridge:
-        time.sleep(HELD_S)  # until the actuators have come to rest
-        yield _Bench(bridge, heard, {actuator.name for actuator in config.reject.actuators})
-
-
-class _Bench:
-    """An open bridge, all that is told of it, and the actuators it has."""
-
-    def __init__(
-        self, bridge: Bridge, told: queue.SimpleQueue[News | Seen], actuators: set[str]
-    ) -> None:
-        self._bridge = bridge
-        self._told = told
-        self._kept: list[News | Seen] = []  # told, and not asked for yet
-        self._actuators = actuators
-
-    def override(self, mode: Mode) -> str:
-        """Have the outputs do this for a while; each actuator must own up to a pulse."""
-        asked_ns = clock_ns()
-        self._bridge.desk.hold(CAUSE, mode, "the outputs are tried")
-        driven_ns = self._news(Change).at_ns
-        time.sleep(HELD_S)
-        self._bridge.check()
-        self._bridge.desk.release(CAUSE, "the trial is over")
-        pulsed: set[str] = set()
-        while pulsed < self._actuators:
-            pulsed.add(self._news(Pulse).actuator)
-        soon_ms = (driven_ns - asked_ns) / 1e6
-        return f"driven after {soon_ms:.1f} ms, for {HELD_S * 1000:.0f} ms"
-
-    def confirmed_ms(self, confirm: Confirm) -> float | None:
-        """How soon the sensor saw it; None if it did not."""
-        patience_s = (confirm.within_ms + confirm.settle_ms) / 1000 + NEWS_S
-        seen = self._hear(lambda told: isinstance(told, Seen), patience_s)
-        assert isinstance(seen, Seen)
-        return seen.outcome.after_ns / 1e6 if isinstance(seen.outcome, Confirmed) else None
-
-    def _news(self, kind: type[Event | Change]) -> News:
-        news = self._hear(
-            lambda told: isinstance(told, News) and isinstance(told.event, kind), NEWS_S
-        )
-        assert isinstance(news, News)
-        return news
-
-    def _hear(self, wanted: Callable[[News | Seen], bool], patience_s: float) -> News | Seen:
-        """The first of what is told that is wanted; the rest is kept."""
-        for told in self._kept:
-            if wanted(told):
-                self._kept.remove(told)
-                return told
-        try:
-            while not wanted(told := self._told.get(timeout=patience_s)):
-                self._kept.append(told)
-        except queue.Empty:
-            raise TrialFailed(
-                f"nothing was heard of it for {patience_s:g} s: check the encoder, which gives the "
-                "outputs their time, and the load on this machine"
-            ) from None
-        return told

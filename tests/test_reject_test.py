@@ -33,7 +33,7 @@ def plc() -> Iterator[Plc]:
 
 @pytest.fixture(autouse=True)
 def _nobody_needs_to_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.reject_test.HELD_S", 0.15)
+    monkeypatch.setattr("edge.reject_bench.HELD_S", 0.15)
 
 
 def wired(plc: Plc, folder: Path, **changes: Any) -> Path:
