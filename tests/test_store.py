@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import random
@@ -12,23 +13,30 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 import pytest
 import yaml
+from pyarrow import parquet
+from pycocotools.coco import COCO
 
 from edge.bundle import open_bundle
+from edge.cli import app
 from edge.config import read_line
 from edge.demo import DEMO_LINE
 from edge.inspector import Inspection
 from edge.network import SHIPPED_BUNDLE
 from edge.service import run_line
+from edge.store.annotations import run_lengths, write_annotated, write_cvat
 from edge.store.event import DISK_FULL, KEPT, NO_IMAGE, QUEUE_FULL, Event, Why
 from edge.store.event_file import StoreError, Wanted, read_event, read_events, read_losses
+from edge.store.parquet_table import write_parquet
 from edge.store.pictures import picture_path
 from edge.store.settings import StoreSettings
 from edge.store.writer import EventStore
@@ -216,6 +224,80 @@ def test_a_line_that_runs_keeps_its_events_with_the_bundle_that_saw_them(tmp_pat
     assert count[State.UNKNOWN] == tally.states[State.UNKNOWN]
     assert count[State.OK] == (tally.states[State.OK] + 1) // 2
     assert {event.bundle for event in events} == {open_bundle(SHIPPED_BUNDLE).digest}
+
+
+# --- the command line ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    root = tmp_path / "store"
+    with EventStore(settings(root), utc_now) as store:
+        for each in (inspection(0, State.OK, 0.1), inspection(1), inspection(2, State.NG, 0.55)):
+            store.record(each, DIGEST)
+        store.record(inspection(3, State.UNKNOWN), DIGEST)
+    return root
+
+
+@pytest.fixture
+def trackside(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """`trackside events`, and what it prints."""
+
+    def call(*arguments: object) -> str:
+        app(["events", *map(str, arguments)], standalone_mode=False)
+        return capsys.readouterr().out
+
+    return call
+
+
+def test_events_are_listed_and_shown(kept: Path, trackside: Callable[..., str]) -> None:
+    listed = trackside("list", kept, "--why", "NG", "--why", "UNKNOWN").splitlines()
+    assert len(listed) == 2
+    assert listed[0].startswith("2 ") and listed[0].endswith("0.016 to 0.032 m NG: 32 mm2")
+    assert listed[1].endswith("UNKNOWN: cable (no picture: no image)")
+    shown = trackside("show", kept, 2)
+    assert f"bundle       {DIGEST}" in shown
+    assert f"pictures     {picture_path(kept, 2, 'overlay.jpg')}" in shown
+
+
+def test_events_become_a_table(kept: Path, tmp_path: Path, trackside: Callable[..., str]) -> None:
+    trackside("export", kept, "--format", "csv", "-o", tmp_path / "events.csv")
+    with (tmp_path / "events.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["state"] for row in rows] == ["OK", "NG", "NG", "UNKNOWN"]
+    assert (rows[1]["start_mm"], rows[1]["defect_area_mm2"]) == ("16.0", "32.0")
+    write_parquet(read_events(kept), kept, tmp_path / "events.parquet")
+    table = parquet.read_table(tmp_path / "events.parquet").to_pylist()
+    assert [{k: "" if v is None else str(v) for k, v in row.items()} for row in table] == rows
+
+
+def test_what_was_rejected_or_unsure_goes_out_to_be_labelled_with_its_exact_masks(
+    kept: Path, tmp_path: Path, trackside: Callable[..., str]
+) -> None:
+    said = trackside("export", kept, "--format", "coco", "-o", tmp_path / "coco")
+    assert said.startswith("2 images")
+    coco = COCO(tmp_path / "coco" / "annotations.json")
+    asked = inspection(1)
+    assert asked.mask is not None
+    assert [image["file_name"] for image in coco.loadImgs(coco.getImgIds())] == [
+        "000000002.png",
+        "000000003.png",
+    ]
+    [annotation] = coco.loadAnns(coco.getAnnIds(imgIds=[2]))
+    assert (coco.annToMask(annotation) == asked.mask.binary).all()
+    assert (annotation["bbox"], annotation["area"]) == ([4, 8, 32, 16], 512)
+
+    write_annotated(read_events(kept, Wanted(why=("NG",))), kept, tmp_path / "cvat", write_cvat)
+    tree = ElementTree.parse(tmp_path / "cvat" / "annotations.xml")
+    [image] = tree.findall("image")
+    assert (tmp_path / "cvat" / "images" / image.attrib["name"]).is_file()
+    [mask] = image.findall("mask")
+    assert (mask.attrib["left"], mask.attrib["top"], mask.attrib["rle"]) == ("4", "8", "0, 512")
+
+
+def test_a_mask_is_told_by_its_runs() -> None:
+    assert run_lengths(np.array([0, 0, 1, 0, 1, 1], bool)) == [2, 1, 1, 2]
+    assert run_lengths(np.array([1, 0], bool)) == [0, 1, 1]
 
 
 # --- processes that are killed, and disks that are full ------------------------------------------

@@ -1,0 +1,163 @@
+"""Events as images to be labelled again, with what the network saw as a start: COCO and CVAT.
+
+Masks go out exactly, as run lengths; a polygon would lose the pixels at its rim.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import FrameError
+from edge.image_file import read_image
+from edge.store.event import Event
+from edge.store.pictures import FRAME, MASK, picture_path
+
+_UNNAMED = "defect"  # of a network that knows one class
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """One connected piece of a mask."""
+
+    label: str
+    box_px: tuple[int, int, int, int]  # x, y, width, height
+    mask: NDArray[np.bool_]  # H,W of the whole image
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One image that was exported, and what is marked in it."""
+
+    event: Event
+    file_name: str  # in images/
+    width: int
+    height: int
+    pieces: tuple[Piece, ...]
+
+
+def write_annotated(
+    events: Sequence[Event], root: Path, out: Path, write: Callable[[list[Labelled], Path], None]
+) -> tuple[int, int]:
+    """Copy the images and annotate them; how many there are, and how many had no whole picture."""
+    folder = out / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    labelled = []
+    for event in events:
+        if FRAME not in event.pictures:
+            continue
+        file_name = f"{event.id:09d}.png"
+        try:
+            labelled.append(_read(event, root, file_name))
+        except FrameError:  # a power cut may leave half a picture, and the oldest are removed
+            continue
+        shutil.copyfile(picture_path(root, event.id, FRAME), folder / file_name)
+    write(labelled, out)
+    return len(labelled), len(events) - len(labelled)
+
+
+def write_coco(labelled: list[Labelled], out: Path) -> None:
+    """`annotations.json`: COCO instances, masks as uncompressed run lengths."""
+    names = _labels(labelled)
+    annotations = [
+        _coco_annotation(number, image_id, names.index(piece.label) + 1, piece)
+        for number, (image_id, piece) in enumerate(
+            ((each.event.id, piece) for each in labelled for piece in each.pieces), start=1
+        )
+    ]
+    images = [
+        {"id": each.event.id, "file_name": each.file_name, "date_captured": each.event.utc}
+        | {"width": each.width, "height": each.height}
+        for each in labelled
+    ]
+    categories = [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (out / "annotations.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def write_cvat(labelled: list[Labelled], out: Path) -> None:
+    """`annotations.xml`: CVAT for images 1.1, masks as run lengths inside their boxes."""
+    root = ElementTree.Element("annotations")
+    ElementTree.SubElement(root, "version").text = "1.1"
+    for number, each in enumerate(labelled):
+        size = {"width": str(each.width), "height": str(each.height)}
+        image = ElementTree.SubElement(
+            root, "image", {"id": str(number), "name": each.file_name, **size}
+        )
+        for piece in each.pieces:
+            ElementTree.SubElement(image, "mask", _cvat_mask(piece))
+    ElementTree.indent(root)
+    ElementTree.ElementTree(root).write(
+        out / "annotations.xml", encoding="utf-8", xml_declaration=True
+    )
+
+
+def run_lengths(flat: NDArray[np.bool_]) -> list[int]:
+    """How many are False, then True, then False, and so on."""
+    runs = [(value, sum(1 for _ in group)) for value, group in groupby(flat.tolist())]
+    lengths = [length for _, length in runs]
+    return [0, *lengths] if runs and runs[0][0] else lengths
+
+
+def _read(event: Event, root: Path, file_name: str) -> Labelled:
+    image = read_image(picture_path(root, event.id, FRAME), colour=False)
+    height, width = image.shape[:2]
+    pieces: tuple[Piece, ...] = ()
+    if MASK in event.pictures:
+        mask = read_image(picture_path(root, event.id, MASK), colour=False) > 0
+        pieces = _pieces(event, mask)
+    return Labelled(event, file_name, width, height, pieces)
+
+
+def _pieces(event: Event, mask: NDArray[np.bool_]) -> tuple[Piece, ...]:
+    named = {defect.box_px: defect.class_name or _UNNAMED for defect in event.defects}
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    found = []
+    for number in range(1, count):  # 0 is the background
+        x, y, width, height, _ = (int(value) for value in stats[number])
+        box = (x, y, width, height)
+        found.append(Piece(named.get(box, _UNNAMED), box, labels == number))
+    return tuple(found)
+
+
+def _labels(labelled: list[Labelled]) -> list[str]:
+    return sorted({piece.label for each in labelled for piece in each.pieces} | {_UNNAMED})
+
+
+def _coco_annotation(number: int, image_id: int, category_id: int, piece: Piece) -> dict[str, Any]:
+    counts = run_lengths(piece.mask.ravel(order="F"))  # COCO counts down the columns
+    return {
+        "id": number,
+        "image_id": image_id,
+        "category_id": category_id,
+        "bbox": piece.box_px,
+        "area": int(piece.mask.sum()),
+        "segmentation": {"counts": counts, "size": piece.mask.shape},
+        "iscrowd": 0,
+    }
+
+
+def _cvat_mask(piece: Piece) -> dict[str, str]:
+    x, y, width, height = piece.box_px
+    counts = run_lengths(piece.mask[y : y + height, x : x + width].ravel())
+    return {
+        "label": piece.label,
+        "source": "auto",
+        "occluded": "0",
+        "rle": ", ".join(map(str, counts)),
+        "left": str(x),
+        "top": str(y),
+        "width": str(width),
+        "height": str(height),
+        "z_order": "0",
+    }

@@ -1,0 +1,64 @@
+"""Events as a table, one row each, and that table as CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from edge.store.event import Event
+from edge.store.pictures import picture_path
+
+COLUMNS: dict[str, type] = {
+    "id": int,
+    "utc": str,
+    "run": int,
+    "frame": int,
+    "state": str,
+    "why": str,
+    "start_mm": float,
+    "end_mm": float,
+    "reasons": str,
+    "defect_count": int,
+    "defect_area_mm2": float,
+    "defects": str,
+    "confidence": float,
+    "latency_ms": float,
+    "bundle": str,
+    "evidence": str,
+    "picture": str,
+}
+
+
+def write_csv(events: Sequence[Event], root: Path, out: Path) -> None:
+    with out.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        table.writerows(row(event, root) for event in events)
+
+
+def row(event: Event, root: Path) -> dict[str, Any]:
+    """An event by column."""
+    picture = picture_path(root, event.id, event.pictures[0]) if event.pictures else None
+    return {
+        "id": event.id,
+        "utc": event.utc,
+        "run": event.run,
+        "frame": event.frame,
+        "state": event.state.value,
+        "why": event.why.value,
+        "start_mm": event.start_um / 1000,
+        "end_mm": event.end_um / 1000,
+        "reasons": "; ".join(event.reasons),
+        "defect_count": len(event.defects),
+        "defect_area_mm2": sum((defect.area_mm2 for defect in event.defects), 0.0),
+        "defects": json.dumps([asdict(defect) for defect in event.defects]),
+        "confidence": event.confidence,
+        "latency_ms": event.latency_ns / 1e6,
+        "bundle": event.bundle,
+        "evidence": event.evidence,
+        "picture": None if picture is None else str(picture),
+    }
