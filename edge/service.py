@@ -42,7 +42,7 @@ def run_line(config: LineConfig, *, frames: int | None = None) -> Tally:
         notifying(os.environ) as notifier,
         # Safe before the store writes what is left.
         open_line(config, frames=frames, waited=lambda: notifier.waited(clock_ns())) as line,
-        _stop_on_signals(line),
+        stop_on_signals(line),
         reporting(line) as report,
     ):
         log.info("%s: %s on %s", config.name, line.bundle.manifest.name, line.engine.name)
@@ -71,7 +71,7 @@ def _log_end(line: Line, tally: Tally) -> None:
 
 
 @contextmanager
-def _stop_on_signals(line: Line) -> Iterator[None]:
+def stop_on_signals(line: Line) -> Iterator[None]:
     """SIGTERM and Ctrl-C close the camera, which ends the loop after the frame it is in."""
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = [signal.signal(number, lambda *_: line.camera.close()) for number in numbers]
