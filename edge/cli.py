@@ -48,6 +48,7 @@ for _command in (
     commands.run,
     commands.check,
     commands.commission,
+    commands.doctor,
     commands.reject_test,
     commands.predict,
     commands.simulate,

@@ -64,6 +64,29 @@ def check(line: LineFile) -> None:
     sys.exit(0 if all(c.passed for c in checks) else 78)
 
 
+def doctor(
+    line: Annotated[Path | None, typer.Argument(metavar="[LINE.yaml]", help="A line file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """Say what is wrong with this box, and what to do; exit 1 if anything is."""
+    from dataclasses import asdict
+
+    from edge.box import Box
+    from edge.config import read_line
+    from edge.display import show_checks
+    from edge.doctor import examine
+
+    checks = []
+    for check in examine(read_line(line) if line else None, Box()):
+        checks.append(check)
+        if not as_json:
+            show_checks([check], width=10)
+    passed = all(check.passed for check in checks)
+    if as_json:
+        print(json.dumps({"passed": passed, "checks": [asdict(check) for check in checks]}))
+    sys.exit(0 if passed else 1)
+
+
 def commission(
     line: LineFile,
     frames: Annotated[int, typer.Option(min=200, help="How many frames to look at.")] = 2000,
