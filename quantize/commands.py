@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -135,15 +136,20 @@ def _steps() -> Iterator[Step]:
     They print from Python and from C++, so it is the file descriptors that are turned away.
     """
     columns = (SpinnerColumn(finished_text="✓"), "{task.description}", TimeElapsedColumn())
-    with _terminal_kept() as stderr, Progress(*columns, console=Console(file=stderr)) as progress:
+    with _terminal_kept() as stderr:
+        console = Console(file=stderr)
+        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
 
-        @contextmanager
-        def step(description: str) -> Iterator[None]:
-            task = progress.add_task(description, total=1)
-            yield
-            progress.advance(task)
+            @contextmanager
+            def step(description: str) -> Iterator[None]:
+                started, task = time.monotonic(), progress.add_task(description, total=1)
+                yield
+                progress.advance(task)
+                if not console.is_terminal:  # where a line cannot turn, each one is written once
+                    print(f"✓ {description}: {time.monotonic() - started:.0f} s", file=stderr)
+                    stderr.flush()
 
-        yield step
+            yield step
 
 
 @contextmanager

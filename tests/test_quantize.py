@@ -188,19 +188,25 @@ def test_the_command_shows_its_steps_and_hides_the_vendors(made: Made) -> None:
 
 
 @pytest.fixture(scope="module")
-def outcome(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """A bundle of what is quick to make."""
-    return packed(trained, tmp_path_factory.mktemp("quick") / "small.bundle", QUICK)
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the bundle of what is quick to make lies."""
+    return tmp_path_factory.mktemp("quick") / "small.bundle"
+
+
+@pytest.fixture(scope="module")
+def outcome(trained: Trained, quick: Path) -> Outcome:
+    return packed(trained, quick, QUICK)
 
 
 def test_two_packings_differ_only_in_when_and_where(
-    outcome: Outcome, trained: Trained, tmp_path: Path
+    outcome: Outcome, quick: Path, trained: Trained, tmp_path: Path
 ) -> None:
-    first, again = tmp_path / "first" / "small.bundle", tmp_path / "again" / "small.bundle"
-    for out in (first, again):
-        assert packed(trained, out, QUICK).failures == []
-    bundles = open_bundle(first), open_bundle(again)
-    manifests = [bundle.manifest.model_copy(update={"packed": None}) for bundle in bundles]
+    again = packed(trained, tmp_path / "small.bundle", QUICK)
+    assert outcome.failures == again.failures == []
+    manifests = [
+        open_bundle(path).manifest.model_copy(update={"packed": None})
+        for path in (quick, tmp_path / "small.bundle")
+    ]
     assert manifests[0] == manifests[1]
     assert manifests[0].files.keys() >= {"parity.json", "report.html", "golden/input.png"}
 
