@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from edge import bundle_commands, commands, event_commands
+from edge import bundle_commands, commands, event_commands, replay_commands
 from edge.errors import ConfigurationError, TracksideError
 
 # What a missing module needs; anything else missing is a fault of ours and shows its traceback.
@@ -17,6 +17,7 @@ EXTRA_OF_MODULE = {
     "cryptography": "sign",
     "gpiod": "gpio",
     "gpiozero": "gpiozero",
+    "paho": "mqtt",
     "prometheus_client": "metrics",
     "pyarrow": "parquet",
     "pymodbus": "modbus",
@@ -57,6 +58,8 @@ for _command in (
 app.add_typer(commands.config, name="config")
 app.add_typer(bundle_commands.bundle, name="bundle")
 app.add_typer(event_commands.events, name="events")
+app.command()(replay_commands.record)
+app.command()(replay_commands.replay)
 
 
 def _register_other_rooms() -> None:
