@@ -149,6 +149,14 @@ def config_examples() -> None:
         print(path)
 
 
+@config.command("messages")
+def config_messages() -> None:
+    """Print the JSON Schema of what each MQTT topic carries."""
+    from edge.telemetry.messages import message_schemas
+
+    print(json.dumps(message_schemas(), indent=2))
+
+
 @config.command("unit")
 def config_unit() -> None:
     """Print a systemd unit that runs lines with this installation of the command."""

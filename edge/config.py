@@ -30,7 +30,7 @@ from edge.errors import ConfigurationError
 from edge.rules import Quality, Rules
 from edge.section import LinePath, Section
 from edge.store.settings import StoreSettings
-from edge.telemetry_config import HealthSettings, MetricsSettings
+from edge.telemetry_config import HealthSettings, MetricsSettings, MqttSettings
 from edge.yaml_file import read_yaml
 
 
@@ -113,6 +113,9 @@ class LineConfig(Section):
     )
     metrics: MetricsSettings | None = Field(
         default=None, description="Serves the line's health to Prometheus; off if left out."
+    )
+    mqtt: MqttSettings | None = Field(
+        default=None, description="Tells a broker verdicts and health; off if left out."
     )
     store: StoreSettings | None = Field(
         default=None,

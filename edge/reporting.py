@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timezone
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -14,6 +15,8 @@ from edge.box import Box
 from edge.drift import Baseline, read_baseline
 from edge.health import Health, Rejects, deadline_of
 from edge.inspector import Inspection
+from edge.telemetry.outbox import Outbox
+from edge.telemetry.spool import Spool
 from edge.wiring import clock_ns
 
 log = logging.getLogger("trackside")
@@ -26,9 +29,12 @@ def reporting(line: Line) -> Iterator[Callable[[Inspection], None]]:
     with ExitStack() as stack:
         if line.config.metrics is not None:
             _serve_metrics(line, health, stack)
+        tell = None if line.config.mqtt is None else _open_mqtt(line, health, stack)
 
         def report(inspection: Inspection) -> None:
             health.see(inspection, clock_ns())
+            if tell is not None:
+                tell(inspection)
 
         yield report
 
@@ -74,6 +80,26 @@ def line_facts(line: Line) -> dict[str, str]:
         "engine": line.engine.name,
         "version": version("trackside"),
     }
+
+
+def _open_mqtt(line: Line, health: Health, stack: ExitStack) -> Callable[[Inspection], None]:
+    settings = line.config.mqtt
+    assert settings is not None
+    mqtt = import_module("edge.telemetry.mqtt")  # needs the extra `mqtt`
+    spool = stack.enter_context(Spool(settings.spool, limit=settings.max_spooled))
+    outbox = Outbox(
+        spool,
+        line=line.config.name,
+        topic=settings.topic,
+        health=health.snapshot,
+        health_every_s=settings.health_every_s,
+        clock_ns=clock_ns,
+        utc_now=lambda: datetime.now(timezone.utc),
+        limit=settings.max_spooled,
+    )
+    stack.enter_context(mqtt.MqttCourier(settings, spool, outbox.added, clock_ns))
+    stack.enter_context(outbox)  # closed first, so that its last words are still carried
+    return outbox.tell
 
 
 def _serve_metrics(line: Line, health: Health, stack: ExitStack) -> None:

@@ -1,0 +1,156 @@
+"""What a line tells a broker: one message for each verdict, one for its health now and then.
+
+Messages come at least once and in the order of their numbers. A message that comes again has the
+`run` and the `number` of the one before it; numbers start at 1 with each run and leave none out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edge.box import Box
+from edge.health import Snapshot
+from edge.types import Defect, State, Verdict
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Micrometres = Annotated[int, Field(description="Micrometres of rail from the start of the run.")]
+Counter = Annotated[int, Field(ge=0, description="Counted from the start of the run.")]
+
+
+class Stamp(_Part):
+    """Which message this is."""
+
+    format: Literal[1] = 1
+    line: str = Field(description="The line's name.")
+    run: str = Field(description="Another one with each start.")
+    number: int = Field(ge=1, description="In this topic, of this run.")
+    at: str = Field(description="When it came about: ISO 8601, UTC.")
+
+
+class DefectPart(_Part):
+    """One defect that counts under the rules."""
+
+    start_um: Micrometres
+    end_um: Micrometres
+    left_um: int = Field(description="Micrometres from the image's left edge.")
+    right_um: int
+    area_mm2: float
+    score: float = Field(ge=0, le=1, description="The network's mean probability over it.")
+    class_name: str | None
+
+
+class VerdictMessage(Stamp):
+    """TOPIC/verdict: what was decided of one frame."""
+
+    frame: int = Field(ge=0)
+    state: State = Field(description="UNKNOWN: nobody could look, and it is rejected too.")
+    start_um: Micrometres
+    end_um: Micrometres
+    reasons: tuple[str, ...]
+    defects: tuple[DefectPart, ...]
+    latency_ms: float = Field(description="From the light on the sensor to the verdict.")
+
+
+class RejectsPart(_Part):
+    """What became of the orders."""
+
+    ordered: Counter
+    fired: Counter
+    missed: Counter
+    pending: Counter
+    mode: str = Field(description="What the outputs are at.")
+
+
+class HealthMessage(Stamp):
+    """TOPIC/health: how the line is doing."""
+
+    frames: dict[State, Counter]
+    lost_frames: Counter
+    deadlines_missed: Counter
+    last_frame_age_s: float | None = Field(description="null before the first frame.")
+    latency_ms: float = Field(description="The mean of the run.")
+    stages_ms: dict[str, float] = Field(description="The mean of the run, by stage.")
+    drift: dict[str, float] = Field(
+        description="Population stability index against the commissioning; 0.25 is a strong drift."
+    )
+    rejects: RejectsPart
+    memory_bytes: int = Field(ge=0)
+    temperatures_c: dict[str, float]
+    throttled: bool | None = Field(description="null where the system does not tell.")
+    spooled: int = Field(ge=0, description="Messages that waited for the broker.")
+    given_up: Counter
+
+
+def verdict_message(stamp: Mapping[str, Any], verdict: Verdict, latency_ns: int) -> VerdictMessage:
+    return VerdictMessage(
+        **stamp,
+        frame=verdict.frame_index,
+        state=verdict.state,
+        start_um=verdict.stretch.start_um,
+        end_um=verdict.stretch.end_um,
+        reasons=verdict.reasons,
+        defects=tuple(_part(defect) for defect in verdict.defects),
+        latency_ms=latency_ns / 1e6,
+    )
+
+
+def _part(defect: Defect) -> DefectPart:
+    return DefectPart(
+        start_um=defect.stretch.start_um,
+        end_um=defect.stretch.end_um,
+        left_um=defect.left_um,
+        right_um=defect.right_um,
+        area_mm2=defect.area_mm2,
+        score=min(max(defect.score, 0.0), 1.0),
+        class_name=defect.class_name,
+    )
+
+
+def health_message(
+    stamp: Mapping[str, Any],
+    snapshot: Snapshot,
+    box: Box,
+    now_ns: int,
+    *,
+    spooled: int,
+    given_up: int,
+) -> HealthMessage:
+    seen_ns, rejects = snapshot.seen_ns, snapshot.rejects
+    return HealthMessage(
+        **stamp,
+        frames=dict(snapshot.frames),
+        lost_frames=snapshot.lost_frames,
+        deadlines_missed=snapshot.deadlines_missed,
+        last_frame_age_s=None if seen_ns is None else (now_ns - seen_ns) / 1e9,
+        latency_ms=snapshot.latency.mean_ms,
+        stages_ms={name: times.mean_ms for name, times in snapshot.stages.items()},
+        drift=dict(snapshot.drift),
+        rejects=RejectsPart(
+            ordered=rejects.ordered,
+            fired=rejects.fired,
+            missed=rejects.missed,
+            pending=rejects.pending,
+            mode=rejects.mode,
+        ),
+        memory_bytes=box.resident_bytes(),
+        temperatures_c=box.temperatures_c(),
+        throttled=box.throttling().now,
+        spooled=spooled,
+        given_up=given_up,
+    )
+
+
+def message_schemas() -> dict[str, Any]:
+    """The JSON Schema of each topic below a line's."""
+    return {
+        "availability": {"enum": ["online", "offline"], "description": "Retained; not JSON."},
+        "health": HealthMessage.model_json_schema(),
+        "verdict": VerdictMessage.model_json_schema(),
+    }

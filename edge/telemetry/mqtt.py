@@ -1,0 +1,178 @@
+"""From the spool to an MQTT broker: one thread, one message at a time, in order, until it has them.
+
+One message is on its way at a time. So a connection that is lost can at worst make the last message
+come twice, and none ever comes after a later one. A message leaves the spool when the broker has
+acknowledged it.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from threading import Event, Thread
+from types import TracebackType
+
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge.errors import ConfigurationError
+from edge.telemetry.spool import Message, Spool
+from edge.telemetry_config import MqttSettings, TlsSettings
+
+log = logging.getLogger("trackside")
+
+_KEEP_ALIVE_S = 10  # a broker that is silent for twice as long is gone
+_CONNECT_S = 5
+_RETRY_S = (0.5, 30.0)  # the first wait after a loss, and the longest
+_LOOK_S = 0.05  # at the spool, and whether to stop
+_LINGER_NS = 2_000_000_000  # for what is left when the line stops; the rest waits in the spool
+
+
+class _BrokerGone(Exception):
+    """The connection ended, or never was."""
+
+
+class MqttCourier:
+    """Carries the spool's messages as long as it is open. Whatever the broker does, it goes on."""
+
+    def __init__(
+        self, settings: MqttSettings, spool: Spool, added: Event, clock_ns: Callable[[], int]
+    ) -> None:
+        self.connected = False
+        self._settings = settings
+        self._spool = spool
+        self._added = added
+        self._clock_ns = clock_ns
+        self._closing = Event()
+        self._until_ns: int | None = None  # once it is closing
+        self._said: str | None = None
+        _new_client(settings)  # refuses certificates that cannot be read
+        self._thread = Thread(target=self._work, name="mqtt", daemon=True)
+
+    def __enter__(self) -> MqttCourier:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._until_ns = self._clock_ns() + _LINGER_NS
+        self._closing.set()
+        self._added.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        wait_s = _RETRY_S[0]
+        while True:
+            try:
+                with self._connection() as client:
+                    wait_s = _RETRY_S[0]
+                    self._carry(client)
+                    return
+            except (_BrokerGone, OSError, RuntimeError) as error:
+                self._say_gone(str(error))
+            if self._closing.wait(wait_s):
+                return
+            wait_s = min(2 * wait_s, _RETRY_S[1])
+
+    @contextmanager
+    def _connection(self) -> Iterator[Client]:
+        """A client of its own for each connection: it remembers nothing that was not delivered."""
+        client, refusals = _new_client(self._settings), list[str]()
+
+        def answered(
+            _client: Client, _data: object, _flags: object, reason: ReasonCode, _more: object
+        ) -> None:
+            if reason.is_failure:
+                refusals.append(str(reason))
+
+        client.on_connect = answered
+        client.connect(self._settings.host, self._settings.port, keepalive=_KEEP_ALIVE_S)
+        try:
+            while not client.is_connected():
+                code = client.loop(_LOOK_S)
+                if refusals:
+                    raise _BrokerGone(f"{refusals[0]}: see to mqtt.username and mqtt.password")
+                self._go_on(code)
+            self._publish(client, _availability(self._settings, "online"), retain=True)
+            self.connected = True
+            if self._said:
+                log.info("mqtt: connected; %d messages wait", len(self._spool))
+            self._said = None
+            yield client
+        finally:
+            self.connected = False
+            client.disconnect()
+
+    def _carry(self, client: Client) -> None:
+        """Until the line stops; then what is left, for a moment."""
+        while True:
+            self._added.clear()  # before the look, so that nothing is added unseen
+            while (found := self._spool.oldest()) is not None:
+                number, message = found
+                self._publish(client, message)
+                self._spool.remove(number)
+            if self._closing.is_set():
+                self._publish(client, _availability(self._settings, "offline"), retain=True)
+                return
+            while not self._added.is_set():
+                self._go_on(client.loop(_LOOK_S))
+
+    def _publish(self, client: Client, message: Message, *, retain: bool = False) -> None:
+        """Returns when the broker has it."""
+        info = client.publish(message.topic, message.payload, qos=1, retain=retain)
+        while not info.is_published():
+            self._go_on(client.loop(_LOOK_S))
+
+    def _go_on(self, code: MQTTErrorCode) -> None:
+        if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise _BrokerGone("the connection was lost")
+        if self._until_ns is not None and self._clock_ns() >= self._until_ns:
+            raise _BrokerGone("the line stopped before it had taken everything")
+
+    def _say_gone(self, why: str) -> None:
+        if why != self._said:
+            broker = f"{self._settings.host} port {self._settings.port}"
+            log.warning("mqtt: %s: %s; %d messages wait", broker, why, len(self._spool))
+        self._said = why
+
+
+def _availability(settings: MqttSettings, state: str) -> Message:
+    return Message(f"{settings.topic}/availability", state.encode())
+
+
+def _new_client(settings: MqttSettings) -> Client:
+    # The same for every start, so that the broker drops a dead connection of ours, and says its
+    # last will, before the new one says that the line is online.
+    client_id = f"trackside{sha256(settings.topic.encode()).hexdigest()[:14]}"
+    client = Client(CallbackAPIVersion.VERSION2, client_id, reconnect_on_failure=False)
+    client.connect_timeout = _CONNECT_S
+    will = _availability(settings, "offline")
+    client.will_set(will.topic, will.payload, qos=1, retain=True)
+    if settings.username is not None:
+        password = settings.password
+        client.username_pw_set(
+            settings.username, None if password is None else password.get_secret_value()
+        )
+    if settings.tls is not None:
+        client.tls_set_context(_tls_context(settings.tls))
+    return client
+
+
+def _tls_context(tls: TlsSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+        if tls.cert is not None:
+            context.load_cert_chain(tls.cert, tls.key)
+    except OSError as error:  # SSLError among them
+        raise ConfigurationError(
+            f"mqtt.tls: {error}: give ca, cert and key as PEM files that can be read"
+        ) from error
+    return context

@@ -1,0 +1,151 @@
+"""From the loop to the spool: the loop leaves a verdict and goes on, a thread writes it down."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any
+from uuid import uuid4
+
+from edge.box import Box
+from edge.health import Snapshot
+from edge.inspector import Inspection
+from edge.telemetry.messages import Stamp, health_message, verdict_message
+from edge.telemetry.spool import Message, Spool
+from edge.types import Verdict
+
+log = logging.getLogger("trackside")
+
+_BATCH = 500  # verdicts that are written at once
+_RETRY_S = 1.0  # after a disk that would not have them
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    verdict: Verdict
+    latency_ns: int
+    at: datetime
+
+
+class Outbox:
+    """The messages of one run. `tell` belongs to the main loop, and waits for nothing."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        *,
+        line: str,
+        topic: str,
+        health: Callable[[], Snapshot],
+        health_every_s: float,
+        clock_ns: Callable[[], int],
+        utc_now: Callable[[], datetime],
+        limit: int,
+    ) -> None:
+        self.added = Event()  # something new is in the spool
+        self.given_up = 0
+        self._spool = spool
+        self._line, self._topic, self._run = line, topic, uuid4().hex
+        self._health, self._every_ns = health, round(health_every_s * 1e9)
+        self._clock_ns, self._utc_now = clock_ns, utc_now
+        self._limit = limit
+        self._numbers = {"verdict": 0, "health": 0}
+        self._queue: SimpleQueue[_Told | None] = SimpleQueue()
+        self._waiting: list[Message] = []  # for the disk
+        self._fails = False
+        self._thread = Thread(target=self._work, name="outbox", daemon=True)
+
+    def tell(self, inspection: Inspection) -> None:
+        self._queue.put(_Told(inspection.verdict, inspection.latency_ns, self._utc_now()))
+
+    def __enter__(self) -> Outbox:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """All that was told is in the spool afterwards, and the last state of health."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        due_ns = self._clock_ns()
+        open_ = True
+        while open_:
+            told, open_ = self._take(due_ns)
+            self._waiting += [self._verdict(each) for each in told]
+            if not open_ or self._clock_ns() >= due_ns:
+                self._waiting.append(self._state())
+                due_ns = self._clock_ns() + self._every_ns
+            self._write()
+
+    def _take(self, due_ns: int) -> tuple[list[_Told], bool]:
+        """What was told since, once anything was or health is due; and whether more may come."""
+        wait_s = max(0, due_ns - self._clock_ns()) / 1e9
+        told: list[_Told] = []
+        try:
+            each = self._queue.get(timeout=min(wait_s, _RETRY_S) if self._waiting else wait_s)
+            while each is not None:
+                told.append(each)
+                if len(told) == _BATCH:
+                    return told, True
+                each = self._queue.get_nowait()
+        except Empty:
+            return told, True
+        return told, False
+
+    def _write(self) -> None:
+        if not self._waiting:
+            return
+        try:
+            over = self._spool.append(self._waiting)
+        except sqlite3.Error as error:
+            if not self._fails:
+                log.warning("messages cannot be spooled (%s) and are kept in memory", error)
+            self._fails = True
+            over = max(0, len(self._waiting) - self._limit)
+            del self._waiting[:over]
+        else:
+            self._fails = False
+            self._waiting.clear()
+            self.added.set()
+        if over and not self.given_up:
+            log.warning("the spool is full: the oldest messages are given up")
+        self.given_up += over
+
+    def _verdict(self, told: _Told) -> Message:
+        stamp = self._stamp("verdict", told.at)
+        return self._message("verdict", verdict_message(stamp, told.verdict, told.latency_ns))
+
+    def _state(self) -> Message:
+        message = health_message(
+            self._stamp("health", self._utc_now()),
+            self._health(),
+            Box(),
+            self._clock_ns(),
+            spooled=len(self._spool),
+            given_up=self.given_up,
+        )
+        return self._message("health", message)
+
+    def _stamp(self, name: str, at: datetime) -> dict[str, Any]:
+        self._numbers[name] += 1
+        return {
+            "line": self._line,
+            "run": self._run,
+            "number": self._numbers[name],
+            "at": at.isoformat(timespec="milliseconds"),
+        }
+
+    def _message(self, name: str, message: Stamp) -> Message:
+        return Message(f"{self._topic}/{name}", message.model_dump_json().encode())
