@@ -35,6 +35,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import count
+from operator import itemgetter
 from typing import NamedTuple
 
 from firmware_bridge.motion import Motion
@@ -254,7 +255,7 @@ class Tracker:
 
     def _take_arrived(self, reading: Reading, led_um: int, events: list[Event]) -> None:
         margin_um = self._settings.margin_um
-        self._arrived.sort(key=_start_um)  # a flood then costs the heap little
+        self._arrived.sort(key=itemgetter(0))  # a flood then costs the heap little
         for start_um, is_pass, order in self._arrived:
             if is_pass:
                 self._take_pass(order, reading, events)
@@ -342,10 +343,6 @@ class Tracker:
         if self._drive is not None:
             self._released, self._drive = self._drive.pulse, None
             events.append(Switch(False, place_um))
-
-
-def _start_um(arrived: tuple[int, bool, Order]) -> int:
-    return arrived[0]
 
 
 def _reaching(pulse: Pulse, place_um: int) -> Pulse:
