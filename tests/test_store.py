@@ -122,6 +122,17 @@ def test_frame_and_mask_are_kept_exactly_and_defects_cut_out(tmp_path: Path) -> 
     assert event.size_bytes == on_disk
 
 
+def test_a_frame_that_is_no_image_is_kept_without_pictures(tmp_path: Path) -> None:
+    stretch = Stretch(0, 16_000)
+    frame = Frame(0, np.zeros((8, 8, 5), np.uint8), 1_000, stretch, 250)
+    verdict = Verdict(State.UNKNOWN, 0, stretch, (), ("5 channels",))
+    with EventStore(settings(tmp_path), utc_now) as store:
+        store.record(Inspection(frame, verdict, None, {}, 2_000), DIGEST)
+        store.record(inspection(1), DIGEST)
+    assert [event.evidence for event in read_events(tmp_path)] == [NO_IMAGE, KEPT]
+    assert not list((tmp_path / "images").rglob("000000001-*"))
+
+
 def test_events_are_asked_for_by_state_time_run_and_place(tmp_path: Path) -> None:
     clock = [datetime(2030, 1, 1, tzinfo=timezone.utc)]
     for _ in range(2):

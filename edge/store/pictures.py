@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edge.errors import FrameError
 from edge.overlay import draw_overlay
 from edge.types import Defect, Image, Mask, Verdict
 
@@ -35,7 +36,9 @@ def draw_pictures(image: Image, mask: Mask | None, verdict: Verdict) -> Iterator
 def write_pictures(
     root: Path, event_id: int, pictures: Iterator[tuple[str, Image]]
 ) -> tuple[tuple[str, ...], int]:
-    """All of them or none, their names and size; OSError where the disk refuses."""
+    """All of them or none, their names and size. OSError where the disk refuses, FrameError for
+    what is no image.
+    """
     written: list[str] = []
     size_bytes = 0
     try:
@@ -48,6 +51,9 @@ def write_pictures(
     except OSError:
         remove_pictures(root, event_id, written)
         raise
+    except cv2.error as error:
+        remove_pictures(root, event_id, written)
+        raise FrameError(f"frame of event {event_id} cannot be drawn: see its reasons") from error
     return tuple(written), size_bytes
 
 

@@ -24,6 +24,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
+from edge.errors import FrameError
 from edge.inspector import Inspection
 from edge.store.event import (
     DISK_FULL,
@@ -216,6 +217,8 @@ class EventStore:
         except OSError as error:
             reason = DISK_FULL if error.errno in _FULL else f"the disk refuses: {error.strerror}"
             return replace(event, evidence=reason)
+        except FrameError:  # which is why it is UNKNOWN
+            return replace(event, evidence=NO_IMAGE)
         return replace(event, pictures=names, size_bytes=size_bytes)
 
     def _write(self) -> None:
