@@ -7,6 +7,7 @@ import errno
 import os
 import resource
 import shutil
+import socket
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +19,7 @@ from edge.check import Check, first_frame
 from edge.config import LineConfig
 from edge.drift import read_baseline
 from edge.engines import AutoSettings
-from edge.errors import EngineUnavailable, TracksideError
+from edge.errors import ConfigurationError, EngineUnavailable, TracksideError
 from edge.manifest import EngineName
 from edge.network import load_network
 from edge.quality import faults
@@ -27,6 +28,7 @@ _HOT_C = 85
 _LEAST_FREE_BYTES = 1_000_000_000
 _LEAST_MEMORY_BYTES = 250_000_000
 _SLOW_CLOCKS = {"acpi_pm", "hpet", "jiffies", "refined-jiffies"}
+_CONNECT_S = 5
 _TIME_ERROR = 5  # what ntp_adjtime answers where nothing keeps the clock
 
 
@@ -50,6 +52,11 @@ def examine(config: LineConfig | None, box: Box) -> Iterator[Check]:
         yield check_device(Path(device))
     yield check_realtime(config.reject, resource.getrlimit(resource.RLIMIT_RTPRIO)[0])
     yield _tried("camera", lambda: _sight(config))
+    if config.metrics is not None:
+        yield _tried("metrics", lambda: _installed("prometheus_client", "metrics"))
+    if config.mqtt is not None:
+        yield _tried("mqtt", lambda: _installed("paho.mqtt", "mqtt"))
+        yield check_broker(config.mqtt.host, config.mqtt.port)
     if (path := config.health.baseline) is not None:
         yield _tried("baseline", lambda: f"{read_baseline(path).frames} frames")
 
@@ -197,6 +204,24 @@ def check_realtime(reject: RejectConfig, limit: int) -> Check:
     )
 
 
+def check_broker(host: str, port: int) -> Check:
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_S).close()
+    except OSError as error:
+        remedy = "start the broker, or see to mqtt.host, mqtt.port and the network"
+        return Check("broker", False, f"{host} port {port}: {error}: {remedy}")
+    return Check("broker", True, f"{host} answers at port {port}")
+
+
+def _installed(module: str, extra: str) -> str:
+    try:
+        import_module(module)
+    except ImportError as error:
+        remedy = f"{module} is not installed: pip install 'trackside[{extra}]'"
+        raise ConfigurationError(remedy) from error
+    return f"{module} is installed"
+
+
 def _golden(engine: Any, path: Path | str, key: str | None) -> str:
     bundle, loaded = load_network(engine, path, key)
     name = loaded.name
@@ -233,6 +258,8 @@ def _kept_in(config: LineConfig) -> Iterator[Path]:
         yield config.reject.ledger.parent
     if config.store is not None:
         yield config.store.path
+    if config.mqtt is not None:
+        yield config.mqtt.spool.parent
 
 
 def _existing(folder: Path) -> Path:

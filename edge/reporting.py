@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import import_module
 from importlib.metadata import version
@@ -27,14 +28,14 @@ def reporting(line: Line) -> Iterator[Callable[[Inspection], None]]:
     """Give out what is to be told each inspection, once its orders have been given."""
     health = health_of(line)
     with ExitStack() as stack:
+        post = None if line.config.mqtt is None else _open_post(line, health, stack)
         if line.config.metrics is not None:
-            _serve_metrics(line, health, stack)
-        tell = None if line.config.mqtt is None else _open_mqtt(line, health, stack)
+            _serve_metrics(line, health, post, stack)
 
         def report(inspection: Inspection) -> None:
             health.see(inspection, clock_ns())
-            if tell is not None:
-                tell(inspection)
+            if post is not None:
+                post.outbox.tell(inspection)
 
         yield report
 
@@ -82,7 +83,15 @@ def line_facts(line: Line) -> dict[str, str]:
     }
 
 
-def _open_mqtt(line: Line, health: Health, stack: ExitStack) -> Callable[[Inspection], None]:
+@dataclass(frozen=True)
+class _Post:
+    """The way of messages to the broker."""
+
+    outbox: Outbox
+    courier: Any  # of the adapter, which is imported only when it is asked for
+
+
+def _open_post(line: Line, health: Health, stack: ExitStack) -> _Post:
     settings = line.config.mqtt
     assert settings is not None
     mqtt = import_module("edge.telemetry.mqtt")  # needs the extra `mqtt`
@@ -97,12 +106,12 @@ def _open_mqtt(line: Line, health: Health, stack: ExitStack) -> Callable[[Inspec
         utc_now=lambda: datetime.now(timezone.utc),
         limit=settings.max_spooled,
     )
-    stack.enter_context(mqtt.MqttCourier(settings, spool, outbox.added, clock_ns))
+    courier = stack.enter_context(mqtt.MqttCourier(settings, spool, outbox.added, clock_ns))
     stack.enter_context(outbox)  # closed first, so that its last words are still carried
-    return outbox.tell
+    return _Post(outbox, courier)
 
 
-def _serve_metrics(line: Line, health: Health, stack: ExitStack) -> None:
+def _serve_metrics(line: Line, health: Health, post: _Post | None, stack: ExitStack) -> None:
     assert line.config.metrics is not None
     metrics = import_module("edge.telemetry.metrics")  # needs the extra `metrics`
     box, info = Box(), metrics.line_info(line_facts(line))
@@ -111,6 +120,12 @@ def _serve_metrics(line: Line, health: Health, stack: ExitStack) -> None:
         yield info
         yield from metrics.line_metrics(health.snapshot(), clock_ns())
         yield from metrics.box_metrics(box)
+        if post is not None:
+            yield from metrics.post_metrics(
+                connected=post.courier.connected,
+                spooled=post.outbox.spooled,
+                given_up=post.outbox.given_up,
+            )
 
     port = stack.enter_context(metrics.serve_metrics(line.config.metrics, collect))
     log.info("metrics at http://%s:%d/metrics", line.config.metrics.host, port)

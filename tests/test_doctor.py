@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -95,6 +96,15 @@ def test_a_real_time_priority_must_be_allowed(priority: int, limit: int, passed:
     check = doctor.check_realtime(RejectConfig(**output, priority=priority), limit)
     assert check.passed is passed
     assert passed or "LimitRTPRIO=50" in check.detail
+
+
+def test_a_broker_that_does_not_answer_is_named_with_its_place() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert doctor.check_broker("127.0.0.1", port).passed
+    check = doctor.check_broker("127.0.0.1", port)
+    assert not check.passed
+    assert f"127.0.0.1 port {port}: " in check.detail
 
 
 def a_line(folder: Path, **sections: object) -> tuple[Path, LineConfig]:

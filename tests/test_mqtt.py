@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from threading import Event
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -312,9 +313,12 @@ def test_a_line_runs_to_its_end_beside_a_broker_that_never_answers(tmp_path: Pat
         path.write_text(
             path.read_text()
             + f"mqtt: {{host: 127.0.0.1, port: {port}, topic: {TOPIC}, spool: spool.sqlite}}\n"
+            + f"metrics: {{port: {(page := free_port())}}}\n"
         )
         with open_line(read_line(path)) as line, reporting(line) as report:
             line.run(report)
+            text = urlopen(f"http://127.0.0.1:{page}/metrics", timeout=60).read().decode()
+    assert "trackside_mqtt_connected 0.0" in text
     with a_spool(tmp_path) as spool:
         waiting = list(_drained(spool))
     verdicts = [VerdictMessage.model_validate_json(m.payload) for m in waiting if "verd" in m.topic]

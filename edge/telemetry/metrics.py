@@ -124,6 +124,19 @@ def box_metrics(box: Box) -> Iterator[Metric]:
         )
 
 
+def post_metrics(*, connected: bool, spooled: int, given_up: int) -> Iterator[Metric]:
+    """How the messages to the broker are doing."""
+    yield GaugeMetricFamily(
+        "trackside_mqtt_connected", "1 while the broker takes messages.", value=connected
+    )
+    yield GaugeMetricFamily(
+        "trackside_mqtt_spooled", "Messages that wait for the broker.", value=spooled
+    )
+    yield CounterMetricFamily(
+        "trackside_mqtt_given_up", "Messages that the spool had no room for.", value=given_up
+    )
+
+
 def line_info(facts: Mapping[str, str]) -> Metric:
     """What runs: facts that change with a restart only."""
     return InfoMetricFamily("trackside_line", "What runs on this line.", value=dict(facts))

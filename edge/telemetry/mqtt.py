@@ -8,6 +8,7 @@ acknowledged it.
 from __future__ import annotations
 
 import logging
+import sqlite3
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,7 +77,7 @@ class MqttCourier:
                     wait_s = _RETRY_S[0]
                     self._carry(client)
                     return
-            except (_BrokerGone, OSError, RuntimeError) as error:
+            except (_BrokerGone, OSError, RuntimeError, sqlite3.Error) as error:
                 self._say_gone(str(error))
             if self._closing.wait(wait_s):
                 return

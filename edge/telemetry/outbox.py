@@ -62,7 +62,15 @@ class Outbox:
         self._thread = Thread(target=self._work, name="outbox", daemon=True)
 
     def tell(self, inspection: Inspection) -> None:
+        if not self._thread.is_alive():  # it failed, and said so: nothing may pile up
+            self.given_up += 1
+            return
         self._queue.put(_Told(inspection.verdict, inspection.latency_ns, self._utc_now()))
+
+    @property
+    def spooled(self) -> int:
+        """How many messages wait for the broker."""
+        return len(self._spool)
 
     def __enter__(self) -> Outbox:
         self._thread.start()
@@ -133,7 +141,7 @@ class Outbox:
             self._health(),
             Box(),
             self._clock_ns(),
-            spooled=len(self._spool),
+            spooled=self.spooled,
             given_up=self.given_up,
         )
         return self._message("health", message)
