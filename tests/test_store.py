@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from event_stores import DIGEST, PATIENT_S, SIZE, inspection, settings, utc_now
 from pyarrow import parquet
 from pycocotools.coco import COCO
 
@@ -38,40 +39,10 @@ from edge.store.event import DISK_FULL, KEPT, NO_IMAGE, QUEUE_FULL, Event, Why
 from edge.store.event_file import StoreError, Wanted, read_event, read_events, read_losses
 from edge.store.parquet_table import write_parquet
 from edge.store.pictures import picture_path
-from edge.store.settings import StoreSettings
 from edge.store.writer import EventStore
-from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict
+from edge.types import Frame, State, Stretch, Verdict
 
-PATIENT_S = 60
 KILLS = 15
-SIZE = 64
-DIGEST = "ab" * 32
-
-
-def settings(path: Path, **changes: float) -> StoreSettings:
-    return StoreSettings(path=path, **{"keep_free_mb": 0.001, **changes})
-
-
-def utc_now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
-def inspection(index: int, state: State = State.NG, score: float = 0.9) -> Inspection:
-    """A frame of noise, with a square that is as likely a defect as `score` says."""
-    image = np.random.default_rng(index).integers(0, 255, (SIZE, SIZE), np.uint8)
-    stretch = Stretch(index * 16_000, (index + 1) * 16_000)
-    frame = Frame(index, image, 1_000, stretch, 250)
-    if state is State.UNKNOWN:
-        lost = LostFrame(index, 1_000, stretch, "cable")
-        return Inspection(lost, Verdict(state, index, stretch, (), ("cable",)), None, {}, 2_000)
-    logits = np.full((SIZE, SIZE), -9, np.float32)
-    logits[8:24, 4:36] = np.log(score / (1 - score))
-    piece = Stretch(stretch.start_um + 2_000, stretch.start_um + 6_000)
-    defect = Defect(piece, 1_000, 9_000, 32.0, score, (4, 8, 32, 16))
-    found = (defect,) if state is State.NG else ()
-    reasons = ("32 mm2",) if found else ()
-    verdict = Verdict(state, index, stretch, found, reasons)
-    return Inspection(frame, verdict, Mask(logits, 0.5), {"infer": 700}, 9_000)
 
 
 def picture(root: Path, event: Event, name: str) -> np.ndarray:
@@ -198,15 +169,15 @@ def test_what_is_too_old_is_removed_with_its_pictures(tmp_path: Path) -> None:
 
 
 def test_beyond_its_size_the_oldest_makes_room_for_the_newest(tmp_path: Path) -> None:
-    with EventStore(settings(tmp_path, max_size_mb=0.5), utc_now) as store:
-        for index in range(200):
+    with EventStore(settings(tmp_path, max_size_mb=0.4), utc_now) as store:
+        for index in range(100):
             store.record(inspection(index), DIGEST)
-            assert store.flush(PATIENT_S)
+            assert index % 5 or store.flush(PATIENT_S)
     frames = [event.frame for event in read_events(tmp_path)]
-    assert frames == [*range(frames[0], 200)] and 10 < len(frames) < 100
+    assert frames == [*range(frames[0], 100)] and 10 < len(frames) < 60
     assert len(list((tmp_path / "images").rglob("*-frame.png"))) == len(frames)
     kept = sum(path.stat().st_size for path in (tmp_path / "images").rglob("*.*"))
-    assert kept < 500_000
+    assert kept < 400_000
 
 
 def test_one_program_at_a_time_writes_a_store_and_what_is_none_is_refused(tmp_path: Path) -> None:
@@ -315,8 +286,8 @@ def test_a_mask_is_told_by_its_runs() -> None:
 
 
 def run_here(function: str, path: Path, *wrapper: str) -> subprocess.Popen[str]:
-    """A function of this file in a process of its own."""
-    command = f"import test_store, pathlib; test_store.{function}(pathlib.Path({str(path)!r}))"
+    """A function of `event_stores` in a process of its own."""
+    command = f"import event_stores, pathlib; event_stores.{function}(pathlib.Path({str(path)!r}))"
     folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
     return subprocess.Popen(
         [*wrapper, sys.executable, "-c", command],
@@ -327,36 +298,15 @@ def run_here(function: str, path: Path, *wrapper: str) -> subprocess.Popen[str]:
     )
 
 
-def fork_when_told(path: Path) -> None:
-    """For each line that comes, a process that records until it is killed; it imports nothing."""
-    for _ in sys.stdin:
-        if child := os.fork():
-            os.waitpid(child, 0)
-            print("dead", flush=True)
-        else:
-            print(os.getpid(), flush=True)
-            record_without_end(path)
-
-
-def record_without_end(path: Path) -> None:
-    """Say how many events are on disk."""
-    with EventStore(settings(path, max_size_mb=2), utc_now) as store:
-        for index in range(10**9):
-            store.record(inspection(index), DIGEST)
-            if index % 5 == 4:
-                store.flush(PATIENT_S)
-                print(index + 1, flush=True)
-
-
-def killed_after(forker: subprocess.Popen[str], seconds: float) -> int:
+def killed_after(forker: subprocess.Popen[str], messages: int, seconds: float) -> int:
     """How many events a process said were on disk before it was killed."""
     assert forker.stdin is not None and forker.stdout is not None
     print(file=forker.stdin, flush=True)
     victim = int(forker.stdout.readline())
+    said = [0] + [int(forker.stdout.readline()) for _ in range(messages)]
     time.sleep(seconds)
     os.kill(victim, signal.SIGKILL)
-    *said, _ = [0, *iter(forker.stdout.readline, "dead\n"), "dead"]
-    return int(said[-1])
+    return [*said, *map(int, iter(forker.stdout.readline, "dead\n"))][-1]
 
 
 def test_a_store_whose_program_is_killed_is_readable_and_its_pictures_are_whole(
@@ -365,8 +315,8 @@ def test_a_store_whose_program_is_killed_is_readable_and_its_pictures_are_whole(
     path, chance = tmp_path / "store", random.Random(1)
     durable = []
     with run_here("fork_when_told", path) as forker:
-        for _ in range(KILLS):
-            durable.append(killed_after(forker, 0.02 + chance.random() * 0.2))
+        for number in range(KILLS):
+            durable.append(killed_after(forker, number % 4, chance.random() * 0.05))
             if not durable[-1]:
                 continue
             events = read_events(path)
@@ -383,42 +333,7 @@ def test_a_store_whose_program_is_killed_is_readable_and_its_pictures_are_whole(
     named = {
         picture_path(path, event.id, name) for event in read_events(path) for name in event.pictures
     }
-    assert set((path / "images").rglob("*.*")) == named
-
-
-def fill(disk: Path) -> Path:
-    """To the last byte."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        while os.statvfs(disk).f_bavail != 0:
-            file.write(b"x" * 4096)
-    return filler
-
-
-def record_on_a_small_disk(path: Path) -> None:
-    """Until there is room for events only, then for nothing at all, and then again."""
-    ballast = path / "ballast"
-    ballast.write_bytes(b"x" * 1_000_000)
-    small = settings(path / "store", keep_free_mb=1.5, queue_frames=1000)
-    with EventStore(small, utc_now) as store:
-        for index in range(200):
-            store.record(inspection(index), DIGEST)
-        assert store.flush(PATIENT_S)
-        dropped, trouble = store.pictures_dropped, store.trouble
-        filler = fill(path)
-        for index in range(200, 400):
-            store.record(inspection(index), DIGEST)
-        while "cannot be written" not in (store.trouble or ""):
-            time.sleep(0.01)
-        refused = store.trouble
-        filler.unlink()
-        assert store.flush(PATIENT_S)
-        ballast.unlink()
-        store.record(inspection(400), DIGEST)
-        assert store.flush(PATIENT_S)
-        said = [dropped, trouble, refused, store.trouble, store.events_lost]
-    evidence = [event.evidence for event in read_events(path / "store")]
-    print(json.dumps([*said, evidence]), flush=True)
+    assert set((path / "images").rglob("*.*")) <= named
 
 
 def _works(command: list[str]) -> bool:
@@ -452,21 +367,6 @@ def test_a_full_disk_costs_pictures_first_then_is_said_and_no_event_is_lost(
     assert evidence[: 200 - dropped] == [KEPT] * (200 - dropped)
     assert set(evidence[200 - dropped : 400]) == {DISK_FULL}
     assert evidence[400] == KEPT
-
-
-def start_on_a_full_disk(path: Path) -> None:
-    """A store that was there before, on a disk without a byte left."""
-    with EventStore(settings(path / "store"), utc_now) as store:
-        store.record(inspection(0), DIGEST)
-    filler = fill(path)
-    with EventStore(settings(path / "store"), utc_now) as store:
-        store.record(inspection(1), DIGEST)
-        while store.trouble is None:
-            time.sleep(0.01)
-        filler.unlink()
-        assert store.flush(PATIENT_S)
-        store.record(inspection(2), DIGEST)
-    print(json.dumps([[e.frame, e.evidence] for e in read_events(path / "store")]), flush=True)
 
 
 def test_a_line_starts_on_a_full_disk_and_its_events_are_entered_when_there_is_room(

@@ -1,0 +1,122 @@
+"""What the store's tests keep, and programs that keep it until they are killed or the disk is full.
+
+Apart from those tests, because these programs should start in no time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+
+from edge.inspector import Inspection
+from edge.store.event_file import read_events
+from edge.store.settings import StoreSettings
+from edge.store.writer import EventStore
+from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict
+
+PATIENT_S = 60
+SIZE = 64
+DIGEST = "ab" * 32
+
+
+def settings(path: Path, **changes: float) -> StoreSettings:
+    return StoreSettings(path=path, **{"keep_free_mb": 0.001, **changes})
+
+
+def utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def inspection(index: int, state: State = State.NG, score: float = 0.9) -> Inspection:
+    """A frame of noise, with a square that is as likely a defect as `score` says."""
+    image = np.random.default_rng(index).integers(0, 255, (SIZE, SIZE), np.uint8)
+    stretch = Stretch(index * 16_000, (index + 1) * 16_000)
+    frame = Frame(index, image, 1_000, stretch, 250)
+    if state is State.UNKNOWN:
+        lost = LostFrame(index, 1_000, stretch, "cable")
+        return Inspection(lost, Verdict(state, index, stretch, (), ("cable",)), None, {}, 2_000)
+    logits = np.full((SIZE, SIZE), -9, np.float32)
+    logits[8:24, 4:36] = np.log(score / (1 - score))
+    piece = Stretch(stretch.start_um + 2_000, stretch.start_um + 6_000)
+    defect = Defect(piece, 1_000, 9_000, 32.0, score, (4, 8, 32, 16))
+    found = (defect,) if state is State.NG else ()
+    reasons = ("32 mm2",) if found else ()
+    verdict = Verdict(state, index, stretch, found, reasons)
+    return Inspection(frame, verdict, Mask(logits, 0.5), {"infer": 700}, 9_000)
+
+
+def fork_when_told(path: Path) -> None:
+    """For each line that comes, a process that records until it is killed; it imports nothing."""
+    for _ in sys.stdin:
+        if child := os.fork():
+            os.waitpid(child, 0)
+            print("dead", flush=True)
+        else:
+            print(os.getpid(), flush=True)
+            record_without_end(path)
+
+
+def record_without_end(path: Path) -> None:
+    """Say how many events are on disk."""
+    with EventStore(settings(path, max_size_mb=2), utc_now) as store:
+        for index in range(10**9):
+            store.record(inspection(index), DIGEST)
+            if index % 5 == 4:
+                store.flush(PATIENT_S)
+                print(index + 1, flush=True)
+
+
+def fill(disk: Path) -> Path:
+    """To the last byte."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        while os.statvfs(disk).f_bavail != 0:
+            file.write(b"x" * 4096)
+    return filler
+
+
+def record_on_a_small_disk(path: Path) -> None:
+    """Until there is room for events only, then for nothing at all, and then again."""
+    ballast = path / "ballast"
+    ballast.write_bytes(b"x" * 1_000_000)
+    small = settings(path / "store", keep_free_mb=1.5, queue_frames=1000)
+    with EventStore(small, utc_now) as store:
+        for index in range(200):
+            store.record(inspection(index), DIGEST)
+        assert store.flush(PATIENT_S)
+        dropped, trouble = store.pictures_dropped, store.trouble
+        filler = fill(path)
+        for index in range(200, 400):
+            store.record(inspection(index), DIGEST)
+        while "cannot be written" not in (store.trouble or ""):
+            time.sleep(0.01)
+        refused = store.trouble
+        filler.unlink()
+        assert store.flush(PATIENT_S)
+        ballast.unlink()
+        store.record(inspection(400), DIGEST)
+        assert store.flush(PATIENT_S)
+        said = [dropped, trouble, refused, store.trouble, store.events_lost]
+    evidence = [event.evidence for event in read_events(path / "store")]
+    print(json.dumps([*said, evidence]), flush=True)
+
+
+def start_on_a_full_disk(path: Path) -> None:
+    """A store that was there before, on a disk without a byte left."""
+    with EventStore(settings(path / "store"), utc_now) as store:
+        store.record(inspection(0), DIGEST)
+    filler = fill(path)
+    with EventStore(settings(path / "store"), utc_now) as store:
+        store.record(inspection(1), DIGEST)
+        while store.trouble is None:
+            time.sleep(0.01)
+        filler.unlink()
+        assert store.flush(PATIENT_S)
+        store.record(inspection(2), DIGEST)
+    print(json.dumps([[e.frame, e.evidence] for e in read_events(path / "store")]), flush=True)
