@@ -44,7 +44,7 @@ from quantize.native_layers import (
 from quantize.targets import Files, Layers, Material
 
 Reals = NDArray[np.float64]
-SAMPLES = 400  # values a channel and an image
+SAMPLES = 100  # values a channel and an image
 SHARES = np.linspace(0.3, 1.0, 29)  # of a channel's maximum, tried as the end of its range
 SIXTY_FOURTHS = 64
 TINY = 1e-9
@@ -112,10 +112,11 @@ def _observe(layers: Lowered, network: nn.Module, tensors: Sequence[Tensor]) -> 
 
 def _range(values: Reals, largest: Reals) -> Reals:
     """Where each channel is clipped: the end that leaves the least squared error."""
+    values = values.astype(np.float32)
     best, least = largest.copy(), np.full(len(values), np.inf)
     for share in SHARES:
         end = np.maximum(share * largest, TINY)
-        step = (end / 255)[:, None]
+        step = (end / 255).astype(np.float32)[:, None]
         error = np.clip(np.rint(values / step), 0, 255) * step - values
         cost = np.square(error).mean(axis=1)
         best, least = np.where(cost < least, end, best), np.minimum(cost, least)
