@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import count
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+import edge
 from edge.box import Box, Throttling
 from edge.commission import commission, write_baseline
 from edge.config import read_line
@@ -27,8 +29,10 @@ from edge.drift import (
 from edge.errors import ConfigurationError, TracksideError
 from edge.health import BOUNDS_NS, Health, Histogram, Rejects, deadline_of
 from edge.inspector import Inspection
+from edge.telemetry_config import MetricsSettings
 from edge.types import Frame, LostFrame, Mask, State, Stretch, Verdict
 
+EXAMPLES = Path(edge.__file__).parent / "examples"
 MS = 1_000_000
 NONE = Rejects(ordered=0, fired=0, missed=0, pending=0, mode="ordered")
 
@@ -234,6 +238,20 @@ def test_a_raspberry_pi_is_throttled_by_what_holds_now_not_by_what_once_did(
 ) -> None:
     box = write(tmp_path, {"sys/devices/platform/soc/soc:firmware/get_throttled": f"{flags}\n"})
     assert box.throttling() == Throttling(now=now, events=None)
+
+
+@pytest.mark.parametrize("name", ["jetson", "nuc", "raspberrypi"])
+def test_what_an_example_says_of_health_metrics_and_mqtt_is_valid(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MQTT_PASSWORD", "a")
+    before, start, after = (EXAMPLES / f"{name}.yaml").read_text().partition("# health:\n")
+    path = tmp_path / "line.yaml"
+    path.write_text(before + re.sub(r"^# ?", "", start + after, flags=re.MULTILINE))
+    line = read_line(path)
+    assert line.health.baseline == tmp_path / f"{name}-line.baseline.json"
+    assert line.metrics == MetricsSettings()
+    assert line.mqtt is not None and line.mqtt.tls is not None
 
 
 def test_this_process_occupies_memory_and_holds_files_open() -> None:
