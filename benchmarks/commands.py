@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -94,6 +95,7 @@ def bench(
         peers=peers,
         checkpoint=checkpoint,
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does
     with progress() as show:
         record = run(order, shlex.join(["trackside", *sys.argv[1:]]), show)
     if json_file and not to_stdout:

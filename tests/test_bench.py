@@ -211,6 +211,8 @@ def started(
 ) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
     """A bench in the midst of its first round, and its workers' processes."""
     command = [sys.executable, "-m", "edge.cli", "bench", bundle, "--frames", "2", *arguments]
+    # Tests that run in the background ignore it, and what they start would too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -240,10 +242,13 @@ def ended(processes: list[int]) -> bool:
     return not any(map(is_alive, processes))
 
 
-def test_ctrl_c_ends_with_what_was_measured_so_far(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_stop_it_ends_with_what_was_measured_so_far(
+    told: signal.Signals, bundle: Path, tmp_path: Path
+) -> None:
     record_file = tmp_path / "record.json"
     with started(bundle, "--json", record_file, *SIX_ROUNDS, "6") as (process, workers):
-        process.send_signal(signal.SIGINT)
+        process.send_signal(told)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
