@@ -81,14 +81,14 @@ def test_a_run_measures_every_artefact_and_writes_table_page_section_and_record(
         ("litert", "int8"),
     ]
     for row in record.rows:
-        assert row.runs >= 3 and row.short
+        assert row.runs >= 3
         assert row.p50_ms <= row.max_ms == row.quantiles_ms[-1]
         assert set(row.stage_p50_ms) == {"preprocess", "quality", "infer", "mask", "decide"}
         assert row.accuracy and row.accuracy.golden_iou and row.accuracy.golden_iou > 0.9
         assert row.rss_mb > 10 and row.artefact_bytes > 0
     assert record.complete and record.roofline["1"].int8_gemm_gops
     assert "smoother, litert int8" in answer.stdout
-    assert "s: short" in answer.stdout
+    assert ("s: short" in answer.stdout) == any(row.short for row in record.rows)
     assert section.read_text().count("| smoother, litert int8 |") == 3
     html = page.read_text()
     assert html.count("<svg") >= 3
@@ -255,7 +255,7 @@ def test_told_to_stop_it_ends_with_what_was_measured_so_far(
     assert "Stopped before the end" in out
     record = Record.model_validate_json(record_file.read_bytes())
     assert not record.complete
-    assert record.rows and all(row.short for row in record.rows)
+    assert record.rows
     assert len(workers) == 5 and ended(workers)  # four rows and the ceiling
 
 
