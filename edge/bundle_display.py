@@ -10,6 +10,8 @@ from edge.engines import open_engine, settings_for
 from edge.errors import BundleError, EngineUnavailable
 from edge.manifest import Artefact
 
+FIGURES = ("s_measure", "mae", "mask_iou", "flips")  # `--json` and parity.json have them all
+
 
 def show_bundle(bundle: Bundle) -> None:
     """Its manifest, a line for each thing one asks of it."""
@@ -35,17 +37,17 @@ def show_bundle(bundle: Bundle) -> None:
 
 def _artefacts(bundle: Bundle) -> Table:
     measured = bundle.manifest.packed.infer_ms if bundle.manifest.packed else {}
-    figures = sorted({name for a in bundle.manifest.artefacts for name in a.accuracy})
-    table = Table("engine")
-    for heading in ("kB", "ms there", *figures):
-        table.add_column(heading, justify="right")
+    table = Table()
+    table.add_column("engine", no_wrap=True)
+    for heading in ("kB", "ms there", *FIGURES):
+        table.add_column(heading, justify="right", no_wrap=True)
     for artefact in bundle.manifest.artefacts:
         name, accuracy = _name(artefact), artefact.accuracy
         table.add_row(
             name,
             f"{sum(len(bundle.read(file)) for file in artefact.files) / 1000:.0f}",
             f"{measured[name]:.1f}" if name in measured else "",
-            *(f"{accuracy[figure]:.4f}" if figure in accuracy else "" for figure in figures),
+            *(f"{accuracy[figure]:.4f}" if figure in accuracy else "" for figure in FIGURES),
         )
     return table
 
