@@ -108,9 +108,12 @@ class MqttCourier:
                 log.info("mqtt: connected; %d messages wait", len(self._spool))
             self._said = None
             yield client
+            client.disconnect()
         finally:
             self.connected = False
-            client.disconnect()
+            # Without the farewell above the broker says the last will.
+            if (connection := client.socket()) is not None:
+                connection.close()
 
     def _carry(self, client: Client) -> None:
         """Until the line stops; then what is left, for a moment."""
