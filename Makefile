@@ -24,11 +24,11 @@ check: $(DEV)/ready ## format, lint, types, walls
 DATA ?= runs/data
 CHECKPOINT = reference/checkpoints/minet_line.safetensors
 SHIPPED = edge/bundles/minet-line.bundle
-MAX_DROP ?= S=0.005,MAE=0.001,flips=0.01
+MAX_DROP ?= S=0.005,MAE=0.001,flips=0.005
 
 bundle: $(DEV)/ready $(DATA)/simulated/frames.jsonl ## the shipped bundle anew, of the committed checkpoint
 	$(DEV)/bin/trackside quantize $(CHECKPOINT) --data-root $(DATA) --out $(SHIPPED) \
-	  --max-drop $(MAX_DROP) --layers --min-area-mm2 8 --min-extent-mm 4
+	  --max-drop $(MAX_DROP) --auto --layers --min-area-mm2 8 --min-extent-mm 4
 
 $(DATA)/simulated/frames.jsonl:
 	$(DEV)/bin/trackside simulate --out $(DATA)/simulated --frames 1800 --lines 300 --seed 100000
