@@ -199,7 +199,8 @@ def test_nothing_is_shown_live_where_no_terminal_is(config: LineConfig) -> None:
 
 
 def test_checks_are_ticked_or_crossed(capsys: pytest.CaptureFixture[str]) -> None:
-    show_checks([Check("camera", True, "352x352 px"), Check("pace", False, "slow [the] line")])
+    checks = [Check("camera", True, "352x352 px"), Check("pace", False, "slow [the] line")]
+    show_checks(checks, width=6)
     assert capsys.readouterr().out == "✓ camera  352x352 px\n✗ pace    slow [the] line\n"
 
 
