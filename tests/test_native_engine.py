@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -143,6 +144,13 @@ def test_a_broken_file_is_refused_or_runs_and_never_reads_out_of_bounds(
     except ValueError:
         return
     assert network.run(pixels(0, 32, 32)).shape == (1, 1, 16, 16)
+
+
+def test_a_tensor_that_nothing_reads_is_refused() -> None:
+    program = Programs(1).separable(16, 32, (1,))
+    idle = replace(program, tensors=[*program.tensors, (16, 1)])
+    with pytest.raises(ValueError, match="a tensor is never read"):
+        NativeNetwork(idle.to_bytes(), 32, 32)
 
 
 @pytest.mark.parametrize(("height", "width"), [(0, 32), (40, 64), (64, 1 << 20)])

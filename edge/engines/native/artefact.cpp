@@ -1,6 +1,7 @@
 // Reads the file of NUMERICS.md; nothing is believed before it is checked.
 #include "artefact.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -50,13 +51,16 @@ private:
 class Tensors {
 public:
     explicit Tensors(const std::vector<Tensor>& tensors)
-        : tensors_(tensors), written_(tensors.size()) {}
+        : tensors_(tensors), written_(tensors.size()), read_(tensors.size()) {}
 
-    const Tensor& read(u32 index) const {
+    const Tensor& read(u32 index) {
         const Tensor& tensor = at(index);
         require(written_[index] == tensor.channels, "a tensor is read before it is written");
+        read_[index] = true;
         return tensor;
     }
+
+    bool all_read() const { return std::find(read_.begin(), read_.end(), false) == read_.end(); }
 
     const Tensor& write(u32 index, int offset, int channels) {
         const Tensor& tensor = at(index);
@@ -74,6 +78,7 @@ public:
 private:
     const std::vector<Tensor>& tensors_;
     std::vector<int> written_;  // channels, from the first
+    std::vector<bool> read_;
 };
 
 std::vector<s16> multipliers(Reader& reader, int count) {
@@ -244,6 +249,7 @@ Program parse(const u8* data, std::size_t size) {
                 "its head is not its last operation");
     }
     require(operations > 0, "it has no operation");
+    require(tensors.all_read(), "a tensor is never read");
     require(reader.ended(), "it goes on after its last operation");
     return program;
 }
