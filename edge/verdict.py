@@ -18,14 +18,19 @@ _METRE_UM = 1_000_000
 def find_defects(mask: Mask, frame: Frame, limits: Limits) -> list[Defect]:
     """The connected pieces of a mask that are at least as large as the bundle is good for."""
     binary = mask.binary.view(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
+    left, top, columns, rows = cv2.boundingRect(binary)  # most frames hold nothing, or little
+    if rows == 0:
+        return []
+    window = np.s_[top : top + rows, left : left + columns]
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(binary[window], connectivity=8)
     found = []
     for label in range(1, count):  # 0 is the background
         x, y, width, height, area = (int(v) for v in stats[label])
         if not _is_above(limits, frame, width, height, area):
             continue
         box = np.s_[y : y + height, x : x + width]
-        logits = mask.logits[box][labels[box] == label]
+        logits = mask.logits[window][box][labels[box] == label]
+        x, y = left + x, top + y
         found.append(
             Defect(
                 stretch=Stretch(_row_um(frame, y), _row_um(frame, y + height)),
