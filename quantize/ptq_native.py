@@ -79,6 +79,14 @@ def quantize(network: nn.Module, tensors: Sequence[Tensor], spec: InputSpec) -> 
     return _Quantizer(operations, seen, spec).program().to_bytes()
 
 
+@dataclass(frozen=True)
+class _Span:
+    """What the calibration images showed of a map's channels, in real numbers."""
+
+    end: Reals  # where each is clipped
+    mean: Reals
+
+
 @dataclass
 class _Observed:
     """What the calibration images did to the network in real numbers, by layer."""
@@ -96,8 +104,10 @@ class _Observed:
             # A stride that shares no factor with a row walks through all columns.
             self.samples[key].append(flat[:, :: step | 1].clone())
 
-    def values(self, what: str, index: int) -> Reals:
-        return torch.cat(self.samples[what, index], dim=1).double().numpy()
+    def span(self, what: str, index: int) -> _Span:
+        values = torch.cat(self.samples[what, index], dim=1).numpy()
+        mean = values.mean(axis=1, dtype=np.float64)
+        return _Span(_end(values, self.largest[what, index]), mean)
 
 
 def _observe(layers: Lowered, network: nn.Module, tensors: Sequence[Tensor]) -> _Observed:
@@ -110,9 +120,8 @@ def _observe(layers: Lowered, network: nn.Module, tensors: Sequence[Tensor]) -> 
     return seen
 
 
-def _range(values: Reals, largest: Reals) -> Reals:
-    """Where each channel is clipped: the end that leaves the least squared error."""
-    values = values.astype(np.float32)
+def _end(values: NDArray[np.float32], largest: Reals) -> Reals:
+    """Where each channel is clipped: where it leaves the least squared error."""
     best, least = largest.copy(), np.full(len(values), np.inf)
     for share in SHARES:
         end = np.maximum(share * largest, TINY)
@@ -156,10 +165,9 @@ class _Quantizer:
         weights = weights.reshape(-1, 12)
         bias = layer.bias - weights.sum(axis=1) * self._spec.mean[0]
         levels = np.full(12, self._spec.mean[0])
-        whole, requantisation, scales = _to_bytes(
-            Mixer(weights, bias), levels, self._wanted(index), summands=1
-        )
-        self._write(index, layer.output, scales)
+        span = self._seen.span("output", index)
+        whole, requantisation, scales = _to_bytes(Mixer(weights, bias), levels, span.end, 1)
+        self._write(layer.output, scales, span)
         return Stem(layer.output, whole.reshape(-1, 3, 4)[..., :3], requantisation)
 
     def _module(self, index: int, layer: ModuleLayer) -> Module:
@@ -170,20 +178,21 @@ class _Quantizer:
             unit = self._unit(index, layer, scales)
             branches = [_branch(branch, scales, means, unit) for branch in layer.branches]
             mix = np.rint(layer.mix / unit)
-            wanted = _range(self._seen.values("middle", index), self._seen.largest["middle", index])
-            squeeze = np.clip(np.rint(unit * 2**15 * 255 / wanted), 1, 2**15 - 1)
+            middle = self._seen.span("middle", index)
+            squeeze = np.clip(np.rint(unit * 2**15 * 255 / middle.end), 1, 2**15 - 1)
             scales = unit * 2**15 / squeeze
-            means = self._seen.values("middle", index).mean(axis=1) / scales
+            means = middle.mean / scales
         pointwise = None
+        span = self._seen.span("output", index)
         if layer.mixer is not None:
             mixer = Mixer(layer.mixer.weights * scales, layer.mixer.bias)
             summands = 1 if layer.residual is None else SIXTY_FOURTHS
-            whole, requantisation, scales = _to_bytes(mixer, means, self._wanted(index), summands)
+            whole, requantisation, scales = _to_bytes(mixer, means, span.end, summands)
             residual = None
             if layer.residual is not None:
                 residual = _share(self._scales[layer.residual], scales)
             pointwise = Pointwise(whole, requantisation, residual)
-        self._write(index, layer.output, scales)
+        self._write(layer.output, scales, span)
         place = (layer.residual, layer.stride, layer.offset)
         return Module(layer.input, layer.output, branches, mix, squeeze, pointwise, *place)
 
@@ -201,17 +210,14 @@ class _Quantizer:
         return np.maximum(unit, TINY)
 
     def _add(self, index: int, layer: AddLayer) -> Add:
-        scales = self._wanted(index) / 255
-        self._write(index, layer.output, scales)
+        span = self._seen.span("output", index)
+        scales = span.end / 255
+        self._write(layer.output, scales, span)
         shares = [(tensor, _share(self._scales[tensor], scales)) for tensor in layer.inputs]
         return Add(layer.output, shares)
 
-    def _wanted(self, index: int) -> Reals:
-        return _range(self._seen.values("output", index), self._seen.largest["output", index])
-
-    def _write(self, index: int, tensor: int, scales: Reals) -> None:
-        means = self._seen.values("output", index).mean(axis=1) / scales
-        for store, values in ((self._scales, scales), (self._means, means)):
+    def _write(self, tensor: int, scales: Reals, span: _Span) -> None:
+        for store, values in ((self._scales, scales), (self._means, span.mean / scales)):
             store[tensor] = np.concatenate([store.get(tensor, np.empty(0)), values])
 
 
@@ -245,7 +251,7 @@ def _bounded(whole: Reals, taps: Reals, bias: Reals) -> Reals:
 
 
 def _to_bytes(
-    mixer: Mixer, means: Reals, wanted: Reals, summands: int
+    mixer: Mixer, means: Reals, end: Reals, summands: int
 ) -> tuple[Reals, Requantisation, Reals]:
     """Whole weights of N channels, how their sums become bytes, and the scales of these."""
     unit = np.maximum(_pair_reach(mixer.weights) / 127, TINY)
@@ -253,9 +259,9 @@ def _to_bytes(
     bias = mixer.bias / unit + (mixer.weights / unit[:, None] - whole) @ means
     bias = np.clip(bias, -(2**29), 2**29)
     # Shifted so far that the end of the range just fits 16 bits.
-    shift = np.clip(np.ceil(np.log2(np.maximum(wanted / unit, 1) / (2**15 - 1))), 0, 31)
+    shift = np.clip(np.ceil(np.log2(np.maximum(end / unit, 1) / (2**15 - 1))), 0, 31)
     step = unit * 2.0**shift * summands * 2**15  # a level, where the multiplier is 1
-    multiplier = np.clip(np.rint(step * 255 / wanted), 1, 2**15 - 1)
+    multiplier = np.clip(np.rint(step * 255 / end), 1, 2**15 - 1)
     half = np.floor(2.0 ** (shift - 1))  # the shift then rounds to the nearest
     requantisation = Requantisation(np.rint(bias) + half, shift, multiplier)
     return whole, requantisation, step / multiplier
