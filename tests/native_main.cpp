@@ -23,14 +23,9 @@ std::vector<u8> read(const char* path) {
 }
 
 const Body& body_named(const std::string& name) {
-#if defined(__x86_64__)
-    for (const Body* body : {&AVX512, &AVX_VNNI, &AVX2})
-        if (name == body->name && body->supported()) return *body;
-#elif defined(__aarch64__)
-    if (name == NEON.name && NEON.supported()) return NEON;
-#endif
-    if (name != PORTABLE.name) throw std::runtime_error("no body " + name + " here");
-    return PORTABLE;
+    for (const Body* body : bodies())
+        if (name == body->name) return *body;
+    throw std::runtime_error("no body " + name + " here");
 }
 
 int run(char** arguments) {

@@ -9,19 +9,10 @@ using namespace trackside;
 
 namespace {
 
-// The fastest first.
-const Body* const BODIES[] = {
-#if defined(__x86_64__)
-    &AVX512, &AVX_VNNI, &AVX2,
-#elif defined(__aarch64__)
-    &NEON,
-#endif
-    &PORTABLE,
-};
-
+// The fastest if it is not named.
 const Body* choose(const std::string& name) {
-    for (const Body* body : BODIES)
-        if (body->supported() && (name.empty() || name == body->name)) return body;
+    for (const Body* body : bodies())
+        if (name.empty() || name == body->name) return body;
     return nullptr;
 }
 
@@ -37,8 +28,7 @@ struct TracksideNetwork {
 // The bodies that this CPU runs, the fastest first, with commas between.
 EXPORTED void trackside_bodies(char* names, std::size_t size) {
     std::string all;
-    for (const Body* body : BODIES)
-        if (body->supported()) all += (all.empty() ? "" : ",") + std::string(body->name);
+    for (const Body* body : bodies()) all += (all.empty() ? "" : ",") + std::string(body->name);
     std::snprintf(names, size, "%s", all.c_str());
 }
 

@@ -35,8 +35,6 @@ struct Zmm {
     static Vector shift_right32(Vector a, Vector by) { return _mm512_srav_epi32(a, by); }
     template <int BY>
     static Vector shift_left16(Vector a) { return _mm512_slli_epi16(a, BY); }
-    template <int BY>
-    static Vector shift_right16(Vector a) { return _mm512_srai_epi16(a, BY); }
     static Vector widen(const u8* from) {
         return _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
     }

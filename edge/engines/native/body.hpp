@@ -1,8 +1,6 @@
 // What a body must provide: kernels that make one row of an operation, and how it wants its weights.
 #pragma once
 
-#include <numeric>
-
 #include "artefact.hpp"
 #include "memory.hpp"
 
@@ -71,6 +69,9 @@ struct Body {
                       u8* out);
     void (*add)(const SummandRow* rows, int count, int width, int channels, Workspace& work, u8* out);
 };
+
+// Those that this CPU runs, the fastest first.
+std::vector<const Body*> bodies();
 
 extern const Body PORTABLE;
 #if defined(__x86_64__)

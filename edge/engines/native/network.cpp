@@ -43,7 +43,9 @@ void Network::reserve_workspace() {
     work_.sums = Array<s16>(row + slack);
     work_.column = Array<s16>(row + slack);
     for (Array<s16>& doubled : work_.doubled) doubled = Array<s16>(row + slack);
-    image_ = Array<u8>((height_ + 2) * (pixels + IMAGE_BORDER));
+    const std::size_t image = (height_ + 2) * (pixels + IMAGE_BORDER);
+    image_ = Array<u8>(image);
+    std::memset(image_.get(), program_.padding, image);  // no run writes to the border
     middle_ = Array<u8>(std::max(row, pixels / 2 * 12) + slack);
     zeros_ = Array<u8>(bordered + slack);
     slice_ = Array<u8>(row + slack);
@@ -66,7 +68,6 @@ void Network::run(const u8* pixels, float* logits) {
 
 void Network::take(const u8* pixels) {
     const std::ptrdiff_t stride = width_ + IMAGE_BORDER;
-    std::memset(image_.get(), program_.padding, (height_ + 2) * stride);
     for (std::ptrdiff_t y = 0; y < height_; ++y)
         std::memcpy(image_.get() + (y + 1) * stride + 1, pixels + y * width_, width_);
 }
@@ -131,25 +132,19 @@ void Network::branch_rows(const Module& module, int y, BranchRow* rows) {
     const Map& in = layout_.maps[module.input];
     for (const Branch& branch : module.branches) {
         const int reach = branch.dilation * in.channels;
-        *rows = {{}, {{0, -reach}, {0, 0}, {0, reach}}};
-        if (module.stride == 2) {
-            *rows = {{}, {{1, -in.channels}, {0, 0}, {1, 0}}};
-        }
-        for (int r = 0; r < 3; ++r) {
-            const int from = static_cast<int>(module.stride) * y + (r - 1) * branch.dilation;
-            if (module.stride == 1) {
-                rows->rows[r][0] = row_or_zeros(in, from);
-            } else {
-                rows->rows[r][0] = split_row(in, from, r);
-                rows->rows[r][1] = rows->rows[r][0] + in.width / 2 * in.channels + BORDER * in.channels;
-            }
+        if (module.stride == 1) {
+            *rows = {{}, {{0, -reach}, {0, 0}, {0, reach}}};
+            for (int r = 0; r < 3; ++r) rows->rows[r][0] = row_or_zeros(in, y + (r - 1) * branch.dilation);
+        } else {
+            *rows = {{}, {{1, -reach}, {0, 0}, {1, 0}}};
+            for (int r = 0; r < 3; ++r) split_row(in, 2 * y + r - 1, r, rows->rows[r]);
         }
         ++rows;
     }
 }
 
 // A row's even pixels, then a border, then its odd ones: each as dense as a row of stride 1.
-const u8* Network::split_row(const Map& from, int y, int slot) {
+void Network::split_row(const Map& from, int y, int slot, const u8** sources) {
     const std::size_t channels = from.channels, half = from.width / 2 * channels, border = BORDER * channels;
     u8* even = split_.get() + slot * 2 * (half + border) + border;
     u8* odd = even + half + border;
@@ -160,7 +155,8 @@ const u8* Network::split_row(const Map& from, int y, int slot) {
             std::memcpy(even + x * channels + c, row + c, 16);
             std::memcpy(odd + x * channels + c, row + channels + c, 16);
         }
-    return even;
+    sources[0] = even;
+    sources[1] = odd;
 }
 
 void Network::make(const Add& add, const Packed& packed, int y) {

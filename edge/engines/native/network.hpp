@@ -32,7 +32,7 @@ private:
     void make(const Head& head, const Packed& packed, int y);
 
     void branch_rows(const Module& module, int y, BranchRow* rows);
-    const u8* split_row(const Map& from, int y, int slot);
+    void split_row(const Map& from, int y, int slot, const u8** sources);
     const u8* row_or_zeros(const Map& map, int y) const;
     void clear_borders(int channels, int size);
     static void copy_slice(const u8* from, int channels, const Map& out, int y, int offset);

@@ -1,6 +1,8 @@
 // Repeats and reorders weights, so that a vector of them fits any vector of a row.
 #include "packing.hpp"
 
+#include <numeric>
+
 namespace trackside {
 namespace {
 

@@ -31,8 +31,6 @@ struct Ymm {
     static Vector shift_right32(Vector a, Vector by) { return _mm256_srav_epi32(a, by); }
     template <int BY>
     static Vector shift_left16(Vector a) { return _mm256_slli_epi16(a, BY); }
-    template <int BY>
-    static Vector shift_right16(Vector a) { return _mm256_srai_epi16(a, BY); }
     static Vector widen(const u8* from) {
         return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
     }
