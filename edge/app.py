@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from edge.bridge import Bridge, Rehearsal, bridge_errors_as_ours, open_bridge
 from edge.bundle import Bundle
+from edge.camera_config import CameraSettings, SyntheticSettings, VideoSettings
 from edge.cameras import Camera
 from edge.cameras.folder_camera import FolderCamera
 from edge.cameras.paced_camera import PacedCamera
 from edge.cameras.synthetic_camera import SyntheticCamera
 from edge.cameras.video_camera import VideoCamera
-from edge.config import CameraSettings, LineConfig, SyntheticSettings, VideoSettings
+from edge.config import LineConfig
 from edge.engines import Engine
 from edge.errors import LineStopped
 from edge.inspector import Inspection, Inspector

@@ -5,15 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator
 
 from edge.bridge_config import (
     EncoderSettings,
@@ -25,6 +17,7 @@ from edge.bridge_config import (
     check_stop,
     check_wires,
 )
+from edge.camera_config import CameraSettings
 from edge.engines import AutoSettings, EngineChoice
 from edge.errors import ConfigurationError
 from edge.rules import Quality, Rules
@@ -32,50 +25,6 @@ from edge.section import LinePath, Section
 from edge.store.settings import StoreSettings
 from edge.telemetry_config import HealthSettings, MetricsSettings, MqttSettings
 from edge.yaml_file import read_yaml
-
-
-class _Recording(Section):
-    """Frames on disk, laid end to end along the rail from the start of the run."""
-
-    path: LinePath
-    along_um: PositiveFloat = Field(description="Micrometres of rail a row shows.")
-    across_um: PositiveFloat = Field(description="Micrometres of rail a column shows.")
-    colour: bool = Field(default=False, description="Keep colour; otherwise frames are grey.")
-
-
-class FolderSettings(_Recording):
-    """The images of a folder, in natural order."""
-
-    type: Literal["folder"]
-
-
-class VideoSettings(_Recording):
-    """The frames of a video file."""
-
-    type: Literal["video"]
-
-
-class SyntheticSettings(Section):
-    """The simulated line: the same rail for the same seed."""
-
-    type: Literal["synthetic"]
-    seed: NonNegativeInt = Field(description="Another seed, another rail.")
-    surface: Literal["rail", "strip"] = Field(default="rail", description="What is looked at.")
-    height_px: PositiveInt = Field(default=352, description="Rows of a frame, along the rail.")
-    width_px: PositiveInt = Field(default=352, description="Columns of a frame, across the rail.")
-    um_per_px: PositiveInt = Field(default=250, description="Micrometres a row and a column.")
-    defects_per_metre: NonNegativeFloat = Field(
-        default=1.5, description="Mean number of defects, which must be rejected."
-    )
-    distractors_per_metre: NonNegativeFloat = Field(
-        default=2.0, description="Mean number of grease, rust and weld marks, which must not."
-    )
-
-
-CameraSettings = Annotated[
-    FolderSettings | VideoSettings | SyntheticSettings, Field(discriminator="type")
-]
-
 
 PublicKey = Annotated[
     str,

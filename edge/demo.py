@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.app import Line, open_line, simulated_line
-from edge.config import LineConfig, SyntheticSettings
+from edge.camera_config import SyntheticSettings
+from edge.config import LineConfig
 from edge.errors import UsageError
 from edge.inspector import Inspection
 from edge.manifest import Limits

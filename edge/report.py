@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 
 from edge.app import simulated_line
+from edge.camera_config import SyntheticSettings
 from edge.charts import Mark, lanes_along_the_rail, latency_histogram
-from edge.config import LineConfig, SyntheticSettings
+from edge.config import LineConfig
 from edge.demo import DemoResult, Outcome
 from edge.inspector import Inspection
 from edge.overlay import draw_overlay

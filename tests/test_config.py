@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 import edge
-from edge.config import FolderSettings, LineConfig, line_schema, read_line
+from edge.camera_config import FolderSettings
+from edge.config import LineConfig, line_schema, read_line
 from edge.engines import OpenVinoSettings
 from edge.errors import ConfigurationError
 from edge.rules import AllOf, AnyOf, Classes, Condition, MinArea, MinLength, MinScore, MinWidth
