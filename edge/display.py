@@ -24,8 +24,6 @@ from edge.verdict import reject_stretches
 from edge.wiring import clock_ns
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from edge.app import Line
     from edge.check import Check
     from edge.demo import DemoResult
@@ -69,12 +67,7 @@ class LiveDisplay:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
 

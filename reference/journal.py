@@ -7,7 +7,6 @@ import json
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -46,12 +45,7 @@ class Journal:
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def advance(self, iteration: int, loss: float) -> None:

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from types import TracebackType
 
 from pymodbus.client import ModbusTcpClient
 from pymodbus.datastore import ModbusDeviceContext, ModbusSequentialDataBlock, ModbusServerContext
@@ -60,12 +59,7 @@ class Plc:
     def __enter__(self) -> Plc:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.kill()
 
 

@@ -1,7 +1,7 @@
 """The store's writer: the main loop hands an inspection over and goes on; a thread does the rest.
 
     with EventStore(settings, utc_now) as store:
-        store.record(inspection, bundle_digest)   # never waits
+        store.record(inspection)   # never waits
 
 Pictures are written first, then the event that names them, so that an event's pictures are whole
 whenever the program is killed. Where the disk is too slow or too full, pictures are given up first:
@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
 
 from edge.errors import FrameError
 from edge.inspector import Inspection
@@ -94,8 +93,8 @@ class EventStore:
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
 
-    def record(self, inspection: Inspection, bundle: str) -> None:
-        """Keep it if it is worth keeping; `bundle` is the digest of the network that looked."""
+    def record(self, inspection: Inspection) -> None:
+        """Keep it if it is worth keeping."""
         sure = confidence(inspection)
         why = self._selection.why(inspection, sure)
         if why is None:
@@ -107,9 +106,7 @@ class EventStore:
         waiting = self._given_pictures - self._taken_pictures
         if evidence == KEPT and waiting >= self._settings.queue_frames:
             evidence = QUEUE_FULL
-        event = event_of(
-            inspection, why, sure, bundle=bundle, utc=_text(self._now()), evidence=evidence
-        )
+        event = event_of(inspection, why, sure, utc=_text(self._now()), evidence=evidence)
         self._given += 1
         self._given_pictures += evidence == KEPT
         self._inbox.put(_Handed(event, inspection if evidence == KEPT else None))
@@ -134,12 +131,7 @@ class EventStore:
     def __enter__(self) -> EventStore:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # --- the writer's thread, but for the first `_open` ---
@@ -283,10 +275,10 @@ class EventStore:
 @contextmanager
 def keeping(
     settings: StoreSettings | None, now: Callable[[], datetime]
-) -> Iterator[Callable[[Inspection, str], None]]:
+) -> Iterator[Callable[[Inspection], None]]:
     """Give out what records an inspection, if there is a store."""
     if settings is None:
-        yield lambda inspection, bundle: None
+        yield lambda inspection: None
         return
     with EventStore(settings, now) as store:
         yield store.record

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
@@ -76,12 +75,7 @@ class Outbox:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """All that was told is in the spool afterwards, and the last state of health."""
         self._queue.put(None)
         self._thread.join()
