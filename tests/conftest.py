@@ -1,6 +1,31 @@
-"""What holds for every test."""
+"""What holds for every test, and the stand-ins that several of them share."""
 
 import os
+from collections.abc import Iterator
+
+import pytest
+from gpio_chip import GpioChip, JetsonHeader
+from plc import Plc
 
 # Two threads of torch on a busy machine wait for each other far longer than they compute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="module")
+def plc() -> Iterator[Plc]:
+    with Plc() as running:
+        yield running
+
+
+@pytest.fixture
+def chip(monkeypatch: pytest.MonkeyPatch) -> GpioChip:
+    chip = GpioChip()
+    chip.install(monkeypatch)
+    return chip
+
+
+@pytest.fixture
+def header(monkeypatch: pytest.MonkeyPatch) -> JetsonHeader:
+    header = JetsonHeader()
+    header.install(monkeypatch)
+    return header

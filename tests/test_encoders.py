@@ -30,19 +30,6 @@ CLOCK = time.monotonic_ns
 NM = 250_000  # a count, or a row
 
 
-@pytest.fixture(scope="module")
-def plc() -> Iterator[Plc]:
-    with Plc() as running:
-        yield running
-
-
-@pytest.fixture
-def chip(monkeypatch: pytest.MonkeyPatch) -> GpioChip:
-    chip = GpioChip()
-    chip.install(monkeypatch)
-    return chip
-
-
 @dataclass(frozen=True)
 class Rail:
     """An encoder, how to move the rail by so many counts, and how far ahead of it that may be."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -17,26 +17,6 @@ from firmware_bridge.jetson_line import JetsonInput, JetsonOutput
 from firmware_bridge.line import InputLine, LineError, OutputLine
 from firmware_bridge.memory_line import MemoryInput, MemoryLine
 from firmware_bridge.modbus_line import InputTable, ModbusInput, ModbusOutput, OutputTable
-
-
-@pytest.fixture(scope="module")
-def plc() -> Iterator[Plc]:
-    with Plc() as running:
-        yield running
-
-
-@pytest.fixture
-def chip(monkeypatch: pytest.MonkeyPatch) -> GpioChip:
-    chip = GpioChip()
-    chip.install(monkeypatch)
-    return chip
-
-
-@pytest.fixture
-def header(monkeypatch: pytest.MonkeyPatch) -> JetsonHeader:
-    header = JetsonHeader()
-    header.install(monkeypatch)
-    return header
 
 
 @dataclass(frozen=True)

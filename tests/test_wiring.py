@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +33,9 @@ COUNTER = 10  # register
 MM = 1_000
 
 
-@pytest.fixture(scope="module")
-def plc() -> Iterator[Plc]:
-    with Plc() as running:
-        yield running
-
-
 @pytest.fixture
-def chip(monkeypatch: pytest.MonkeyPatch) -> GpioChip:
-    chip = GpioChip()
-    chip.install(monkeypatch)
-    JetsonHeader().install(monkeypatch)
+def chip(chip: GpioChip, header: JetsonHeader) -> GpioChip:
+    """Where a Jetson's header stands beside it."""
     return chip
 
 
