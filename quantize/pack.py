@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edge.bundle import check_golden, write_bundle
+from edge.engines import open_engine, settings_for
 from edge.errors import BundleError
 from edge.manifest import Artefact, Manifest
 from edge.preprocess import to_tensor
@@ -20,7 +21,7 @@ from quantize.describe import Purpose, describe, measured
 from quantize.export import to_onnx
 from quantize.golden import golden_pair
 from quantize.layers import LayerNoise, measure, resolve, worst
-from quantize.parity import Answers, Parity, TorchEngine, ask, compare, open_artefact
+from quantize.parity import Answers, Parity, TorchEngine, ask, compare
 from quantize.report import Settled, as_html, as_json, report
 from quantize.subjects import Subject, simulated, subjects
 from quantize.targets import Files, Fp32Onnx, Material, Target, open_target
@@ -162,7 +163,7 @@ class _Bench:
         manifest = self.manifest.model_copy(update={"artefacts": [artefact]})
         with TemporaryDirectory() as folder:
             draft = write_bundle(manifest, {**files, **self.golden}, Path(folder, "draft.bundle"))
-            with closing(open_artefact(artefact, draft)) as engine:
+            with closing(open_engine(settings_for(artefact), draft)) as engine:
                 parity = compare(ask(engine, self.subjects, manifest), self.answers, self.subjects)
                 over = gate.excess(gate.drops(parity, self.wanted), self.wishes.max_drop)
                 try:

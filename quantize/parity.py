@@ -9,12 +9,10 @@ from statistics import fmean, median
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter
 from torch import nn
 
-from edge.bundle import Bundle
-from edge.engines import Engine, EngineSettings, open_engine
-from edge.manifest import Artefact, Manifest
+from edge.engines import Engine
+from edge.manifest import Manifest
 from edge.mask import read_mask
 from edge.preprocess import to_pixels, to_tensor
 from edge.rules import MinArea, Rules
@@ -94,14 +92,6 @@ class TorchEngine:
 
     def close(self) -> None:
         torch.set_num_threads(self._threads)
-
-
-def open_artefact(artefact: Artefact, bundle: Bundle) -> Engine:
-    """The engine of one artefact, on one thread."""
-    settings: EngineSettings = TypeAdapter(EngineSettings).validate_python(
-        {"type": artefact.engine, "precision": artefact.precision}
-    )
-    return open_engine(settings, bundle)
 
 
 def ask(engine: Engine, subjects: Sequence[Subject], manifest: Manifest) -> Answers:

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from edge.bundle import Bundle, check_golden, open_bundle
+from edge.engines import open_engine, settings_for
 from edge.errors import UsageError
 from edge.image_file import write_image
 from edge.manifest import InputSpec, Limits
@@ -31,7 +32,7 @@ from quantize.gate import excess, explain, parse_limits
 from quantize.inputs import read_inputs
 from quantize.layers import LayerNoise, measure, resolve
 from quantize.pack import ROUNDS, Outcome, Wishes, build
-from quantize.parity import Flip, TorchEngine, open_artefact
+from quantize.parity import Flip, TorchEngine
 from quantize.report import as_html
 from quantize.subjects import Origin, Subject, simulated
 from quantize.targets import Material, open_target, parse_targets
@@ -141,7 +142,7 @@ def test_the_bundle_holds_int8_for_every_engine_with_its_accuracy(made: Made) ->
 def test_every_artefact_answers_the_golden_pair(made: Made) -> None:
     bundle = made[0]
     for artefact in bundle.manifest.artefacts:
-        engine = open_artefact(artefact, bundle)
+        engine = open_engine(settings_for(artefact), bundle)
         check_golden(bundle, engine)
         engine.close()
 

@@ -107,10 +107,7 @@ EngineSettings = Annotated[
     OpenVinoSettings | OnnxRuntimeSettings | LiteRtSettings | NativeSettings,
     Field(discriminator="type"),
 ]
-EngineChoice = Annotated[
-    OpenVinoSettings | OnnxRuntimeSettings | LiteRtSettings | NativeSettings | AutoSettings,
-    Field(discriminator="type"),
-]
+EngineChoice = Annotated[EngineSettings | AutoSettings, Field(discriminator="type")]
 
 
 def settings_for(artefact: Artefact) -> EngineSettings:
