@@ -18,6 +18,7 @@ from benchmarks.sources import Source
 from edge.bundle import GoldenResult
 from edge.errors import EngineError
 from edge.inspector import Inspection, Inspector
+from edge.network import Network
 from edge.rules import Quality
 
 clock_ns = time.perf_counter_ns
@@ -64,13 +65,14 @@ class Contender:
         never_stale = Quality(stale_after_ms=1e12)
         rules = rules_of(source.manifest)
         self._inspectors = [
-            Inspector(engine, source.manifest, rules, never_stale, clock_ns) for engine in engines
+            Inspector(Network(source.bundle, engine), rules, never_stale, clock_ns)
+            for engine in engines
         ]
         self._first_ns = self._inspect(0).stage_ns["infer"]
 
     def open(self, accuracy_frames: int, seconds: float) -> Opened:
         """Golden pair, warm-up of so long at most, accuracy; what answers wrongly raises."""
-        golden = self._source.golden(self._inspectors[0].engine)
+        golden = self._source.golden(self._inspectors[0].network.engine)
         self._run_ns, steady = self._warm_up(seconds)
         rss_mb = _resident_mb()  # before frames are drawn, which takes memory of its own
         return Opened(

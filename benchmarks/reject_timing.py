@@ -73,12 +73,13 @@ class Work:
     """Inspects one frame again and again, with the shipped network on one thread."""
 
     def __init__(self, stack: ExitStack) -> None:
-        bundle, engine = load_network(engine_by_name("onnxruntime"), "shipped")
-        stack.callback(engine.close)
-        rules = Rules(reject_if=MinArea(min_area_mm2=bundle.manifest.limits.min_area_mm2))
+        network = load_network(engine_by_name("onnxruntime"), "shipped")
+        stack.callback(network.engine.close)
+        manifest = network.bundle.manifest
+        rules = Rules(reject_if=MinArea(min_area_mm2=manifest.limits.min_area_mm2))
         quality = Quality(stale_after_ms=1e12)
-        self._inspector = Inspector(engine, bundle.manifest, rules, quality, clock_ns)
-        spec = bundle.manifest.input
+        self._inspector = Inspector(network, rules, quality, clock_ns)
+        spec = manifest.input
         line = SimulatedLine(7, width_px=spec.width, um_per_px=round(spec.um_per_px))
         self._image, _ = line.render(0, spec.height)
         self._um_per_px = line.um_per_px

@@ -20,6 +20,11 @@ class Source(Protocol):
     """What one row measures."""
 
     @property
+    def bundle(self) -> Bundle:
+        """What it is, or as if it were, packed in."""
+        ...
+
+    @property
     def manifest(self) -> Manifest:
         """How frames become tensors, and logits verdicts."""
         ...
@@ -114,6 +119,11 @@ class TorchSource:
     threads: int = 1
     checkpoint: Path | None = None
     compiled: bool = False
+
+    @property
+    def bundle(self) -> Bundle:
+        """Of no files, since nobody packed it."""
+        return Bundle(Path(self.network["name"]), self.manifest, "", {})
 
     @property
     def file_bytes(self) -> int:

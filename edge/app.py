@@ -42,12 +42,20 @@ class Line:
     """One inspection line, wired and ready."""
 
     config: LineConfig
-    bundle: Bundle
-    engine: Engine
     camera: Camera
     inspector: Inspector
     bridge: Bridge
     wait_for: WaitFor
+
+    @property
+    def bundle(self) -> Bundle:
+        """Which is in force."""
+        return self.inspector.network.bundle
+
+    @property
+    def engine(self) -> Engine:
+        """Which runs it."""
+        return self.inspector.network.engine
 
     @property
     def rehearsal(self) -> Rehearsal:
@@ -107,18 +115,16 @@ def open_line(
     # The reject thread must not wait the usual 5 ms, which are millimetres, for the interpreter.
     sys.setswitchinterval(0.0005)
     with bridge_errors_as_ours(), ExitStack() as stack:
-        bundle, engine = load_network(config.engine, config.bundle, config.bundle_key)
-        stack.callback(engine.close)
+        network = load_network(config.engine, config.bundle, config.bundle_key)
+        stack.callback(network.engine.close)
         camera = open_camera(config.camera)
         stack.callback(camera.close)
         bridge = stack.enter_context(open_bridge(config))
         wait_for = _waiter(config, bridge, waited)
         yield Line(
             config=config,
-            bundle=bundle,
-            engine=engine,
             camera=PacedCamera(camera, wait_for, limit=frames),
-            inspector=Inspector(engine, bundle.manifest, config.rules, config.quality, clock_ns),
+            inspector=Inspector(network, config.rules, config.quality, clock_ns),
             bridge=bridge,
             wait_for=wait_for,
         )

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from edge.engines import Engine
 from edge.errors import FrameError
-from edge.manifest import Manifest
 from edge.mask import read_mask
+from edge.network import Network
 from edge.preprocess import to_pixels, to_tensor
 from edge.quality import faults
 from edge.rules import Quality, Rules
@@ -26,6 +25,7 @@ class Inspection:
     mask: Mask | None  # None where the network never ran
     stage_ns: dict[str, int]
     decided_ns: int
+    bundle: str  # the digest of the one it was judged with
 
     @property
     def latency_ns(self) -> int:
@@ -37,8 +37,7 @@ class Inspection:
 class Inspector:
     """The network, the rules and the limits of one line."""
 
-    engine: Engine
-    manifest: Manifest
+    network: Network
     rules: Rules
     quality: Quality
     clock_ns: Callable[[], int]
@@ -59,21 +58,24 @@ class Inspector:
             except FrameError as error:
                 verdict = unknown(seen, (str(error),))
         marks.append(("decide", self.clock_ns()))
-        return Inspection(seen, verdict, mask, _durations(marks), marks[-1][1])
+        digest = self.network.bundle.digest
+        return Inspection(seen, verdict, mask, _durations(marks), marks[-1][1], digest)
 
     def _look(self, frame: Frame, marks: list[tuple[str, int]]) -> tuple[Verdict, Mask | None]:
+        bundle, engine = self.network
+        manifest = bundle.manifest
         # First of all, because it refuses what is no image.
-        prepare = to_pixels if self.engine.takes_pixels else to_tensor
-        tensor = prepare(frame.image, self.manifest.input)
+        prepare = to_pixels if engine.takes_pixels else to_tensor
+        tensor = prepare(frame.image, manifest.input)
         marks.append(("preprocess", self.clock_ns()))
         if reasons := faults(frame, self.quality, marks[-1][1]):
             return unknown(frame, reasons), None
         marks.append(("quality", self.clock_ns()))
-        logits = self.engine.infer(tensor)
+        logits = engine.infer(tensor)
         marks.append(("infer", self.clock_ns()))
-        mask = read_mask(logits, frame.image.shape[:2], self.manifest.threshold)
+        mask = read_mask(logits, frame.image.shape[:2], manifest.threshold)
         marks.append(("mask", self.clock_ns()))
-        defects = find_defects(mask, frame, self.manifest.limits)
+        defects = find_defects(mask, frame, manifest.limits)
         return self._judge.judge(frame, defects), mask
 
 

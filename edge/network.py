@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -26,6 +27,13 @@ SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "minet-line.bundle"
 log = logging.getLogger("trackside")
 
 
+class Network(NamedTuple):
+    """What judges frames: an engine that runs what a bundle holds."""
+
+    bundle: Bundle
+    engine: Engine
+
+
 def resolve_bundle(path: Path | str) -> Path:
     """`shipped` is the bundle that is installed with the product."""
     return SHIPPED_BUNDLE if str(path) == "shipped" else Path(path)
@@ -39,11 +47,11 @@ def engine_by_name(name: str) -> EngineChoice:
 
 def load_network(
     settings: EngineChoice, path: Path | str, public_key: str | None = None
-) -> tuple[Bundle, Engine]:
+) -> Network:
     """The bundle, of the key's owner, and the engine of the settings, ready to run."""
     bundle = open_bundle(resolve_bundle(path), public_key)
     if not isinstance(settings, AutoSettings):
-        return bundle, _proven(settings, bundle)
+        return Network(bundle, _proven(settings, bundle))
     refused = []
     for candidate in _candidates(settings):
         try:
@@ -52,7 +60,7 @@ def load_network(
             refused.append(f"{candidate.type}: {error}")
         else:
             log.info("engine %s%s", engine.name, "".join(f"; not {why}" for why in refused))
-            return bundle, engine
+            return Network(bundle, engine)
     raise EngineUnavailable(f"no engine runs {bundle.path}: {'; '.join(refused)}")
 
 

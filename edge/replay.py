@@ -23,21 +23,22 @@ STEP_NS = 1_000_000  # between two readings of the encoder
 def replay(recording: Recording, bundle: str | None = None) -> Outcome:
     """Run it again with its own bundle, which must be the one it was recorded with, or another."""
     config = recording.config
-    opened, engine = load_network(config.engine, bundle or recording.bundle, config.bundle_key)
+    network = load_network(config.engine, bundle or recording.bundle, config.bundle_key)
+    digest = network.bundle.digest
     try:
-        if bundle is None and opened.digest != recording.digest:
+        if bundle is None and digest != recording.digest:
             raise ConfigurationError(
                 f"{recording.bundle} is not the bundle that was recorded with: put that back, or "
                 "name another with --bundle"
             )
         world = _World(recording)
-        inspector = Inspector(engine, opened.manifest, config.rules, config.quality, world.clock_ns)
+        inspector = Inspector(network, config.rules, config.quality, world.clock_ns)
         run(world, inspector, world, world, world.record)
         world.rail.finish(recording.frames[-1].end_um)
     finally:
-        engine.close()
+        network.engine.close()
     rejects = {name: tuple(extents) for name, extents in world.rail.rejects.items()}
-    return Outcome(opened.digest, tuple(world.judged), rejects)
+    return Outcome(digest, tuple(world.judged), rejects)
 
 
 def accept(recording: Recording, outcome: Outcome) -> None:

@@ -33,7 +33,7 @@ def run_line(config: LineConfig, *, frames: int | None = None) -> Tally:
     def record(inspection: Inspection) -> None:
         report(inspection)
         notifier.inspected(inspection, clock_ns())
-        keep(inspection, line.bundle.digest)
+        keep(inspection)
         tally.add(inspection)
         verdicts.add(inspection.verdict)
 

@@ -40,7 +40,9 @@ def inspection(index: int, state: State = State.NG, score: float = 0.9) -> Inspe
     frame = Frame(index, image, 1_000, stretch, 250)
     if state is State.UNKNOWN:
         lost = LostFrame(index, 1_000, stretch, "cable")
-        return Inspection(lost, Verdict(state, index, stretch, (), ("cable",)), None, {}, 2_000)
+        return Inspection(
+            lost, Verdict(state, index, stretch, (), ("cable",)), None, {}, 2_000, DIGEST
+        )
     logits = np.full((SIZE, SIZE), -9, np.float32)
     logits[8:24, 4:36] = np.log(score / (1 - score))
     piece = Stretch(stretch.start_um + 2_000, stretch.start_um + 6_000)
@@ -48,7 +50,7 @@ def inspection(index: int, state: State = State.NG, score: float = 0.9) -> Inspe
     found = (defect,) if state is State.NG else ()
     reasons = ("32 mm2",) if found else ()
     verdict = Verdict(state, index, stretch, found, reasons)
-    return Inspection(frame, verdict, Mask(logits, 0.5), {"infer": 700}, 9_000)
+    return Inspection(frame, verdict, Mask(logits, 0.5), {"infer": 700}, 9_000, DIGEST)
 
 
 def fork_when_told(path: Path) -> None:
@@ -66,7 +68,7 @@ def record_without_end(path: Path) -> None:
     """Say how many events are on disk."""
     with EventStore(settings(path, max_size_mb=2), utc_now) as store:
         for index in range(10**9):
-            store.record(inspection(index), DIGEST)
+            store.record(inspection(index))
             if index % 5 == 4:
                 store.flush(PATIENT_S)
                 print(index + 1, flush=True)
@@ -88,19 +90,19 @@ def record_on_a_small_disk(path: Path) -> None:
     small = settings(path / "store", keep_free_mb=1.5, queue_frames=1000)
     with EventStore(small, utc_now) as store:
         for index in range(200):
-            store.record(inspection(index), DIGEST)
+            store.record(inspection(index))
         assert store.flush(PATIENT_S)
         dropped, trouble = store.pictures_dropped, store.trouble
         filler = fill(path)
         for index in range(200, 400):
-            store.record(inspection(index), DIGEST)
+            store.record(inspection(index))
         while "cannot be written" not in (store.trouble or ""):
             time.sleep(0.01)
         refused = store.trouble
         filler.unlink()
         assert store.flush(PATIENT_S)
         ballast.unlink()
-        store.record(inspection(400), DIGEST)
+        store.record(inspection(400))
         assert store.flush(PATIENT_S)
         said = [dropped, trouble, refused, store.trouble, store.events_lost]
     evidence = [event.evidence for event in read_events(path / "store")]
@@ -110,13 +112,13 @@ def record_on_a_small_disk(path: Path) -> None:
 def start_on_a_full_disk(path: Path) -> None:
     """A store that was there before, on a disk without a byte left."""
     with EventStore(settings(path / "store"), utc_now) as store:
-        store.record(inspection(0), DIGEST)
+        store.record(inspection(0))
     filler = fill(path)
     with EventStore(settings(path / "store"), utc_now) as store:
-        store.record(inspection(1), DIGEST)
+        store.record(inspection(1))
         while store.trouble is None:
             time.sleep(0.01)
         filler.unlink()
         assert store.flush(PATIENT_S)
-        store.record(inspection(2), DIGEST)
+        store.record(inspection(2))
     print(json.dumps([[e.frame, e.evidence] for e in read_events(path / "store")]), flush=True)

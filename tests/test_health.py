@@ -47,14 +47,14 @@ def inspection(
     mask = Mask(np.full((32, 32), -5, np.float32), 0.5)
     frame = Frame(index, image, taken_ns, stretch, 250)
     verdict = Verdict(state, index, stretch)
-    return Inspection(frame, verdict, mask, stages, taken_ns + latency_ns)
+    return Inspection(frame, verdict, mask, stages, taken_ns + latency_ns, "ab" * 32)
 
 
 def lost(index: int) -> Inspection:
     stretch = Stretch(index * 88_000, (index + 1) * 88_000)
     seen = LostFrame(index, index * MS, stretch, "cable")
     verdict = Verdict(State.UNKNOWN, index, stretch, reasons=("cable",))
-    return Inspection(seen, verdict, None, {"decide": 0}, index * MS)
+    return Inspection(seen, verdict, None, {"decide": 0}, index * MS, "ab" * 32)
 
 
 def test_a_histogram_counts_a_value_below_the_bound_it_reaches() -> None:

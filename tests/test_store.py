@@ -54,11 +54,11 @@ def picture(root: Path, event: Event, name: str) -> np.ndarray:
 def test_what_is_rejected_unsure_or_sampled_is_kept_and_nothing_else(tmp_path: Path) -> None:
     with EventStore(settings(tmp_path, ok_every=3), utc_now) as store:
         for index in range(6):
-            store.record(inspection(index, State.OK, 0.1), DIGEST)
-        store.record(inspection(6, State.OK, 0.45), DIGEST)
-        store.record(inspection(7, State.NG, 0.55), DIGEST)
-        store.record(inspection(8, State.NG), DIGEST)
-        store.record(inspection(9, State.UNKNOWN), DIGEST)
+            store.record(inspection(index, State.OK, 0.1))
+        store.record(inspection(6, State.OK, 0.45))
+        store.record(inspection(7, State.NG, 0.55))
+        store.record(inspection(8, State.NG))
+        store.record(inspection(9, State.UNKNOWN))
     events = read_events(tmp_path)
     assert [(event.frame, event.why) for event in events] == [
         (0, Why.SAMPLE),
@@ -81,7 +81,7 @@ def test_what_is_rejected_unsure_or_sampled_is_kept_and_nothing_else(tmp_path: P
 def test_frame_and_mask_are_kept_exactly_and_defects_cut_out(tmp_path: Path) -> None:
     asked = inspection(0)
     with EventStore(settings(tmp_path), utc_now) as store:
-        store.record(asked, DIGEST)
+        store.record(asked)
     [event] = read_events(tmp_path)
     assert event.pictures == ("frame.png", "mask.png", "overlay.jpg", "defect0.jpg")
     assert isinstance(asked.seen, Frame) and asked.mask is not None
@@ -98,8 +98,8 @@ def test_a_frame_that_is_no_image_is_kept_without_pictures(tmp_path: Path) -> No
     frame = Frame(0, np.zeros((8, 8, 5), np.uint8), 1_000, stretch, 250)
     verdict = Verdict(State.UNKNOWN, 0, stretch, (), ("5 channels",))
     with EventStore(settings(tmp_path), utc_now) as store:
-        store.record(Inspection(frame, verdict, None, {}, 2_000), DIGEST)
-        store.record(inspection(1), DIGEST)
+        store.record(Inspection(frame, verdict, None, {}, 2_000, DIGEST))
+        store.record(inspection(1))
     assert [event.evidence for event in read_events(tmp_path)] == [NO_IMAGE, KEPT]
     assert not list((tmp_path / "images").rglob("000000001-*"))
 
@@ -109,7 +109,7 @@ def test_events_are_asked_for_by_state_time_run_and_place(tmp_path: Path) -> Non
     for _ in range(2):
         with EventStore(settings(tmp_path), lambda: clock[0]) as store:
             for index, state in enumerate([State.NG, State.UNKNOWN, State.NG]):
-                store.record(inspection(index, state), DIGEST)
+                store.record(inspection(index, state))
                 clock[0] += timedelta(hours=1)
 
     def frames(wanted: Wanted) -> list[tuple[int, int]]:
@@ -132,7 +132,7 @@ def test_a_disk_that_is_too_slow_costs_pictures_and_no_event_and_holds_nobody_up
         with closing(sqlite3.connect(tmp_path / "events.sqlite", isolation_level=None)) as another:
             another.execute("BEGIN IMMEDIATE")  # the writer waits for it, the loop does not
             for index in range(200):
-                store.record(inspection(index), DIGEST)
+                store.record(inspection(index))
         assert store.flush(PATIENT_S)
         dropped = store.pictures_dropped
     events = read_events(tmp_path)
@@ -149,7 +149,7 @@ def test_events_that_there_is_no_room_for_are_counted_and_entered_as_lost(
         with closing(sqlite3.connect(tmp_path / "events.sqlite", isolation_level=None)) as another:
             another.execute("BEGIN IMMEDIATE")
             for index in range(200):
-                store.record(inspection(index, State.UNKNOWN), DIGEST)
+                store.record(inspection(index, State.UNKNOWN))
             lost = store.events_lost
         assert store.flush(PATIENT_S)
     assert lost > 0
@@ -162,7 +162,7 @@ def test_what_is_too_old_is_removed_with_its_pictures(tmp_path: Path) -> None:
     with EventStore(settings(tmp_path, max_age_days=30), lambda: clock[0]) as store:
         for index, days in enumerate([0, 20, 15]):
             clock[0] += timedelta(days=days)
-            store.record(inspection(index), DIGEST)
+            store.record(inspection(index))
             assert store.flush(PATIENT_S)
     assert [event.frame for event in read_events(tmp_path)] == [1, 2]
     assert len(list((tmp_path / "images").rglob("*-frame.png"))) == 2
@@ -171,7 +171,7 @@ def test_what_is_too_old_is_removed_with_its_pictures(tmp_path: Path) -> None:
 def test_beyond_its_size_the_oldest_makes_room_for_the_newest(tmp_path: Path) -> None:
     with EventStore(settings(tmp_path, max_size_mb=0.4), utc_now) as store:
         for index in range(100):
-            store.record(inspection(index), DIGEST)
+            store.record(inspection(index))
             assert index % 5 or store.flush(PATIENT_S)
     frames = [event.frame for event in read_events(tmp_path)]
     assert frames == [*range(frames[0], 100)] and 10 < len(frames) < 60
@@ -216,8 +216,8 @@ def kept(tmp_path: Path) -> Path:
     root = tmp_path / "store"
     with EventStore(settings(root), utc_now) as store:
         for each in (inspection(0, State.OK, 0.1), inspection(1), inspection(2, State.NG, 0.55)):
-            store.record(each, DIGEST)
-        store.record(inspection(3, State.UNKNOWN), DIGEST)
+            store.record(each)
+        store.record(inspection(3, State.UNKNOWN))
     return root
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edge.bundle import Bundle
 from edge.inspector import Inspector
 from edge.manifest import InputSpec, Limits, Manifest
+from edge.network import Network
 from edge.rules import MinArea, Quality, Rules
 from edge.types import Frame, Image, LostFrame, Mask, State, Stretch, Tensor
 from edge.verdict import Judge, find_defects, reject_stretches
@@ -103,7 +106,8 @@ def an_inspector(engine: FixedEngine, now_ns: int = 0) -> Inspector:
         height=80, width=60, channels=1, mean=[0], scale=[1], resize="linear", um_per_px=500
     )
     manifest = Manifest.model_construct(input=spec, threshold=0.5, limits=LIMITS)
-    return Inspector(engine, manifest, ANY_DEFECT, Quality(), clock_ns=lambda: now_ns)
+    bundle = Bundle(Path("fixed.bundle"), manifest, "ab" * 32, {})
+    return Inspector(Network(bundle, engine), ANY_DEFECT, Quality(), clock_ns=lambda: now_ns)
 
 
 GREY = np.full((80, 60), 128, np.uint8)

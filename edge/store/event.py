@@ -81,7 +81,7 @@ def confidence(inspection: Inspection) -> float | None:
 
 
 def event_of(
-    inspection: Inspection, why: Why, sure: float | None, *, bundle: str, utc: str, evidence: str
+    inspection: Inspection, why: Why, sure: float | None, *, utc: str, evidence: str
 ) -> Event:
     """What is to be remembered of an inspection."""
     verdict = inspection.verdict
@@ -97,7 +97,7 @@ def event_of(
         confidence=sure,
         latency_ns=inspection.latency_ns,
         stage_ns=inspection.stage_ns,
-        bundle=bundle,
+        bundle=inspection.bundle,
         evidence=evidence,
     )
 
