@@ -62,13 +62,14 @@ def rules_of(manifest: Manifest) -> Rules:
 
 def score(inspector: Inspector, frames: Iterable[Seen]) -> Score:
     """Inspect every frame; one that the engine leaves UNKNOWN agrees with no truth."""
+    manifest = inspector.network.bundle.manifest
     overlap = union = agreed = count = 0
     for seen in frames:
         inspection = inspector.inspect(seen.frame)
         found = np.zeros_like(seen.truth) if inspection.mask is None else inspection.mask.binary
         overlap += int(np.count_nonzero(found & seen.truth))
         union += int(np.count_nonzero(found | seen.truth))
-        agreed += inspection.verdict.state is _true_state(seen, inspector.manifest)
+        agreed += inspection.verdict.state is _true_state(seen, manifest)
         count += 1
     return Score(overlap / union if union else 1.0, agreed / count)
 

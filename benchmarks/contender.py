@@ -147,7 +147,7 @@ class Contender:
         if packed is None:
             return None
         inspector = self._inspectors[0]
-        simulated = score(inspector, simulated_frames(inspector.manifest, frames))
+        simulated = score(inspector, simulated_frames(inspector.network.bundle.manifest, frames))
         return Accuracy(
             golden_iou=round(golden.iou, 5) if golden else None,
             golden_mae=round(golden.mae, 5) if golden else None,
