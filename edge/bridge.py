@@ -133,12 +133,12 @@ def _open_desk(
     settings: dict[str, Any] = {
         "default_reject": reject.default_reject,
         "on_missed": _MODES[reject.on_missed],
-        "release_on_close": all(actuator.safe == "pass" for actuator in reject.actuators),
         "ledger": ledger,
         "watch": watch,
     }
     if isinstance(encoder, SerialEncoderSettings) and reject.output.type == "serial":
         settings |= {"name": reject.name, "stop_line": open_stop_line(reject, stack)}
+        settings["release_on_close"] = reject.safe == "pass"
         board = open_board(encoder, actuator_settings(reject), silence_ns=silence_ns, **settings)
         stack.enter_context(board)
         return board, board.read, None

@@ -106,7 +106,8 @@ def open_rig(encoder: EncoderSettings, reject: RejectConfig, stack: ExitStack) -
         assert actuator.output.type != "serial", "the line file was checked"
         line = open_output(actuator.output, safe_active=actuator.safe == "reject")
         placed = Actuator(actuator.name, actuator_settings(actuator))
-        outputs.append(Output(placed, stack.enter_context(line)))
+        released = actuator.safe == "pass"
+        outputs.append(Output(placed, stack.enter_context(line), released_on_close=released))
     return Rig(counted, outputs, open_stop_line(reject, stack))
 
 

@@ -47,7 +47,6 @@ class ProcessRejector(MeasuringDesk):
         *,
         default_reject: bool = False,
         on_missed: Mode = Mode.ORDERED,
-        release_on_close: bool = False,
         silence_ns: int = SECOND_NS // 2,
         priority: int = 0,
         ledger: Ledger | None = None,
@@ -63,7 +62,6 @@ class ProcessRejector(MeasuringDesk):
             signs=self._signs,
             default_reject=default_reject,
             on_missed=on_missed,
-            release_on_close=release_on_close,
             silence_ns=silence_ns,
             priority=priority,
         )

@@ -48,7 +48,6 @@ class Opening:
     signs: Signs
     default_reject: bool
     on_missed: Mode
-    release_on_close: bool
     silence_ns: int
     priority: int
 
@@ -129,7 +128,7 @@ def serve(channel: Channel, opening: Opening) -> None:
         gc.freeze()  # what lives for ever is never looked through again
         exchange.tell(rig.encoder.read(), [])  # so that there is one from the first moment on
         channel.send(Ready(rig.actuators))
-        loop.run(default_reject=opening.default_reject, release_on_close=opening.release_on_close)
+        loop.run(default_reject=opening.default_reject)
 
 
 def main() -> None:

@@ -22,7 +22,8 @@ class Rejector(OrderDesk):
 
     Fails safe: an output is released (not reject) only while the thread runs. If the thread fails,
     the outputs go to reject, and `submit`, `check` and `close` raise what happened. After an
-    orderly `close` they reject too, because nobody inspects any more, unless `release_on_close`.
+    orderly `close` they reject too, because nobody inspects any more, but for those that the rig
+    has `released_on_close`.
     A thread that is stuck inside an encoder or a line cannot drive the outputs: `submit` and
     `check` raise once it has been stuck for `stall_ns`, and the heartbeat, which the caller then
     no longer beats, is what rejects.
@@ -44,7 +45,6 @@ class Rejector(OrderDesk):
         *,
         default_reject: bool = False,
         on_missed: Mode = Mode.ORDERED,
-        release_on_close: bool = False,
         stall_ns: int = SECOND_NS // 2,
         priority: int = 0,
         ledger: Ledger | None = None,
@@ -60,7 +60,6 @@ class Rejector(OrderDesk):
         )
         control = Control(rig.actuators, on_missed=on_missed, default_reject=default_reject)
         self._loop = RigLoop(rig, control, self, clock)
-        self._release_on_close = release_on_close
         self._stall_ns = stall_ns
         self._priority = priority
         self._inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
@@ -111,9 +110,7 @@ class Rejector(OrderDesk):
     def _run(self) -> None:
         try:
             take_priority(self._priority)
-            self._loop.run(
-                default_reject=self._default_reject, release_on_close=self._release_on_close
-            )
+            self._loop.run(default_reject=self._default_reject)
         except BaseException as failure:
             log.exception("the reject thread failed; the outputs go to reject")
             self._failure = failure

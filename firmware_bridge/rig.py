@@ -22,6 +22,7 @@ class Output:
 
     actuator: Actuator
     line: OutputLine
+    released_on_close: bool = False  # after an orderly one; else it rejects
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,12 @@ class RigLoop:
         self._clock = clock
         self._stops_line = False
 
-    def run(self, *, default_reject: bool, release_on_close: bool) -> None:
+    def run(self, *, default_reject: bool) -> None:
         """Until the exchange is closed. However it ends, the outputs are driven to their rest.
 
         They are released only while this runs; then they reject, because nobody inspects any more,
-        unless they are to be released after an orderly close. A failure stops the line as well.
+        but for those that are to be released after an orderly close. A failure stops the line as
+        well.
         """
         try:
             for line in self._lines.values():
@@ -77,16 +79,16 @@ class RigLoop:
             while self._exchange.is_open():
                 self._round()
         except BaseException:
-            self._rest(rejects=True, stops_line=True)
+            self._rest(failed=True)
             raise
-        self._rest(rejects=not release_on_close, stops_line=False)
+        self._rest(failed=False)
 
-    def _rest(self, *, rejects: bool, stops_line: bool) -> None:
+    def _rest(self, *, failed: bool) -> None:
         """Drive every output that can be driven."""
         with ExitStack() as stack:  # goes through all of them whatever any of them raises
-            stack.callback(self._stop_line, stops_line)
-            for line in self._lines.values():
-                stack.callback(line.set, rejects)
+            stack.callback(self._stop_line, failed)
+            for output in self._rig.outputs:
+                stack.callback(output.line.set, failed or not output.released_on_close)
 
     def _stop_line(self, active: bool) -> None:
         if self._rig.stop_line is not None:

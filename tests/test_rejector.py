@@ -41,22 +41,34 @@ PATIENT_NS = 5 * SECOND_NS  # the machine may have much else to do
 Start = Callable[..., OrderDesk]
 
 
-def open_rig(encoder: Encoder, history: SharedHistory, stack: ExitStack) -> Rig:
+def open_rig(
+    encoder: Encoder, history: SharedHistory, stack: ExitStack, *, released: bool = False
+) -> Rig:
     line = stack.enter_context(MemoryLine(CLOCK, safe_active=True, history=history))
-    return Rig(encoder, [Output(Actuator("reject", SETTINGS), line)])
+    return Rig(encoder, [Output(Actuator("reject", SETTINGS), line, released_on_close=released)])
 
 
 def in_a_thread(
-    encoder: Encoder, history: SharedHistory, *, silence_ns: int = PATIENT_NS, **options: Any
+    encoder: Encoder,
+    history: SharedHistory,
+    *,
+    silence_ns: int = PATIENT_NS,
+    released: bool = False,
+    **options: Any,
 ) -> OrderDesk:
-    rig = open_rig(encoder, history, ExitStack())
+    rig = open_rig(encoder, history, ExitStack(), released=released)
     return Rejector(rig, CLOCK, stall_ns=silence_ns, **options)
 
 
 def in_a_process(
-    encoder: Encoder, history: SharedHistory, *, silence_ns: int = PATIENT_NS, **options: Any
+    encoder: Encoder,
+    history: SharedHistory,
+    *,
+    silence_ns: int = PATIENT_NS,
+    released: bool = False,
+    **options: Any,
 ) -> OrderDesk:
-    start = partial(open_rig, encoder, history)
+    start = partial(open_rig, encoder, history, released=released)
     return ProcessRejector(start, CLOCK, silence_ns=silence_ns, **options)
 
 
@@ -200,7 +212,7 @@ def test_orders_still_to_come_at_close_are_pending_and_the_line_rejects(start: S
 
 def test_an_encoder_that_fails_rejects_and_is_raised_to_whoever_asks_next(start: Start) -> None:
     encoder, history = FailingEncoder(CLOCK, HALF_M_S), SharedHistory()
-    desk = start(encoder, history, release_on_close=True)
+    desk = start(encoder, history, released=True)
     desk.submit(1_000_000 * MM, 1_000_001 * MM, "in time")
     eventually(lambda: raises(desk.check))
     assert states(history) == [True, False, True]
@@ -274,9 +286,21 @@ def test_each_actuator_fires_where_it_sits_and_for_its_rail_alone() -> None:
 
 def test_an_orderly_close_releases_the_line_when_told_to() -> None:
     encoder, history = SimulatedEncoder(CLOCK, HALF_M_S), SharedHistory()
-    with in_a_thread(encoder, history, release_on_close=True):
+    with in_a_thread(encoder, history, released=True):
         wait_until_at(encoder, 20 * MM)
     assert states(history) == [True, False]
+
+
+def test_each_of_several_lines_comes_to_its_own_rest() -> None:
+    encoder = SimulatedEncoder(CLOCK, HALF_M_S)
+    lines = [MemoryLine(CLOCK, safe_active=safe) for safe in (True, False)]
+    outputs = [
+        Output(Actuator(str(line.active), SETTINGS), line, released_on_close=not line.active)
+        for line in lines
+    ]
+    with Rejector(Rig(encoder, outputs), CLOCK):
+        wait_until_at(encoder, 20 * MM)
+    assert [line.states for line in lines] == [[True, False, True], [False]]
 
 
 def test_a_line_that_cannot_be_driven_is_raised_too() -> None:
@@ -319,8 +343,8 @@ def test_a_process_that_is_killed_is_noticed() -> None:
 def inspect_until_killed(history: SharedHistory) -> None:
     """What the process does that the test takes away."""
     encoder = SimulatedEncoder(CLOCK, HALF_M_S)
-    start = partial(open_rig, encoder, history)
-    with ProcessRejector(start, CLOCK, release_on_close=True) as desk:
+    start = partial(open_rig, encoder, history, released=True)
+    with ProcessRejector(start, CLOCK) as desk:
         print(desk._process.pid, flush=True)
         threading.Event().wait()
 
