@@ -21,6 +21,8 @@ EXTRA_OF_MODULE = {
     "prometheus_client": "metrics",
     "pyarrow": "parquet",
     "pymodbus": "modbus",
+    "starlette": "web",
+    "uvicorn": "web",
     "kornia": "train",
     "lightning_fabric": "train",
     "nncf": "quantize",

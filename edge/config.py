@@ -24,6 +24,7 @@ from edge.rules import Quality, Rules
 from edge.section import LinePath, Section
 from edge.store.settings import StoreSettings
 from edge.telemetry_config import HealthSettings, MetricsSettings, MqttSettings
+from edge.web_config import WebSettings, check_key
 from edge.yaml_file import read_yaml
 
 PublicKey = Annotated[
@@ -70,6 +71,9 @@ class LineConfig(Section):
         default=None,
         description="Keeps what is rejected or unsure, with pictures; may be left out.",
     )
+    web: WebSettings | None = Field(
+        default=None, description="Serves a page that shows the line; off if left out."
+    )
 
     @field_validator("reject")
     @classmethod
@@ -97,6 +101,14 @@ class LineConfig(Section):
         if reject is not None:
             check_stop([each.then for each in inputs], reject)
         return inputs
+
+    @field_validator("web")
+    @classmethod
+    def _has_its_key(cls, web: WebSettings | None, info: ValidationInfo) -> WebSettings | None:
+        inputs = info.data.get("inputs")
+        if web is not None and inputs is not None:
+            check_key(web, [each.name for each in inputs])
+        return web
 
 
 def line_schema() -> dict[str, Any]:

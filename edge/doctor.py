@@ -57,6 +57,8 @@ def examine(config: LineConfig | None, box: Box) -> Iterator[Check]:
     if config.mqtt is not None:
         yield _tried("mqtt", lambda: _installed("paho.mqtt", "mqtt"))
         yield check_broker(config.mqtt.host, config.mqtt.port)
+    if config.web is not None:
+        yield _tried("web", lambda: _installed("starlette", "web"))
     if (path := config.health.baseline) is not None:
         yield _tried("baseline", lambda: f"{read_baseline(path).frames} frames")
 

@@ -25,6 +25,7 @@ from firmware_bridge.control import (
     Release,
 )
 from firmware_bridge.encoder import EncoderError
+from firmware_bridge.guard import Change
 from firmware_bridge.ledger import Ledger
 from firmware_bridge.record import Record, RejectReport
 from firmware_bridge.types import BridgeError, Clock, Mode, Order, Reading
@@ -95,6 +96,11 @@ class OrderDesk(Closing, ABC):
     def mode(self) -> Mode:
         """What the outputs do, by the latest news."""
         return self._record.mode
+
+    @property
+    def standing(self) -> tuple[Change, ...]:
+        """The causes that override the orders, or are only reported, each as it came; likewise."""
+        return self._record.standing
 
     def report(self) -> RejectReport:
         with self._lock:

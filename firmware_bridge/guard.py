@@ -8,11 +8,19 @@ No I/O, no clock, no thread. Each of these says what it changed, with the reason
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from firmware_bridge.types import Mode
 
 _RANK = {mode: rank for rank, mode in enumerate(Mode)}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a cause puts the outputs in, and whether only an acknowledgement ends it."""
+
+    mode: Mode
+    latched: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +30,14 @@ class Change:
     mode: Mode
     cause: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    mode: Mode
-    latched: bool
+    standing: Standing | None = field(default=None, compare=False)  # of the cause, from now on
 
 
 class Guard:
     """The causes that stand; the one that overrides most decides."""
 
     def __init__(self) -> None:
-        self._standing: dict[str, _Standing] = {}
+        self._standing: dict[str, Standing] = {}
 
     @property
     def mode(self) -> Mode:
@@ -43,11 +46,11 @@ class Guard:
 
     def hold(self, cause: str, mode: Mode, reason: str) -> list[Change]:
         """A state of the line: it stands until `release`. ORDERED is only reported."""
-        return self._stand(cause, _Standing(mode, latched=False), reason)
+        return self._stand(cause, Standing(mode, latched=False), reason)
 
     def latch(self, cause: str, mode: Mode, reason: str) -> list[Change]:
         """Something that happened: it stands until `acknowledge`. ORDERED is only reported."""
-        return self._stand(cause, _Standing(mode, latched=True), reason)
+        return self._stand(cause, Standing(mode, latched=True), reason)
 
     def release(self, cause: str, reason: str) -> list[Change]:
         if self._standing.pop(cause, None) is None:
@@ -59,10 +62,10 @@ class Guard:
         latched = [cause for cause, standing in self._standing.items() if standing.latched]
         return [change for cause in latched for change in self.release(cause, reason)]
 
-    def _stand(self, cause: str, standing: _Standing, reason: str) -> list[Change]:
+    def _stand(self, cause: str, standing: Standing, reason: str) -> list[Change]:
         if standing.mode is Mode.ORDERED and standing.latched:  # nothing to acknowledge
             return [Change(self.mode, cause, reason)]
         if self._standing.get(cause) == standing:
             return []
         self._standing[cause] = standing
-        return [Change(self.mode, cause, reason)]
+        return [Change(self.mode, cause, reason, standing)]

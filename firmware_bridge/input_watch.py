@@ -109,6 +109,10 @@ class InputWatch:
             self._stopping.set()
             thread.join(timeout=self._stall_ns / SECOND_NS)
 
+    def is_active(self, name: str) -> bool:
+        """The level of the input of this name as it last settled; any thread may ask."""
+        return self._panel.is_active(name)
+
     def check(self) -> None:
         """Raise InputsStopped unless the inputs are being read; call it before each heartbeat."""
         if self._failure is not None:

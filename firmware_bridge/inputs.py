@@ -61,6 +61,10 @@ class Panel:
     def __init__(self, roles: Sequence[Role]) -> None:
         self._inputs = [(role, Settled(role.settle_ns)) for role in roles]
 
+    def is_active(self, name: str) -> bool:
+        """The input's level as it last settled."""
+        return any(level.active is True for role, level in self._inputs if role.name == name)
+
     def take(self, levels: Sequence[bool], at_ns: int) -> list[Command]:
         """What has changed, now that each input, in the order of the roles, has this level."""
         commands: list[Command] = []

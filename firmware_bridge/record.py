@@ -54,6 +54,7 @@ class Record:
 
     def __init__(self, actuators: Sequence[Actuator], ledger: Ledger | None) -> None:
         self.mode = Mode.ORDERED
+        self.standing: tuple[Change, ...] = ()  # by which each cause that stands came
         self._ledger = ledger
         self._serving: dict[str, list[str]] = {}  # rail -> names of actuators
         for actuator in actuators:
@@ -112,6 +113,8 @@ class Record:
         at_ns, actuator, event = news
         match event:
             case Change(mode, cause, reason):
+                others = tuple(each for each in self.standing if each.cause != cause)
+                self.standing = others if event.standing is None else (*others, event)
                 self.mode = mode
                 log.warning("%s: %s: now %s", cause, reason, mode.value)
                 self._add(Entry(EntryKind.MODE, at_ns, reason=f"{cause}: {reason}", tag=mode.value))

@@ -171,6 +171,12 @@ def test_what_an_example_says_of_wires_is_valid_too(name: str, tmp_path: Path) -
         ),
         ("rules:", "quality: {dark_below: 250}\nrules:", "20: quality: dark_below 250 must be les"),
         ("rules:", "name: rail-2\nrules:", "20: name: given twice, first on line 1: keep one"),
+        ("rules:", "web: {host: 0.0.0.0}\nrules:", "20: web: 0.0.0.0 can be reached from elsewh"),
+        (
+            "rules:",
+            "web: {controls: key}\nrules:",
+            "20: web: no input is called key: give `controls:` never, always or",
+        ),
         ("frames", "${NO_SUCH_NAME}", "5: camera.path: the environment variable NO_SUCH_NAME is "),
     ],
 )

@@ -14,7 +14,7 @@ from firmware_bridge.control import (
     Pass,
     Release,
 )
-from firmware_bridge.guard import Change
+from firmware_bridge.guard import Change, Guard, Standing
 from firmware_bridge.tracker import ActuatorSettings
 from firmware_bridge.types import Fired, Missed, Mode, Order, Reading, Reason, Switch
 
@@ -169,6 +169,22 @@ def test_what_is_only_reported_overrides_nothing() -> None:
     assert run.changes == [
         Change(Mode.ORDERED, "bin", "nearly full"),
         Change(Mode.ORDERED, "eject", "not confirmed"),
+    ]
+
+
+def test_a_change_says_what_its_cause_puts_the_outputs_in_from_then_on() -> None:
+    guard = Guard()
+    changes = [
+        *guard.hold("key", Mode.REJECT_ALL, "turned"),
+        *guard.latch("missed", Mode.STOP_LINE, "frame 7"),
+        *guard.latch("eject", Mode.ORDERED, "not confirmed"),
+        *guard.acknowledge("seen to"),
+    ]
+    assert [(change.cause, change.standing) for change in changes] == [
+        ("key", Standing(Mode.REJECT_ALL, latched=False)),
+        ("missed", Standing(Mode.STOP_LINE, latched=True)),
+        ("eject", None),
+        ("missed", None),
     ]
 
 

@@ -241,10 +241,11 @@ def test_a_raspberry_pi_is_throttled_by_what_holds_now_not_by_what_once_did(
 
 
 @pytest.mark.parametrize("name", ["jetson", "nuc", "raspberrypi"])
-def test_what_an_example_says_of_health_metrics_and_mqtt_is_valid(
+def test_what_an_example_says_of_health_and_of_whom_it_is_told_is_valid(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MQTT_PASSWORD", "a")
+    monkeypatch.setenv("WEB_TOKEN", "0123456789abcdef")
     before, start, after = (EXAMPLES / f"{name}.yaml").read_text().partition("# health:\n")
     path = tmp_path / "line.yaml"
     path.write_text(before + re.sub(r"^# ?", "", start + after, flags=re.MULTILINE))
@@ -252,6 +253,7 @@ def test_what_an_example_says_of_health_metrics_and_mqtt_is_valid(
     assert line.health.baseline == tmp_path / f"{name}-line.baseline.json"
     assert line.metrics == MetricsSettings()
     assert line.mqtt is not None and line.mqtt.tls is not None
+    assert line.web is not None and not line.web.on_this_box_alone
 
 
 def test_this_process_occupies_memory_and_holds_files_open() -> None:

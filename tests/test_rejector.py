@@ -168,8 +168,10 @@ def test_an_order_that_comes_too_late_is_missed_and_all_is_rejected_until_acknow
         desk.submit(1 * MM, 20 * MM, "too late")
         eventually(lambda: desk.mode is Mode.REJECT_ALL)
         eventually(lambda: history[-1][1])
+        assert [change.cause for change in desk.standing] == ["missed"]
         desk.acknowledge("seen to")
         eventually(lambda: desk.mode is Mode.ORDERED)
+        assert desk.standing == ()
         eventually(lambda: len(desk.report().pulses) == 1)
         report = desk.report()
     assert states(history)[:5] == [True, False, True, False, True]
