@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
@@ -23,10 +23,16 @@ from edge.wiring import clock_ns
 log = logging.getLogger("trackside")
 
 
-def run_line(config: LineConfig, *, frames: int | None = None) -> Tally:
+def run_line(
+    config: LineConfig,
+    *,
+    frames: int | None = None,
+    watch: Callable[[Line], Callable[[Inspection], None]] = lambda line: lambda inspection: None,
+) -> Tally:
     """Inspect, and log what is not OK. Told to stop, the line ends at the frame it is in.
 
-    Orders still on their way then are not lost: the output is left at reject.
+    Orders still on their way then are not lost: the output is left at reject. `watch` is given the
+    live line, and what it returns is given every inspection; neither may wait.
     """
     tally, verdicts = Tally(), VerdictLog()
 
@@ -36,6 +42,7 @@ def run_line(config: LineConfig, *, frames: int | None = None) -> Tally:
         keep(inspection)
         tally.add(inspection)
         verdicts.add(inspection.verdict)
+        tell(inspection)
 
     with (
         keeping(config.store, lambda: datetime.now(timezone.utc)) as keep,
@@ -45,6 +52,7 @@ def run_line(config: LineConfig, *, frames: int | None = None) -> Tally:
         stop_on_signals(line),
         reporting(line) as report,
     ):
+        tell = watch(line)
         log.info("%s: %s on %s", config.name, line.bundle.manifest.name, line.engine.name)
         try:
             line.run(record)
