@@ -189,12 +189,5 @@ def _error_um_max(ordered: list[Stretch], pulses: tuple[Stretch, ...], margin_um
 
 def _uncovered_um(stretches: Sequence[Stretch], by: Sequence[Stretch]) -> int:
     """How much of some stretches is under none of the others."""
-    total, covers = 0, sorted(by, key=lambda s: s.start_um)
-    for stretch in stretches:
-        reached_um = stretch.start_um
-        for cover in covers:
-            if cover.overlaps(stretch):
-                total += max(0, cover.start_um - reached_um)
-                reached_um = max(reached_um, cover.end_um)
-        total += max(0, stretch.end_um - reached_um)
-    return total
+    bare = [piece for stretch in stretches for piece in stretch.without(by)]
+    return sum(piece.end_um - piece.start_um for piece in bare)

@@ -222,9 +222,8 @@ def _latest_orders(line: Line, tally: Tally) -> list[_Ordered]:
     orders = []
     for inspection in tuple(tally.rejected):  # copied, because the main loop goes on adding
         verdict = inspection.verdict
-        for stretch, defect in zip(
-            reject_stretches(verdict), verdict.defects or (None,), strict=True
-        ):
+        for stretch in reject_stretches(verdict):
+            defect = next((d for d in verdict.defects if d.stretch.overlaps(stretch)), None)
             outcome = outcomes.get((stretch.start_um, stretch.end_um))
             error_um = outcome.error_um if isinstance(outcome, Fired) else None
             missed_um = outcome.missed_um if isinstance(outcome, Missed) else None

@@ -12,8 +12,9 @@ from edge.network import Network
 from edge.preprocess import to_pixels, to_tensor
 from edge.quality import faults
 from edge.rules import Quality, Rules
-from edge.types import Frame, LostFrame, Mask, Verdict
-from edge.verdict import Judge, find_defects, unknown
+from edge.seams import Seams
+from edge.types import Frame, LostFrame, Mask, State, Verdict
+from edge.verdict import Judge, unknown
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,7 @@ class Inspector:
     rules: Rules
     quality: Quality
     clock_ns: Callable[[], int]
+    _seams: Seams = field(default_factory=Seams, init=False)
     _judge: Judge = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +59,8 @@ class Inspector:
                 verdict, mask = self._look(seen, marks)
             except FrameError as error:
                 verdict = unknown(seen, (str(error),))
+        if verdict.state is State.UNKNOWN:
+            self._seams.forget()
         marks.append(("decide", self.clock_ns()))
         digest = self.network.bundle.digest
         return Inspection(seen, verdict, mask, _durations(marks), marks[-1][1], digest)
@@ -75,7 +79,7 @@ class Inspector:
         marks.append(("infer", self.clock_ns()))
         mask = read_mask(logits, frame.image.shape[:2], manifest.threshold)
         marks.append(("mask", self.clock_ns()))
-        defects = find_defects(mask, frame, manifest.limits)
+        defects = self._seams.follow(frame, mask, manifest.limits)
         return self._judge.judge(frame, defects), mask
 
 

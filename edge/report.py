@@ -25,8 +25,7 @@ from edge.inspector import Inspection
 from edge.overlay import draw_overlay
 from edge.page import facts, page, section, wide, write_page
 from edge.simulation import TrueDefect
-from edge.types import Defect, Frame, Image, State, Stretch
-from edge.verdict import reject_stretches
+from edge.types import Defect, Frame, Image, State, Stretch, Verdict
 
 _PICTURES = 12
 _PICTURE_PX = 704  # a longer side than this is made smaller
@@ -236,7 +235,7 @@ def _most_various(result: DemoResult) -> Iterator[_Picture]:
         if isinstance(seen, Frame):
             yield _Picture(
                 draw_overlay(seen.image, inspection.mask, verdict),
-                f"{kind} at {_place(reject_stretches(verdict)[0])}",
+                f"{kind} at {_place(_bad(verdict)[0])}",
                 tuple(map(_found, verdict.defects)) or verdict.reasons,
             )
 
@@ -249,12 +248,16 @@ def _kind(inspection: Inspection, result: DemoResult) -> str:
     """What the truth calls it."""
     if inspection.verdict.state is State.UNKNOWN:
         return "UNKNOWN"
-    for ordered in reject_stretches(inspection.verdict):
+    for bad in _bad(inspection.verdict):
         for defect in (outcome.defect for outcome in result.outcomes):
-            true = defect.stretch
-            if ordered.overlaps(true):
+            if bad.overlaps(defect.stretch):
                 return defect.kind
     return "no true defect"
+
+
+def _bad(verdict: Verdict) -> list[Stretch]:
+    """The rail for which a frame is not OK."""
+    return [defect.stretch for defect in verdict.defects] or [verdict.stretch]
 
 
 def _found(defect: Defect) -> str:

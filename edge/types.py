@@ -6,6 +6,7 @@ lies at the start of its stretch and rows count along the rail.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -35,8 +36,32 @@ class Stretch:
     def overlaps(self, other: Stretch) -> bool:
         return self.start_um < other.end_um and other.start_um < self.end_um
 
+    def without(self, others: Iterable[Stretch]) -> Iterator[Stretch]:
+        """What none of the others covers, in order along the rail."""
+        start_um = self.start_um
+        for other in sorted(others, key=lambda stretch: stretch.start_um):
+            if other.start_um >= self.end_um:
+                break
+            if start_um < other.start_um:
+                yield Stretch(start_um, other.start_um)
+            start_um = max(start_um, other.end_um)
+        if start_um < self.end_um:
+            yield Stretch(start_um, self.end_um)
+
     def widened(self, by_um: int) -> Stretch:
         return Stretch(self.start_um - by_um, self.end_um + by_um)
+
+
+def unite(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """What they cover together, in order along the rail."""
+    united: list[Stretch] = []
+    for stretch in sorted(stretches, key=lambda each: each.start_um):
+        if united and stretch.start_um <= united[-1].end_um:
+            last = united[-1]
+            united[-1] = Stretch(last.start_um, max(last.end_um, stretch.end_um))
+        else:
+            united.append(stretch)
+    return united
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,15 +110,21 @@ class Mask:
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """One connected piece of defective surface, in millimetres and at its place on the rail."""
+    """One connected piece of defective surface, in millimetres and at its place on the rail.
+
+    It may have begun in an earlier frame. It is then as long as it is known to be by now, and has
+    the number that it had there.
+    """
 
     stretch: Stretch
     left_um: int
     right_um: int
     area_mm2: float
     score: float  # mean probability over the piece
-    box_px: tuple[int, int, int, int]  # x, y, width, height in the frame
+    box_px: tuple[int, int, int, int]  # x, y, width, height of what this frame shows of it
     class_name: str | None = None
+    number: int = 0  # serial along the strip
+    absorbed: tuple[int, ...] = ()  # numbers given before that turned out to be parts of it
 
     @property
     def length_mm(self) -> float:
@@ -123,3 +154,4 @@ class Verdict:
     stretch: Stretch
     defects: tuple[Defect, ...] = ()
     reasons: tuple[str, ...] = ()
+    rejects: tuple[Stretch, ...] = ()  # of the defects, what no verdict before has rejected

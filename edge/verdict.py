@@ -2,67 +2,28 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
-
-import cv2
-import numpy as np
 
 from edge.manifest import Limits
 from edge.rules import Rules
-from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict, sigmoid
+from edge.seams import Seams
+from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict, unite
 
 _METRE_UM = 1_000_000
 
 
 def find_defects(mask: Mask, frame: Frame, limits: Limits) -> list[Defect]:
-    """The connected pieces of a mask that are at least as large as the bundle is good for."""
-    binary = mask.binary.view(np.uint8)
-    left, top, columns, rows = cv2.boundingRect(binary)  # most frames hold nothing, or little
-    if rows == 0:
-        return []
-    window = np.s_[top : top + rows, left : left + columns]
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(binary[window], connectivity=8)
-    found = []
-    for label in range(1, count):  # 0 is the background
-        x, y, width, height, area = (int(v) for v in stats[label])
-        if not _is_above(limits, frame, width, height, area):
-            continue
-        box = np.s_[y : y + height, x : x + width]
-        logits = mask.logits[window][box][labels[box] == label]
-        x, y = left + x, top + y
-        found.append(
-            Defect(
-                stretch=Stretch(_row_um(frame, y), _row_um(frame, y + height)),
-                left_um=round(x * frame.across_um),
-                right_um=round((x + width) * frame.across_um),
-                area_mm2=_area_mm2(frame, area),
-                score=float(sigmoid(logits).mean()),
-                box_px=(x, y, width, height),
-            )
-        )
-    return found
-
-
-def _is_above(limits: Limits, frame: Frame, width: int, height: int, area: int) -> bool:
-    extent_mm = max(width * frame.across_um, height * frame.along_um) / 1000
-    return _area_mm2(frame, area) >= limits.min_area_mm2 and extent_mm >= limits.min_extent_mm
-
-
-def _area_mm2(frame: Frame, pixels: int) -> float:
-    return pixels * frame.along_um * frame.across_um / 1e6
-
-
-def _row_um(frame: Frame, row: int) -> int:
-    return round(frame.stretch.start_um + row * frame.along_um)
+    """The connected pieces of one frame's mask that are at least as large as the limits."""
+    return Seams().follow(frame, mask, limits)
 
 
 @dataclass
 class Judge:
-    """Applies the rules frame by frame; remembers the last metre for the count per metre."""
+    """Applies the rules frame by frame; remembers the last metre: what it held, what left it."""
 
     rules: Rules
-    _recent_um: deque[int] = field(default_factory=deque)
+    _recent_um: dict[int, int] = field(default_factory=dict)  # number -> end_um
+    _rejected: list[Stretch] = field(default_factory=list)
 
     def judge(self, frame: Frame, defects: list[Defect]) -> Verdict:
         """OK or NG; the verdict's defects are those that make it NG."""
@@ -76,13 +37,31 @@ class Judge:
             counting = tuple(defects)
             reasons = (*reasons, f"{crowd} defects in the last metre")
         state = State.NG if counting else State.OK
-        return Verdict(state, frame.index, frame.stretch, counting, reasons if counting else ())
+        reasons = reasons if counting else ()
+        rejects = self._reject(frame, counting)
+        return Verdict(state, frame.index, frame.stretch, counting, reasons, rejects)
 
     def _count_last_metre(self, frame: Frame, defects: list[Defect]) -> int:
-        self._recent_um.extend(d.stretch.start_um for d in defects)
-        while self._recent_um and self._recent_um[0] < frame.stretch.end_um - _METRE_UM:
-            self._recent_um.popleft()
+        for defect in defects:
+            for number in defect.absorbed:
+                self._recent_um.pop(number, None)
+            self._recent_um[defect.number] = defect.stretch.end_um
+        since_um = frame.stretch.end_um - _METRE_UM
+        self._recent_um = {n: end_um for n, end_um in self._recent_um.items() if end_um > since_um}
         return len(self._recent_um)
+
+    def _reject(self, frame: Frame, defects: tuple[Defect, ...]) -> tuple[Stretch, ...]:
+        """Each defect but for what a verdict before has rejected.
+
+        Ordered twice, rail that has long been rejected would count as missed.
+        """
+        rejects = [
+            stretch for defect in defects for stretch in defect.stretch.without(self._rejected)
+        ]
+        since_um = frame.stretch.start_um - _METRE_UM
+        united = unite([*self._rejected, *rejects])
+        self._rejected = [stretch for stretch in united if stretch.end_um > since_um]
+        return tuple(rejects)
 
 
 def unknown(seen: Frame | LostFrame, reasons: tuple[str, ...]) -> Verdict:
@@ -91,7 +70,5 @@ def unknown(seen: Frame | LostFrame, reasons: tuple[str, ...]) -> Verdict:
 
 
 def reject_stretches(verdict: Verdict) -> tuple[Stretch, ...]:
-    """What must leave the line: each defect of an NG frame, the whole of an UNKNOWN one."""
-    if verdict.state is State.UNKNOWN:
-        return (verdict.stretch,)
-    return tuple(defect.stretch for defect in verdict.defects)
+    """What must leave the line: what an NG frame adds to it, the whole of an UNKNOWN one."""
+    return (verdict.stretch,) if verdict.state is State.UNKNOWN else verdict.rejects

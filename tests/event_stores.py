@@ -46,7 +46,7 @@ def inspection(index: int, state: State = State.NG, score: float = 0.9) -> Inspe
     logits = np.full((SIZE, SIZE), -9, np.float32)
     logits[8:24, 4:36] = np.log(score / (1 - score))
     piece = Stretch(stretch.start_um + 2_000, stretch.start_um + 6_000)
-    defect = Defect(piece, 1_000, 9_000, 32.0, score, (4, 8, 32, 16))
+    defect = Defect(piece, 1_000, 9_000, 32.0, score, (4, 8, 32, 16), number=1)
     found = (defect,) if state is State.NG else ()
     reasons = ("32 mm2",) if found else ()
     verdict = Verdict(state, index, stretch, found, reasons)

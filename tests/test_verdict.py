@@ -13,6 +13,7 @@ from edge.inspector import Inspector
 from edge.manifest import InputSpec, Limits, Manifest
 from edge.network import Network
 from edge.rules import MinArea, Quality, Rules
+from edge.seams import Seams
 from edge.types import Frame, Image, LostFrame, Mask, State, Stretch, Tensor
 from edge.verdict import Judge, find_defects, reject_stretches
 
@@ -75,12 +76,12 @@ def test_a_frame_without_a_counting_defect_is_ok_and_rejects_nothing() -> None:
 
 def test_too_many_harmless_defects_in_a_metre_are_ng_until_the_metre_has_passed() -> None:
     rules = Rules(reject_if=MinArea(min_area_mm2=1000), max_per_metre=3)
-    judge, one = Judge(rules), a_mask(np.s_[10:20, 10:20])
+    judge, seams, one = Judge(rules), Seams(), a_mask(np.s_[10:20, 10:20])
     defective = {0, 1, 2, 3, 40}  # a frame is 40 mm, a metre 25 of them
     states = []
     for index in range(42):
         frame = a_frame(index=index)
-        found = find_defects(one, frame, LIMITS) if index in defective else []
+        found = seams.follow(frame, one if index in defective else a_mask(), LIMITS)
         states.append(judge.judge(frame, found).state)
     assert [n for n, state in enumerate(states) if state is State.NG] == [3]
 

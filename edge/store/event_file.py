@@ -203,5 +203,6 @@ def _event(row: tuple[Any, ...]) -> Event:
 
 
 def _defect(values: dict[str, Any]) -> Defect:
-    box = values.pop("box_px")
-    return Defect(**{**values, "stretch": Stretch(**values["stretch"]), "box_px": tuple(box)})
+    stretch = Stretch(**values.pop("stretch"))
+    lists = {name: tuple(values.pop(name)) for name in ("box_px", "absorbed")}
+    return Defect(stretch=stretch, **lists, **values)

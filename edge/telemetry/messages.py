@@ -35,8 +35,15 @@ class Stamp(_Part):
 
 
 class DefectPart(_Part):
-    """One defect that counts under the rules."""
+    """One defect that counts under the rules, as far as it is known by now.
 
+    One that reaches over several frames comes with each of them, under the same number.
+    """
+
+    number: int = Field(ge=1, description="Serial along the strip, of this run.")
+    absorbed: tuple[int, ...] = Field(
+        description="Numbers given before that turned out to be parts of it."
+    )
     start_um: Micrometres
     end_um: Micrometres
     left_um: int = Field(description="Micrometres from the image's left edge.")
@@ -103,6 +110,8 @@ def verdict_message(stamp: Mapping[str, Any], verdict: Verdict, latency_ns: int)
 
 def _part(defect: Defect) -> DefectPart:
     return DefectPart(
+        number=defect.number,
+        absorbed=defect.absorbed,
         start_um=defect.stretch.start_um,
         end_um=defect.stretch.end_um,
         left_um=defect.left_um,
