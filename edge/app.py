@@ -23,6 +23,7 @@ from edge.inspector import Inspection, Inspector
 from edge.loop import run
 from edge.network import load_network
 from edge.simulation import SimulatedLine
+from edge.swap.folder import bundle_in_force
 from edge.types import State
 from edge.wiring import clock_ns
 from firmware_bridge.encoder import Encoder, SimulatedEncoder
@@ -115,8 +116,13 @@ def open_line(
     # The reject thread must not wait the usual 5 ms, which are millimetres, for the interpreter.
     sys.setswitchinterval(0.0005)
     with bridge_errors_as_ours(), ExitStack() as stack:
-        network = load_network(config.engine, config.bundle, config.bundle_key)
-        stack.callback(network.engine.close)
+        network = load_network(config.engine, bundle_in_force(config), config.bundle_key)
+        inspector = Inspector(network, config.rules, config.quality, clock_ns)
+
+        @stack.callback
+        def close_engine() -> None:  # after a swap, another one than was opened
+            inspector.network.engine.close()
+
         camera = open_camera(config.camera)
         stack.callback(camera.close)
         bridge = stack.enter_context(open_bridge(config))
@@ -124,7 +130,7 @@ def open_line(
         yield Line(
             config=config,
             camera=PacedCamera(camera, wait_for, limit=frames),
-            inspector=Inspector(network, config.rules, config.quality, clock_ns),
+            inspector=inspector,
             bridge=bridge,
             wait_for=wait_for,
         )

@@ -5,16 +5,26 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-bundle = typer.Typer(help="Look into bundles, verify, sign and pack them.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from edge.config import LineConfig
+    from edge.swap.folder import Request
+
+bundle = typer.Typer(
+    help="Look into bundles, verify, sign, pack and change them.", no_args_is_help=True
+)
 
 BundlePath = Annotated[str, typer.Argument(metavar="BUNDLE", help="A *.bundle, or `shipped`.")]
 PublicKey = Annotated[
     str | None, typer.Option("--key", help="Public key of those who may have signed it.")
 ]
+
+LineFile = Annotated[Path, typer.Argument(metavar="LINE.yaml", help="The line file.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Ask the line, and wait for no answer.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object only.")]
 
 
 @bundle.command()
@@ -100,6 +110,47 @@ def unpack(
     from edge.network import resolve_bundle
 
     open_bundle(resolve_bundle(path), _checked(key)).unpack(directory)
+
+
+@bundle.command()
+def activate(
+    line: LineFile, path: BundlePath, no_wait: NoWait = False, as_json: AsJson = False
+) -> None:
+    """Have a line take another bundle, once that has shown itself on the line's own frames."""
+    from edge.config import read_line
+    from edge.network import resolve_bundle
+    from edge.swap.request import activate
+
+    config = read_line(line)
+    request = activate(config, resolve_bundle(path))
+    _await(config, request, no_wait=no_wait, as_json=as_json)
+
+
+@bundle.command()
+def rollback(line: LineFile, no_wait: NoWait = False, as_json: AsJson = False) -> None:
+    """Have a line go back, at once, to the bundle that was in force before."""
+    from edge.config import read_line
+    from edge.swap.request import roll_back
+
+    config = read_line(line)
+    _await(config, roll_back(config), no_wait=no_wait, as_json=as_json)
+
+
+def _await(config: LineConfig, request: Request, *, no_wait: bool, as_json: bool) -> None:
+    from edge.swap.display import described, follow
+    from edge.swap.request import answers
+
+    outcome = None if no_wait else follow(answers(config, request), quiet=as_json)
+    if as_json:
+        answer = {"request": request.model_dump()} if outcome is None else outcome.model_dump()
+        print(json.dumps({"answered": outcome is not None, **answer}))
+    elif outcome is not None:
+        print(described(outcome))
+    elif no_wait:
+        print(f"{request.name}, {request.digest[:12]}, is asked for")
+    else:
+        print(f"{config.name} does not run: {request.name} is tried when it starts")
+    sys.exit(1 if outcome is not None and outcome.refusal is not None else 0)
 
 
 def _checked(key: str | None) -> str | None:

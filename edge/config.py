@@ -23,6 +23,7 @@ from edge.errors import ConfigurationError
 from edge.rules import Quality, Rules
 from edge.section import LinePath, Section
 from edge.store.settings import StoreSettings
+from edge.swap.settings import SwapSettings
 from edge.telemetry_config import HealthSettings, MetricsSettings, MqttSettings
 from edge.web_config import WebSettings, check_key
 from edge.yaml_file import read_yaml
@@ -47,6 +48,10 @@ class LineConfig(Section):
     bundle_key: PublicKey | None = Field(
         default=None,
         description="Public key of those who may sign the bundle; any other bundle is refused.",
+    )
+    swap: SwapSettings | None = Field(
+        default=None,
+        description="Lets the bundle be changed while the line runs; off if left out.",
     )
     camera: CameraSettings = Field(description="Where frames come from.")
     engine: EngineChoice = Field(default=AutoSettings(), description="What runs the network.")

@@ -15,6 +15,7 @@ from edge.inspector import Inspection
 from edge.logs import VerdictLog
 from edge.reporting import reporting
 from edge.store.writer import keeping
+from edge.swap.swapper import swapping
 from edge.systemd.notify import notifying
 from edge.tally import Tally
 from edge.types import State
@@ -43,6 +44,8 @@ def run_line(
         tally.add(inspection)
         verdicts.add(inspection.verdict)
         tell(inspection)
+        if swapper is not None:
+            swapper.between_frames(inspection)
 
     with (
         keeping(config.store, lambda: datetime.now(timezone.utc)) as keep,
@@ -50,6 +53,7 @@ def run_line(
         # Safe before the store writes what is left.
         open_line(config, frames=frames, waited=lambda: notifier.waited(clock_ns())) as line,
         stop_on_signals(line),
+        swapping(config, line.inspector) as swapper,
         reporting(line) as report,
     ):
         tell = watch(line)

@@ -1,0 +1,84 @@
+"""The command's side of a change of bundle: it checks, asks, and waits for the line's answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from uuid import uuid4
+
+from edge.bundle import Bundle
+from edge.config import LineConfig
+from edge.errors import TracksideError, UsageError
+from edge.network import load_network
+from edge.swap.folder import (
+    Kind,
+    Outcome,
+    Progress,
+    Request,
+    Standing,
+    SwapFolder,
+    is_answered,
+    swap_folder,
+)
+
+_POLL_S = 0.2
+
+
+def activate(config: LineConfig, path: Path | str) -> Request:
+    """Ask the line to try a bundle, which has to be whole, signed and right before that."""
+    folder = swap_folder(config)
+    return _ask(folder, "activate", _sound(config, path))
+
+
+def roll_back(config: LineConfig) -> Request:
+    """Ask the line for the bundle that was before; one that does not run has it at once."""
+    folder = swap_folder(config)
+    standing = folder.standing()
+    if standing.before is None:
+        raise UsageError(f"{folder.root}: no bundle was in force before this one: activate one")
+    bundle = _sound(config, folder.bundle_path(standing.before))
+    request = _ask(folder, "rollback", bundle)
+    with folder.holding_line() as nobody_runs, folder.changing():
+        if nobody_runs:
+            at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+            outcome = Outcome(request=request, refusal=None, at=at)
+            turned = Standing(in_force=standing.before, before=standing.in_force, outcome=outcome)
+            folder.settle(turned)
+    return request
+
+
+def answers(config: LineConfig, request: Request) -> Iterator[Progress | Outcome]:
+    """How far the line is, over and over, and at last what came of it; ends if no line runs."""
+    folder = swap_folder(config)
+    while True:
+        with folder.holding_line() as nobody_runs:
+            pass
+        standing = folder.standing()
+        if is_answered(request, standing):
+            assert standing.outcome is not None
+            yield standing.outcome
+            return
+        if nobody_runs:
+            return
+        if folder.request() != request:
+            raise TracksideError("another bundle was asked for meanwhile: look what came of that")
+        progress = folder.progress()
+        if progress is not None and progress.request == request:
+            yield progress
+        time.sleep(_POLL_S)
+
+
+def _sound(config: LineConfig, path: Path | str) -> Bundle:
+    """What the line will check again, since a bad bundle need not bother it."""
+    bundle, engine = load_network(config.engine, path, config.bundle_key)
+    engine.close()
+    return bundle
+
+
+def _ask(folder: SwapFolder, kind: Kind, bundle: Bundle) -> Request:
+    name = bundle.manifest.name
+    request = Request(id=uuid4().hex, kind=kind, digest=bundle.digest, name=name)
+    folder.ask(request, bundle)
+    return request

@@ -1,0 +1,104 @@
+"""The shadow period: two networks over the same frames, and what their answers have in common.
+
+The main loop leaves its latest inspection in a slot and goes on; whoever shadows takes it from
+there. An inspection that was not taken in time is replaced by the next one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from threading import Condition
+
+import numpy as np
+
+from edge.errors import TracksideError
+from edge.inspector import Inspection, Inspector
+from edge.swap.folder import Comparison
+from edge.swap.settings import SwapSettings
+from edge.types import Frame
+
+
+class Slot:
+    """Holds the latest thing that was put; one thread puts, another takes."""
+
+    def __init__(self) -> None:
+        self._filled = Condition()
+        self._latest: Inspection | None = None
+
+    def put(self, inspection: Inspection) -> None:
+        with self._filled:  # held for these two lines only, on either side
+            self._latest = inspection
+            self._filled.notify()
+
+    def take(self, timeout_s: float) -> Inspection | None:
+        with self._filled:
+            self._filled.wait_for(lambda: self._latest is not None, timeout_s)
+            latest, self._latest = self._latest, None
+        return latest
+
+
+@dataclass
+class Shadow:
+    """Has a new network look at what the old one looked at, and compares."""
+
+    inspector: Inspector  # with the new network
+    _agreed: int = 0
+    _shared_px: int = 0
+    _marked_px: int = 0
+    _old_ns: list[int] = field(default_factory=list)
+    _new_ns: list[int] = field(default_factory=list)
+
+    @property
+    def frames(self) -> int:
+        return len(self._new_ns)
+
+    def look(self, old: Inspection) -> None:
+        """Count one frame; one that the old network never looked at says nothing."""
+        if old.mask is None or not isinstance(old.seen, Frame):
+            return
+        # As if it had just been taken: what matters is what is seen in it.
+        new = self.inspector.inspect(replace(old.seen, captured_ns=self.inspector.clock_ns()))
+        if new.mask is None:
+            reasons = "; ".join(new.verdict.reasons)
+            raise TracksideError(f"it cannot judge frame {old.seen.index} ({reasons})")
+        self._agreed += new.verdict.state is old.verdict.state
+        was, now = old.mask.binary, new.mask.binary
+        self._shared_px += int(np.count_nonzero(was & now))
+        self._marked_px += int(np.count_nonzero(was | now))
+        self._old_ns.append(sum(old.stage_ns.values()))
+        self._new_ns.append(sum(new.stage_ns.values()))
+
+    def comparison(self) -> Comparison:
+        old_p50, old_p99 = np.percentile(self._old_ns, [50, 99]) / 1e6
+        new_p50, new_p99 = np.percentile(self._new_ns, [50, 99]) / 1e6
+        return Comparison(
+            frames=self.frames,
+            agreement=self._agreed / self.frames,
+            overlap=self._shared_px / self._marked_px if self._marked_px else None,
+            old_p50_ms=round(float(old_p50), 3),
+            old_p99_ms=round(float(old_p99), 3),
+            new_p50_ms=round(float(new_p50), 3),
+            new_p99_ms=round(float(new_p99), 3),
+        )
+
+
+def objections(comparison: Comparison, settings: SwapSettings) -> list[str]:
+    """Why the new network must not take over; none if it may."""
+    found = []
+    if comparison.agreement < settings.min_agreement:
+        found.append(
+            f"it agrees on {comparison.agreement:.1%} of {comparison.frames} frames, and "
+            f"swap.min_agreement is {settings.min_agreement:.1%}"
+        )
+    if comparison.overlap is not None and comparison.overlap < settings.min_overlap:
+        found.append(
+            f"its masks overlap by {comparison.overlap:.2f}, and swap.min_overlap is "
+            f"{settings.min_overlap:g}"
+        )
+    slowdown = comparison.new_p99_ms / comparison.old_p99_ms
+    if slowdown > settings.max_slowdown:
+        found.append(
+            f"its p99 is {comparison.new_p99_ms:.1f} ms, {slowdown:.2f} times the old one's, and "
+            f"swap.max_slowdown is {settings.max_slowdown:g}"
+        )
+    return found

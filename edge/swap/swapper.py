@@ -1,0 +1,245 @@
+"""Changes the bundle of a line that runs: a thread tries what is asked for, the loop takes it.
+
+    with swapping(config, inspector) as swapper:
+        swapper.between_frames(inspection)   # by the main loop, after each frame; never waits
+
+A request is answered once. One whose answer a kill or a full disk prevented is found again by the
+next look, and tried again unless its bundle is in force by then.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from threading import Event, Thread
+
+from edge.config import LineConfig
+from edge.errors import ConfigurationError, TracksideError
+from edge.inspector import Inspection, Inspector
+from edge.network import Network, load_network
+from edge.swap.folder import (
+    Comparison,
+    Doing,
+    Outcome,
+    Progress,
+    Request,
+    Standing,
+    SwapFolder,
+    is_answered,
+)
+from edge.swap.settings import SwapSettings
+from edge.swap.shadow import Shadow, Slot, objections
+
+_POLL_S = 0.2  # between two looks at what is asked for
+_TELL_S = 0.5  # between two words on how far it is
+_LOCK_ATTEMPTS = 20  # a command that looks whether the line runs holds its lock for a moment
+_PATIENCE_S = 10  # for a network that is just being loaded when the line ends
+
+log = logging.getLogger("trackside")
+
+
+@dataclass(frozen=True, slots=True)
+class SwapStatus:
+    """What judges the line's frames at one moment, and what is to come or came last."""
+
+    bundle: str  # name of the one in force
+    digest: str
+    trying: Progress | None
+    last: Outcome | None
+    taken_over: int  # since the start of the run
+    refused: int
+
+
+class _Abandoned(Exception):
+    """The line ends, or something else is asked for: nobody waits for an answer."""
+
+
+class Swapper:
+    """Of one line. `between_frames` and the inspector's network belong to the main loop."""
+
+    def __init__(self, config: LineConfig, settings: SwapSettings, inspector: Inspector) -> None:
+        self._config, self._settings, self._inspector = config, settings, inspector
+        self._folder = SwapFolder(settings.folder)
+        self._standing = self._folder.standing()
+        self._last = self._standing.outcome
+        self._trying: Progress | None = None
+        self._taken_over = self._refused = 0
+        self._slot: Slot | None = None  # what the shadow looks at, while there is one
+        self._ready: Network | None = None
+        self._taken, self._stop = Event(), Event()
+        self._complaint: str | None = None
+        self._thread = Thread(target=self._work, name="swap", daemon=True)
+
+    def between_frames(self, inspection: Inspection) -> None:
+        """Show the shadow a frame, and take a network that is ready."""
+        slot, ready = self._slot, self._ready
+        if slot is not None:
+            slot.put(inspection)
+        if ready is not None:
+            self._inspector.network, self._ready = ready, None
+            self._taken.set()
+
+    def status(self) -> SwapStatus:
+        """At any time, for any thread."""
+        bundle = self._inspector.network.bundle
+        return SwapStatus(
+            bundle=bundle.manifest.name,
+            digest=bundle.digest,
+            trying=self._trying,
+            last=self._last,
+            taken_over=self._taken_over,
+            refused=self._refused,
+        )
+
+    def __enter__(self) -> Swapper:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """What has no answer is tried at the next start."""
+        self._stop.set()
+        self._thread.join(_PATIENCE_S)
+        if self._thread.is_alive():
+            log.warning("a bundle that takes too long to load is left behind")
+
+    # --- the thread ---
+
+    def _work(self) -> None:
+        while not self._stop.wait(_POLL_S):
+            try:
+                self._look()
+            except _Abandoned:
+                continue
+            except Exception as error:  # the line goes on with what it has, whatever this is
+                self._complain(f"the bundle cannot be changed: {error}")
+            else:
+                self._complaint = None
+            finally:
+                self._slot = self._trying = None
+
+    def _look(self) -> None:
+        request = self._folder.request()
+        if request is None or is_answered(request, self._standing):
+            return
+        if self._last is not None and self._last.request.id == request.id:
+            self._settle(self._last)  # the disk would not have it before
+        elif request.digest == self._inspector.network.bundle.digest:
+            self._answer(request, None, None)
+        else:
+            self._try(request)
+
+    def _try(self, request: Request) -> None:
+        log.info("%s: bundle %s, %s", request.kind, request.name, request.digest[:12])
+        old, comparison = self._inspector.network, None
+        try:
+            self._tell(request, "loading")
+            path = self._folder.bundle_path(request.digest)
+            network = load_network(self._config.engine, path, self._config.bundle_key)
+            with ExitStack() as unless_taken:
+                unless_taken.callback(network.engine.close)
+                # Who goes back is not held to the verdicts of what he goes back from.
+                if request.kind == "activate":
+                    comparison = self._shadow(request, network)
+                    if reasons := objections(comparison, self._settings):
+                        raise TracksideError("; ".join(reasons))
+                self._hand_over(request, network)
+                unless_taken.pop_all()
+        except _Abandoned:
+            raise
+        except Exception as error:
+            self._answer(request, str(error) or repr(error), comparison)
+        else:
+            old.engine.close()
+            self._answer(request, None, comparison)
+
+    def _shadow(self, request: Request, network: Network) -> Comparison:
+        """Both look at the line's frames."""
+        shadow = Shadow(replace(self._inspector, network=network))
+        slot = self._slot = Slot()
+        told_s = 0.0
+        while shadow.frames < self._settings.shadow_frames:
+            if time.monotonic() - told_s >= _TELL_S:
+                self._tell(request, "shadowing", shadow.frames)
+                told_s = time.monotonic()
+            inspection = slot.take(_TELL_S)
+            if inspection is not None:
+                shadow.look(inspection)
+        self._slot = None
+        return shadow.comparison()
+
+    def _hand_over(self, request: Request, network: Network) -> None:
+        """On disk first: a disk that refuses leaves the old one in force, here and after a kill."""
+        self._tell(request, "handing over")
+        old = self._inspector.network.bundle
+        with self._folder.changing():
+            self._go_on(request)
+            if not self._folder.bundle_path(old.digest).exists():
+                self._folder.keep(old)
+            self._write(Standing(in_force=request.digest, before=old.digest, outcome=self._last))
+        self._taken.clear()
+        self._ready = network
+        while not self._taken.wait(_TELL_S):
+            if self._stop.is_set():
+                raise _Abandoned
+
+    def _answer(self, request: Request, refusal: str | None, comparison: Comparison | None) -> None:
+        at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        self._last = Outcome(request=request, refusal=refusal, at=at, comparison=comparison)
+        if refusal is None:
+            self._taken_over += 1
+            log.info("bundle %s, %s, is in force", request.name, request.digest[:12])
+        else:
+            self._refused += 1
+            log.warning("bundle %s, %s, is refused: %s", request.name, request.digest[:12], refusal)
+        self._settle(self._last)
+
+    def _settle(self, outcome: Outcome) -> None:
+        with self._folder.changing():
+            self._write(self._standing.model_copy(update={"outcome": outcome}))
+
+    def _write(self, standing: Standing) -> None:
+        self._folder.settle(standing)
+        self._standing = standing
+
+    def _tell(self, request: Request, doing: Doing, frames: int = 0) -> None:
+        self._go_on(request)
+        wanted = self._settings.shadow_frames if request.kind == "activate" else 0
+        self._trying = Progress(request=request, doing=doing, frames=frames, of=wanted)
+        with suppress(OSError):  # what the disk must not refuse is written elsewhere
+            self._folder.tell(self._trying)
+
+    def _go_on(self, request: Request) -> None:
+        if self._stop.is_set() or self._folder.request() != request:
+            raise _Abandoned
+
+    def _complain(self, complaint: str) -> None:
+        """Once, until it is over."""
+        if complaint != self._complaint:
+            log.error("%s", complaint)
+        self._complaint = complaint
+
+
+@contextmanager
+def swapping(config: LineConfig, inspector: Inspector) -> Iterator[Swapper | None]:
+    """Change a running line's bundle when that is asked for; None where its file has no `swap`."""
+    settings = config.swap
+    if settings is None:
+        yield None
+        return
+    folder = SwapFolder(settings.folder)
+    with folder.holding_line(_LOCK_ATTEMPTS) as alone:
+        if not alone:
+            raise ConfigurationError(
+                f"{folder.root}: another line runs with it: give each its own `swap.folder`"
+            )
+        in_force = folder.standing().in_force
+        if in_force is not None:
+            if in_force != inspector.network.bundle.digest:
+                raise TracksideError(f"{folder.root} was changed during the start: start again")
+            log.info("the bundle was activated in place of the line file's")
+        with Swapper(config, settings, inspector) as swapper:
+            yield swapper
