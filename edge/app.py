@@ -10,19 +10,17 @@ from dataclasses import dataclass
 
 from edge.bridge import Bridge, Rehearsal, bridge_errors_as_ours, open_bridge
 from edge.bundle import Bundle
-from edge.camera_config import CameraSettings, SyntheticSettings, VideoSettings
-from edge.cameras import Camera
-from edge.cameras.folder_camera import FolderCamera
+from edge.camera_wiring import is_live, open_camera, open_live_camera
+from edge.cameras import Camera, CameraCounts
+from edge.cameras.camera_faults import Faults
+from edge.cameras.live_camera import LiveCamera
 from edge.cameras.paced_camera import PacedCamera
-from edge.cameras.synthetic_camera import SyntheticCamera
-from edge.cameras.video_camera import VideoCamera
 from edge.config import LineConfig
 from edge.engines import Engine
 from edge.errors import LineStopped
 from edge.inspector import Inspection, Inspector
 from edge.loop import run
 from edge.network import load_network
-from edge.simulation import SimulatedLine
 from edge.swap.folder import bundle_in_force
 from edge.types import State
 from edge.wiring import clock_ns
@@ -83,23 +81,13 @@ class Line:
         with bridge_errors_as_ours():
             run(self.camera, self.inspector, self.bridge, self.bridge.heartbeat, record_or_stop)
 
+    def camera_counts(self) -> CameraCounts | None:
+        """How a live camera is doing; None of any other."""
+        return self.camera.counts() if isinstance(self.camera, LiveCamera) else None
+
     def report(self) -> RejectReport:
         """What became of the orders so far."""
         return self.bridge.desk.report()
-
-
-def simulated_line(settings: SyntheticSettings) -> SimulatedLine:
-    """The rail that a synthetic camera looks at."""
-    return SimulatedLine(**settings.model_dump(exclude={"type", "height_px"}))
-
-
-def open_camera(settings: CameraSettings) -> Camera:
-    """The configured camera, unpaced."""
-    if isinstance(settings, SyntheticSettings):
-        line = simulated_line(settings)
-        return SyntheticCamera(line, height_px=settings.height_px, clock_ns=clock_ns)
-    kind = VideoCamera if isinstance(settings, VideoSettings) else FolderCamera
-    return kind(**settings.model_dump(exclude={"type"}), clock_ns=clock_ns)
 
 
 @contextmanager
@@ -108,10 +96,12 @@ def open_line(
     *,
     frames: int | None = None,
     waited: Callable[[], None] = lambda: None,
+    camera_faults: Faults | None = None,
 ) -> Iterator[Line]:
     """Wire a line. Leaving it leaves the output at reject, since nobody inspects any more.
 
-    `waited` is called, now and then, while all is in order and the rail does not move.
+    `waited` is called, now and then, while all is in order and there is no frame. A synthetic
+    camera that runs freely suffers `camera_faults`.
     """
     # The reject thread must not wait the usual 5 ms, which are millimetres, for the interpreter.
     sys.setswitchinterval(0.0005)
@@ -123,13 +113,28 @@ def open_line(
         def close_engine() -> None:  # after a swap, another one than was opened
             inspector.network.engine.close()
 
-        camera = open_camera(config.camera)
-        stack.callback(camera.close)
-        bridge = stack.enter_context(open_bridge(config))
-        wait_for = _waiter(config, bridge, waited)
+        camera: Camera
+        if is_live(config.camera):
+            bridge = stack.enter_context(open_bridge(config))
+            wait_for = _waiter(config, bridge, waited)
+            live = open_live_camera(
+                config,
+                bridge.where,
+                check=bridge.check,
+                waited=waited,
+                limit=frames,
+                faults=camera_faults or Faults(),
+            )
+            camera = stack.enter_context(live)
+        else:
+            recorded = open_camera(config.camera)
+            stack.callback(recorded.close)
+            bridge = stack.enter_context(open_bridge(config))
+            wait_for = _waiter(config, bridge, waited)
+            camera = PacedCamera(recorded, wait_for, limit=frames)
         yield Line(
             config=config,
-            camera=PacedCamera(camera, wait_for, limit=frames),
+            camera=camera,
             inspector=inspector,
             bridge=bridge,
             wait_for=wait_for,

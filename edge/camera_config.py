@@ -1,4 +1,4 @@
-"""What a line file says of the camera: where frames come from."""
+"""What a line file says of the camera: where frames come from, and how they lie on the rail."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from edge.section import LinePath, Section
 
 
-class _Recording(Section):
-    """Frames on disk, laid end to end along the rail from the start of the run."""
-
-    path: LinePath
+class _Scaled(Section):
     along_um: PositiveFloat = Field(description="Micrometres of rail a row shows.")
     across_um: PositiveFloat = Field(description="Micrometres of rail a column shows.")
     colour: bool = Field(default=False, description="Keep colour; otherwise frames are grey.")
+
+
+class _Recording(_Scaled):
+    """Frames on disk, laid end to end along the rail from the start of the run."""
+
+    path: LinePath
 
 
 class FolderSettings(_Recording):
@@ -30,7 +33,33 @@ class VideoSettings(_Recording):
     type: Literal["video"]
 
 
-class SyntheticSettings(Section):
+class LiveSettings(Section):
+    """How the pictures of a camera that runs freely are laid on the rail."""
+
+    overlap_mm: PositiveFloat = Field(
+        default=20,
+        description="The most rail that neighbouring frames share; a picture that would share more "
+        "is passed over. Must be more than the rail moves from one picture to the next.",
+    )
+    lost_after_mm: PositiveFloat = Field(
+        default=200,
+        description="Rail that has gone by so far without a good picture is UNKNOWN. Must be more "
+        "than a frame is long.",
+    )
+    delay_ms: NonNegativeFloat = Field(
+        default=0,
+        description="From the light on the sensor to the time that the camera tells of a picture, "
+        "or, if it tells none, to the picture's arrival.",
+    )
+    ring: PositiveInt = Field(default=4, description="Frames that may wait for the network.")
+    drop: Literal["oldest", "never"] = Field(
+        default="oldest",
+        description="When no more may wait: `oldest` gives up the oldest, `never` has the camera "
+        "wait. Rail that is not seen for it is UNKNOWN.",
+    )
+
+
+class SyntheticSettings(LiveSettings):
     """The simulated line: the same rail for the same seed."""
 
     type: Literal["synthetic"]
@@ -44,6 +73,11 @@ class SyntheticSettings(Section):
     )
     distractors_per_metre: NonNegativeFloat = Field(
         default=2.0, description="Mean number of grease, rust and weld marks, which must not."
+    )
+    fps: PositiveFloat | None = Field(
+        default=None,
+        description="Pictures a second of a camera that runs freely; left out, each frame is taken "
+        "when its last row has passed.",
     )
 
 

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from edge.app import Line, open_camera, open_line
+from edge.app import Line, open_line
 from edge.bridge_config import ActuatorConfig
+from edge.camera_wiring import open_camera
 from edge.config import LineConfig
 from edge.errors import CameraError
 from edge.inspector import Inspection

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.app import Line, open_line, simulated_line
+from edge.app import Line, open_line
 from edge.camera_config import SyntheticSettings
+from edge.camera_wiring import simulated_line
 from edge.config import LineConfig
 from edge.errors import UsageError
 from edge.inspector import Inspection

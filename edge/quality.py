@@ -13,16 +13,25 @@ def faults(frame: Frame, limits: Quality, now_ns: int) -> tuple[str, ...]:
     """Every reason why nothing can be said about a frame; empty for a good one."""
     age_ms = (now_ns - frame.captured_ns) / 1e6
     image = _grey(frame.image)
+    sharpness = float(cv2.meanStdDev(cv2.Laplacian(image, cv2.CV_16S))[1][0, 0]) ** 2
+    stale = (age_ms > limits.stale_after_ms, f"stale: {age_ms:.0f} ms old")
+    blurred = (sharpness < limits.min_sharpness, f"blurred: sharpness {sharpness:.1f}")
+    return _failed(stale) + exposure_faults(image, limits) + _failed(blurred)
+
+
+def exposure_faults(image: Image, limits: Quality) -> tuple[str, ...]:
+    """Why light and exposure left nothing to be seen in a picture; empty if something is."""
+    image = _grey(image)
     mean = float(image.mean())
     saturated = float(np.count_nonzero(image == 255)) / image.size
-    sharpness = float(cv2.meanStdDev(cv2.Laplacian(image, cv2.CV_16S))[1][0, 0]) ** 2
-    checks = (
-        (age_ms > limits.stale_after_ms, f"stale: {age_ms:.0f} ms old"),
+    return _failed(
         (mean < limits.dark_below, f"dark: mean grey {mean:.0f}"),
         (mean > limits.bright_above, f"bright: mean grey {mean:.0f}"),
         (saturated > limits.max_saturated_share, f"saturated: {saturated:.0%} of the pixels"),
-        (sharpness < limits.min_sharpness, f"blurred: sharpness {sharpness:.1f}"),
     )
+
+
+def _failed(*checks: tuple[bool, str]) -> tuple[str, ...]:
     return tuple(reason for failed, reason in checks if failed)
 
 

@@ -16,8 +16,8 @@ from statistics import median
 import cv2
 import numpy as np
 
-from edge.app import simulated_line
 from edge.camera_config import SyntheticSettings
+from edge.camera_wiring import simulated_line
 from edge.charts import Mark, lanes_along_the_rail, latency_histogram
 from edge.config import LineConfig
 from edge.demo import DemoResult, Outcome

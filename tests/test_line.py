@@ -16,7 +16,8 @@ import cv2
 import pytest
 import yaml
 
-from edge.app import open_camera, open_line
+from edge.app import open_line
+from edge.camera_wiring import open_camera
 from edge.check import check_line
 from edge.config import LineConfig, read_line
 from edge.demo import DEMO_LINE, pulses_on_rail, run_demo

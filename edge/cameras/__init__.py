@@ -20,6 +20,18 @@ class Camera(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CameraCounts:
+    """How a live camera is doing at one moment."""
+
+    grabbed: int  # pictures that its source gave
+    dropped: int  # frames that had to go for later ones, as the network was too slow
+    held: int  # frames that waited for room, and the camera with them
+    reopened: int
+    abandoned: int  # times that its driver did not come back
+    fault: str | None  # why it shows nothing now
+
+
+@dataclass(frozen=True, slots=True)
 class EndToEnd:
     """Where recorded frames lie: end to end from the start of the run, all of one size."""
 

@@ -1,0 +1,106 @@
+"""The frames that wait for the network, and the rail that none shows. No thread, no clock."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from edge.cameras.coverage import Coverage
+from edge.errors import ConfigurationError
+from edge.types import Frame, Image, LostFrame, Stretch
+
+_SLOW = "the network is slower than the line: slow the line, or lower camera.overlap_mm"
+_APART = "the frames came too far apart: raise the frame rate, or camera.overlap_mm"
+_SILENT = "no picture came while the rail moved: see to the camera's cable and power"
+
+
+@dataclass(frozen=True, slots=True)
+class Laying:
+    """How pictures are laid on the rail, and what becomes of those that nobody has time for."""
+
+    along_um: float
+    across_um: float
+    overlap_um: int
+    lost_after_um: int
+    delay_ns: int = 0  # from the light on the sensor to the time the source tells, or to arrival
+    ring: int = 4  # frames that may wait
+    drop: Literal["oldest", "never"] = "oldest"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """An image in its place, which waits to become a frame."""
+
+    image: Image
+    taken_ns: int
+    stretch: Stretch
+    cause: str = ""  # why rail before it was not seen, if any was not
+
+
+class Ring:
+    """Pictures of `length_um` of rail each, from a place on."""
+
+    def __init__(self, laying: Laying, start_um: int, length_um: int) -> None:
+        _check_lengths(laying, length_um)
+        self._laying = laying
+        self._length_um = length_um
+        self._coverage = Coverage(
+            start_um, overlap_um=laying.overlap_um, lost_after_um=laying.lost_after_um
+        )
+        self._waiting: deque[Picture] = deque()
+        self._reason: str | None = None  # why pictures since the latest one kept were none
+        self._index = 0
+        self.dropped = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._waiting) == self._laying.ring
+
+    def wants(self, stretch: Stretch) -> bool:
+        """Whether a picture of it shows enough that is new."""
+        return self._coverage.wants(stretch)
+
+    def keep(self, picture: Picture) -> None:
+        """Take a picture that is wanted, in place of the oldest if there is no room."""
+        self._coverage.keep(picture.stretch)
+        self._waiting.append(replace(picture, cause=self._reason or _APART))
+        self._reason = None
+        if len(self._waiting) > self._laying.ring:
+            self._waiting.popleft()
+            self._waiting[0] = replace(self._waiting[0], cause=_SLOW)
+            self.dropped += 1
+
+    def miss(self, reason: str | None = None) -> None:
+        """Pictures could not be used, or the network left no time for them."""
+        self._reason = reason or _SLOW
+
+    def due(self, position_um: int, at_ns: int) -> list[Frame | LostFrame]:
+        """What is to be given when the rail is there: a frame, lost rail, both, or nothing."""
+        if not self._waiting:
+            gap = self._coverage.give_up(position_um, self._length_um)
+            return self._lost(gap, self._reason or _SILENT, at_ns)
+        first = self._waiting.popleft()
+        gap = self._coverage.give(first.stretch)
+        lost = self._lost(gap, first.cause, first.taken_ns)
+        across_um = self._laying.across_um
+        return [*lost, Frame(self._count(), first.image, first.taken_ns, first.stretch, across_um)]
+
+    def _lost(self, gap: Stretch | None, reason: str, at_ns: int) -> list[Frame | LostFrame]:
+        return [] if gap is None else [LostFrame(self._count(), at_ns, gap, reason)]
+
+    def _count(self) -> int:
+        index, self._index = self._index, self._index + 1
+        return index
+
+
+def _check_lengths(laying: Laying, length_um: int) -> None:
+    long = f"a frame is {length_um / 1000:g} mm long"
+    if laying.overlap_um >= length_um:
+        raise ConfigurationError(
+            f"camera.overlap_mm is {laying.overlap_um / 1000:g}, and {long}: set it to less"
+        )
+    if laying.lost_after_um <= length_um:
+        raise ConfigurationError(
+            f"camera.lost_after_mm is {laying.lost_after_um / 1000:g}, and {long}: set it to more"
+        )

@@ -1,0 +1,64 @@
+"""Whether a picture can be what the camera sees now: of one size, not the last again, not blind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from edge.errors import CameraError
+from edge.types import Image
+
+_ROWS = 2  # rail that moved by so many looks different
+
+
+class Sight:
+    """Watches the pictures of one camera, over its reopenings.
+
+    `faults` says why nothing could be seen in a picture; one that stays blind for `blind_um` of
+    rail is opened anew.
+    """
+
+    def __init__(
+        self, faults: Callable[[Image], tuple[str, ...]], *, along_um: float, blind_um: int
+    ) -> None:
+        self._faults = faults
+        self._moved_um = _ROWS * along_um
+        self._blind_um = blind_um
+        self._last: tuple[Image, int] | None = None
+        self._seen_um: int | None = None  # where something could be seen
+
+    def check(self, image: Image, position_um: int) -> bool:
+        """Whether something can be seen in it; CameraError if the camera must be opened anew."""
+        reasons = self._faults(image)
+        self._check_new(image, position_um, reasons)
+        if not reasons or self._seen_um is None:
+            self._seen_um = position_um
+        elif position_um - self._seen_um >= self._blind_um:
+            self._seen_um = position_um
+            raise CameraError(_blind(reasons))
+        return not reasons
+
+    def _check_new(self, image: Image, position_um: int, reasons: tuple[str, ...]) -> None:
+        if self._last is None:
+            self._last = image, position_um
+            return
+        was, at_um = self._last
+        if image.shape != was.shape:
+            raise CameraError(
+                f"the picture is {size(image)}, and was {size(was)}: set the camera to one size, "
+                "and start again if it was changed on purpose"
+            )
+        if not np.array_equal(image, was):
+            self._last = image, position_um
+        elif abs(position_um - at_um) >= self._moved_um:
+            again = "the same picture again while the rail moved: restart the camera"
+            raise CameraError(_blind(reasons) if reasons else again)
+
+
+def _blind(reasons: tuple[str, ...]) -> str:
+    return f"{'; '.join(reasons)}: see to lamp, lens and exposure"
+
+
+def size(image: Image) -> str:
+    return f"{image.shape[1]} x {image.shape[0]} pixels"
