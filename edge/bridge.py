@@ -52,6 +52,7 @@ class Bridge:
     heartbeat_line: OutputLine
     where: Callable[[], Reading]  # the newest reading of the encoder, for any thread
     rig: Rig | None  # None where another process or a board has it
+    ledger: Ledger | None
 
     def submit(self, start_um: int, end_um: int, tag: str) -> None:
         """Have this rail rejected."""
@@ -121,7 +122,7 @@ def open_bridge(
         stack.enter_context(inputs.reporting_to(desk))
         timeout_ns = round(config.heartbeat.timeout_ms * 1e6)
         heartbeat = Heartbeat(beat, timeout_ns, clock_ns)
-        yield Bridge(desk, inputs, heartbeat, beat, where, rig)
+        yield Bridge(desk, inputs, heartbeat, beat, where, rig, ledger)
 
 
 def _open_desk(

@@ -15,6 +15,7 @@ import cv2
 from edge.config import LineConfig
 from edge.drift import Baseline, Distribution, brightness_distribution, score_distribution
 from edge.inspector import Inspection
+from edge.swap.swapper import SwapStatus
 from edge.types import Frame, Image, LostFrame, State, Stretch
 
 # `capture` is from the light on the sensor until the loop has the frame, `actuate` from the verdict
@@ -71,6 +72,15 @@ class Rejects:
 
 
 @dataclass(frozen=True, slots=True)
+class Keeping:
+    """How it is with what is to be kept on disk."""
+
+    troubles: Mapping[str, str]  # what is wrong now, of `store` and `ledger`
+    pictures_dropped: int  # of the store: events that went without
+    events_lost: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """How the line is doing at one moment."""
 
@@ -82,6 +92,9 @@ class Snapshot:
     drift: Mapping[str, float]  # empty without a baseline, and before enough frames
     rejects: Rejects
     seen_ns: int | None  # when the latest frame was done with
+    bundle: str | None  # digest of the one that the latest frame was judged with
+    keeping: Keeping
+    swap: SwapStatus | None  # None where the bundle cannot be changed
 
 
 class Health:
@@ -92,12 +105,16 @@ class Health:
         deadline_ns: Callable[[Stretch], int],
         rejects: Callable[[], Rejects],
         baseline: Baseline | None = None,
+        *,
+        keeping: Callable[[], Keeping] = lambda: Keeping({}, 0, 0),
+        swap: Callable[[], SwapStatus | None] = lambda: None,
     ) -> None:
         self._deadline_ns = deadline_ns
         self._ask_rejects = rejects
         self._rejects = rejects()
         self._asked_ns: int | None = None
         self._baseline = baseline
+        self._keeping, self._swap = keeping, swap
         self._brightness, self._score = brightness_distribution(), score_distribution()
         self._frames = dict.fromkeys(State, 0)
         self._lost_frames = 0
@@ -105,6 +122,7 @@ class Health:
         self._stages = {stage: Histogram() for stage in STAGES}
         self._latency = Histogram()
         self._seen_ns: int | None = None
+        self._bundle: str | None = None
 
     def see(self, inspection: Inspection, now_ns: int) -> None:
         """Count it, at the time when its orders have been given."""
@@ -118,7 +136,9 @@ class Health:
             self._stages[stage].add(ns)
         self._stages["capture"].add(latency_ns - sum(inspection.stage_ns.values()))
         self._stages["actuate"].add(now_ns - inspection.decided_ns)
-        if self._baseline is not None:
+        self._bundle = inspection.bundle
+        # The scores of another network say nothing.
+        if self._baseline is not None and self._baseline.bundle == inspection.bundle:
             add_appearance(inspection, self._brightness, self._score)
         if self._asked_ns is None or now_ns - self._asked_ns >= _ASK_NS:
             # Asked by the loop, which shares a lock with the rejector anyhow, and by nobody else.
@@ -127,7 +147,7 @@ class Health:
 
     def snapshot(self) -> Snapshot:
         drift: dict[str, float] = {}
-        if self._baseline is not None:
+        if self._baseline is not None and self._baseline.bundle == self._bundle:
             drift = self._baseline.drift(self._brightness.counts, self._score.counts)
         return Snapshot(
             frames=dict(self._frames),
@@ -138,6 +158,9 @@ class Health:
             drift=drift,
             rejects=self._rejects,
             seen_ns=self._seen_ns,
+            bundle=self._bundle,
+            keeping=self._keeping(),
+            swap=self._swap(),
         )
 
 

@@ -14,8 +14,10 @@ from typing import Any
 from edge.app import Line
 from edge.box import Box
 from edge.drift import Baseline, read_baseline
-from edge.health import Health, Rejects, deadline_of
+from edge.health import Health, Keeping, Rejects, deadline_of
 from edge.inspector import Inspection
+from edge.store.writer import EventStore
+from edge.swap.swapper import Swapper
 from edge.telemetry.outbox import Outbox
 from edge.telemetry.spool import Spool
 from edge.wiring import clock_ns
@@ -24,9 +26,11 @@ log = logging.getLogger("trackside")
 
 
 @contextmanager
-def reporting(line: Line) -> Iterator[Callable[[Inspection], None]]:
+def reporting(
+    line: Line, store: EventStore | None = None, swapper: Swapper | None = None
+) -> Iterator[Callable[[Inspection], None]]:
     """Give out what is to be told each inspection, once its orders have been given."""
-    health = health_of(line)
+    health = health_of(line, store, swapper)
     with ExitStack() as stack:
         post = None if line.config.mqtt is None else _open_post(line, health, stack)
         if line.config.metrics is not None:
@@ -40,7 +44,7 @@ def reporting(line: Line) -> Iterator[Callable[[Inspection], None]]:
         yield report
 
 
-def health_of(line: Line) -> Health:
+def health_of(line: Line, store: EventStore | None, swapper: Swapper | None) -> Health:
     """An account of the line's health, with nothing in it yet."""
 
     def rejects() -> Rejects:
@@ -53,7 +57,25 @@ def health_of(line: Line) -> Health:
             mode=report.mode.value,
         )
 
-    return Health(deadline_of(line.config), rejects, _baseline(line))
+    def keeping() -> Keeping:
+        ledger = line.bridge.ledger
+        said = {
+            "store": None if store is None else store.trouble,
+            "ledger": None if ledger is None else ledger.trouble,
+        }
+        return Keeping(
+            troubles={name: trouble for name, trouble in said.items() if trouble is not None},
+            pictures_dropped=0 if store is None else store.pictures_dropped,
+            events_lost=0 if store is None else store.events_lost,
+        )
+
+    return Health(
+        deadline_of(line.config),
+        rejects,
+        _baseline(line),
+        keeping=keeping,
+        swap=lambda: None if swapper is None else swapper.status(),
+    )
 
 
 def _baseline(line: Line) -> Baseline | None:
@@ -64,11 +86,10 @@ def _baseline(line: Line) -> Baseline | None:
     if baseline.bundle != line.bundle.digest:
         # A line that was given a new bundle must still start.
         log.warning(
-            "%s was recorded with another bundle: drift is not reported until `trackside "
-            "commission` has been run again",
+            "%s was recorded with another bundle: drift is not reported with this one until "
+            "`trackside commission` has been run again",
             path,
         )
-        return None
     return baseline
 
 
@@ -114,10 +135,10 @@ def _open_post(line: Line, health: Health, stack: ExitStack) -> _Post:
 def _serve_metrics(line: Line, health: Health, post: _Post | None, stack: ExitStack) -> None:
     assert line.config.metrics is not None
     metrics = import_module("edge.telemetry.metrics")  # needs the extra `metrics`
-    box, info = Box(), metrics.line_info(line_facts(line))
+    box = Box()
 
     def collect() -> Iterable[Any]:
-        yield info
+        yield metrics.line_info(line_facts(line))
         yield from metrics.line_metrics(health.snapshot(), clock_ns())
         yield from metrics.box_metrics(box)
         if post is not None:

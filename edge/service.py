@@ -40,7 +40,8 @@ def run_line(
     def record(inspection: Inspection) -> None:
         report(inspection)
         notifier.inspected(inspection, clock_ns())
-        keep(inspection)
+        if store is not None:
+            store.record(inspection)
         tally.add(inspection)
         verdicts.add(inspection.verdict)
         tell(inspection)
@@ -48,13 +49,13 @@ def run_line(
             swapper.between_frames(inspection)
 
     with (
-        keeping(config.store, lambda: datetime.now(timezone.utc)) as keep,
+        keeping(config.store, lambda: datetime.now(timezone.utc)) as store,
         notifying(os.environ) as notifier,
         # Safe before the store writes what is left.
         open_line(config, frames=frames, waited=lambda: notifier.waited(clock_ns())) as line,
         stop_on_signals(line),
         swapping(config, line.inspector) as swapper,
-        reporting(line) as report,
+        reporting(line, store, swapper) as report,
     ):
         tell = watch(line)
         log.info("%s: %s on %s", config.name, line.bundle.manifest.name, line.engine.name)

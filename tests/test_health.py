@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from edge.types import Frame, LostFrame, Mask, State, Stretch, Verdict
 
 EXAMPLES = Path(edge.__file__).parent / "examples"
 MS = 1_000_000
+DIGEST = "ab" * 32
 NONE = Rejects(ordered=0, fired=0, missed=0, pending=0, mode="ordered")
 
 
@@ -47,14 +49,14 @@ def inspection(
     mask = Mask(np.full((32, 32), -5, np.float32), 0.5)
     frame = Frame(index, image, taken_ns, stretch, 250)
     verdict = Verdict(state, index, stretch)
-    return Inspection(frame, verdict, mask, stages, taken_ns + latency_ns, "ab" * 32)
+    return Inspection(frame, verdict, mask, stages, taken_ns + latency_ns, DIGEST)
 
 
 def lost(index: int) -> Inspection:
     stretch = Stretch(index * 88_000, (index + 1) * 88_000)
     seen = LostFrame(index, index * MS, stretch, "cable")
     verdict = Verdict(State.UNKNOWN, index, stretch, reasons=("cable",))
-    return Inspection(seen, verdict, None, {"decide": 0}, index * MS, "ab" * 32)
+    return Inspection(seen, verdict, None, {"decide": 0}, index * MS, DIGEST)
 
 
 def test_a_histogram_counts_a_value_below_the_bound_it_reaches() -> None:
@@ -114,7 +116,7 @@ def baseline(grey: int) -> Baseline:
         score.add(-5)
     return Baseline(
         line="a",
-        bundle="b",
+        bundle=DIGEST,
         frames=WINDOW,
         brightness=brightness.counts,
         score=score.counts,
@@ -133,6 +135,16 @@ def test_a_lamp_that_fades_is_drift_of_brightness_and_of_nothing_else() -> None:
     drift = health.snapshot().drift
     assert drift["brightness"] > DRIFTED
     assert drift["score"] == 0
+
+
+def test_another_bundle_is_not_held_against_the_baseline_and_the_first_one_is_again() -> None:
+    health = Health(lambda _: 1, lambda: NONE, baseline(grey=100))
+    other = replace(inspection(0, grey=60), bundle="cd" * 32)
+    for seen, told in ((inspection(0), True), (other, False), (inspection(0), True)):
+        for _ in range(WINDOW):
+            health.see(seen, 0)
+        assert health.snapshot().bundle == seen.bundle
+        assert health.snapshot().drift == ({"brightness": 0, "score": 0} if told else {})
 
 
 def test_drift_forgets_what_left_its_window_and_no_value_is_outside_its_bins() -> None:

@@ -275,13 +275,13 @@ class EventStore:
 @contextmanager
 def keeping(
     settings: StoreSettings | None, now: Callable[[], datetime]
-) -> Iterator[Callable[[Inspection], None]]:
-    """Give out what records an inspection, if there is a store."""
+) -> Iterator[EventStore | None]:
+    """The store, if there is to be one."""
     if settings is None:
-        yield lambda inspection: None
+        yield None
         return
     with EventStore(settings, now) as store:
-        yield store.record
+        yield store
 
 
 def _text(at: datetime) -> str:

@@ -88,6 +88,10 @@ class HealthMessage(Stamp):
         description="Population stability index against the commissioning; 0.25 is a strong drift."
     )
     rejects: RejectsPart
+    bundle: str | None = Field(description="Digest of what judged the latest frame.")
+    troubles: dict[str, str] = Field(
+        description="What is wrong now with what is to be kept on disk: of store and ledger."
+    )
     memory_bytes: int = Field(ge=0)
     temperatures_c: dict[str, float]
     throttled: bool | None = Field(description="null where the system does not tell.")
@@ -148,6 +152,8 @@ def health_message(
             pending=rejects.pending,
             mode=rejects.mode,
         ),
+        bundle=snapshot.bundle,
+        troubles=dict(snapshot.keeping.troubles),
         memory_bytes=box.resident_bytes(),
         temperatures_c=box.temperatures_c(),
         throttled=box.throttling().now,

@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 
 from edge.box import Box
 from edge.errors import ConfigurationError
-from edge.health import BOUNDS_NS, Counted, Snapshot
+from edge.health import BOUNDS_NS, Counted, Keeping, Snapshot
 from edge.telemetry_config import MetricsSettings
 
 _BOUNDS = [*(repr(ns / 1e9) for ns in BOUNDS_NS), "+Inf"]
@@ -66,6 +66,33 @@ def line_metrics(snapshot: Snapshot, now_ns: int) -> Iterator[Metric]:
             value=(now_ns - snapshot.seen_ns) / 1e9,
         )
     yield from _drift_and_rejects(snapshot)
+    yield from _keeping(snapshot.keeping)
+    if snapshot.swap is not None:
+        swaps = CounterMetricFamily(
+            "trackside_swaps", "Bundles that were asked for, by what came of it.", labels=["came"]
+        )
+        swaps.add_metric(["taken_over"], snapshot.swap.taken_over)
+        swaps.add_metric(["refused"], snapshot.swap.refused)
+        yield swaps
+
+
+def _keeping(keeping: Keeping) -> Iterator[Metric]:
+    trouble = GaugeMetricFamily(
+        "trackside_keeping_trouble", "1 while the disk refuses what is to be kept.", labels=["of"]
+    )
+    for name in ("store", "ledger"):
+        trouble.add_metric([name], name in keeping.troubles)
+    yield trouble
+    yield CounterMetricFamily(
+        "trackside_store_pictures_dropped",
+        "Events that were kept without their pictures.",
+        value=keeping.pictures_dropped,
+    )
+    yield CounterMetricFamily(
+        "trackside_store_events_lost",
+        "Events that could not even be kept without.",
+        value=keeping.events_lost,
+    )
 
 
 def _drift_and_rejects(snapshot: Snapshot) -> Iterator[Metric]:
@@ -138,7 +165,7 @@ def post_metrics(*, connected: bool, spooled: int, given_up: int) -> Iterator[Me
 
 
 def line_info(facts: Mapping[str, str]) -> Metric:
-    """What runs: facts that change with a restart only."""
+    """What runs: facts that change with a restart or a swap only."""
     return InfoMetricFamily("trackside_line", "What runs on this line.", value=dict(facts))
 
 
