@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 
 from edge.app import Line, open_line
+from edge.cameras.camera_faults import Faults
 from edge.config import LineConfig
 from edge.inspector import Inspection
 from edge.logs import VerdictLog
@@ -29,11 +30,13 @@ def run_line(
     *,
     frames: int | None = None,
     watch: Callable[[Line], Callable[[Inspection], None]] = lambda line: lambda inspection: None,
+    camera_faults: Faults | None = None,
 ) -> Tally:
     """Inspect, and log what is not OK. Told to stop, the line ends at the frame it is in.
 
     Orders still on their way then are not lost: the output is left at reject. `watch` is given the
-    live line, and what it returns is given every inspection; neither may wait.
+    live line, and what it returns is given every inspection; neither may wait. A synthetic camera
+    that runs freely suffers `camera_faults`.
     """
     tally, verdicts = Tally(), VerdictLog()
 
@@ -52,7 +55,12 @@ def run_line(
         keeping(config.store, lambda: datetime.now(timezone.utc)) as store,
         notifying(os.environ) as notifier,
         # Safe before the store writes what is left.
-        open_line(config, frames=frames, waited=lambda: notifier.waited(clock_ns())) as line,
+        open_line(
+            config,
+            frames=frames,
+            waited=lambda: notifier.waited(clock_ns()),
+            camera_faults=camera_faults,
+        ) as line,
         stop_on_signals(line),
         swapping(config, line.inspector) as swapper,
         reporting(line, store, swapper) as report,
