@@ -42,28 +42,27 @@ def examine(config: LineConfig | None, box: Box) -> Iterator[Check]:
     yield check_clock(box)
     yield check_time(_is_clock_kept())
     yield check_memory(box)
-    for folder in sorted({Path.cwd(), *(_kept_in(config) if config else ())}):
-        yield check_disk(folder, shutil.disk_usage(_existing(folder)).free)
+    yield from check_disks(config)
     if config is None:
-        yield _tried("bundle", lambda: _golden(AutoSettings(), "shipped", None))
+        yield tried("bundle", lambda: _golden(AutoSettings(), "shipped", None))
         return
-    yield _tried("bundle", lambda: _golden(config.engine, config.bundle, config.bundle_key))
+    yield tried("bundle", lambda: _golden(config.engine, config.bundle, config.bundle_key))
     for device in sorted(_devices(config.model_dump())):
         yield check_device(Path(device))
     yield check_realtime(config.reject, resource.getrlimit(resource.RLIMIT_RTPRIO)[0])
-    yield _tried("camera", lambda: _sight(config))
+    yield tried("camera", lambda: _sight(config))
     if config.metrics is not None:
-        yield _tried("metrics", lambda: _installed("prometheus_client", "metrics"))
+        yield tried("metrics", lambda: _installed("prometheus_client", "metrics"))
     if config.mqtt is not None:
-        yield _tried("mqtt", lambda: _installed("paho.mqtt", "mqtt"))
+        yield tried("mqtt", lambda: _installed("paho.mqtt", "mqtt"))
         yield check_broker(config.mqtt.host, config.mqtt.port)
     if config.web is not None:
-        yield _tried("web", lambda: _installed("starlette", "web"))
+        yield tried("web", lambda: _installed("starlette", "web"))
     if (path := config.health.baseline) is not None:
-        yield _tried("baseline", lambda: f"{read_baseline(path).frames} frames")
+        yield tried("baseline", lambda: f"{read_baseline(path).frames} frames")
 
 
-def _tried(name: str, look: Any) -> Check:
+def tried(name: str, look: Any) -> Check:
     """What `look` says is fine, unless it raises; its errors carry their remedy."""
     try:
         found = look()
@@ -175,6 +174,12 @@ def check_memory(box: Box) -> Check:
     if free >= _LEAST_MEMORY_BYTES:
         return Check("memory", True, detail)
     return Check("memory", False, f"{detail}: stop other programs, or use a box with more")
+
+
+def check_disks(config: LineConfig | None) -> Iterator[Check]:
+    """Where the line keeps something, and where it is started."""
+    for folder in sorted({Path.cwd(), *(_kept_in(config) if config else ())}):
+        yield check_disk(folder, shutil.disk_usage(_existing(folder)).free)
 
 
 def check_disk(folder: Path, free_bytes: int) -> Check:

@@ -11,16 +11,19 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-from edge.app import Line
+from edge.app import Fired, Line, Missed
 from edge.box import Box
 from edge.drift import Baseline, read_baseline
-from edge.health import Health, Keeping, Rejects, deadline_of
+from edge.health import Health, Keeping, Rejects, Settled, deadline_of
 from edge.inspector import Inspection
 from edge.store.writer import EventStore
 from edge.swap.swapper import Swapper
 from edge.telemetry.outbox import Outbox
 from edge.telemetry.spool import Spool
+from edge.types import Stretch
 from edge.wiring import clock_ns
+
+_SETTLED = 40  # orders whose end is shown, the latest
 
 log = logging.getLogger("trackside")
 
@@ -35,11 +38,14 @@ def reporting(
         post = None if line.config.mqtt is None else _open_post(line, health, stack)
         if line.config.metrics is not None:
             _serve_metrics(line, health, post, stack)
+        show = None if line.config.web is None else _show_page(line, health, stack)
 
         def report(inspection: Inspection) -> None:
             health.see(inspection, clock_ns())
             if post is not None:
                 post.outbox.tell(inspection)
+            if show is not None:
+                show(inspection)
 
         yield report
 
@@ -55,6 +61,7 @@ def health_of(line: Line, store: EventStore | None, swapper: Swapper | None) -> 
             missed=report.missed,
             pending=report.pending,
             mode=report.mode.value,
+            settled=tuple(_settled(each) for each in report.outcomes[-_SETTLED:]),
         )
 
     def keeping() -> Keeping:
@@ -76,6 +83,12 @@ def health_of(line: Line, store: EventStore | None, swapper: Swapper | None) -> 
         keeping=keeping,
         swap=lambda: None if swapper is None else swapper.status(),
     )
+
+
+def _settled(outcome: Fired | Missed) -> Settled:
+    order = outcome.order
+    missed = outcome.reason.value if isinstance(outcome, Missed) else None
+    return Settled(Stretch(order.start_um, order.end_um), missed)
 
 
 def _baseline(line: Line) -> Baseline | None:
@@ -102,6 +115,14 @@ def line_facts(line: Line) -> dict[str, str]:
         "engine": line.engine.name,
         "version": version("trackside"),
     }
+
+
+def _show_page(line: Line, health: Health, stack: ExitStack) -> Callable[[Inspection], None]:
+    live = import_module("edge.web.live")  # needs the extra `web`
+    show: Callable[[Inspection], None] = stack.enter_context(
+        live.live_page(line, health, lambda: line_facts(line))
+    )
+    return show
 
 
 @dataclass(frozen=True)

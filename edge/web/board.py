@@ -1,0 +1,209 @@
+"""What the page shows, kept up to date by the server's thread: all of it, and what is new."""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from edge.box import Box
+from edge.inspector import Inspection
+from edge.types import Defect, Frame, State, Stretch, Verdict
+from edge.verdict import reject_stretches
+from edge.web.feed import Feed, Passed
+from edge.web.pictures import CUTTING_PX, Shot, cutting_of, jpeg
+from edge.web.view import LineView
+
+MOST_PASSED = 300  # frames that a browser is given when it comes
+MOST_REJECTS = 12
+HEALTH_NS = 1_000_000_000  # between two looks at what changes slowly
+BIN_S, MOST_BINS = 10, 60  # of the chart of verdicts
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Reject:
+    """What was not OK: one NG frame, or all UNKNOWN frames on end."""
+
+    name: str  # of its picture; no two are alike, of another run neither
+    utc: str
+    verdict: Verdict
+    last: Verdict
+    frames: int
+    cutting: Shot | None
+    drawn: bytes | None = None  # once somebody has looked
+
+
+class Board:
+    """What is known of the line since the page was opened."""
+
+    def __init__(
+        self, view: LineView, feed: Feed, box: Box, utc_now: Callable[[], datetime]
+    ) -> None:
+        self._view, self._feed, self._box, self._utc_now = view, feed, box, utc_now
+        self._run = secrets.token_hex(4)
+        self._started_ns = view.clock_ns()
+        self._passed: deque[Json] = deque(maxlen=MOST_PASSED)
+        self._bins: deque[Json] = deque(maxlen=MOST_BINS)
+        self._rejects: deque[Reject] = deque(maxlen=MOST_REJECTS)
+        self._numbered = 0  # rejects
+        self._images: dict[int, Inspection] = {}  # of frames whose verdict was not taken yet
+        self._last_state: State | None = None
+        self._health: Json = {}
+        self._health_ns: int | None = None
+
+    def turn(self) -> Json:
+        """What is new since the last turn; empty if nothing is."""
+        now_ns = self._view.clock_ns()
+        news: Json = {}
+        if passed := [self._see(each) for each in self._taken()]:
+            news["passed"] = passed
+        if any(each["state"] != State.OK.value for each in passed):
+            news["rejects"] = self._reject_list()
+        if self._health_ns is None or now_ns - self._health_ns >= HEALTH_NS:
+            self._health, self._health_ns = self._look_at_health(now_ns), now_ns
+            news |= {"health": self._health, "bins": list(self._bins)[-2:]}
+        return news
+
+    def state(self) -> Json:
+        """All of it."""
+        return {
+            "run": self._run,
+            "guarded": self._view.guarded,
+            "passed": list(self._passed),
+            "bins": list(self._bins),
+            "rejects": self._reject_list(),
+            "health": self._health,
+        }
+
+    def picture(self, name: str) -> bytes | None:
+        """The JPEG of a reject that is still shown."""
+        for reject in self._rejects:
+            if reject.name == name and reject.cutting is not None:
+                reject.drawn = reject.drawn or jpeg(reject.cutting, CUTTING_PX)
+                return reject.drawn
+        return None
+
+    def _taken(self) -> list[Passed]:
+        """What has come; in this order, because a frame's image is left before its verdict."""
+        passed = self._feed.take_passed()
+        for inspection in self._feed.take_rejected():
+            self._images[inspection.verdict.frame_index] = inspection
+        return passed
+
+    def _see(self, passed: Passed) -> Json:
+        verdict = passed.verdict
+        at_s = (passed.decided_ns - self._started_ns) / 1e9
+        entry = {
+            **_where(verdict.stretch),
+            "frame": verdict.frame_index,
+            "state": verdict.state.value,
+            "at_s": round(at_s, 3),
+            "latency_ms": round(passed.latency_ns / 1e6, 2),
+            "defects": [_defect(each) for each in verdict.defects],
+            "orders": [_where(stretch) for stretch in reject_stretches(verdict)],
+            "reasons": list(verdict.reasons),
+        }
+        self._passed.append(entry)
+        self._count(verdict.state, at_s)
+        if verdict.state is not State.OK:
+            self._enter(verdict, self._images.pop(verdict.frame_index, None))
+        self._last_state = verdict.state
+        return entry
+
+    def _count(self, state: State, at_s: float) -> None:
+        start_s = int(at_s // BIN_S) * BIN_S
+        if not self._bins or self._bins[-1]["start_s"] != start_s:
+            self._bins.append({"start_s": start_s, **{each.value: 0 for each in State}})
+        self._bins[-1][state.value] += 1
+
+    def _enter(self, verdict: Verdict, inspection: Inspection | None) -> None:
+        if verdict.state is State.UNKNOWN is self._last_state and self._rejects:
+            self._rejects[-1].last = verdict
+            self._rejects[-1].frames += 1
+            return
+        cutting = None if inspection is None else cutting_of(inspection)
+        self._numbered += 1
+        utc = self._utc_now().isoformat(timespec="milliseconds")
+        name = f"{self._run}-{self._numbered}"
+        self._rejects.append(Reject(name, utc, verdict, verdict, 1, cutting))
+
+    def _reject_list(self) -> list[Json]:
+        """The newest first."""
+        return [_reject(each) for each in reversed(self._rejects)]
+
+    def _look_at_health(self, now_ns: int) -> Json:
+        snapshot, outputs, box = self._view.snapshot(), self._view.outputs(), self._box
+        throttling = box.throttling()
+        return {
+            "facts": self._view.facts(),
+            "uptime_s": round((now_ns - self._started_ns) / 1e9, 1),
+            "frames": {state.value: count for state, count in snapshot.frames.items()},
+            "lost_frames": snapshot.lost_frames,
+            "deadlines_missed": snapshot.deadlines_missed,
+            "deadline_ms": self._deadline_ms(),
+            "idle_s": None if snapshot.seen_ns is None else (now_ns - snapshot.seen_ns) / 1e9,
+            "stages": {name: round(each.mean_ms, 3) for name, each in snapshot.stages.items()},
+            "drift": {name: round(index, 3) for name, index in snapshot.drift.items()},
+            "outputs": asdict(outputs),
+            "refusal": self._view.refusal(),
+            "rejects": {
+                "ordered": snapshot.rejects.ordered,
+                "fired": snapshot.rejects.fired,
+                "missed": snapshot.rejects.missed,
+                "pending": snapshot.rejects.pending,
+            },
+            "settled": [
+                {**_where(each.stretch), "missed": each.missed} for each in snapshot.rejects.settled
+            ],
+            "strip": {"width_mm": self._width_mm(), "actuators": self._view.actuators},
+            "box": {
+                "resident_mb": round(box.resident_bytes() / 1e6, 1),
+                "temperatures_c": box.temperatures_c(),
+                "throttled": throttling.now,
+            },
+        }
+
+    def _deadline_ms(self) -> float | None:
+        newest = self._feed.newest
+        return None if newest is None else self._view.deadline_ns(newest.verdict.stretch) / 1e6
+
+    def _width_mm(self) -> float | None:
+        newest = self._feed.newest
+        if newest is None or not isinstance(newest.seen, Frame):
+            return None
+        columns: int = newest.seen.image.shape[1]
+        return columns * newest.seen.across_um / 1000
+
+
+def _where(stretch: Stretch) -> Json:
+    return {"start_mm": stretch.start_um / 1000, "end_mm": stretch.end_um / 1000}
+
+
+def _defect(defect: Defect) -> Json:
+    return {
+        **_where(defect.stretch),
+        "left_mm": defect.left_um / 1000,
+        "right_mm": defect.right_um / 1000,
+        "area_mm2": round(defect.area_mm2, 1),
+        "score": round(defect.score, 2),
+    }
+
+
+def _reject(reject: Reject) -> Json:
+    verdict = reject.verdict
+    return {
+        "name": reject.name,
+        "utc": reject.utc,
+        "state": verdict.state.value,
+        "frame": verdict.frame_index,
+        "frames": reject.frames,
+        "start_mm": verdict.stretch.start_um / 1000,
+        "end_mm": reject.last.stretch.end_um / 1000,
+        "reasons": list(reject.last.reasons),
+        "has_picture": reject.cutting is not None,
+    }

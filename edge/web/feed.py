@@ -1,0 +1,59 @@
+"""From the loop to the page: the loop leaves what it has seen, and waits for no reader."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TypeVar
+
+from edge.inspector import Inspection
+from edge.types import State, Verdict
+
+MOST_PASSED = 4096  # frames that wait for a server that is held up; a minute and more
+MOST_REJECTED = 8  # of which the images are held
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A frame that was dealt with, without its image."""
+
+    verdict: Verdict
+    latency_ns: int
+    decided_ns: int
+
+
+class Feed:
+    """Written by the loop's thread, read by the server's. There is no lock, and no end to wait for:
+    what nobody takes gives way to what comes after it.
+    """
+
+    def __init__(self) -> None:
+        self.newest: Inspection | None = None
+        self._passed: deque[Passed] = deque(maxlen=MOST_PASSED)
+        self._rejected: deque[Inspection] = deque(maxlen=MOST_REJECTED)
+
+    def publish(self, inspection: Inspection) -> None:
+        """Show it to whoever looks."""
+        verdict = inspection.verdict
+        if verdict.state is not State.OK:
+            self._rejected.append(inspection)
+        self._passed.append(Passed(verdict, inspection.latency_ns, inspection.decided_ns))
+        self.newest = inspection
+
+    def take_passed(self) -> list[Passed]:
+        """What has come since, in order."""
+        return _taken(self._passed)
+
+    def take_rejected(self) -> list[Inspection]:
+        """The latest of those that were not OK, in order."""
+        return _taken(self._rejected)
+
+
+def _taken(waiting: deque[_Item]) -> list[_Item]:
+    """A deque's two ends are safe to be worked at by two threads, and so is each turn of this."""
+    items = []
+    for _ in range(len(waiting)):  # no more than there were: the loop may be quick
+        items.append(waiting.popleft())
+    return items

@@ -1,0 +1,95 @@
+"""The live page of one line, opened: what it may see and do, and the server that shows it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from functools import partial
+
+from edge.app import Line
+from edge.box import Box
+from edge.bridge import bridge_errors_as_ours
+from edge.check import Check
+from edge.health import Health, deadline_of
+from edge.inspector import Inspection
+from edge.web.access import Door
+from edge.web.board import Board
+from edge.web.feed import Feed
+from edge.web.hub import Hub
+from edge.web.pages import page_app
+from edge.web.self_test import self_test
+from edge.web.server import serve
+from edge.web.view import Cause, LineView, Outputs
+from edge.wiring import clock_ns
+
+log = logging.getLogger("trackside")
+
+
+@contextmanager
+def live_page(
+    line: Line, health: Health, facts: Callable[[], dict[str, str]]
+) -> Iterator[Callable[[Inspection], None]]:
+    """Give out what shows an inspection; it only leaves it where the page's server takes it."""
+    settings = line.config.web
+    assert settings is not None
+    view, feed = _view(line, health, facts), Feed()
+    board = Board(view, feed, Box(), lambda: datetime.now(timezone.utc))
+    hub, door = Hub(board), Door(settings)
+    with serve(page_app(view, feed, board, hub, door), settings, hub.close) as port:
+        log.info("live page at http://%s:%d/", settings.host, port)
+        yield feed.publish
+
+
+def _view(line: Line, health: Health, facts: Callable[[], dict[str, str]]) -> LineView:
+    return LineView(
+        facts=facts,
+        snapshot=health.snapshot,
+        outputs=partial(_outputs, line),
+        actuators=[(each.name, each.offset_mm) for each in line.config.reject.actuators],
+        deadline_ns=deadline_of(line.config),
+        refusal=partial(_refusal, line),
+        acknowledge=partial(_acknowledge, line),
+        self_test=partial(_self_test, line),
+        guarded=line.config.web is not None and line.config.web.token is not None,
+        clock_ns=clock_ns,
+    )
+
+
+def _outputs(line: Line) -> Outputs:
+    desk = line.bridge.desk
+    causes = []
+    for change in desk.standing:
+        assert change.standing is not None
+        mode, latched = change.standing.mode.value, change.standing.latched
+        causes.append(Cause(change.cause, change.reason, mode, latched))
+    return Outputs(desk.mode.value, tuple(causes))
+
+
+def _refusal(line: Line) -> str | None:
+    assert line.config.web is not None
+    controls = line.config.web.controls
+    if controls == "always" or line.bridge.inputs.is_active(controls):
+        return None
+    if controls == "never":
+        return "this line's file frees no buttons: its web.controls names the key that would"
+    return f"turn the key: {controls} is off"
+
+
+def _acknowledge(line: Line, who: str) -> None:
+    with bridge_errors_as_ours():
+        line.bridge.desk.acknowledge(f"acknowledged on the live page, from {who}")
+    log.info("acknowledged on the live page, from %s", who)
+
+
+def _self_test(line: Line) -> list[Check]:
+    network = line.inspector.network
+
+    def bridge() -> str:
+        with bridge_errors_as_ours():
+            line.bridge.check()
+            at_m = line.bridge.where().position_um / 1e6
+        return f"orders are fired, inputs are read, and the rail is at {at_m:.2f} m"
+
+    return list(self_test(line.config, network, bridge, Box()))

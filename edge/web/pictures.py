@@ -1,0 +1,136 @@
+"""JPEGs for the page: the frame with its overlay, and what a reject was for, cut out of its frame.
+
+Whatever is large is made small first, so that drawing costs the page's size and not the camera's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inspector import Inspection
+from edge.overlay import draw_overlay
+from edge.types import Defect, Frame, Image, Mask, Verdict
+
+FRAME_PX, CUTTING_PX = 640, 224  # the longer side, at most
+_LEAST_CUTTING_PX = 96  # of the frame
+_AROUND = 0.6  # of a defect's own size, shown on each side of it
+_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 80]
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """Pixels with what was found in them."""
+
+    image: Image
+    mask: Mask | None
+    verdict: Verdict
+
+
+def shot_of(inspection: Inspection) -> Shot | None:
+    """The whole frame; None where there is nothing that could be shown."""
+    seen = inspection.seen
+    if not isinstance(seen, Frame) or not _is_image(seen.image):
+        return None
+    return Shot(seen.image, inspection.mask, inspection.verdict)
+
+
+def cutting_of(inspection: Inspection) -> Shot | None:
+    """Round its largest defect, or all of the frame; a small copy that holds no frame in memory."""
+    shot = shot_of(inspection)
+    if shot is None:
+        return None
+    if defects := shot.verdict.defects:
+        shot = _cut(shot, _round(max(defects, key=lambda d: d.area_mm2), shot.image))
+    return _shrunk(shot, CUTTING_PX)
+
+
+def jpeg(shot: Shot, longest_px: int) -> bytes:
+    """With mask, boxes and rim drawn over it."""
+    small = _shrunk(shot, longest_px)
+    drawn = draw_overlay(small.image, small.mask, small.verdict)
+    return cv2.imencode(".jpg", drawn, _QUALITY)[1].tobytes()
+
+
+class LiveFrame:
+    """The newest frame's JPEG, made when it is asked for and not more often than it is bearable."""
+
+    def __init__(self, least_ns: int) -> None:
+        self._least_ns = least_ns  # between two
+        self._made_ns: int | None = None
+        self._shown: Inspection | None = None
+        self._jpeg = b""
+
+    def of(self, newest: Inspection, now_ns: int) -> tuple[int, bytes]:
+        """The number of the frame that is shown, and its JPEG: empty where there is no image."""
+        is_due = self._made_ns is None or now_ns - self._made_ns >= self._least_ns
+        if self._shown is None or (is_due and newest is not self._shown):
+            shot = shot_of(newest)
+            self._jpeg = b"" if shot is None else jpeg(shot, FRAME_PX)
+            self._shown, self._made_ns = newest, now_ns
+        return self._shown.verdict.frame_index, self._jpeg
+
+
+def _is_image(image: Image) -> bool:
+    """What is none is UNKNOWN for just that."""
+    shape = image.shape
+    flat = len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)
+    return bool(image.dtype == np.uint8 and flat and image.size)
+
+
+def _round(defect: Defect, image: Image) -> tuple[int, int, int, int]:
+    """x, y, width, height of a square that holds the defect and some of what is round it."""
+    x, y, width, height = defect.box_px
+    rows, columns = image.shape[:2]
+    side = max(_LEAST_CUTTING_PX, round(max(width, height) * (1 + 2 * _AROUND)))
+    across, along = min(side, columns), min(side, rows)
+    left = min(max(0, x + width // 2 - across // 2), columns - across)
+    top = min(max(0, y + height // 2 - along // 2), rows - along)
+    return left, top, across, along
+
+
+def _cut(shot: Shot, window: tuple[int, int, int, int]) -> Shot:
+    left, top, width, height = window
+    inside = np.s_[top : top + height, left : left + width]
+    mask = shot.mask
+    return Shot(
+        shot.image[inside].copy(),
+        None if mask is None else replace(mask, logits=mask.logits[inside].copy()),
+        _moved(shot.verdict, left, top, 1),
+    )
+
+
+def _shrunk(shot: Shot, longest_px: int) -> Shot:
+    rows, columns = shot.image.shape[:2]
+    scale = longest_px / max(rows, columns)
+    if scale >= 1:
+        return shot
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    mask = shot.mask
+    return Shot(
+        np.asarray(cv2.resize(shot.image, size, interpolation=cv2.INTER_AREA), np.uint8),
+        None if mask is None else replace(mask, logits=_smaller(mask, size)),
+        _moved(shot.verdict, 0, 0, scale),
+    )
+
+
+def _smaller(mask: Mask, size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(mask.logits, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _moved(verdict: Verdict, left: int, top: int, scale: float) -> Verdict:
+    """Its boxes where they are in another picture of the same rail."""
+    moved = []
+    for defect in verdict.defects:
+        x, y, width, height = defect.box_px
+        box_px = (
+            round((x - left) * scale),
+            round((y - top) * scale),
+            round(width * scale),
+            round(height * scale),
+        )
+        moved.append(replace(defect, box_px=box_px))
+    return replace(verdict, defects=tuple(moved))

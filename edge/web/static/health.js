@@ -1,0 +1,85 @@
+// How the line is doing: what stands out is said in words, and never by colour alone.
+import { byId, duration, GLYPH, make, milliseconds, say, whole } from "./format.js";
+
+const STRONG_DRIFT = 0.25;
+
+export function showHealth(health) {
+  const { facts, frames, outputs, rejects } = health;
+  say(byId("line"), facts.line);
+  showMode(outputs);
+  showCounts(frames);
+  const { ordered, fired, missed, pending } = rejects;
+  say(byId("orders"), `${ordered} ordered, ${fired} fired, ${missed} missed, ${pending} on their way`);
+  byId("tiles").replaceChildren(...tiles(health).map(tile));
+  showStages(health.stages);
+  const { bundle, bundle_digest, engine, version } = facts;
+  say(byId("facts"), `Bundle ${bundle}, ${bundle_digest.slice(0, 12)} · ${engine} · Trackside ${version}`);
+}
+
+function showMode({ mode, causes }) {
+  const pill = byId("mode");
+  pill.dataset.mode = mode;
+  say(pill.lastElementChild, mode);
+  const overriding = causes.filter((each) => each.mode !== "as ordered");
+  const alarm = byId("alarm");
+  alarm.hidden = mode === "as ordered";
+  const reasons = overriding.map((each) => `${each.name}: ${each.reason}`).join("; ");
+  say(alarm, alarm.hidden ? "" : `Outputs: ${mode}. ${reasons}`);
+}
+
+function showCounts(frames) {
+  const list = byId("counts");
+  if (!list.children.length) {
+    for (const state of Object.keys(frames)) {
+      const glyph = make("b", { className: state.toLowerCase(), textContent: GLYPH[state] });
+      list.append(make("li", {}, glyph, ` ${state} `, make("strong")));
+    }
+  }
+  Object.values(frames).forEach((count, index) => say(list.children[index].lastChild, whole(count)));
+}
+
+function* ofTheBox({ resident_mb, temperatures_c, throttled }) {
+  yield ["Memory", `${whole(resident_mb)} MB`];
+  const hottest = Object.entries(temperatures_c).sort((a, b) => b[1] - a[1])[0];
+  if (hottest) yield [`Temperature, ${hottest[0]}`, `${hottest[1].toFixed(0)} °C`, hottest[1] >= 85];
+  if (throttled !== null) yield ["Throttled", throttled ? "yes" : "no", throttled];
+}
+
+function tiles(health) {
+  const drift = Object.entries(health.drift);
+  return [
+    ["Running for", duration(health.uptime_s)],
+    ["Last frame", health.idle_s === null ? "none yet" : `${duration(health.idle_s)} ago`, health.idle_s > 2],
+    ["Lost frames", whole(health.lost_frames), health.lost_frames > 0],
+    ["Deadlines missed", whole(health.deadlines_missed), health.deadlines_missed > 0],
+    ...(drift.length ? drift : [["", null]]).map(([of, index]) => [
+      `Drift${of && ` of ${of}`}`,
+      index === null ? "not measured" : index.toFixed(2),
+      index >= STRONG_DRIFT,
+    ]),
+    ...ofTheBox(health.box),
+  ];
+}
+
+function tile([name, value, stands_out]) {
+  const said = make("dd", { textContent: stands_out ? `${value} ` : value });
+  if (stands_out) said.append(make("b", { className: "warn", textContent: "!", title: "out of the ordinary" }));
+  return make("div", {}, make("dt", { textContent: name }), said);
+}
+
+function showStages(stages) {
+  const total = Object.values(stages).reduce((sum, ms) => sum + ms, 0) || 1;
+  const bar = byId("stage-bar");
+  const list = byId("stages");
+  if (!list.children.length) {
+    Object.keys(stages).forEach((name, index) => {
+      bar.append(make("i", { className: `stage${index}` }));
+      const key = make("i", { className: `key stage${index}` });
+      list.append(make("div", {}, make("dt", {}, key, name), make("dd")));
+    });
+  }
+  Object.values(stages).forEach((ms, index) => {
+    bar.children[index].style.flexGrow = ms / total;
+    say(list.children[index].lastChild, milliseconds(ms));
+  });
+}

@@ -1,0 +1,144 @@
+// The page: one stream of small messages in, everything else drawn from what they say.
+import { latencyChart, verdictChart } from "./charts.js";
+import { Controls } from "./controls.js";
+import { byId, GLYPH, milliseconds, say, timeOfDay } from "./format.js";
+import { showHealth } from "./health.js";
+import { Rejects } from "./rejects.js";
+import { Strip } from "./strip.js";
+
+const MOST_PASSED = 300;
+const SILENT_MS = 4000; // health comes every second
+
+const [strip, rejects, controls] = [new Strip(), new Rejects(), new Controls()];
+let [run, passed, bins, health] = [null, [], [], null];
+let [heardAt, frameShown, fetching] = [performance.now(), null, false];
+
+function take(state) {
+  const restarted = run !== null && run !== state.run;
+  ({ run, passed, bins, health } = state);
+  frameShown = null;
+  strip.clear();
+  if (health.strip) strip.know(health.strip, health.settled);
+  strip.see(passed);
+  rejects.show(state.rejects, false);
+  byId("log-out").hidden = !state.guarded;
+  connected(restarted ? "the line was started again" : "live");
+  show(passed.length > 0);
+}
+
+function add(news) {
+  if (news.passed) {
+    passed = [...passed, ...news.passed].slice(-MOST_PASSED);
+    strip.see(news.passed);
+  }
+  if (news.rejects) rejects.show(news.rejects, true);
+  if (news.health) {
+    health = news.health;
+    const before = bins.filter((bin) => !news.bins.some((each) => each.start_s === bin.start_s));
+    bins = [...before, ...news.bins].slice(-60);
+    connected("live");
+  }
+  show(Boolean(news.passed), Boolean(news.health));
+}
+
+function show(hasPassed, hasHealth = true) {
+  if (hasPassed) {
+    showVerdict(passed.at(-1));
+    showFrame();
+  }
+  if (!hasHealth || !health.facts) return;
+  showHealth(health);
+  controls.know(health);
+  strip.know(health.strip, health.settled);
+  strip.label();
+  showPace();
+  verdictChart(byId("verdict-chart"), bins, health.uptime_s);
+  const latency = latencyChart(byId("latency-chart"), passed, health.deadline_ms);
+  if (latency) {
+    const { p50, p99, max } = latency;
+    const parts = [["p50", p50], ["p99", p99], ["max", max], ["deadline", health.deadline_ms]];
+    say(byId("latency"), parts.map(([name, ms]) => `${name} ${milliseconds(ms)}`).join("  "));
+  }
+}
+
+function showVerdict({ frame, state, reasons }) {
+  const verdict = byId("verdict");
+  verdict.dataset.state = state;
+  say(verdict.firstElementChild, GLYPH[state]);
+  say(verdict.lastElementChild, state);
+  say(byId("frame-number"), `${frame}`);
+  say(byId("reason"), reasons.join("; ") || "nothing that counts");
+  document.title = `${GLYPH[state]} ${health.facts?.line ?? ""} · Trackside`;
+}
+
+function showPace() {
+  const latest = passed.slice(-20);
+  const [first, last] = [latest[0], latest.at(-1)];
+  const seconds = latest.length > 1 ? last.at_s - first.at_s : 0;
+  const stands = !seconds || health.idle_s > 2;
+  const speed = stands ? 0 : (last.end_mm - first.end_mm) / seconds;
+  say(byId("speed"), stands ? "no frames come" : `${speed.toFixed(0)} mm/s`);
+  say(byId("rate"), stands ? "" : `${((latest.length - 1) / seconds).toFixed(1)} frames/s`);
+}
+
+/** One at a time, so that a slow way to the box only means fewer of them. */
+async function showFrame() {
+  const index = passed.at(-1).frame;
+  if (fetching || document.hidden || frameShown === index) return;
+  fetching = true;
+  try {
+    const response = await fetch("/frame.jpg");
+    const picture = byId("frame");
+    frameShown = Number(response.headers.get("Frame"));
+    picture.hidden = response.status !== 200;
+    if (response.status !== 200) return;
+    const before = picture.src;
+    picture.src = URL.createObjectURL(await response.blob());
+    picture.alt = `Frame ${frameShown} with what was found drawn over it`;
+    await picture.decode();
+    if (before) URL.revokeObjectURL(before);
+  } catch {
+    // The stream says that the line is gone; the next frame is asked for when it is back.
+  } finally {
+    fetching = false;
+  }
+}
+
+function connected(how) {
+  heardAt = performance.now();
+  const status = byId("connection");
+  if (status.dataset.is === "live" && how === "live") return;
+  status.dataset.is = "live";
+  say(status, how);
+  if (how !== "live") setTimeout(() => status.dataset.is === "live" && say(status, "live"), 10_000);
+}
+
+function disconnected(why) {
+  const status = byId("connection");
+  if (status.dataset.is !== "gone") {
+    status.dataset.is = "gone";
+    say(status, `${why} at ${timeOfDay(Date.now())}: what is shown is old; trying again`);
+    document.title = "no connection · Trackside";
+  }
+  controls.disconnected();
+}
+
+function listen() {
+  const stream = new EventSource("/events");
+  const on = (name, act) => stream.addEventListener(name, ({ data }) => act(JSON.parse(data)));
+  on("state", take);
+  on("news", add);
+  on("end", () => disconnected("the line was stopped"));
+  stream.addEventListener("error", async () => {
+    disconnected("connection lost");
+    if (stream.readyState !== EventSource.CLOSED) return; // the browser itself tries again
+    const answer = await fetch("/state").catch(() => null);
+    if (answer?.status === 401) location.assign("/login");
+    else setTimeout(listen, 2000);
+  });
+}
+
+setInterval(() => {
+  if (performance.now() - heardAt > SILENT_MS) disconnected("nothing heard");
+}, 1000);
+listen();

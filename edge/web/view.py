@@ -1,0 +1,44 @@
+"""What the page may see and do of a line: nothing of it waits, and any thread may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from edge.check import Check
+from edge.health import Snapshot
+from edge.types import Stretch
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Something that overrides the orders, or is only reported, and the mode it asks for."""
+
+    name: str
+    reason: str
+    mode: str
+    latched: bool  # until it is acknowledged
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the outputs are at, and why."""
+
+    mode: str
+    causes: tuple[Cause, ...]
+
+
+@dataclass(frozen=True)
+class LineView:
+    """A running line, seen from its page."""
+
+    facts: Callable[[], dict[str, str]]
+    snapshot: Callable[[], Snapshot]
+    outputs: Callable[[], Outputs]
+    actuators: Sequence[tuple[str, float]]  # name, and millimetres downstream of the camera
+    deadline_ns: Callable[[Stretch], int]
+    refusal: Callable[[], str | None]  # why the buttons do not work now
+    acknowledge: Callable[[str], None]
+    self_test: Callable[[], list[Check]]  # this alone may take its time
+    guarded: bool  # by a token
+    clock_ns: Callable[[], int]
