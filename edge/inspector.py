@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from edge.errors import FrameError
-from edge.mask import read_mask
 from edge.network import Network
-from edge.preprocess import to_pixels, to_tensor
+from edge.preprocess import refuse_what_is_no_image, to_pixels, to_tensor
 from edge.quality import faults
+from edge.region import Region
 from edge.rules import Quality, Rules
 from edge.seams import Seams
+from edge.tiling import Shown, View, WholeView
 from edge.types import Frame, LostFrame, Mask, State, Verdict
 from edge.verdict import Judge, unknown
 
@@ -42,10 +43,14 @@ class Inspector:
     rules: Rules
     quality: Quality
     clock_ns: Callable[[], int]
+    view: View = field(default_factory=WholeView)
+    region: Region = field(default_factory=Region)
     _seams: Seams = field(default_factory=Seams, init=False)
+    _before: Frame | None = field(default=None, init=False)
     _judge: Judge = field(init=False)
 
     def __post_init__(self) -> None:
+        self.view.check(self.network.bundle.manifest.input)
         self._judge = Judge(self.rules)
 
     def inspect(self, seen: Frame | LostFrame) -> Inspection:
@@ -61,6 +66,7 @@ class Inspector:
                 verdict = unknown(seen, (str(error),))
         if verdict.state is State.UNKNOWN:
             self._seams.forget()
+            self._before = None
         marks.append(("decide", self.clock_ns()))
         digest = self.network.bundle.digest
         return Inspection(seen, verdict, mask, _durations(marks), marks[-1][1], digest)
@@ -68,19 +74,23 @@ class Inspector:
     def _look(self, frame: Frame, marks: list[tuple[str, int]]) -> tuple[Verdict, Mask | None]:
         bundle, engine = self.network
         manifest = bundle.manifest
-        # First of all, because it refuses what is no image.
         prepare = to_pixels if engine.takes_pixels else to_tensor
-        tensor = prepare(frame.image, manifest.input)
+        refuse_what_is_no_image(frame.image)
+        inside = self.region.inside(frame.image)
+        shown = self.view.widen(self._before, Shown(frame, inside), manifest.input)
+        parts = self.view.cut(shown, manifest.input, prepare)
         marks.append(("preprocess", self.clock_ns()))
-        if reasons := faults(frame, self.quality, marks[-1][1]):
+        if reasons := faults(frame, self.quality, marks[-1][1], inside):
             return unknown(frame, reasons), None
         marks.append(("quality", self.clock_ns()))
-        logits = engine.infer(tensor)
+        answers = engine.infer_all(parts)
         marks.append(("infer", self.clock_ns()))
-        mask = read_mask(logits, frame.image.shape[:2], manifest.threshold)
+        mask = self.view.put_together(answers, shown, manifest)
         marks.append(("mask", self.clock_ns()))
-        defects = self._seams.follow(frame, mask, manifest.limits)
-        return self._judge.judge(frame, defects), mask
+        defects = self._seams.follow(shown.frame, mask, manifest.limits)
+        self._before = frame
+        verdict = self._judge.judge(frame, [shown.own_box(defect) for defect in defects])
+        return verdict, shown.own_mask(mask)
 
 
 def _durations(marks: list[tuple[str, int]]) -> dict[str, int]:

@@ -8,6 +8,8 @@ import numpy as np
 from edge.errors import FrameError
 from edge.types import Mask, Tensor
 
+SURELY_SOUND = np.float32(-30)  # the logit of what nobody need look at
+
 
 def read_mask(logits: Tensor, shape: tuple[int, int], threshold: float) -> Mask:
     """1,1,h,w logits to a mask of the frame's `shape` H,W.
@@ -15,9 +17,13 @@ def read_mask(logits: Tensor, shape: tuple[int, int], threshold: float) -> Mask:
     Logits are resized, not probabilities: linear with half-pixel centres, which is what training
     calls bilinear with `align_corners=False`.
     """
-    if not np.isfinite(logits).all():
-        # NaN is never above a threshold: without this a broken network would find the rail clean.
-        raise FrameError("the engine answered with NaN or infinity: check it with its golden pair")
+    refuse_no_number(logits)
     height, width = shape
     resized = cv2.resize(logits[0, 0], (width, height), interpolation=cv2.INTER_LINEAR)
     return Mask(np.asarray(resized, np.float32), threshold)
+
+
+def refuse_no_number(logits: Tensor) -> None:
+    if not np.isfinite(logits).all():
+        # NaN is never above a threshold: without this a broken network would find the rail clean.
+        raise FrameError("the engine answered with NaN or infinity: check it with its golden pair")

@@ -30,7 +30,7 @@ def to_pixels(image: Image, spec: InputSpec) -> Image:
 
 def _resized(image: Image, spec: InputSpec) -> Image:
     """First of all, so that whatever follows costs the network's size and not the camera's."""
-    _refuse_what_is_no_image(image)
+    refuse_what_is_no_image(image)
     if image.shape[:2] == (spec.height, spec.width):
         return image
     resized = cv2.resize(image, (spec.width, spec.height), interpolation=cv2.INTER_LINEAR)
@@ -46,7 +46,7 @@ def _planes(image: Image, channels: int) -> list[Image]:
     return [np.asarray(plane, np.uint8) for plane in cv2.split(image)]
 
 
-def _refuse_what_is_no_image(image: Image) -> None:
+def refuse_what_is_no_image(image: Image) -> None:
     if image.dtype != np.uint8:
         raise FrameError(f"pixels are {image.dtype}, not uint8: have the camera deliver 8 bits")
     if image.ndim != 2 and image.shape[2:] != (3,):

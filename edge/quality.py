@@ -8,20 +8,32 @@ import numpy as np
 from edge.rules import Quality
 from edge.types import Frame, Image
 
+_AROUND = np.ones((3, 3), np.uint8)  # the pixels that an edge is told by
 
-def faults(frame: Frame, limits: Quality, now_ns: int) -> tuple[str, ...]:
-    """Every reason why nothing can be said about a frame; empty for a good one."""
+
+def faults(
+    frame: Frame, limits: Quality, now_ns: int, inside: Image | None = None
+) -> tuple[str, ...]:
+    """Every reason why nothing can be said about a frame; empty for a good one.
+
+    Only what is `inside` is looked at: H,W, and not 0 there.
+    """
     age_ms = (now_ns - frame.captured_ns) / 1e6
     image = _grey(frame.image)
-    sharpness = float(cv2.meanStdDev(cv2.Laplacian(image, cv2.CV_16S))[1][0, 0]) ** 2
+    # The region's own edge may be one in the image, and as sharp in a blurred one.
+    within = None if inside is None else np.asarray(cv2.erode(inside, _AROUND), np.uint8)
+    edges = cv2.Laplacian(image, cv2.CV_16S)
+    sharpness = float(cv2.meanStdDev(edges, mask=within)[1][0, 0]) ** 2
     stale = (age_ms > limits.stale_after_ms, f"stale: {age_ms:.0f} ms old")
     blurred = (sharpness < limits.min_sharpness, f"blurred: sharpness {sharpness:.1f}")
-    return _failed(stale) + exposure_faults(image, limits) + _failed(blurred)
+    return _failed(stale) + exposure_faults(image, limits, inside) + _failed(blurred)
 
 
-def exposure_faults(image: Image, limits: Quality) -> tuple[str, ...]:
+def exposure_faults(image: Image, limits: Quality, inside: Image | None = None) -> tuple[str, ...]:
     """Why light and exposure left nothing to be seen in a picture; empty if something is."""
     image = _grey(image)
+    if inside is not None:
+        image = image[inside > 0]
     mean = float(image.mean())
     saturated = float(np.count_nonzero(image == 255)) / image.size
     return _failed(

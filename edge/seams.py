@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain, count
 
 import cv2
@@ -38,8 +39,12 @@ class _Piece:
     foot: _Columns | None = None  # and where the last
     numbers: frozenset[int] = frozenset()  # that it was known by
 
+    @property
+    def extent_mm(self) -> float:
+        return max(self.stretch.length_mm, (self.right_um - self.left_um) / 1000)
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, eq=False)
 class _Look:
     """The latest frame: what of it may have to be looked at again."""
 
@@ -47,7 +52,8 @@ class _Look:
     mask: Mask
     first_row: int  # what lies before it belongs to the frame before
     open: Sequence[_Piece]  # that reach the row before the first
-    numbers: NDArray[np.int32] | None  # H,W: of the defect there, or 0; None: nothing was found
+    found: Sequence[_Piece]  # each by its number, if it has one
+    blank: bool  # no pixel of its own rows is defective
 
     def goes_on_in(self, frame: Frame) -> bool:
         """The same columns of the rail, and no row missing between."""
@@ -61,28 +67,40 @@ class _Look:
 
     def open_at(self, seam_um: float, limits: Limits) -> Sequence[_Piece]:
         """The pieces that reach the last row before a seam."""
-        last_row = round((seam_um - self.frame.stretch.start_um) / self.frame.along_um)
-        if last_row <= self.first_row:
+        seam_row = round((seam_um - self.frame.stretch.start_um) / self.frame.along_um)
+        if seam_row <= self.first_row:
             return self.open
-        if self.numbers is None:
+        if self.blank:
             return ()
-        parts = _parts(self.frame, self.mask, range(self.first_row, last_row), limits, self)
-        # What goes on of those that are open has its number in this frame.
-        nameless = [replace(piece, numbers=frozenset[int]()) for piece in self.open]
-        found = [piece for piece in _joined(nameless, parts or ()) if piece.foot is not None]
-        return [replace(piece, spots=(), head=None) for piece in found]
+        found = self.found
+        if seam_row < self.frame.image.shape[0]:
+            parts = _parts(self.frame, self.mask, range(self.first_row, seam_row), limits, self)
+            # What goes on of those that are open has its number in this frame.
+            nameless = [replace(piece, numbers=frozenset[int]()) for piece in self.open]
+            found = _joined(nameless, parts or ())
+        reaching = (piece for piece in found if piece.foot is not None)
+        return [replace(piece, spots=(), head=None) for piece in reaching]
 
     def numbers_at(self, frame: Frame, spot: _Spot) -> frozenset[int]:
         """The defects that were found at a spot of this frame, or of the next."""
-        if self.numbers is None:
-            return frozenset()
         (rows, columns), inside = spot
+        if self.blank or _row_um(frame, rows.start) >= self.frame.stretch.end_um:
+            return frozenset()
         middles = np.arange(rows.start, rows.stop) + 0.5
         ahead_um = frame.stretch.start_um - self.frame.stretch.start_um
         at = np.floor((ahead_um + middles * frame.along_um) / self.frame.along_um).astype(int)
-        seen = at < len(self.numbers)
-        under = self.numbers[at[seen], columns][inside[seen]]
+        seen = at < self.mask.logits.shape[0]
+        under = self._numbers[at[seen], columns][inside[seen]]
         return frozenset(np.unique(under).tolist()) - {0}
+
+    @cached_property
+    def _numbers(self) -> NDArray[np.int32]:
+        """H,W: of the defect there, or 0."""
+        drawn = np.zeros(self.mask.logits.shape, np.int32)
+        for piece in self.found:
+            for where, inside in piece.spots:
+                drawn[where][inside] = min(piece.numbers, default=0)
+        return drawn
 
 
 @dataclass
@@ -101,31 +119,33 @@ class Seams:
 
         What as a whole is smaller than the limits is none.
         """
-        before, first_row = self._latest, 0
-        open_: Sequence[_Piece] = ()
-        if before is not None and before.goes_on_in(frame):
+        before = self._latest
+        if before is not None and not before.goes_on_in(frame):
+            before = None
+        first_row, open_ = 0, list[_Piece]()
+        if before is not None:
             overlap_um = before.frame.stretch.end_um - frame.stretch.start_um
             first_row = max(0, round(overlap_um / 2 / frame.along_um))
             seam_um = frame.stretch.start_um + first_row * frame.along_um
-            open_ = before.open_at(seam_um, limits)
-        else:
-            before = None
-        own = range(first_row, frame.image.shape[0])
-        parts = _parts(frame, mask, own, limits, before)
-        whole = [each for each in _joined(open_, parts or ()) if _is_above(limits, each)]
-        named = list(self._named(whole))
-        numbers = None if parts is None and not open_ else _drawn(mask, named)
-        self._latest = _Look(frame, mask, first_row, open_, numbers)
-        return [defect for defect, _ in named]
+            open_ += before.open_at(seam_um, limits)
+        parts = _parts(frame, mask, range(first_row, frame.image.shape[0]), limits, before)
+        found, defects = self._name(_joined(open_, parts or ()), limits)
+        self._latest = _Look(frame, mask, first_row, open_, found, blank=parts is None)
+        return defects
 
-    def _named(self, pieces: list[_Piece]) -> Iterator[tuple[Defect, _Piece]]:
-        """Along the strip, each by its number and with those that turn out to be part of it."""
-        taken: frozenset[int] = frozenset()
+    def _name(self, pieces: list[_Piece], limits: Limits) -> tuple[list[_Piece], list[Defect]]:
+        """Those that are large enough become defects, in order along the strip."""
+        found, defects, taken = list[_Piece](), list[Defect](), set[int]()
         for piece in sorted(pieces, key=lambda p: (p.stretch.start_um, p.left_um)):
+            if not _is_large(limits, piece.area_mm2, piece.extent_mm):
+                found.append(piece)
+                continue
             known = piece.numbers - taken  # where one has parted, the first keeps its number
             number = min(known) if known else next(self._unused)
             taken |= known
-            yield _defect(piece, number, known - {number}), piece
+            found.append(replace(piece, numbers=frozenset({number})))
+            defects.append(_defect(piece, number, known - {number}))
+        return found, defects
 
 
 def _parts(
@@ -146,28 +166,27 @@ def _parts(
     parts = []
     for label in range(1, total):  # 0 is the background
         x, y, width, height, pixels = (int(v) for v in stats[label])
-        inside = labels[y : y + height, x : x + width] == label
-        y, x = own.start + top + y, left + x
-        spot = np.s_[y : y + height, x : x + width], inside
-        piece = _measured(frame, mask, spot, pixels)
-        heads, foots = y == own.start, y + height == own.stop
-        if not (heads or foots or _is_above(limits, piece)):
-            continue
-        known = before.numbers_at(frame, spot) if before else frozenset()
-        parts.append(
-            replace(
-                piece,
-                head=_reached(frame, spot, 0) if heads else None,
-                foot=_reached(frame, spot, -1) if foots else None,
-                numbers=known,
-            )
-        )
+        start, stop = own.start + top + y, own.start + top + y + height
+        area_mm2 = pixels * frame.along_um * frame.across_um / 1e6
+        extent_mm = max(width * frame.across_um, height * frame.along_um) / 1000
+        ends = start == own.start, stop == own.stop
+        if any(ends) or _is_large(limits, area_mm2, extent_mm):
+            inside = labels[y : y + height, x : x + width] == label
+            spot = np.s_[start:stop, left + x : left + x + width], inside
+            parts.append(_piece(frame, mask, spot, area_mm2, ends=ends, before=before))
     return parts
 
 
-def _measured(frame: Frame, mask: Mask, spot: _Spot, pixels: int) -> _Piece:
+def _piece(
+    frame: Frame,
+    mask: Mask,
+    spot: _Spot,
+    area_mm2: float,
+    *,
+    ends: tuple[bool, bool],
+    before: _Look | None,
+) -> _Piece:
     (rows, columns), inside = spot
-    area_mm2 = pixels * frame.along_um * frame.across_um / 1e6
     return _Piece(
         stretch=Stretch(_row_um(frame, rows.start), _row_um(frame, rows.stop)),
         left_um=round(columns.start * frame.across_um),
@@ -175,6 +194,9 @@ def _measured(frame: Frame, mask: Mask, spot: _Spot, pixels: int) -> _Piece:
         area_mm2=area_mm2,
         score_mm2=area_mm2 * float(sigmoid(mask.logits[rows, columns][inside]).mean()),
         spots=(spot,),
+        head=_reached(frame, spot, 0) if ends[0] else None,
+        foot=_reached(frame, spot, -1) if ends[1] else None,
+        numbers=before.numbers_at(frame, spot) if before else frozenset(),
     )
 
 
@@ -230,17 +252,8 @@ def _as_one(pieces: list[_Piece]) -> _Piece:
     )
 
 
-def _is_above(limits: Limits, piece: _Piece) -> bool:
-    extent_mm = max(piece.stretch.length_mm, (piece.right_um - piece.left_um) / 1000)
-    return piece.area_mm2 >= limits.min_area_mm2 and extent_mm >= limits.min_extent_mm
-
-
-def _drawn(mask: Mask, named: list[tuple[Defect, _Piece]]) -> NDArray[np.int32]:
-    numbers = np.zeros(mask.logits.shape, np.int32)
-    for defect, piece in named:
-        for where, inside in piece.spots:
-            numbers[where][inside] = defect.number
-    return numbers
+def _is_large(limits: Limits, area_mm2: float, extent_mm: float) -> bool:
+    return area_mm2 >= limits.min_area_mm2 and extent_mm >= limits.min_extent_mm
 
 
 def _defect(piece: _Piece, number: int, absorbed: frozenset[int]) -> Defect:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,6 +99,9 @@ class FixedEngine:
     def infer(self, tensor: Tensor) -> Tensor:
         self.calls += 1
         return np.full((1, 1, 40, 30), self.logit, np.float32)
+
+    def infer_all(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        return [self.infer(tensor) for tensor in tensors]
 
     def close(self) -> None: ...
 

@@ -219,7 +219,7 @@ class _BundleEngine:
             ) from error
 
     def infer_all(self, tensors: Sequence[Prepared]) -> list[Tensor]:
-        each = self._pool.map if self._pool else map
+        each = self._pool.map if self._pool and len(tensors) > 1 else map
         return list(each(self.infer, tensors))
 
     def _as_pixels(self, tensor: Tensor) -> Prepared:
