@@ -1,0 +1,142 @@
+"""What is known of a soak, and from whom: pin, broker, ledger, store, kernel, simulator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge.types import State, Stretch
+from firmware_bridge.ledger_file import Entry
+
+Edge = tuple[int, bool]  # at_ns, active
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One frame, by the probe in the line's process."""
+
+    frame: int
+    stretch: Stretch
+    state: State
+    captured_ns: int
+    decided_ns: int
+    stage_ns: dict[str, int]
+    bundle: str  # digest of the one that it was judged with
+
+    @property
+    def begun_ns(self) -> int:
+        """When the loop had it."""
+        return self.decided_ns - sum(self.stage_ns.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One message, by a subscriber of the broker."""
+
+    topic: str
+    run: str
+    number: int
+    at_ns: int  # when it came
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One verdict, by its message."""
+
+    frame: int
+    state: State
+    stretch: Stretch
+    defects: tuple[Stretch, ...]
+
+    @property
+    def orders(self) -> tuple[Stretch, ...]:
+        """What must leave the line for it."""
+        return (self.stretch,) if self.state is State.UNKNOWN else self.defects
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One row of the event store."""
+
+    id: int
+    frame: int
+    state: State
+    evidence: str
+    bundle: str
+    at_ns: int  # when it was found there
+    pictures_missing: int  # which the row names, and are not on disk
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The line's process at one moment, by the kernel."""
+
+    at_ns: int
+    resident_bytes: int
+    files: int
+    threads: int
+    cpu_s: float
+
+
+@dataclass(slots=True)
+class Episode:
+    """One fault: when it began and ended, and when the whole line was well again."""
+
+    fault: str
+    detail: str
+    begun_ns: int
+    ended_ns: int | None = None
+    well_ns: int | None = None
+
+    def holds(self, at_ns: int) -> bool:
+        return self.begun_ns <= at_ns and (self.well_ns is None or at_ns <= self.well_ns)
+
+    @property
+    def recovery_s(self) -> float | None:
+        if self.ended_ns is None or self.well_ns is None:
+            return None
+        return (self.well_ns - self.ended_ns) / 1e9
+
+
+@dataclass
+class Evidence:
+    """Everything, in the order in which it came about."""
+
+    began_ns: int = 0  # when the line's process was started
+    settled_ns: int = 0  # when the warm-up was over
+    ended_ns: int = 0  # when it was told to stop
+    rail_ns: int | None = None  # when the rail was at 0
+    exit_code: int | None = None
+    seen: list[Seen] = field(default_factory=list)
+    beats_ns: list[int] = field(default_factory=list)
+    reject_edges: list[Edge] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    unsent: list[Heard] = field(default_factory=list)  # left in the spool at the end
+    ledger: list[Entry] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+    losses: int = 0  # events that the store says it lost
+    samples: list[Sample] = field(default_factory=list)
+    scrapes: int = 0
+    episodes: list[Episode] = field(default_factory=list)
+
+    def verdicts(self) -> list[Told]:
+        """Of the messages that came, and those that waited in the spool; each once."""
+        found: dict[int, Told] = {}
+        for message in [*self.heard, *self.unsent]:
+            if message.topic == "verdict":
+                found.setdefault(message.number, _told(message.body))
+        return [found[number] for number in sorted(found)]
+
+    def during(self, at_ns: int) -> bool:
+        """Whether some fault, or recovery from it, was under way."""
+        return any(episode.holds(at_ns) for episode in self.episodes)
+
+
+def _told(body: dict[str, Any]) -> Told:
+    return Told(
+        frame=body["frame"],
+        state=State(body["state"]),
+        stretch=Stretch(body["start_um"], body["end_um"]),
+        defects=tuple(Stretch(d["start_um"], d["end_um"]) for d in body["defects"]),
+    )

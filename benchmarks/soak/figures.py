@@ -1,0 +1,115 @@
+"""Figures of a soak: percentiles by stage, deadlines, the slope of the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from scipy.stats import theilslopes
+
+from benchmarks.soak.evidence import Evidence, Seen
+from edge.config import LineConfig
+from edge.health import deadline_of
+
+_STAGES = ("capture", "preprocess", "quality", "infer", "mask", "decide", "actuate")
+_LEAST_MINUTES = 12  # after the warm-up, for a slope
+_NS = 1_000_000_000
+
+Quantiles = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """Of resident memory over time, with the interval that holds it in 95 of 100 cases."""
+
+    mb_an_hour: float
+    low: float
+    high: float
+
+
+def memory_slope(evidence: Evidence) -> Slope | None:
+    """The median slope between the medians of each minute; None where there are too few."""
+    minutes: dict[int, list[int]] = {}
+    for sample in evidence.samples:
+        if evidence.settled_ns <= sample.at_ns <= evidence.ended_ns:
+            minute = (sample.at_ns - evidence.settled_ns) // (60 * _NS)
+            minutes.setdefault(minute, []).append(sample.resident_bytes)
+    whole = {minute: values for minute, values in minutes.items() if len(values) >= 30}
+    if len(whole) < _LEAST_MINUTES:
+        return None
+    megabytes = [median(values) / 1e6 for values in whole.values()]
+    slope, _, low, high = theilslopes(megabytes, np.asarray(list(whole)) / 60)
+    return Slope(float(slope), float(low), float(high))
+
+
+def latencies(evidence: Evidence) -> dict[str, dict[str, Quantiles]]:
+    """Milliseconds by stage: of all frames after the warm-up, and of those outside all faults."""
+    rows = [row for row in _rows(evidence) if row[0].decided_ns >= evidence.settled_ns]
+    calm = [row for row in rows if not evidence.during(row[0].decided_ns)]
+    return {"all": _quantiles(rows), "outside faults": _quantiles(calm)}
+
+
+def deadlines(config: LineConfig, evidence: Evidence) -> dict[str, int]:
+    """Frames that were judged too late for their first row to be rejected."""
+    deadline_ns = deadline_of(config)
+    late = [s for s in evidence.seen if s.decided_ns - s.captured_ns > deadline_ns(s.stretch)]
+    during = sum(evidence.during(seen.decided_ns) for seen in late)
+    return {"during faults": during, "outside faults": len(late) - during}
+
+
+def processor_share(evidence: Evidence) -> float:
+    """Of one core, after the warm-up."""
+    samples = [s for s in evidence.samples if s.at_ns >= evidence.settled_ns]
+    if len(samples) < 2:
+        return 0.0
+    first, last = samples[0], samples[-1]
+    return (last.cpu_s - first.cpu_s) / ((last.at_ns - first.at_ns) / 1e9)
+
+
+def recoveries(evidence: Evidence) -> dict[str, Quantiles]:
+    """Seconds from the end of a fault until all was well again, by fault."""
+    found: dict[str, list[float]] = {}
+    for episode in evidence.episodes:
+        if episode.recovery_s is not None:
+            found.setdefault(episode.fault, []).append(episode.recovery_s)
+    return {
+        fault: {"times": len(waits), "median": round(median(waits), 1), "max": round(max(waits), 1)}
+        for fault, waits in sorted(found.items())
+    }
+
+
+def _rows(evidence: Evidence) -> Iterator[tuple[Seen, Mapping[str, float]]]:
+    """Each frame that the network saw, with its times in ms."""
+    # The heartbeat's first edge is its claim; then it toggles once for each frame.
+    for seen, beat_ns in zip(evidence.seen, evidence.beats_ns[1:], strict=False):
+        if "infer" not in seen.stage_ns:
+            continue
+        times = {
+            "capture": seen.begun_ns - seen.captured_ns,
+            **seen.stage_ns,
+            "actuate": beat_ns - seen.decided_ns,
+            "latency": seen.decided_ns - seen.captured_ns,
+            "overhead": beat_ns - seen.begun_ns - seen.stage_ns["infer"],
+        }
+        yield seen, {name: ns / 1e6 for name, ns in times.items()}
+
+
+def _quantiles(rows: Sequence[tuple[Seen, Mapping[str, float]]]) -> dict[str, Quantiles]:
+    if not rows:
+        return {}
+    names = ("p50", "p99", "p99.9", "max")
+    return {
+        stage: dict(
+            zip(
+                names,
+                (
+                    round(float(value), 3)
+                    for value in np.quantile([ms[stage] for _, ms in rows], [0.5, 0.99, 0.999, 1])
+                ),
+                strict=True,
+            )
+        )
+        for stage in (*_STAGES, "latency", "overhead")
+    }

@@ -1,0 +1,210 @@
+"""What must hold of a line whatever goes wrong around it, each found out from outside."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from benchmarks.soak.evidence import Evidence
+from benchmarks.soak.figures import Slope
+from benchmarks.soak.truth import Fate
+from edge.store.event import KEPT, NO_IMAGE
+from edge.types import State, Stretch, unite
+from firmware_bridge.ledger_file import OUTCOMES, EntryKind
+
+MOST_MB_AN_HOUR = 1.0
+MOST_SOUND_SHARE = 0.25  # of the rail; an output stuck at reject would hit every defect
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One invariant: whether it held, the figures, and the first cases against it."""
+
+    name: str
+    holds: bool
+    said: str
+    against: tuple[str, ...] = ()
+
+
+def _finding(name: str, said: str, against: Sequence[str]) -> Finding:
+    return Finding(name, not against, said, tuple(against[:_EXAMPLES]))
+
+
+def defects_rejected(fates: Sequence[Fate], sound_share: float) -> Finding:
+    bare = [fate for fate in fates if fate.bare]
+    against = [
+        f"{fate.defect.kind} at {fate.defect.stretch.start_um / 1e6:.3f} m: "
+        f"{sum(piece.length_mm for piece in fate.bare):.1f} mm went by"
+        for fate in bare
+        if fate.seen_at_leisure
+    ]
+    if not fates:
+        against = ["no true defect came by"]
+    if sound_share > MOST_SOUND_SHARE:
+        against.append(f"{sound_share:.0%} of the rail was rejected without cause")
+    said = (
+        f"{len(fates) - len(bare)} of {len(fates)} by the pin's edges; {len(bare)} the network "
+        f"does not see whole at leisure either; {sound_share:.1%} sound rail rejected"
+    )
+    if bare and against:
+        said = said.replace(str(len(bare)), str(len(bare) - len(against)), 1)
+    return _finding("every true defect that the network can see was rejected", said, against)
+
+
+def orders_in_ledger(evidence: Evidence, passed_um: int) -> Finding:
+    """Each thing that a verdict told of was ordered; each order has one outcome."""
+    ordered = [e for e in evidence.ledger if e.kind is EntryKind.ORDER]
+    ended = Counter((e.number, e.actuator) for e in evidence.ledger if e.kind in OUTCOMES)
+    places = unite(Stretch(e.start_um, e.end_um) for e in ordered)
+    against = [
+        f"frame {told.frame}: {piece.length_mm:.1f} mm were never ordered"
+        for told in evidence.verdicts()
+        for wanted in told.orders
+        for piece in wanted.without(places)
+    ]
+    pending = 0
+    for entry in ordered:
+        outcomes = ended[entry.number, entry.actuator]
+        still_to_come = outcomes == 0 and entry.end_um > passed_um
+        pending += still_to_come
+        if outcomes != 1 and not still_to_come:
+            against.append(f"order {entry.number} ({entry.tag}) has {outcomes} outcomes")
+    lost = [e for e in evidence.ledger if e.kind is EntryKind.LOST]
+    against += [f"{entry.measure_um} entries were lost" for entry in lost]
+    kinds = Counter(entry.kind for entry in evidence.ledger)
+    said = (
+        f"{len(ordered)} orders: {kinds[EntryKind.FIRED]} fired, {kinds[EntryKind.MISSED]} missed, "
+        f"{pending} still to come; {kinds[EntryKind.UNWRITTEN]} acted on before they were on disk"
+    )
+    return _finding("every order is in the ledger, with one outcome", said, against)
+
+
+def frames_in_store(evidence: Evidence) -> Finding:
+    rows = {row.frame: row for row in evidence.kept}
+    told = evidence.verdicts()
+    against = [
+        f"frame {each.frame} ({each.state.value}) has no row"
+        for each in told
+        if each.state is not State.OK and each.frame not in rows
+    ]
+    twice = Counter(row.frame for row in evidence.kept)
+    against += [f"frame {frame} has {n} rows" for frame, n in twice.items() if n > 1]
+    against += [
+        f"{row.pictures_missing} pictures of row {row.id} are missing"
+        for row in evidence.kept
+        if row.pictures_missing
+    ]
+    when_ns = {seen.frame: seen.decided_ns for seen in evidence.seen}
+    bare = [row for row in evidence.kept if row.evidence not in (KEPT, NO_IMAGE)]
+    against += [
+        f"row {row.id} has no pictures ({row.evidence}), and nothing was amiss"
+        for row in bare
+        if not evidence.during(when_ns.get(row.frame, 0))
+    ]
+    if evidence.losses:
+        against.append(f"the store says that {evidence.losses} events were lost")
+    wanted = sum(each.state is not State.OK for each in told)
+    dropped = Counter(row.evidence for row in bare)
+    said = f"{wanted} NG or UNKNOWN frames, {len(evidence.kept)} rows; without pictures: " + (
+        ", ".join(f"{count} ({why})" for why, count in dropped.items()) or "none"
+    )
+    return _finding("every NG and UNKNOWN frame is in the store", said, against)
+
+
+def messages_in_order(evidence: Evidence) -> Finding:
+    topics: dict[tuple[str, str], list[int]] = defaultdict(list)
+    repeats = 0
+    for message in [*evidence.heard, *evidence.unsent]:
+        numbers = topics[message.topic, message.run]
+        if numbers and message.number in numbers[-2000:]:
+            repeats += 1
+        else:
+            numbers.append(message.number)
+    against = [
+        f"{topic}: after {before} came {number}"
+        for (topic, _), numbers in topics.items()
+        for before, number in zip([0, *numbers], numbers, strict=False)
+        if number != before + 1
+    ]
+    verdicts = sum(len(n) for (topic, _), n in topics.items() if topic == "verdict")
+    if verdicts != len(evidence.seen):
+        against.append(f"{len(evidence.seen)} frames were judged, {verdicts} verdicts were told")
+    counts = ", ".join(f"{len(n)} {topic}" for (topic, _), n in topics.items())
+    said = f"{counts}; {repeats} came twice, {len(evidence.unsent)} still in the spool"
+    return _finding("every message arrived, in order", said, against)
+
+
+def rail_inspected(evidence: Evidence) -> Finding:
+    """Frames rise by one, and each begins where rail was looked at, and ends beyond it."""
+    told = evidence.verdicts()
+    against = []
+    for before, each in pairwise(told):
+        if each.frame != before.frame + 1:
+            against.append(f"after frame {before.frame} came {each.frame}")
+        if each.stretch.start_um > before.stretch.end_um:
+            gap_mm = (each.stretch.start_um - before.stretch.end_um) / 1000
+            against.append(f"frame {each.frame}: {gap_mm:.1f} mm before it have no verdict")
+        if each.stretch.end_um <= before.stretch.end_um:
+            against.append(f"frame {each.frame} shows no new rail")
+    by_probe = [(s.frame, s.state, s.stretch) for s in evidence.seen]
+    if by_probe != [(t.frame, t.state, t.stretch) for t in told]:
+        against.append("the verdicts that were told are not those that were decided")
+    states = Counter(each.state.value for each in told)
+    metres = (told[-1].stretch.end_um - told[0].stretch.start_um) / 1e6 if told else 0.0
+    counts = ", ".join(f"{states[state.value]} {state.value}" for state in State)
+    said = f"{len(told)} frames, {metres:.1f} m: {counts}"
+    return _finding("all rail was inspected, in order, no frame twice", said, against)
+
+
+def files_and_threads(evidence: Evidence) -> Finding:
+    first_ns = evidence.began_ns + (evidence.settled_ns - evidence.began_ns) // 2
+    early = [s for s in evidence.samples if first_ns <= s.at_ns <= evidence.settled_ns]
+    late = [s for s in evidence.samples if s.at_ns <= evidence.ended_ns][-max(5, len(early)) :]
+    late = [s for s in late if not evidence.during(s.at_ns)]
+    against, said = [], []
+    for name, of in (("files", lambda s: s.files), ("threads", lambda s: s.threads)):
+        if not early or not late:
+            against.append("too few samples")
+            break
+        before, after, most = (
+            median(map(of, early)),
+            median(map(of, late)),
+            max(map(of, evidence.samples)),
+        )
+        said.append(f"{name} {before:g} before, {after:g} after, {most} at most")
+        if after > before:
+            against.append(f"{name} grew from {before:g} to {after:g}")
+    return _finding("open files and threads are back", "; ".join(said), against)
+
+
+def memory_is_flat(slope: Slope | None) -> Finding:
+    name = f"memory grows by less than {MOST_MB_AN_HOUR:g} MB an hour"
+    if slope is None:
+        return Finding(name, True, "not judged: the run is too short")
+    said = f"{slope.mb_an_hour:+.2f} MB/h (95%: {slope.low:+.2f} to {slope.high:+.2f})"
+    return _finding(name, said, [said] if slope.mb_an_hour >= MOST_MB_AN_HOUR else [])
+
+
+def faults_recovered(evidence: Evidence) -> Finding:
+    against = [
+        f"{episode.fault} ({episode.detail}) was not recovered from"
+        for episode in evidence.episodes
+        if episode.well_ns is None
+    ]
+    waits = [e.recovery_s for e in evidence.episodes if e.recovery_s is not None]
+    longest = f", the longest after {max(waits):.1f} s" if waits else ""
+    said = f"{len(waits)} of {len(evidence.episodes)}{longest}"
+    return _finding("the line was well again after every fault", said, against)
+
+
+def ended_safe(evidence: Evidence) -> Finding:
+    against = []
+    if evidence.exit_code != 0:
+        against.append(f"it ended with exit code {evidence.exit_code}")
+    if not evidence.reject_edges or not evidence.reject_edges[-1][1]:
+        against.append("its reject output was not left at reject")
+    return _finding("the line ended in good order, at reject", "exit code 0", against)

@@ -1,0 +1,116 @@
+"""The line's own process: `trackside run`, with a probe on its pins and its camera.
+
+    python -m benchmarks.soak.line LINE.yaml REPORT_FD
+
+What the probe sees goes to REPORT_FD as it comes about, a JSON object a line. Pins are emptied as
+they are read, so that their memory of every edge does not pass for a leak. On the standard input
+come the camera's faults, and `mend`; its end ends the line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from edge.app import Line
+from edge.cameras.camera_faults import Fault, Faults
+from edge.config import read_line
+from edge.inspector import Inspection
+from edge.logs import log_to_stderr
+from edge.service import run_line
+from firmware_bridge.memory_line import History, MemoryLine
+
+_EVERY_S = 0.05
+
+
+class Probe:
+    """Sees every inspection, and every edge of the reject pin and of the heartbeat."""
+
+    def __init__(self, report_fd: int) -> None:
+        self._out = os.fdopen(report_fd, "w", buffering=1 << 16)
+        self._seen: SimpleQueue[Inspection] = SimpleQueue()
+        self._stopping = threading.Event()
+
+    def watch(self, line: Line) -> Callable[[Inspection], None]:
+        rehearsal = line.rehearsal
+        pins = {"reject": rehearsal.reject_pin, "beat": rehearsal.heartbeat_pin}
+        self._say("rail", rehearsal.encoder.when_ns(0))
+        self._thread = threading.Thread(target=self._tell, args=(pins,), name="probe", daemon=True)
+        self._thread.start()
+        return self._seen.put
+
+    def close(self) -> None:
+        """Tell what is left, the pins' last edges included."""
+        self._stopping.set()
+        self._thread.join()
+        self._out.close()
+
+    def _tell(self, pins: dict[str, MemoryLine]) -> None:
+        stopping = False
+        while not stopping:
+            stopping = self._stopping.wait(_EVERY_S)
+            for name, pin in pins.items():
+                for edge in _drained(pin.history):
+                    self._say(name, edge)
+                if stopping:
+                    self._say(name, pin.history[-1])
+            for inspection in _emptied(self._seen):
+                self._say("frame", _facts(inspection))
+            self._out.flush()
+
+    def _say(self, what: str, fact: Any) -> None:
+        self._out.write(json.dumps([what, fact]) + "\n")
+
+
+def _drained(history: History) -> Iterator[tuple[int, bool]]:
+    """All but the latest, which the pin's own level is read from."""
+    assert isinstance(history, list)
+    while len(history) > 1:
+        yield history.pop(0)
+
+
+def _emptied(seen: SimpleQueue[Inspection]) -> Iterator[Inspection]:
+    while True:
+        try:
+            yield seen.get_nowait()
+        except Empty:
+            return
+
+
+def _facts(inspection: Inspection) -> list[Any]:
+    verdict, seen = inspection.verdict, inspection.seen
+    stretch = verdict.stretch
+    return [
+        verdict.frame_index,
+        *(stretch.start_um, stretch.end_um, verdict.state.value),
+        *(seen.captured_ns, inspection.decided_ns, inspection.stage_ns, inspection.bundle),
+    ]
+
+
+def _obey(faults: Faults) -> None:
+    """Do to the camera what the standard input says, until it ends; then end the line."""
+    for word in map(str.strip, sys.stdin):
+        if word == "mend":
+            faults.mend()
+        else:
+            faults.begin(Fault(word))
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main() -> None:
+    log_to_stderr(as_json=False, verbose=False)
+    probe, faults = Probe(int(sys.argv[2])), Faults()
+    threading.Thread(target=_obey, args=(faults,), name="faults", daemon=True).start()
+    run_line(read_line(Path(sys.argv[1])), watch=probe.watch, camera_faults=faults)
+    probe.close()
+
+
+if __name__ == "__main__":
+    main()

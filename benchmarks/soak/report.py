@@ -1,0 +1,143 @@
+"""A soak as a JSON record, a table on the terminal, and a section for RESULTS.md."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.machine import Probe
+from benchmarks.soak.evidence import Evidence
+from benchmarks.soak.judgement import Judgement
+
+_PACKAGES = ("trackside", "numpy", "opencv-python-headless", "paho-mqtt", "prometheus-client")
+_WANTED = "p50 1.5 ms at most"
+
+
+def record(
+    judgement: Judgement, evidence: Evidence, *, command: str, seed: int, minutes: float
+) -> dict[str, Any]:
+    """All of it, without the evidence itself."""
+    probe = Probe()
+    return {
+        "format": 1,
+        "command": command,
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "machine": {
+            "cpu": probe.cpu_name(),
+            "processors": len(__import__("os").sched_getaffinity(0)),
+            "system": f"{platform.platform()}, Python {platform.python_version()}",
+            "versions": {name: version(name) for name in _PACKAGES},
+            "load_average": probe.reading().load_average,
+        },
+        "seed": seed,
+        "minutes": minutes,
+        "holds": judgement.holds,
+        "findings": [asdict(finding) for finding in judgement.findings],
+        "figures": judgement.figures,
+        "faults": [
+            {
+                "fault": episode.fault,
+                "detail": episode.detail,
+                "begun_s": round((episode.begun_ns - evidence.began_ns) / 1e9, 1),
+                "lasted_s": None
+                if episode.ended_ns is None
+                else round((episode.ended_ns - episode.begun_ns) / 1e9, 1),
+                "recovery_s": episode.recovery_s,
+            }
+            for episode in evidence.episodes
+        ],
+    }
+
+
+def show(kept: Mapping[str, Any], console: Console) -> None:
+    """What held, and the figures, for people."""
+    table = Table("invariant", "", "found", title=f"A soak of {kept['minutes']:g} minutes")
+    for finding in kept["findings"]:
+        said = "\n".join([finding["said"], *finding["against"]])
+        table.add_row(finding["name"], "holds" if finding["holds"] else "FAILS", said)
+    console.print(table)
+    for title, rows in _tables(kept):
+        table = Table(*rows[0], title=title)
+        for row in rows[1:]:
+            table.add_row(*row)
+        console.print(table)
+
+
+def markdown(kept: Mapping[str, Any]) -> str:
+    """A section for RESULTS.md."""
+    return "\n".join(_section(kept)) + "\n"
+
+
+def _section(kept: Mapping[str, Any]) -> Iterator[str]:
+    machine = kept["machine"]
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    faults = Counter(episode["fault"] for episode in kept["faults"])
+    yield f"## {machine['cpu']}, {kept['date'][:10]}: {kept['minutes']:g} minutes of faults"
+    yield ""
+    yield f"- processors: {machine['processors']}; {machine['system']}"
+    yield f"- versions: {versions}"
+    yield f"- faults: {', '.join(f'{n} {name}' for name, n in sorted(faults.items())) or 'none'}"
+    yield f"- command: {kept['command']}"
+    yield from ("", "What must hold:", "")
+    yield from _lines(
+        [["invariant", "", "found"]]
+        + [
+            [
+                finding["name"],
+                "holds" if finding["holds"] else "**fails**",
+                "; ".join([finding["said"], *finding["against"]]),
+            ]
+            for finding in kept["findings"]
+        ]
+    )
+    for title, rows in _tables(kept):
+        yield from ("", f"{title}:", "")
+        yield from _lines(rows)
+
+
+def _tables(kept: Mapping[str, Any]) -> Iterator[tuple[str, list[list[str]]]]:
+    figures = kept["figures"]
+    for which, stages in figures["latency_ms"].items():
+        if stages:
+            names = list(next(iter(stages.values())))
+            rows = [["", *names]]
+            rows += [
+                [stage, *(f"{of[name]:.2f}" for name in names)] for stage, of in stages.items()
+            ]
+            yield f"Milliseconds a frame, {which}", rows
+    rows = [["fault", "times", "median s", "max s"]]
+    rows += [
+        [fault, f"{of['times']}", f"{of['median']:.1f}", f"{of['max']:.1f}"]
+        for fault, of in figures["recovery_s"].items()
+    ]
+    if len(rows) > 1:
+        yield "From the end of a fault until all was well again", rows
+    late = figures["deadlines_missed"]
+    yield (
+        "Besides",
+        [
+            ["", ""],
+            ["deadlines missed", ", ".join(f"{count} {when}" for when, count in late.items())],
+            ["processor", f"{figures['processor_share']:.0%} of one core"],
+            ["resident memory, MB, by the minute", ", ".join(map(str, figures["memory_mb"]))],
+            ["metrics read", f"{figures['scrapes']} times"],
+        ],
+    )
+
+
+def _lines(rows: list[list[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(rows[0])} |"
+    yield (
+        "| "
+        + " | ".join(["---", *("---:" if len(rows[0]) > 3 else "---" for _ in rows[0][1:])])
+        + " |"
+    )
+    yield from (f"| {' | '.join(row)} |" for row in rows[1:])
