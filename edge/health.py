@@ -61,14 +61,6 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of one order."""
-
-    stretch: Stretch
-    missed: str | None  # why it was
-
-
-@dataclass(frozen=True, slots=True)
 class Rejects:
     """What became of the orders so far, and what the outputs are at."""
 
@@ -77,7 +69,6 @@ class Rejects:
     missed: int
     pending: int
     mode: str
-    settled: tuple[Settled, ...] = ()  # the latest
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,16 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-from edge.app import Fired, Line, Missed
+from edge.app import Line
 from edge.box import Box
 from edge.drift import Baseline, read_baseline
-from edge.health import Health, Keeping, Rejects, Settled, deadline_of
+from edge.health import Health, Keeping, Rejects, deadline_of
 from edge.inspector import Inspection
 from edge.store.writer import EventStore
 from edge.swap.swapper import Swapper
 from edge.telemetry.outbox import Outbox
 from edge.telemetry.spool import Spool
-from edge.types import Stretch
 from edge.wiring import clock_ns
-
-_SETTLED = 40  # orders whose end is shown, the latest
 
 log = logging.getLogger("trackside")
 
@@ -61,7 +58,6 @@ def health_of(line: Line, store: EventStore | None, swapper: Swapper | None) -> 
             missed=report.missed,
             pending=report.pending,
             mode=report.mode.value,
-            settled=tuple(_settled(each) for each in report.outcomes[-_SETTLED:]),
         )
 
     def keeping() -> Keeping:
@@ -83,12 +79,6 @@ def health_of(line: Line, store: EventStore | None, swapper: Swapper | None) -> 
         keeping=keeping,
         swap=lambda: None if swapper is None else swapper.status(),
     )
-
-
-def _settled(outcome: Fired | Missed) -> Settled:
-    order = outcome.order
-    missed = outcome.reason.value if isinstance(outcome, Missed) else None
-    return Settled(Stretch(order.start_um, order.end_um), missed)
 
 
 def _baseline(line: Line) -> Baseline | None:

@@ -28,7 +28,7 @@ from firmware_bridge.encoder import EncoderError
 from firmware_bridge.guard import Change
 from firmware_bridge.ledger import Ledger
 from firmware_bridge.record import Record, RejectReport
-from firmware_bridge.types import BridgeError, Clock, Mode, Order, Reading
+from firmware_bridge.types import BridgeError, Clock, Fired, Missed, Mode, Order, Reading
 
 
 class RejectorStopped(BridgeError, RuntimeError):
@@ -101,6 +101,11 @@ class OrderDesk(Closing, ABC):
     def standing(self) -> tuple[Change, ...]:
         """The causes that override the orders, or are only reported, each as it came; likewise."""
         return self._record.standing
+
+    @property
+    def newest(self) -> tuple[Fired | Missed, ...]:
+        """A few of the latest outcomes; likewise. The report has more of them."""
+        return self._record.newest
 
     def report(self) -> RejectReport:
         with self._lock:

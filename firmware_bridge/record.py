@@ -15,6 +15,7 @@ from firmware_bridge.tracker import NO_PASS
 from firmware_bridge.types import Fired, Missed, Mode, Order, Passed, Pulse
 
 LATEST = 10_000  # outcomes and pulses kept for the report; the sums go back to the start
+_NEWEST = 40  # outcomes that any thread may see at once
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Record:
     def __init__(self, actuators: Sequence[Actuator], ledger: Ledger | None) -> None:
         self.mode = Mode.ORDERED
         self.standing: tuple[Change, ...] = ()  # by which each cause that stands came
+        self.newest: tuple[Fired | Missed, ...] = ()
         self._ledger = ledger
         self._serving: dict[str, list[str]] = {}  # rail -> names of actuators
         for actuator in actuators:
@@ -135,6 +137,7 @@ class Record:
         else:
             event = replace(event, order=self._close(number))
         self._outcomes.append(event)
+        self.newest = (*self.newest[1 - _NEWEST :], event)
         if isinstance(event, Fired):
             self._fired += 1
             self._error_um_max = max(self._error_um_max, abs(event.error_um))

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from edge.box import Box
@@ -18,7 +19,7 @@ from edge.web.pictures import CUTTING_PX, Shot, cutting_of, jpeg
 from edge.web.view import LineView
 
 MOST_PASSED = 300  # frames that a browser is given when it comes
-MOST_REJECTS = 12
+MOST_REJECTS = 12  # that are shown; as many again have a picture still
 HEALTH_NS = 1_000_000_000  # between two looks at what changes slowly
 BIN_S, MOST_BINS = 10, 60  # of the chart of verdicts
 
@@ -49,10 +50,11 @@ class Board:
         self._started_ns = view.clock_ns()
         self._passed: deque[Json] = deque(maxlen=MOST_PASSED)
         self._bins: deque[Json] = deque(maxlen=MOST_BINS)
-        self._rejects: deque[Reject] = deque(maxlen=MOST_REJECTS)
+        self._rejects: deque[Reject] = deque(maxlen=2 * MOST_REJECTS)
         self._numbered = 0  # rejects
         self._images: dict[int, Inspection] = {}  # of frames whose verdict was not taken yet
         self._last_state: State | None = None
+        self._latest_settled: list[Json] = []
         self._health: Json = {}
         self._health_ns: int | None = None
 
@@ -64,6 +66,8 @@ class Board:
             news["passed"] = passed
         if any(each["state"] != State.OK.value for each in passed):
             news["rejects"] = self._reject_list()
+        if (settled := self._settled()) != self._latest_settled:
+            self._latest_settled = news["settled"] = settled
         if self._health_ns is None or now_ns - self._health_ns >= HEALTH_NS:
             self._health, self._health_ns = self._look_at_health(now_ns), now_ns
             news |= {"health": self._health, "bins": list(self._bins)[-2:]}
@@ -77,6 +81,7 @@ class Board:
             "passed": list(self._passed),
             "bins": list(self._bins),
             "rejects": self._reject_list(),
+            "settled": self._latest_settled,
             "health": self._health,
         }
 
@@ -134,7 +139,10 @@ class Board:
 
     def _reject_list(self) -> list[Json]:
         """The newest first."""
-        return [_reject(each) for each in reversed(self._rejects)]
+        return [_reject(each) for each in islice(reversed(self._rejects), MOST_REJECTS)]
+
+    def _settled(self) -> list[Json]:
+        return [{**_where(each.stretch), "missed": each.missed} for each in self._view.settled()]
 
     def _look_at_health(self, now_ns: int) -> Json:
         snapshot, outputs, box = self._view.snapshot(), self._view.outputs(), self._box
@@ -157,9 +165,6 @@ class Board:
                 "missed": snapshot.rejects.missed,
                 "pending": snapshot.rejects.pending,
             },
-            "settled": [
-                {**_where(each.stretch), "missed": each.missed} for each in snapshot.rejects.settled
-            ],
             "strip": {"width_mm": self._width_mm(), "actuators": self._view.actuators},
             "box": {
                 "resident_mb": round(box.resident_bytes() / 1e6, 1),

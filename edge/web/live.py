@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
 
-from edge.app import Line
+from edge.app import Line, Missed
 from edge.box import Box
 from edge.bridge import bridge_errors_as_ours
 from edge.check import Check
 from edge.health import Health, deadline_of
 from edge.inspector import Inspection
+from edge.types import Stretch
 from edge.web.access import Door
 from edge.web.board import Board
 from edge.web.feed import Feed
@@ -21,7 +22,7 @@ from edge.web.hub import Hub
 from edge.web.pages import page_app
 from edge.web.self_test import self_test
 from edge.web.server import serve
-from edge.web.view import Cause, LineView, Outputs
+from edge.web.view import Cause, LineView, Outputs, Settled
 from edge.wiring import clock_ns
 
 log = logging.getLogger("trackside")
@@ -47,6 +48,7 @@ def _view(line: Line, health: Health, facts: Callable[[], dict[str, str]]) -> Li
         facts=facts,
         snapshot=health.snapshot,
         outputs=partial(_outputs, line),
+        settled=partial(_settled, line),
         actuators=[(each.name, each.offset_mm) for each in line.config.reject.actuators],
         deadline_ns=deadline_of(line.config),
         refusal=partial(_refusal, line),
@@ -65,6 +67,16 @@ def _outputs(line: Line) -> Outputs:
         mode, latched = change.standing.mode.value, change.standing.latched
         causes.append(Cause(change.cause, change.reason, mode, latched))
     return Outputs(desk.mode.value, tuple(causes))
+
+
+def _settled(line: Line) -> tuple[Settled, ...]:
+    return tuple(
+        Settled(
+            Stretch(outcome.order.start_um, outcome.order.end_um),
+            outcome.reason.value if isinstance(outcome, Missed) else None,
+        )
+        for outcome in line.bridge.desk.newest
+    )
 
 
 def _refusal(line: Line) -> str | None:

@@ -28,6 +28,14 @@ class Outputs:
     causes: tuple[Cause, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of one order."""
+
+    stretch: Stretch
+    missed: str | None  # why it was
+
+
 @dataclass(frozen=True)
 class LineView:
     """A running line, seen from its page."""
@@ -35,6 +43,7 @@ class LineView:
     facts: Callable[[], dict[str, str]]
     snapshot: Callable[[], Snapshot]
     outputs: Callable[[], Outputs]
+    settled: Callable[[], tuple[Settled, ...]]  # the latest
     actuators: Sequence[tuple[str, float]]  # name, and millimetres downstream of the camera
     deadline_ns: Callable[[Stretch], int]
     refusal: Callable[[], str | None]  # why the buttons do not work now

@@ -2,9 +2,9 @@
 import { milliseconds, nice } from "./format.js";
 
 const NS = "http://www.w3.org/2000/svg";
-const [WIDTH, HEIGHT, TOP, FOOT, LEFT] = [400, 118, 8, 18, 40];
+const [WIDTH, HEIGHT, TOP, FOOT, LEFT] = [400, 118, 8, 18, 46];
 const BIN_S = 10;
-const BINS = 60;
+const [FEWEST_BINS, MOST_BINS] = [12, 60];
 
 function draw(name, attributes, text) {
   const element = document.createElementNS(NS, name);
@@ -40,8 +40,11 @@ export function verdictChart(place, bins, uptimeS) {
   const last = Math.floor(uptimeS / BIN_S) * BIN_S;
   const total = (bin) => bin.OK + bin.NG + bin.UNKNOWN;
   const most = nice(Math.max(10, ...bins.map(total)));
-  const pitch = (WIDTH - LEFT) / BINS;
-  const parts = [...axis(most, (value) => `${value}`), ...foot("10 min ago", "now")];
+  const asked = last / BIN_S + 1;
+  const shown = [FEWEST_BINS, 30, MOST_BINS].find((count) => count >= asked) ?? MOST_BINS;
+  const pitch = (WIDTH - LEFT) / shown;
+  const since = `${(shown * BIN_S) / 60} min`;
+  const parts = [...axis(most, (value) => `${value}`), ...foot(`${since} ago`, "now")];
   for (const bin of bins) {
     const x = WIDTH - ((last - bin.start_s) / BIN_S + 1) * pitch;
     if (x < LEFT - 1) continue;
@@ -62,7 +65,7 @@ export function verdictChart(place, bins, uptimeS) {
     }
   }
   const sum = (state) => bins.reduce((so_far, bin) => so_far + bin[state], 0);
-  const label = `Verdicts of the last ten minutes: ${sum("OK")} OK, ${sum("NG")} NG, `;
+  const label = `Verdicts of the last ${since}: ${sum("OK")} OK, ${sum("NG")} NG, `;
   chart(place, `${label}${sum("UNKNOWN")} UNKNOWN`, parts);
 }
 

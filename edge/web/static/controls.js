@@ -2,8 +2,8 @@
 import { byId, make, say } from "./format.js";
 
 const WHAT_IT_DOES =
-  "Opens the network once more in a process of its own and holds it against its golden pair; asks " +
-  "rejector, inputs, encoder, memory and disk how they are. Moves no output.";
+  "Moves no output: opens the network once more beside the line, holds it against its golden " +
+  "pair, and looks at rejector, inputs, encoder, memory, heat and disk.";
 
 export class Controls {
   #acknowledge = byId("acknowledge");

@@ -19,7 +19,7 @@ export const whole = (number) => Math.round(number).toLocaleString("en-GB");
 export const metres = (mm) => `${(mm / 1000).toFixed(3)} m`;
 
 export function milliseconds(ms) {
-  return `${ms < 10 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : whole(ms)} ms`;
+  return `${ms < 10 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : whole(ms)}\u00a0ms`;
 }
 
 export function duration(s) {
@@ -28,6 +28,8 @@ export function duration(s) {
   if (hours) return `${hours} h ${minutes} min`;
   return minutes ? `${minutes} min ${Math.floor(s % 60)} s` : `${Math.floor(s)} s`;
 }
+
+export const because = (reasons) => reasons.join("; ").replaceAll("mm2", "mm²");
 
 export const timeOfDay = (utc) => new Date(utc).toLocaleTimeString("en-GB");
 

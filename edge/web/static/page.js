@@ -1,7 +1,7 @@
 // The page: one stream of small messages in, everything else drawn from what they say.
 import { latencyChart, verdictChart } from "./charts.js";
 import { Controls } from "./controls.js";
-import { byId, GLYPH, milliseconds, say, timeOfDay } from "./format.js";
+import { because, byId, GLYPH, milliseconds, say, timeOfDay } from "./format.js";
 import { showHealth } from "./health.js";
 import { Rejects } from "./rejects.js";
 import { Strip } from "./strip.js";
@@ -18,8 +18,9 @@ function take(state) {
   ({ run, passed, bins, health } = state);
   frameShown = null;
   strip.clear();
-  if (health.strip) strip.know(health.strip, health.settled);
+  if (health.strip) strip.know(health.strip);
   strip.see(passed);
+  strip.settle(state.settled);
   rejects.show(state.rejects, false);
   byId("log-out").hidden = !state.guarded;
   connected(restarted ? "the line was started again" : "live");
@@ -31,6 +32,7 @@ function add(news) {
     passed = [...passed, ...news.passed].slice(-MOST_PASSED);
     strip.see(news.passed);
   }
+  if (news.settled) strip.settle(news.settled);
   if (news.rejects) rejects.show(news.rejects, true);
   if (news.health) {
     health = news.health;
@@ -49,7 +51,7 @@ function show(hasPassed, hasHealth = true) {
   if (!hasHealth || !health.facts) return;
   showHealth(health);
   controls.know(health);
-  strip.know(health.strip, health.settled);
+  strip.know(health.strip);
   strip.label();
   showPace();
   verdictChart(byId("verdict-chart"), bins, health.uptime_s);
@@ -57,7 +59,7 @@ function show(hasPassed, hasHealth = true) {
   if (latency) {
     const { p50, p99, max } = latency;
     const parts = [["p50", p50], ["p99", p99], ["max", max], ["deadline", health.deadline_ms]];
-    say(byId("latency"), parts.map(([name, ms]) => `${name} ${milliseconds(ms)}`).join("  "));
+    say(byId("latency"), parts.map(([name, ms]) => `${name}\u00a0${milliseconds(ms)}`).join("   "));
   }
 }
 
@@ -67,7 +69,7 @@ function showVerdict({ frame, state, reasons }) {
   say(verdict.firstElementChild, GLYPH[state]);
   say(verdict.lastElementChild, state);
   say(byId("frame-number"), `${frame}`);
-  say(byId("reason"), reasons.join("; ") || "nothing that counts");
+  say(byId("reason"), because(reasons) || "no defect that counts");
   document.title = `${GLYPH[state]} ${health.facts?.line ?? ""} · Trackside`;
 }
 

@@ -1,5 +1,5 @@
 // The last rejects, the newest first, each with its picture; one press shows it large.
-import { byId, GLYPH, make, metres, timeOfDay } from "./format.js";
+import { because, byId, GLYPH, make, metres, timeOfDay } from "./format.js";
 
 const SPEAK_MS = 4000; // between two announcements, so that each can be heard
 
@@ -33,7 +33,7 @@ export class Rejects {
     const now = performance.now();
     if (now - this.#spokeAt < SPEAK_MS) return;
     this.#spokeAt = now;
-    this.#announcement.textContent = `${title(reject)}: ${reject.reasons.join(", ")}`;
+    this.#announcement.textContent = `${title(reject)}: ${because(reject.reasons)}`;
   }
 
   #item(reject) {
@@ -42,7 +42,7 @@ export class Rejects {
       make("span", { textContent: metres(reject.start_mm) }),
       make("time", { dateTime: reject.utc, textContent: timeOfDay(reject.utc) }),
     );
-    const reasons = make("p", { className: "reasons", textContent: reject.reasons.join("; ") });
+    const reasons = make("p", { className: "reasons", textContent: because(reject.reasons) });
     if (reject.frames > 1) {
       const until = `${reject.frames} frames, to ${metres(reject.end_mm)}`;
       reasons.prepend(make("span", { textContent: `${until}: ` }));
@@ -63,7 +63,7 @@ export class Rejects {
     const [heading, picture, text] = this.#dialog.children;
     heading.textContent = title(reject);
     [picture.src, picture.alt] = [source, `Frame ${reject.frame}, with what was found`];
-    text.textContent = `${timeOfDay(reject.utc)}: ${reject.reasons.join("; ")}`;
+    text.textContent = `${timeOfDay(reject.utc)}: ${because(reject.reasons)}`;
     this.#dialog.showModal();
   }
 }

@@ -40,8 +40,8 @@ export class Strip {
     this.#forget();
   }
 
-  /** What changes slowly: how wide the rail is, where actuators sit, what became of orders. */
-  know({ width_mm, actuators }, settled) {
+  /** What became of orders. */
+  settle(settled) {
     for (const { start_mm, end_mm, missed } of settled) {
       const key = `${start_mm}:${end_mm}`;
       if (this.#settled.get(key) === undefined) {
@@ -49,6 +49,10 @@ export class Strip {
         if (this.#orders.has(key)) this.#show(key);
       }
     }
+  }
+
+  /** How wide the rail is, and where the actuators sit. */
+  know({ width_mm, actuators }) {
     const known = JSON.stringify([width_mm, actuators]);
     if (known !== JSON.stringify([this.#widthMm, this.#actuators])) {
       [this.#widthMm, this.#actuators] = [width_mm ?? this.#widthMm, actuators];
