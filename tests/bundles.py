@@ -42,8 +42,8 @@ def make_files(channels: int = 1, answering: float = 1) -> dict[str, bytes]:
         "openvino/model.bin": binary,
         "model.tflite": _tflite(weights, quantised=False),
         "model_int8.tflite": _tflite(weights, quantised=True),
-        "golden/input.png": _png(image),
-        "golden/output.png": _png(np.rint(probability[0, 0] * 255).astype(np.uint8)),
+        "golden/input.png": png(image),
+        "golden/output.png": png(np.rint(probability[0, 0] * 255).astype(np.uint8)),
     }
 
 
@@ -105,7 +105,7 @@ def expected_logits(tensor: Tensor) -> Tensor:
     return logits
 
 
-def _png(image: Image) -> bytes:
+def png(image: Image) -> bytes:
     return cv2.imencode(".png", image)[1].tobytes()
 
 

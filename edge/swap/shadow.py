@@ -13,9 +13,12 @@ import numpy as np
 
 from edge.errors import TracksideError
 from edge.inspector import Inspection, Inspector
+from edge.manifest import Limits
+from edge.seams import Seams
 from edge.swap.folder import Comparison
 from edge.swap.settings import SwapSettings
-from edge.types import Frame
+from edge.types import Frame, State
+from edge.verdict import Judge
 
 
 class Slot:
@@ -42,6 +45,7 @@ class Shadow:
     """Has a new network look at what the old one looked at, and compares."""
 
     inspector: Inspector  # with the new network
+    old: Limits
     _agreed: int = 0
     _shared_px: int = 0
     _marked_px: int = 0
@@ -61,12 +65,19 @@ class Shadow:
         if new.mask is None:
             reasons = "; ".join(new.verdict.reasons)
             raise TracksideError(f"it cannot judge frame {old.seen.index} ({reasons})")
-        self._agreed += new.verdict.state is old.verdict.state
+        limits = self.inspector.network.bundle.manifest.limits
+        self._agreed += self._state(old, self.old) is self._state(new, limits)
         was, now = old.mask.binary, new.mask.binary
         self._shared_px += int(np.count_nonzero(was & now))
         self._marked_px += int(np.count_nonzero(was | now))
         self._old_ns.append(sum(old.stage_ns.values()))
         self._new_ns.append(sum(new.stage_ns.values()))
+
+    def _state(self, inspection: Inspection, limits: Limits) -> State:
+        """Of the frame by itself: what came before it, the shadow may have missed."""
+        assert isinstance(inspection.seen, Frame) and inspection.mask is not None
+        defects = Seams().follow(inspection.seen, inspection.mask, limits)
+        return Judge(self.inspector.rules).judge(inspection.seen, defects).state
 
     def comparison(self) -> Comparison:
         old_p50, old_p99 = np.percentile(self._old_ns, [50, 99]) / 1e6

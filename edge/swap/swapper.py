@@ -141,9 +141,10 @@ class Swapper:
             network = load_network(self._config.engine, path, self._config.bundle_key)
             with ExitStack() as unless_taken:
                 unless_taken.callback(network.engine.close)
+                beside = replace(self._inspector, network=network)  # refuses what does not fit
                 # Who goes back is not held to the verdicts of what he goes back from.
                 if request.kind == "activate":
-                    comparison = self._shadow(request, network)
+                    comparison = self._shadow(request, Shadow(beside, old.bundle.manifest.limits))
                     if reasons := objections(comparison, self._settings):
                         raise TracksideError("; ".join(reasons))
                 self._hand_over(request, network)
@@ -156,9 +157,8 @@ class Swapper:
             old.engine.close()
             self._answer(request, None, comparison)
 
-    def _shadow(self, request: Request, network: Network) -> Comparison:
+    def _shadow(self, request: Request, shadow: Shadow) -> Comparison:
         """Both look at the line's frames."""
-        shadow = Shadow(replace(self._inspector, network=network))
         slot = self._slot = Slot()
         told_s = 0.0
         while shadow.frames < self._settings.shadow_frames:

@@ -1,0 +1,378 @@
+"""A running line takes another bundle between two frames, or keeps its own and says why."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from threading import Thread
+from typing import NamedTuple
+from weakref import WeakSet
+
+import numpy as np
+import pytest
+from bundles import (
+    HEIGHT,
+    WIDTH,
+    expected_logits,
+    golden_image,
+    kernel,
+    make_bundle,
+    make_files,
+    manifest,
+    normalised,
+    onnx_model,
+    png,
+)
+from onnx import TensorProto, helper, numpy_helper
+from swapping_lines import LENIENT, change, write_line
+
+from edge.app import Line, open_line
+from edge.bundle import MANIFEST, Bundle, open_bundle, write_bundle
+from edge.config import LineConfig, read_line
+from edge.errors import UsageError
+from edge.inspector import Inspection
+from edge.network import SHIPPED_BUNDLE
+from edge.service import run_line
+from edge.signature import make_key, sign
+from edge.store.event_file import read_events
+from edge.swap.folder import Outcome, Request, bundle_in_force, is_answered, swap_folder
+from edge.swap.request import roll_back
+from edge.types import State
+
+PATIENT_S = 60
+
+
+class Bundles(NamedTuple):
+    """Two that answer alike and are not the same."""
+
+    a: Bundle
+    b: Bundle
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, bytes]:
+    return make_files()
+
+
+def packed(path: Path, files: dict[str, bytes]) -> Bundle:
+    return write_bundle(manifest().model_copy(update={"name": path.stem}), files, path)
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) -> Bundles:
+    home = tmp_path_factory.mktemp("bundles")
+    return Bundles(packed(home / "a.bundle", files), packed(home / "b.bundle", files))
+
+
+def a_line(folder: Path, bundles: Bundles, **sections: object) -> LineConfig:
+    return read_line(write_line(folder, str(bundles.a.path), **sections))
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither line nor command lets the other wait."""
+    monkeypatch.setattr("edge.swap.swapper._POLL_S", 0.002)
+    monkeypatch.setattr("edge.swap.request._POLL_S", 0.002)
+
+
+class Watched:
+    """A line in this process, until its latest request is answered: what judged which frame."""
+
+    def __init__(self, config: LineConfig, ask: Callable[[], object] = lambda: None) -> None:
+        self.frames: list[int] = []
+        self.digests: list[str] = []
+        self.engines: WeakSet[object] = WeakSet()
+        self.most_engines = 0
+        self._folder, self._asker = swap_folder(config), Thread(target=ask, daemon=True)
+        run_line(config, watch=self._watch)
+
+    def _watch(self, line: Line) -> Callable[[Inspection], None]:
+        self._asker.start()
+
+        def see(inspection: Inspection) -> None:
+            self.frames.append(inspection.seen.index)
+            self.digests.append(inspection.bundle)
+            self.engines.add(line.engine)
+            self.most_engines = max(self.most_engines, len(self.engines))
+            if not self._asker.is_alive() and self._is_answered():
+                line.camera.close()
+
+        return see
+
+    def _is_answered(self) -> bool:
+        request = self._folder.request()
+        return request is not None and is_answered(request, self._folder.standing())
+
+
+def held() -> tuple[int, int]:
+    """Files and threads of this process."""
+    gc.collect()
+    me = Path("/proc/self")
+    return len(list((me / "fd").iterdir())), len(list((me / "task").iterdir()))
+
+
+def test_a_hundred_swaps_under_load_lose_no_frame_and_leave_nothing_behind(
+    tmp_path: Path, two: Bundles, hurry: None
+) -> None:
+    store = {"path": "events", "ok_every": 7, "unsure_below": 0.0}
+    config, outcomes = a_line(tmp_path, two, store=store), list[Outcome | None]()
+
+    def change_often(times: int) -> None:
+        for number in range(times):
+            outcomes.append(change(config, two[number % 2 == 0].path))
+
+    def run(times: int) -> Watched:
+        return Watched(config, lambda: change_often(times))
+
+    run(times=2)
+    before = held()
+    watched = run(times=100)
+    assert held() == before
+    assert len(outcomes) == 102
+    assert all(outcome is not None and outcome.refusal is None for outcome in outcomes)
+    assert watched.frames == list(range(len(watched.frames)))
+    assert sum(one != other for one, other in pairwise(watched.digests)) == 100
+    assert set(watched.digests) == {two.a.digest, two.b.digest}
+    assert watched.most_engines <= 2
+    assert len(watched.engines) == 0
+    kept = [event for event in read_events(tmp_path / "events") if event.run > 1]
+    assert {event.bundle for event in kept} == {two.a.digest, two.b.digest}
+    assert all(event.bundle == watched.digests[event.frame] for event in kept)
+    assert open_bundle(Path(bundle_in_force(config))).digest == two.a.digest
+
+
+def asked(config: LineConfig, bundle: Bundle) -> None:
+    """As the command asks, but unchecked."""
+    request = Request(id="1", kind="activate", digest=bundle.digest, name=bundle.path.stem)
+    swap_folder(config).ask(request, bundle)
+
+
+def slow(folder: Path, files: dict[str, bytes]) -> Bundle:
+    """It takes a long way round to the same answer."""
+    width, layers = 64, 12
+    shape = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    nodes, weights = [], {"weights": kernel(1)}
+    for layer in range(layers):
+        source = f"x{layer}" if layer else "tensor"
+        weights[f"w{layer}"] = np.ones((width, width if layer else 1, 3, 3), np.float32) / 9e3
+        nodes.append(helper.make_node("Conv", [source, f"w{layer}"], [f"x{layer + 1}"], **shape))
+    weights["nothing"] = np.zeros((1, width, 3, 3), np.float32)
+    short = {"strides": [2, 2], "pads": [0, 0, 1, 1]}
+    nodes.append(helper.make_node("Conv", [f"x{layers}", "nothing"], ["zero"], **short))
+    nodes.append(helper.make_node("Conv", ["tensor", "weights"], ["answer"], **short))
+    nodes.append(helper.make_node("Add", ["answer", "zero"], ["logits"]))
+    graph = helper.make_graph(
+        nodes,
+        "slow",
+        [helper.make_tensor_value_info("tensor", TensorProto.FLOAT, [1, 1, HEIGHT, WIDTH])],
+        [
+            helper.make_tensor_value_info(
+                "logits", TensorProto.FLOAT, [1, 1, HEIGHT // 2, WIDTH // 2]
+            )
+        ],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+    return packed(folder / "slow.bundle", files | {"model.onnx": model})
+
+
+def contrary(folder: Path, files: dict[str, bytes]) -> Bundle:
+    """It finds defects where the others find none, as its own golden pair says."""
+    sure = 1 / (1 + np.exp(expected_logits(normalised(golden_image()))))
+    golden = {"golden/output.png": png(np.rint(sure[0, 0] * 255).astype(np.uint8))}
+    model = {"model.onnx": onnx_model(-kernel(1))}
+    return packed(folder / "contrary.bundle", files | model | golden)
+
+
+def wrong(folder: Path, files: dict[str, bytes]) -> Bundle:
+    return make_bundle(folder / "wrong.bundle", answering=-1)
+
+
+@pytest.mark.parametrize(
+    ("make", "swap", "why"),
+    [
+        (wrong, {}, "answers the golden input with IoU"),
+        (slow, {"max_slowdown": 3, "shadow_frames": 20}, "times the old one's, and swap.max_slow"),
+        (contrary, {"shadow_frames": 20}, "it agrees on .* of 20 frames|its masks overlap by 0.0"),
+    ],
+)
+def test_a_bundle_that_is_wrong_slow_or_of_another_opinion_is_refused(  # noqa: PLR0917
+    make: Callable[[Path, dict[str, bytes]], Bundle],
+    swap: dict[str, float],
+    why: str,
+    tmp_path: Path,
+    two: Bundles,
+    files: dict[str, bytes],
+    hurry: None,
+) -> None:
+    config = a_line(tmp_path, two, swap=LENIENT | swap)
+    asked(config, make(tmp_path, files))
+    assert_refused(config, two.a, why)
+
+
+def assert_refused(config: LineConfig, old: Bundle, why: str) -> None:
+    folder = swap_folder(config)
+    watched = Watched(config)
+    outcome = folder.standing().outcome
+    assert outcome is not None and outcome.refusal is not None
+    assert re.search(why, outcome.refusal)
+    assert set(watched.digests) == {old.digest}
+    with open_line(config) as line:
+        assert line.bundle.digest == old.digest
+
+
+def test_a_bundle_that_was_damaged_on_its_way_is_refused(
+    tmp_path: Path, two: Bundles, hurry: None
+) -> None:
+    config = a_line(tmp_path, two)
+    asked(config, two.b)
+    copy = swap_folder(config).bundle_path(two.b.digest)
+    copy.write_bytes(copy.read_bytes()[:-400])
+    assert_refused(config, two.a, "copy it here again")
+
+
+def test_a_bundle_that_another_signed_is_refused(tmp_path: Path, two: Bundles, hurry: None) -> None:
+    ours, theirs = tmp_path / "ours.pem", tmp_path / "theirs.pem"
+    key, _ = make_key(ours), make_key(theirs)
+    signed = {path: two.b.signed_by(sign(two.b.read(MANIFEST), path)[0]) for path in (ours, theirs)}
+    old = two.a.signed_by(sign(two.a.read(MANIFEST), ours)[0])
+    old.save(tmp_path / "a.bundle")
+    config = read_line(write_line(tmp_path, "a.bundle", bundle_key=key))
+    asked(config, signed[theirs])
+    assert_refused(config, two.a, "its signature is not of the pinned key")
+    signed[ours].save(tmp_path / "b.bundle")
+    watched = Watched(config, lambda: change(config, tmp_path / "b.bundle"))
+    assert set(watched.digests) == {two.a.digest, two.b.digest}
+
+
+def test_a_network_of_another_size_takes_over(tmp_path: Path, two: Bundles, hurry: None) -> None:
+    swap = LENIENT | {"min_agreement": 0, "min_overlap": 0}
+    config = read_line(write_line(tmp_path, "shipped", swap=swap))
+    watched = Watched(config, lambda: change(config, two.b.path))
+    shipped = open_bundle(SHIPPED_BUNDLE).digest
+    assert set(watched.digests) == {shipped, two.b.digest}
+
+
+def test_what_a_line_did_not_live_to_answer_is_tried_by_the_next_start(
+    tmp_path: Path, two: Bundles, hurry: None
+) -> None:
+    config = a_line(tmp_path, two)
+    assert change(config, two.b.path) is None  # no line runs
+    run_line(config, frames=1)
+    folder = swap_folder(config)
+    assert folder.standing().in_force is None
+    watched = Watched(config)
+    assert folder.standing().in_force == two.b.digest
+    assert watched.digests[0] == two.a.digest
+
+
+def test_a_line_that_does_not_run_is_rolled_back_at_once_and_forth_again(
+    tmp_path: Path, two: Bundles, hurry: None
+) -> None:
+    config = a_line(tmp_path, two)
+    with pytest.raises(UsageError, match="no bundle was in force before"):
+        roll_back(config)
+    Watched(config, lambda: change(config, two.b.path))
+    for digest in (two.a.digest, two.b.digest):
+        roll_back(config)
+        with open_line(config) as line:
+            assert line.bundle.digest == digest
+
+
+def test_what_cannot_be_read_is_complained_of_and_nothing_else(
+    tmp_path: Path, two: Bundles, hurry: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = a_line(tmp_path, two)
+    folder = swap_folder(config)
+    folder.root.mkdir()
+    (folder.root / "request.json").write_text("{")
+    assert run_line(config, frames=50).states[State.UNKNOWN] == 0
+    said = [record.message for record in caplog.records if "cannot be changed" in record.message]
+    assert len(said) == 1
+    assert "was not written by this trackside" in said[0]
+
+
+def test_a_line_killed_at_any_moment_starts_with_the_old_bundle_or_the_new(
+    tmp_path: Path, two: Bundles
+) -> None:
+    path, chance = write_line(tmp_path, str(two.a.path)), random.Random(0)
+    config, in_force = read_line(path), two.a.digest
+    program = (
+        "import sys; from pathlib import Path; from swapping_lines import fork_when_told; "
+        "from edge.swap import request, swapper; request._POLL_S = swapper._POLL_S = 0.002; "
+        "fork_when_told(*map(Path, sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, path, two.b.path, two.a.path]
+    changed = 0
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parent,
+        text=True,
+    ) as parent:
+        assert parent.stdin is not None and parent.stdout is not None
+        for _ in range(25):
+            print("go", file=parent.stdin, flush=True)
+            child, started_with = parent.stdout.readline().split()
+            assert started_with == in_force
+            time.sleep(chance.uniform(0, 0.25))
+            os.kill(int(child), signal.SIGKILL)
+            assert parent.stdout.readline() == "dead\n"
+            found = open_bundle(Path(bundle_in_force(config))).digest
+            assert found in {two.a.digest, two.b.digest}
+            changed += found != in_force
+            in_force = found
+        parent.stdin.close()
+    assert changed > 0
+
+
+# --- the command line ----------------------------------------------------------------------------
+
+
+def trackside(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edge.cli", "bundle", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENT_S,
+        check=False,
+    )
+
+
+def test_the_commands_change_the_bundle_of_a_process_that_runs(
+    tmp_path: Path, two: Bundles, files: dict[str, bytes]
+) -> None:
+    line = write_line(tmp_path, str(two.a.path))
+    command = [sys.executable, "-m", "edge.cli", "run", str(line)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any(": a on onnx" in said for said in iter(process.stderr.readline, ""))
+        taken = trackside("activate", line, two.b.path, "--json")
+        refused = trackside("activate", line, contrary(tmp_path, files).path)
+        bad = trackside("activate", line, wrong(tmp_path, files).path)
+        back = trackside("rollback", line)
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read()
+        assert process.wait(timeout=PATIENT_S) == 0
+    answer = json.loads(taken.stdout)
+    assert (taken.returncode, answer["answered"], answer["refusal"]) == (0, True, None)
+    assert answer["request"]["digest"] == two.b.digest
+    assert answer["comparison"]["frames"] == 2
+    assert (refused.returncode, "is refused: " in refused.stdout) == (1, True)
+    assert (bad.returncode, "golden input" in bad.stderr) == (78, True)
+    assert (back.returncode, f"{two.a.digest[:12]}, is in force" in back.stdout) == (0, True)
+    assert f"bundle b, {two.b.digest[:12]}, is in force" in said
+    asleep = trackside("activate", line, two.b.path)
+    assert (asleep.returncode, "does not run" in asleep.stdout) == (0, True)
