@@ -46,7 +46,7 @@ class Inspector:
     view: View = field(default_factory=WholeView)
     region: Region = field(default_factory=Region)
     _seams: Seams = field(default_factory=Seams, init=False)
-    _before: Frame | None = field(default=None, init=False)
+    _before: Shown | None = field(default=None, init=False)
     _judge: Judge = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,7 +88,7 @@ class Inspector:
         mask = self.view.put_together(answers, shown, manifest)
         marks.append(("mask", self.clock_ns()))
         defects = self._seams.follow(shown.frame, mask, manifest.limits)
-        self._before = frame
+        self._before = shown
         verdict = self._judge.judge(frame, [shown.own_box(defect) for defect in defects])
         return verdict, shown.own_mask(mask)
 

@@ -56,8 +56,8 @@ class View(Protocol):
         """ConfigurationError if the network cannot be shown frames in this way."""
         ...
 
-    def widen(self, before: Frame | None, shown: Shown, spec: InputSpec) -> Shown:
-        """With what of the frame before must be looked at again."""
+    def widen(self, before: Shown | None, shown: Shown, spec: InputSpec) -> Shown:
+        """With what of the rail before must be looked at again."""
         ...
 
     def cut(self, shown: Shown, spec: InputSpec, prepare: Prepare) -> list[Prepared]:
@@ -75,7 +75,7 @@ class WholeView:
     def check(self, spec: InputSpec) -> None:
         """Every network takes what has its size."""
 
-    def widen(self, before: Frame | None, shown: Shown, spec: InputSpec) -> Shown:
+    def widen(self, before: Shown | None, shown: Shown, spec: InputSpec) -> Shown:
         return shown
 
     def cut(self, shown: Shown, spec: InputSpec, prepare: Prepare) -> list[Prepared]:
@@ -102,24 +102,21 @@ class TiledView:
                 f"{spec.width} x {spec.height} pixels: give at most {most}"
             )
 
-    def widen(self, before: Frame | None, shown: Shown, spec: InputSpec) -> Shown:
+    def widen(self, before: Shown | None, shown: Shown, spec: InputSpec) -> Shown:
         frame = shown.frame
-        if before is None or not _goes_on(before, frame):
+        if before is None or not _goes_on(before.frame, frame):
             return shown
-        rows: int = before.image.shape[0]
-        upto = round((frame.stretch.start_um - before.stretch.start_um) / frame.along_um)
+        ahead_um = frame.stretch.start_um - before.frame.stretch.start_um
         wanted = ceil(self.settings.overlap_px * self._um_per_px(spec) / frame.along_um)
-        again = slice(max(0, rows - wanted), upto)
-        more: int = before.image[again].shape[0]
-        if more == 0:
-            return shown
+        rows: int = before.frame.image.shape[0]
+        again = slice(max(0, rows - wanted), round(ahead_um / frame.along_um))
+        image = np.vstack([before.frame.image[again], frame.image])
+        more = len(image) - len(frame.image)
         start_um = frame.stretch.start_um - round(more * frame.along_um)
-        image = np.vstack([before.image[again], frame.image])
-        inside = shown.inside
-        if inside is not None:
-            inside = np.vstack([inside[again], inside])
-        stretch = Stretch(start_um, frame.stretch.end_um)
-        return Shown(replace(frame, image=image, stretch=stretch), inside, more)
+        wider = replace(frame, image=image, stretch=Stretch(start_um, frame.stretch.end_um))
+        if before.inside is None or shown.inside is None:
+            return Shown(wider, None, more)
+        return Shown(wider, np.vstack([before.inside[again], shown.inside]), more)
 
     def cut(self, shown: Shown, spec: InputSpec, prepare: Prepare) -> list[Prepared]:
         image = shown.frame.image
@@ -225,11 +222,11 @@ def _seen_from(own: slice, start: int) -> slice:
 
 
 def _goes_on(before: Frame, frame: Frame) -> bool:
-    """The second is of the same size and shows the same columns, further down, without a gap."""
+    """The second shows the same columns at the same scale, further down and without a gap."""
     ahead_um = frame.stretch.start_um - before.stretch.start_um
     length_um = before.stretch.end_um - before.stretch.start_um
     return (
-        before.image.shape == frame.image.shape
+        before.image.shape[1:] == frame.image.shape[1:]
         and before.image.dtype == frame.image.dtype
         and before.across_um == frame.across_um
         and isclose(before.along_um, frame.along_um, rel_tol=1e-3)
