@@ -143,7 +143,8 @@ class Ledger(Closing):
 
     def _write(self) -> None:
         """Put all of the backlog on disk, or none of it."""
-        said = [self._stamped(entry) for entry in self._unwritten()]
+        unwritten = [self._stamped(entry) for entry in self._unwritten()]
+        said = list(unwritten)
         if self._lost:
             lost = Entry(EntryKind.LOST, self._clock(), measure_um=self._lost)
             said.append(self._stamped(lost))
@@ -154,6 +155,8 @@ class Ledger(Closing):
                 log.error("%s: %s: make room; rejects are fired all the same", self._path, error)
             self.trouble = f"{self._path} cannot be written ({error}): make room on its disk"
             return
+        for entry in unwritten:  # said once it is written, and not with every attempt
+            log.warning("order %d: %s", entry.number, entry.reason)
         if self.trouble is not None:
             log.warning("%s: written again, %d entries lost", self._path, self._lost)
         self.trouble, self._lost = None, 0
@@ -175,7 +178,6 @@ class Ledger(Closing):
             acted_ns = entry.at_ns if entry.begun_ns is None else entry.begun_ns
             if durable_ns is None or durable_ns > acted_ns:
                 reason = "it was acted on before it was on disk"
-                log.warning("order %d: %s", entry.number, reason)
                 yield replace(entry, kind=EntryKind.UNWRITTEN, measure_um=None, reason=reason)
 
     def _note_durable(self) -> None:
