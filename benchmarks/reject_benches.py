@@ -25,7 +25,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from firmware_bridge.control import Actuator
+from firmware_bridge.control import Actuator, News
 from firmware_bridge.desk import OrderDesk
 from firmware_bridge.encoder import SimulatedEncoder, Speed
 from firmware_bridge.memory_line import MemoryLine
@@ -35,7 +35,7 @@ from firmware_bridge.rig import Output, Rig
 from firmware_bridge.serial_link import SerialLink
 from firmware_bridge.shared_memory import SharedHistory
 from firmware_bridge.tracker import ActuatorSettings
-from firmware_bridge.types import SECOND_NS
+from firmware_bridge.types import SECOND_NS, Pulse
 
 SETTINGS = ActuatorSettings(offset_um=0)  # no margin: what is late shows
 PRIORITY = 50  # of the real-time benches
@@ -212,13 +212,22 @@ def _at_a_pin(desk: OrderDesk, encoder: SimulatedEncoder, history: SharedHistory
 
 def _linked(port: str, um_per_s: int, stack: ExitStack) -> Bench:
     nm_per_count = um_per_s * 1000 // COUNTS_PER_S
-    link = SerialLink(port, SETTINGS, clock_ns, nm_per_count=nm_per_count, silence_ns=SILENCE_NS)
+    pulses: list[Stretch] = []
+
+    def watch(news: News) -> None:
+        if isinstance(news.event, Pulse):
+            pulses.append((news.event.from_um, news.event.until_um))
+
+    link = SerialLink(
+        port,
+        SETTINGS,
+        clock_ns,
+        nm_per_count=nm_per_count,
+        silence_ns=SILENCE_NS,
+        watch=watch,
+    )
     stack.enter_context(link)
-
-    def pulses() -> list[Stretch]:
-        return [(pulse.from_um, pulse.until_um) for pulse in link.report().pulses]
-
-    return Bench(link, lambda: link.read().position_um, pulses)
+    return Bench(link, lambda: link.read().position_um, lambda: pulses)
 
 
 def _build(target: str, compiler: str, stack: ExitStack) -> Path:

@@ -10,14 +10,16 @@ import numpy as np
 from edge.inspector import Inspection
 from edge.types import State
 
+_LATEST = 2_000  # frames whose times are kept: enough for a p99, and full in minutes
+
 
 @dataclass
 class Tally:
     """Counts every inspection; keeps the latest latencies, and the latest that were not OK."""
 
     states: Counter[State] = field(default_factory=Counter)
-    latencies_ns: deque[int] = field(default_factory=lambda: deque(maxlen=10_000))
-    infer_ns: deque[int] = field(default_factory=lambda: deque(maxlen=10_000))
+    latencies_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_LATEST))
+    infer_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_LATEST))
     latest: Inspection | None = None
     rejected: deque[Inspection] = field(default_factory=lambda: deque(maxlen=16))
 
