@@ -81,6 +81,88 @@ class SyntheticSettings(LiveSettings):
     )
 
 
+class HardwareSettings(LiveSettings, _Scaled):
+    """What all cameras that are really there have in common."""
+
+    turn_deg: Literal[0, 90, 180, 270] = Field(
+        default=0,
+        description="Turns each picture clockwise, so that the rail that comes last is in its last "
+        "row.",
+    )
+
+
+class _Sized(HardwareSettings):
+    width_px: PositiveInt = Field(description="Columns of a picture, before it is turned.")
+    height_px: PositiveInt = Field(description="Rows of a picture, before it is turned.")
+
+
+class V4l2Settings(_Sized):
+    """A USB camera, or any other that Linux knows as /dev/video*."""
+
+    type: Literal["v4l2"]
+    device: str = Field(
+        default="/dev/video0", description="Its file; those in /dev/v4l/by-id keep their names."
+    )
+    fps: PositiveFloat | None = Field(default=None, description="Pictures a second.")
+    fourcc: str | None = Field(
+        default=None, pattern=r"^[ -~]{4}$", description="How pictures are coded, such as MJPG."
+    )
+    exposure_us: PositiveInt | None = Field(
+        default=None,
+        multiple_of=100,
+        description="Fixes the exposure; left out, it stays as the driver has it.",
+    )
+    gain: NonNegativeFloat | None = Field(default=None, description="In the driver's own unit.")
+
+
+class RtspSettings(HardwareSettings):
+    """A network camera's RTSP stream, over TCP."""
+
+    type: Literal["rtsp"]
+    url: str = Field(
+        pattern="^rtsps?://[^/]",
+        description="rtsp://USER:PASSWORD@HOST:PORT/PATH; take the password from ${NAME}.",
+    )
+
+
+class Picamera2Settings(_Sized):
+    """A Raspberry Pi's own camera. Untested on hardware."""
+
+    type: Literal["picamera2"]
+    number: NonNegativeInt = Field(default=0, description="Which of the Pi's cameras.")
+    main_px: tuple[PositiveInt, PositiveInt] | None = Field(
+        default=None,
+        strict=False,
+        description="Width and height of a main stream, from which the Pi scales a lores stream "
+        "of width_px and height_px; left out, the main stream itself has that size.",
+    )
+    fps: PositiveFloat = Field(default=60, description="Pictures a second.")
+    exposure_us: PositiveInt = Field(description="Exposure, which is fixed.")
+    gain: float = Field(default=1, ge=1, description="Analogue gain, which is fixed.")
+
+
+class GenicamSettings(HardwareSettings):
+    """A GigE Vision, USB3 Vision or other GenICam camera, by its maker's GenTL producer."""
+
+    type: Literal["genicam"]
+    producer: LinePath = Field(description="The producer's *.cti.")
+    serial: str | None = Field(
+        default=None, description="The camera's serial number; left out, the first one found."
+    )
+    features: dict[str, bool | int | float | str] = Field(
+        default={},
+        description="GenICam features to be set, in this order, such as Width, PixelFormat or "
+        'ExposureTime; in quotes what YAML takes for another thing, such as "Off".',
+    )
+
+
 CameraSettings = Annotated[
-    FolderSettings | VideoSettings | SyntheticSettings, Field(discriminator="type")
+    FolderSettings
+    | VideoSettings
+    | SyntheticSettings
+    | V4l2Settings
+    | RtspSettings
+    | Picamera2Settings
+    | GenicamSettings,
+    Field(discriminator="type"),
 ]

@@ -38,14 +38,15 @@ class Coverage:
         before_um, self._given_um = self._given_um, stretch.end_um
         return Stretch(before_um, stretch.start_um) if stretch.start_um > before_um else None
 
-    def give_up(self, position_um: int, length_um: int) -> Stretch | None:
+    def give_up(self, position_um: int, next_um: int, length_um: int) -> Stretch | None:
         """What is lost, by now, if no frame waits: rail that went by, and left the view since.
 
-        What is still in view is kept back, for a frame that may come.
+        It is time when the limit will have been passed at the next look, when the rail is expected
+        at `next_um`. What is still in view is kept back, for a frame that may come.
         """
-        if position_um - self._given_um < self._lost_after_um:
-            return None
         lost = Stretch(self._given_um, position_um - length_um)
+        if next_um - self._given_um <= self._lost_after_um or lost.end_um <= lost.start_um:
+            return None
         self._given_um = self._kept_um = lost.end_um
         self._shared_um = 0
         return lost

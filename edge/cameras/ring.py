@@ -51,6 +51,7 @@ class Ring:
         self._waiting: deque[Picture] = deque()
         self._reason: str | None = None  # why pictures since the latest one kept were none
         self._index = 0
+        self._looked_um = start_um
         self.dropped = 0
 
     @property
@@ -77,8 +78,10 @@ class Ring:
 
     def due(self, position_um: int, at_ns: int) -> list[Frame | LostFrame]:
         """What is to be given when the rail is there: a frame, lost rail, both, or nothing."""
+        next_um = position_um + max(0, position_um - self._looked_um)
+        self._looked_um = position_um
         if not self._waiting:
-            gap = self._coverage.give_up(position_um, self._length_um)
+            gap = self._coverage.give_up(position_um, next_um, self._length_um)
             return self._lost(gap, self._reason or _SILENT, at_ns)
         first = self._waiting.popleft()
         gap = self._coverage.give(first.stretch)

@@ -29,7 +29,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PreparedSource:
-    """A source whose pictures are all made ready in the same way: turned, made grey."""
+    """A source whose pictures are all made ready in the same way."""
 
     source: Source
     prepare: Callable[[Image], Image]
