@@ -51,10 +51,10 @@ def main(  # noqa: PLR0917 - options are many
 ) -> None:
     """Soak a simulated line, and find out whether what must hold does."""
     left_out = frozenset(filter(None, without.split(",")))
-    if unknown := left_out - _KINDS:
+    if unknown := left_out - _KINDS - set(FAULTS):
         raise typer.BadParameter(f"{min(unknown)!r}: choose of {', '.join(sorted(_KINDS))}")
     console = Console(stderr=True)
-    chosen = [name for name in FAULTS if name.split()[0] not in left_out] if faults else []
+    chosen = [name for name in FAULTS if not {name, name.split()[0]} & left_out] if faults else []
     try:
         if "broker" in chosen and MOSQUITTO is None:
             raise UsageError("no broker is here: apt-get install mosquitto, or --without broker")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _WARM_UP, _CALM = (0.15, 180.0), (0.12, 120.0)  # share of the run, and at most so many seconds
-_SLOT_S = (6.0, 20.0)  # a fault and the recovery from it
+_SLOT_S = (3.0, 20.0)  # a fault and the recovery from it
 _SHARE = (0.25, 0.5)  # of its slot that a fault lasts
 
 
