@@ -13,6 +13,8 @@ from edge.config import LineConfig
 from edge.errors import CameraError
 from edge.inspector import Inspection
 from edge.manifest import Manifest
+from edge.store.event_file import try_store
+from edge.store.settings import StoreSettings
 from edge.types import Frame, State, Verdict
 from edge.wiring import clock_ns
 
@@ -29,7 +31,7 @@ class Check:
 
 
 def check_line(config: LineConfig) -> list[Check]:
-    """Open bundle, engine, pins and camera (each refuses with its own error), then do the sums."""
+    """Open all that it names (each refuses with its own error), then do the sums."""
     frame = first_frame(config)
     with open_line(config) as line:
         inspections = [_inspect_now(line, frame) for _ in range(_ROUNDS)]
@@ -44,6 +46,7 @@ def check_line(config: LineConfig) -> list[Check]:
             check_scale(frame, manifest),
             check_pace(config, frame, latency_ms),
             check_reach(config, frame, latency_ms),
+            *check_store(config.store),
         ]
 
 
@@ -93,6 +96,14 @@ def check_pace(config: LineConfig, frame: Frame, latency_ms: float) -> Check:
         return Check("pace", True, detail)
     fastest = frame.stretch.length_mm / latency_ms * 1000
     return Check("pace", False, f"{detail}: run the line below {math.floor(fastest)} mm/s")
+
+
+def check_store(settings: StoreSettings | None) -> list[Check]:
+    """There may be none."""
+    if settings is None:
+        return []
+    last_id = try_store(settings.path)
+    return [Check("store", True, f"{settings.path} can be written; its latest event is {last_id}")]
 
 
 def check_bridge(line: Line) -> list[Check]:

@@ -1,4 +1,7 @@
-"""A line that runs and is recorded; the recording is replayed once, to show that it can be."""
+"""A line that runs and is recorded; the recording is replayed once, to show that it can be.
+
+A recording has one bundle: what is asked for meanwhile is tried by the next start.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from edge.network import resolve_bundle
 from edge.recording import FORMAT, RecordedFrame, picture_path, read_recording
 from edge.replay import accept, replay
 from edge.service import stop_on_signals
+from edge.swap.folder import bundle_in_force
 from edge.types import Frame, LostFrame
 from firmware_bridge.types import Reading
 
@@ -56,7 +60,7 @@ class Recorder:
             raise UsageError(f"{folder} is not empty: give --out a folder of its own")
         (folder / "frames").mkdir(parents=True, exist_ok=True)
         shutil.copyfile(line_file, folder / "line.yaml")
-        bundle = open_bundle(resolve_bundle(config.bundle), config.bundle_key)
+        bundle = open_bundle(resolve_bundle(bundle_in_force(config)), config.bundle_key)
         bundle.save(folder / "line.bundle")
         facts = {"format": FORMAT, "line": config.name, "bundle": bundle.digest}
         facts["version"] = version("trackside")

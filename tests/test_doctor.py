@@ -7,19 +7,24 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from event_stores import inspection, settings, utc_now
 from test_health import write
 
-from edge import doctor
+from edge import box_checks, doctor
 from edge.box import Box
 from edge.bridge_config import RejectConfig
 from edge.check import Check
 from edge.config import LineConfig, read_line
 from edge.demo import DEMO_LINE
+from edge.store.writer import EventStore
+from firmware_bridge.ledger import Ledger
+from firmware_bridge.ledger_file import Entry, EntryKind
 
 CPU0 = "sys/devices/system/cpu/cpu0"
 PI_FLAGS = "sys/devices/platform/soc/soc:firmware/get_throttled"
@@ -31,22 +36,26 @@ CLOCK = "sys/devices/system/clocksource/clocksource0/current_clocksource"
     [
         (
             {f"{CPU0}/cpufreq/scaling_governor": "powersave"},
-            doctor.check_governor,
+            box_checks.check_governor,
             "powersave: .* cpupower frequency-set --governor performance",
         ),
-        ({PI_FLAGS: "1"}, doctor.check_heat, "held back now: see to fan, heat sink and power"),
+        ({PI_FLAGS: "1"}, box_checks.check_heat, "held back now: see to fan, heat sink and power"),
         (
             {f"{CPU0}/thermal_throttle/core_throttle_count": "9"},
-            doctor.check_heat,
+            box_checks.check_heat,
             "held back 9 times .*: see to fan",
         ),
         (
             {"sys/class/thermal/thermal_zone0/temp": "91000"},
-            doctor.check_heat,
+            box_checks.check_heat,
             "thermal_zone0 is at 91 degrees: see to fan",
         ),
-        ({CLOCK: "hpet"}, doctor.check_clock, "hpet is slow to read: .*tsc"),
-        ({"proc/meminfo": "MemAvailable: 90000 kB"}, doctor.check_memory, "92 MB .*: stop other"),
+        ({CLOCK: "hpet"}, box_checks.check_clock, "hpet is slow to read: .*tsc"),
+        (
+            {"proc/meminfo": "MemAvailable: 90000 kB"},
+            box_checks.check_memory,
+            "92 MB .*: stop other",
+        ),
     ],
 )
 def test_each_fault_of_a_box_is_named_with_what_to_do(
@@ -70,22 +79,27 @@ def test_a_sound_box_passes_with_what_was_found(tmp_path: Path) -> None:
             CLOCK: "tsc",
         },
     )
-    looks = (doctor.check_governor, doctor.check_heat, doctor.check_clock, doctor.check_memory)
+    looks = (
+        box_checks.check_governor,
+        box_checks.check_heat,
+        box_checks.check_clock,
+        box_checks.check_memory,
+    )
     assert all(look(box).passed for look in looks)
 
 
 def test_a_full_disk_and_a_clock_that_nobody_keeps_are_faults(tmp_path: Path) -> None:
-    assert doctor.check_disk(tmp_path, 2_000_000_000).passed
-    assert "delete" in doctor.check_disk(tmp_path, 900_000_000).detail
-    assert doctor.check_time(kept=True).passed
-    assert "chrony" in doctor.check_time(kept=False).detail
+    assert box_checks.check_disk(tmp_path, 2_000_000_000).passed
+    assert "delete" in box_checks.check_disk(tmp_path, 900_000_000).detail
+    assert box_checks.check_time(kept=True).passed
+    assert "chrony" in box_checks.check_time(kept=False).detail
 
 
 def test_a_device_that_is_not_there_is_told_from_one_that_may_not_be_opened(
     tmp_path: Path,
 ) -> None:
-    assert "cable" in doctor.check_device(tmp_path / "ttyACM0").detail
-    assert doctor.check_device(Path("/dev/null")).passed
+    assert "cable" in box_checks.check_device(tmp_path / "ttyACM0").detail
+    assert box_checks.check_device(Path("/dev/null")).passed
 
 
 @pytest.mark.parametrize(
@@ -93,7 +107,7 @@ def test_a_device_that_is_not_there_is_told_from_one_that_may_not_be_opened(
 )
 def test_a_real_time_priority_must_be_allowed(priority: int, limit: int, passed: bool) -> None:
     output = {"output": {"type": "memory"}, "offset_mm": 9.0, "delay_ms": 1.0}
-    check = doctor.check_realtime(RejectConfig(**output, priority=priority), limit)
+    check = box_checks.check_realtime(RejectConfig(**output, priority=priority), limit)
     assert check.passed is passed
     assert passed or "LimitRTPRIO=50" in check.detail
 
@@ -133,6 +147,25 @@ def test_what_a_line_needs_is_looked_at_besides(tmp_path: Path) -> None:
     for name in ("camera", "device", "bundle", "baseline"):
         assert not checks[name].passed
         assert "no-such" in checks[name].detail or name == "camera"
+
+
+def test_what_a_disk_refused_to_keep_is_told_with_its_reason(tmp_path: Path) -> None:
+    for keep_free_mb, passed in ((0.001, True), (1e12, False)):
+        kept = settings(tmp_path / "store", keep_free_mb=keep_free_mb)
+        with EventStore(kept, utc_now) as store:
+            store.record(inspection(0))
+        check = doctor.check_store(kept)
+        assert check.passed is passed
+    assert "1 of the latest 2 events have no picture" in check.detail
+    path = tmp_path / "rejects.sqlite"
+    for kind in (EntryKind.ORDER, EntryKind.LOST):
+        with Ledger(path, time.monotonic_ns) as ledger:
+            ledger.add(
+                Entry(kind, 0, number=1, actuator="valve", start_um=0, end_um=9, measure_um=7)
+            )
+        check = doctor.check_ledger(path)
+        assert check.passed is (kind is EntryKind.ORDER)
+    assert "by 7 entries: make room on its disk" in check.detail
 
 
 def test_the_command_prints_one_object_and_fails_if_anything_is_wrong(tmp_path: Path) -> None:

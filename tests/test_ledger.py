@@ -19,6 +19,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.cli import app
+from edge.demo import DEMO_LINE
+from edge.errors import TracksideError
 from firmware_bridge.control import Actuator
 from firmware_bridge.encoder import SimulatedEncoder, Speed
 from firmware_bridge.ledger import Ledger
@@ -249,3 +252,22 @@ def test_on_a_full_disk_rejects_are_fired_and_written_when_there_is_room(tmp_pat
     written = Counter(kinds(path))
     assert written[EntryKind.ORDER] == written[EntryKind.UNWRITTEN] == 1
     assert written[EntryKind.FIRED] + written[EntryKind.MISSED] == 1
+
+
+def test_the_command_prints_the_latest_entries_of_a_ledger_or_of_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, line = tmp_path / "rejects.sqlite", tmp_path / "line.yaml"
+    line.write_text(DEMO_LINE.read_text().replace("reject:\n", f"reject:\n  ledger: {path}\n"))
+    with Ledger(path, CLOCK) as ledger:
+        order = Entry(EntryKind.ORDER, 0, number=1, actuator="valve", tag="frame 7")
+        ledger.add(replace(order, start_um=1_500, end_um=2_000))
+    app(["ledger", str(line), "--last", "2"], standalone_mode=False)
+    _, ordered, ended = [row.split()[1:] for row in capsys.readouterr().out.splitlines()]
+    assert ordered == ["order", "1", "valve", "1.5", "to", "2.0", "frame", "7"]
+    assert ended == ["ended"]
+    app(["ledger", str(path), "--json"], standalone_mode=False)
+    printed = [json.loads(row) for row in capsys.readouterr().out.splitlines()]
+    assert [each["kind"] for each in printed] == ["begun", "order", "ended"]
+    with pytest.raises(TracksideError, match="no such ledger"):
+        app(["ledger", str(tmp_path / "none.sqlite")], standalone_mode=False)

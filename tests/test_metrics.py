@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -24,6 +25,7 @@ from edge.demo import DEMO_LINE
 from edge.errors import ConfigurationError
 from edge.health import STAGES, Health
 from edge.reporting import reporting
+from edge.store.writer import EventStore
 from edge.telemetry.metrics import box_metrics, line_info, line_metrics, serve_metrics
 from edge.telemetry_config import MetricsSettings
 
@@ -132,3 +134,24 @@ def test_a_reader_that_never_takes_its_page_does_not_hold_the_loop_up(tmp_path: 
         rejects = scrape(port)["trackside_rejects_ordered"].samples
     assert sum(s.value for s in frames) == 20
     assert len(rejects) == 1
+
+
+def test_evidence_that_the_disk_has_no_room_for_is_counted_and_said(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    section = "store: {path: events, keep_free_mb: 1.0e+12}"
+    config = read_line(a_line(tmp_path, f"metrics: {{port: {port}}}", section))
+    assert config.store is not None
+    with (
+        EventStore(config.store, lambda: datetime.now(timezone.utc)) as store,
+        open_line(config, frames=2) as line,
+        reporting(line, store) as report,
+    ):
+        line.run(lambda inspection: (report(inspection), store.record(inspection))[0])
+        assert store.flush(60)
+        page = scrape(port)
+    trouble = {s.labels["of"]: s.value for s in page["trackside_keeping_trouble"].samples}
+    assert trouble == {"store": 1, "ledger": 0}
+    dropped = page["trackside_store_pictures_dropped"].samples[0].value
+    assert dropped == store.pictures_dropped > 0

@@ -28,6 +28,7 @@ from pyarrow import parquet
 from pycocotools.coco import COCO
 
 from edge.bundle import open_bundle
+from edge.check import check_store
 from edge.cli import app
 from edge.config import read_line
 from edge.demo import DEMO_LINE
@@ -206,6 +207,22 @@ def test_a_line_that_runs_keeps_its_events_with_the_bundle_that_saw_them(tmp_pat
     assert count[State.UNKNOWN] == tally.states[State.UNKNOWN]
     assert count[State.OK] == (tally.states[State.OK] + 1) // 2
     assert {event.bundle for event in events} == {open_bundle(SHIPPED_BUNDLE).digest}
+
+
+def test_a_check_opens_the_store_and_mends_nothing(tmp_path: Path) -> None:
+    with EventStore(settings(tmp_path), utc_now) as store:
+        store.record(inspection(0))
+        with pytest.raises(StoreError, match="another program writes it"):
+            check_store(settings(tmp_path))
+    orphan = tmp_path / "images" / "000000000" / "000000009-frame.png"
+    orphan.parent.mkdir(parents=True, exist_ok=True)
+    orphan.write_bytes(b"")
+    [check] = check_store(settings(tmp_path))
+    assert check.passed and check.detail.endswith("its latest event is 1")
+    assert orphan.exists()
+    (tmp_path / "events.sqlite").write_bytes(b"no database" * 100)
+    with pytest.raises(StoreError, match="move it away if it is no store"):
+        check_store(settings(tmp_path))
 
 
 # --- the command line ----------------------------------------------------------------------------

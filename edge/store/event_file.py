@@ -136,6 +136,17 @@ def read_losses(root: Path) -> list[tuple[str, int, str]]:
         return list(database.execute("SELECT utc, events, reason FROM losses ORDER BY utc"))
 
 
+def try_store(root: Path) -> int:
+    """Open a store as its writer does, and mend nothing in it; the number of its latest event."""
+    with lock(root):
+        try:
+            with closing(EventFile(root)) as file:
+                return file.last_id
+        except sqlite3.Error as error:
+            remedy = "make room on its disk, or move it away if it is no store"
+            raise StoreError(f"{root}: {error}: {remedy}") from error
+
+
 def _connect(root: Path) -> sqlite3.Connection:
     database = sqlite3.connect(
         root / "events.sqlite", timeout=5, isolation_level=None, check_same_thread=False

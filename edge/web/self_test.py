@@ -18,9 +18,10 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from edge.box import Box
+from edge.box_checks import check_heat, check_memory
 from edge.check import Check
 from edge.config import LineConfig
-from edge.doctor import check_disks, check_heat, check_memory, tried
+from edge.doctor import check_disks, tried
 from edge.engines import EngineChoice
 from edge.errors import TracksideError
 from edge.network import Network, load_network
