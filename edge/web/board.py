@@ -12,6 +12,7 @@ from typing import Any
 
 from edge.box import Box
 from edge.inspector import Inspection
+from edge.swap.swapper import SwapStatus
 from edge.types import Defect, Frame, State, Stretch, Verdict
 from edge.verdict import reject_stretches
 from edge.web.feed import Feed, Passed
@@ -46,6 +47,7 @@ class Board:
         self, view: LineView, feed: Feed, box: Box, utc_now: Callable[[], datetime]
     ) -> None:
         self._view, self._feed, self._box, self._utc_now = view, feed, box, utc_now
+        self.newest: Inspection | None = None
         self._run = secrets.token_hex(4)
         self._started_ns = view.clock_ns()
         self._passed: deque[Json] = deque(maxlen=MOST_PASSED)
@@ -62,6 +64,7 @@ class Board:
         """What is new since the last turn; empty if nothing is."""
         now_ns = self._view.clock_ns()
         news: Json = {}
+        self.newest = self._feed.newest  # whose verdict is among those that are taken now
         if passed := [self._see(each) for each in self._taken()]:
             news["passed"] = passed
         if any(each["state"] != State.OK.value for each in passed):
@@ -146,7 +149,7 @@ class Board:
 
     def _look_at_health(self, now_ns: int) -> Json:
         snapshot, outputs, box = self._view.snapshot(), self._view.outputs(), self._box
-        throttling = box.throttling()
+        camera, throttling = self._view.camera(), box.throttling()
         return {
             "facts": self._view.facts(),
             "uptime_s": round((now_ns - self._started_ns) / 1e9, 1),
@@ -165,6 +168,9 @@ class Board:
                 "missed": snapshot.rejects.missed,
                 "pending": snapshot.rejects.pending,
             },
+            "troubles": dict(snapshot.keeping.troubles),
+            "swap": None if snapshot.swap is None else _swap(snapshot.swap),
+            "camera": None if camera is None else asdict(camera),
             "strip": {"width_mm": self._width_mm(), "actuators": self._view.actuators},
             "box": {
                 "resident_mb": round(box.resident_bytes() / 1e6, 1),
@@ -174,15 +180,24 @@ class Board:
         }
 
     def _deadline_ms(self) -> float | None:
-        newest = self._feed.newest
+        newest = self.newest
         return None if newest is None else self._view.deadline_ns(newest.verdict.stretch) / 1e6
 
     def _width_mm(self) -> float | None:
-        newest = self._feed.newest
+        newest = self.newest
         if newest is None or not isinstance(newest.seen, Frame):
             return None
         columns: int = newest.seen.image.shape[1]
         return columns * newest.seen.across_um / 1000
+
+
+def _swap(swap: SwapStatus) -> Json:
+    """Another bundle that is tried, and what became of the last one."""
+    trying, last = swap.trying, swap.last
+    return {
+        "trying": None if trying is None else trying.model_dump(mode="json"),
+        "last": None if last is None else last.model_dump(mode="json"),
+    }
 
 
 def _where(stretch: Stretch) -> Json:

@@ -38,7 +38,7 @@ def live_page(
     view, feed = _view(line, health, facts), Feed()
     board = Board(view, feed, Box(), lambda: datetime.now(timezone.utc))
     hub, door = Hub(board), Door(settings)
-    with serve(page_app(view, feed, board, hub, door), settings, hub.close) as port:
+    with serve(page_app(view, board, hub, door), settings, hub.close) as port:
         log.info("live page at http://%s:%d/", settings.host, port)
         yield feed.publish
 
@@ -48,12 +48,13 @@ def _view(line: Line, health: Health, facts: Callable[[], dict[str, str]]) -> Li
         facts=facts,
         snapshot=health.snapshot,
         outputs=partial(_outputs, line),
+        camera=line.camera_counts,
         settled=partial(_settled, line),
         actuators=[(each.name, each.offset_mm) for each in line.config.reject.actuators],
         deadline_ns=deadline_of(line.config),
         refusal=partial(_refusal, line),
         acknowledge=partial(_acknowledge, line),
-        self_test=partial(_self_test, line),
+        self_test=partial(_self_test, line, health),
         guarded=line.config.web is not None and line.config.web.token is not None,
         clock_ns=clock_ns,
     )
@@ -95,7 +96,7 @@ def _acknowledge(line: Line, who: str) -> None:
     log.info("acknowledged on the live page, from %s", who)
 
 
-def _self_test(line: Line) -> list[Check]:
+def _self_test(line: Line, health: Health) -> list[Check]:
     network = line.inspector.network
 
     def bridge() -> str:
@@ -104,4 +105,5 @@ def _self_test(line: Line) -> list[Check]:
             at_m = line.bridge.where().position_um / 1e6
         return f"orders are fired, inputs are read, and the rail is at {at_m:.2f} m"
 
-    return list(self_test(line.config, network, bridge, Box()))
+    troubles = health.snapshot().keeping.troubles
+    return list(self_test(line.config, network, bridge, troubles, Box()))

@@ -21,7 +21,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from edge.errors import TracksideError
 from edge.web.access import HEADERS, Door, is_of_this_page
 from edge.web.board import Board
-from edge.web.feed import Feed
 from edge.web.hub import TURN_S, Hub
 from edge.web.pictures import LiveFrame
 from edge.web.view import LineView
@@ -37,7 +36,6 @@ class Pages:
     """What every address has at hand."""
 
     view: LineView
-    feed: Feed
     board: Board
     hub: Hub
     door: Door
@@ -53,7 +51,7 @@ class Pages:
         return StreamingResponse(self.hub.stream(), media_type="text/event-stream", headers=_FRESH)
 
     async def live_frame(self, request: Request) -> Response:
-        newest = self.feed.newest
+        newest = self.board.newest
         if newest is None:
             return _said(404, "no frame has come yet")
         index, jpeg = self.frame.of(newest, self.view.clock_ns())
@@ -150,9 +148,9 @@ class Guarded:
 _SEAL = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
-def page_app(view: LineView, feed: Feed, board: Board, hub: Hub, door: Door) -> ASGIApp:
+def page_app(view: LineView, board: Board, hub: Hub, door: Door) -> ASGIApp:
     """All of it, as one application."""
-    pages = Pages(view, feed, board, hub, door, LiveFrame(round(TURN_S * 1e9)), asyncio.Lock())
+    pages = Pages(view, board, hub, door, LiveFrame(round(TURN_S * 1e9)), asyncio.Lock())
     routes = [
         Route("/", _file("index.html")),
         Route("/login", _file("login.html"), methods=["GET"]),

@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -31,11 +31,18 @@ _LOWEST = 19
 
 
 def self_test(
-    config: LineConfig, network: Network, bridge: Callable[[], str], box: Box
+    config: LineConfig,
+    network: Network,
+    bridge: Callable[[], str],
+    troubles: Mapping[str, str],
+    box: Box,
 ) -> Iterator[Check]:
     """Each thing in turn. `bridge` says how outputs, inputs and encoder are, or raises."""
     yield tried("network", lambda: _opened_again(config, network))
     yield tried("rejects", bridge)
+    for name, kept in (("store", config.store), ("ledger", config.reject.ledger)):
+        if kept is not None:
+            yield Check(name, name not in troubles, troubles.get(name, "is written"))
     yield check_memory(box)
     yield check_heat(box)
     yield from check_disks(config)

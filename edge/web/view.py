@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from edge.cameras import CameraCounts
 from edge.check import Check
 from edge.health import Snapshot
 from edge.types import Stretch
@@ -43,6 +44,7 @@ class LineView:
     facts: Callable[[], dict[str, str]]
     snapshot: Callable[[], Snapshot]
     outputs: Callable[[], Outputs]
+    camera: Callable[[], CameraCounts | None]  # None for one that cannot fail
     settled: Callable[[], tuple[Settled, ...]]  # the latest
     actuators: Sequence[tuple[str, float]]  # name, and millimetres downstream of the camera
     deadline_ns: Callable[[Stretch], int]

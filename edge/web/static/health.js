@@ -7,24 +7,40 @@ export function showHealth(health) {
   const { facts, frames, outputs, rejects } = health;
   say(byId("line"), facts.line);
   showMode(outputs);
+  showAlarms(health);
   showCounts(frames);
   const { ordered, fired, missed, pending } = rejects;
   say(byId("orders"), `${ordered} ordered, ${fired} fired, ${missed} missed, ${pending} on their way`);
   byId("tiles").replaceChildren(...tiles(health).map(tile));
   showStages(health.stages);
   const { bundle, bundle_digest, engine, version } = facts;
-  say(byId("facts"), `Bundle ${bundle}, ${bundle_digest.slice(0, 12)} · ${engine} · Trackside ${version}`);
+  const trying = health.swap?.trying;
+  const trial = trying ? ` · ${trying.doing} ${trying.request.name}, ${trying.frames} of ${trying.of}` : "";
+  const in_force = `Bundle ${bundle}, ${bundle_digest.slice(0, 12)}`;
+  say(byId("facts"), `${in_force} · ${engine} · Trackside ${version}${trial}`);
 }
 
-function showMode({ mode, causes }) {
+function showMode({ mode }) {
   const pill = byId("mode");
   pill.dataset.mode = mode;
   say(pill.lastElementChild, mode);
+}
+
+/** What somebody has to see to. */
+function* alarms({ outputs, camera, troubles, swap }) {
+  const { mode, causes } = outputs;
   const overriding = causes.filter((each) => each.mode !== "as ordered");
-  const alarm = byId("alarm");
-  alarm.hidden = mode === "as ordered";
   const reasons = overriding.map((each) => `${each.name}: ${each.reason}`).join("; ");
-  say(alarm, alarm.hidden ? "" : `Outputs: ${mode}. ${reasons}`);
+  if (mode !== "as ordered") yield `Outputs: ${mode}. ${reasons}`;
+  if (camera?.fault) yield `Camera: ${camera.fault}`;
+  for (const trouble of Object.values(troubles)) yield trouble;
+  if (swap?.last?.refusal) yield `Bundle ${swap.last.request.name} was refused: ${swap.last.refusal}`;
+}
+
+function showAlarms(health) {
+  const said = [...alarms(health)].join("\n");
+  byId("alarm").hidden = !said;
+  say(byId("alarm"), said);
 }
 
 function showCounts(frames) {
@@ -36,6 +52,12 @@ function showCounts(frames) {
     }
   }
   Object.values(frames).forEach((count, index) => say(list.children[index].lastChild, whole(count)));
+}
+
+function* ofTheCamera(camera) {
+  if (!camera) return;
+  yield ["Frames dropped", whole(camera.dropped), camera.dropped > 0];
+  yield ["Camera reopened", whole(camera.reopened), camera.reopened > 0];
 }
 
 function* ofTheBox({ resident_mb, temperatures_c, throttled }) {
@@ -51,6 +73,7 @@ function tiles(health) {
     ["Running for", duration(health.uptime_s)],
     ["Last frame", health.idle_s === null ? "none yet" : `${duration(health.idle_s)} ago`, health.idle_s > 2],
     ["Lost frames", whole(health.lost_frames), health.lost_frames > 0],
+    ...ofTheCamera(health.camera),
     ["Deadlines missed", whole(health.deadlines_missed), health.deadlines_missed > 0],
     ...(drift.length ? drift : [["", null]]).map(([of, index]) => [
       `Drift${of && ` of ${of}`}`,

@@ -45,7 +45,7 @@ function add(news) {
 
 function show(hasPassed, hasHealth = true) {
   if (hasPassed) {
-    showVerdict(passed.at(-1));
+    showVerdict();
     showFrame();
   }
   if (!hasHealth || !health.facts) return;
@@ -63,7 +63,10 @@ function show(hasPassed, hasHealth = true) {
   }
 }
 
-function showVerdict({ frame, state, reasons }) {
+/** Of the frame that is pictured, not of one that came after it. */
+function showVerdict() {
+  const pictured = document.hidden ? null : passed.find((each) => each.frame === frameShown);
+  const { frame, state, reasons } = pictured ?? passed.at(-1);
   const verdict = byId("verdict");
   verdict.dataset.state = state;
   say(verdict.firstElementChild, GLYPH[state]);
@@ -90,15 +93,19 @@ async function showFrame() {
   fetching = true;
   try {
     const response = await fetch("/frame.jpg");
+    if (!response.ok) return;
     const picture = byId("frame");
-    frameShown = Number(response.headers.get("Frame"));
-    picture.hidden = response.status !== 200;
-    if (response.status !== 200) return;
     const before = picture.src;
-    picture.src = URL.createObjectURL(await response.blob());
+    const has_picture = response.status === 200;
+    if (has_picture) {
+      picture.src = URL.createObjectURL(await response.blob());
+      await picture.decode();
+      URL.revokeObjectURL(before);
+    }
+    frameShown = Number(response.headers.get("Frame"));
     picture.alt = `Frame ${frameShown} with what was found drawn over it`;
-    await picture.decode();
-    if (before) URL.revokeObjectURL(before);
+    picture.hidden = !has_picture;
+    showVerdict();
   } catch {
     // The stream says that the line is gone; the next frame is asked for when it is back.
   } finally {
