@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from benchmarks.soak.broker import TOPIC, Broker
 from edge.errors import TracksideError
 
@@ -23,8 +21,10 @@ _NOTHING = subprocess.DEVNULL
 _CLOCK_SOURCE = Path(__file__).with_name("clock.c")
 
 
-def line_file(folder: Path, *, seed: int, broker: Broker | None, metrics_port: int) -> Path:
-    """Write the line's file: all that a line can keep and tell, on the small disk."""
+def line_settings(
+    folder: Path, *, seed: int, broker: Broker | None, metrics_port: int
+) -> dict[str, Any]:
+    """What the line's file says: all that a line can keep and tell, on the small disk."""
     disk = folder / "disk"
     line: dict[str, Any] = {
         "name": "soak",
@@ -65,9 +65,7 @@ def line_file(folder: Path, *, seed: int, broker: Broker | None, metrics_port: i
         spool = str(disk / "spool.sqlite")
         where = {"host": "127.0.0.1", "port": broker.port, "topic": TOPIC}
         line["mqtt"] = {**where, "spool": spool, "health_every_s": 2}
-    path = folder / "line.yaml"
-    path.write_text(yaml.safe_dump(line))
-    return path
+    return line
 
 
 class Clock:

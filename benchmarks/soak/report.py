@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from benchmarks.soak.evidence import Evidence
 from benchmarks.soak.judgement import Judgement
 
 _PACKAGES = ("trackside", "numpy", "opencv-python-headless", "paho-mqtt", "prometheus-client")
-_WANTED = "p50 1.5 ms at most"
+_SAMPLES = 5  # one in so many is put into the record
 
 
 def record(
@@ -32,7 +33,7 @@ def record(
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": {
             "cpu": probe.cpu_name(),
-            "processors": len(__import__("os").sched_getaffinity(0)),
+            "processors": len(os.sched_getaffinity(0)),
             "system": f"{platform.platform()}, Python {platform.python_version()}",
             "versions": {name: version(name) for name in _PACKAGES},
             "load_average": probe.reading().load_average,
@@ -42,6 +43,15 @@ def record(
         "holds": judgement.holds,
         "findings": [asdict(finding) for finding in judgement.findings],
         "figures": judgement.figures,
+        "samples": [  # seconds, resident MB, open files, threads
+            [
+                round((sample.at_ns - evidence.began_ns) / 1e9),
+                round(sample.resident_bytes / 1e6, 2),
+                sample.files,
+                sample.threads,
+            ]
+            for sample in evidence.samples[::_SAMPLES]
+        ],
         "faults": [
             {
                 "fault": episode.fault,

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import yaml
+
 from benchmarks.soak.broker import MOSQUITTO, Broker, Subscriber, free_port
 from benchmarks.soak.evidence import Episode, Evidence
 from benchmarks.soak.faults import FAULTS
-from benchmarks.soak.plant import Clock, LineProcess, Plant, line_file
+from benchmarks.soak.plant import Clock, LineProcess, Plant, line_settings
 from benchmarks.soak.schedule import Planned, Schedule
 from benchmarks.soak.watch import Watch
 from edge.errors import TracksideError
@@ -39,7 +41,9 @@ def soak(
             stack.callback(Subscriber(broker, evidence.heard).close)
         clock = Clock(folder) if "clock" in chosen else None
         port = free_port()
-        path = line_file(folder, seed=seed, broker=broker, metrics_port=port)
+        path = folder / "line.yaml"
+        settings = line_settings(folder, seed=seed, broker=broker, metrics_port=port)
+        path.write_text(yaml.safe_dump(settings))
         evidence.began_ns = time.monotonic_ns()
         line = LineProcess(path, folder / "line.log", clock.environment if clock else {})
         plant = Plant(folder, path, port, broker, clock, line, [])

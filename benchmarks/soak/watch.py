@@ -136,22 +136,26 @@ class Watch:
         )
 
     def _read_report(self) -> None:
-        evidence = self._evidence
         for text in self._plant.line.report:
-            what, fact = json.loads(text)
-            match what:
-                case "rail":
-                    evidence.rail_ns = fact
-                case "beat":
-                    evidence.beats_ns.append(fact[0])
-                case "reject":
-                    evidence.reject_edges.append((fact[0], fact[1]))
-                case "frame":
-                    frame, start_um, end_um, state, captured_ns, decided_ns, stages, bundle = fact
-                    stretch = Stretch(start_um, end_um)
-                    evidence.seen.append(
-                        Seen(frame, stretch, State(state), captured_ns, decided_ns, stages, bundle)
-                    )
+            read_report(text, self._evidence)
+
+
+def read_report(text: str, evidence: Evidence) -> None:
+    """Enter what the probe says in a line of its report."""
+    what, fact = json.loads(text)
+    match what:
+        case "rail":
+            evidence.rail_ns = fact
+        case "beat":
+            evidence.beats_ns.append(fact[0])
+        case "reject":
+            evidence.reject_edges.append((fact[0], fact[1]))
+        case "frame":
+            frame, start_um, end_um, state, captured_ns, decided_ns, stages, bundle = fact
+            stretch = Stretch(start_um, end_um)
+            evidence.seen.append(
+                Seen(frame, stretch, State(state), captured_ns, decided_ns, stages, bundle)
+            )
 
 
 def _rows(path: Path, query: str, *values: object) -> list[tuple[object, ...]]:
