@@ -18,7 +18,7 @@ from edge.cameras.paced_camera import PacedCamera
 from edge.config import LineConfig
 from edge.engines import Engine
 from edge.errors import LineStopped
-from edge.inspector import Inspection, Inspector
+from edge.inspector import Inspection, Inspector, make_inspector
 from edge.loop import run
 from edge.network import load_network
 from edge.swap.folder import bundle_in_force
@@ -106,12 +106,8 @@ def open_line(
     # The reject thread must not wait the usual 5 ms, which are millimetres, for the interpreter.
     sys.setswitchinterval(0.0005)
     with bridge_errors_as_ours(), ExitStack() as stack:
-        inspector = Inspector(
-            load_network(config.engine, bundle_in_force(config), config.bundle_key),
-            config.rules,
-            config.quality,
-            clock_ns,
-        )
+        network = load_network(config.engine, bundle_in_force(config), config.bundle_key)
+        inspector = make_inspector(config, network, clock_ns)
 
         @stack.callback
         def close_engine() -> None:  # after a swap, another one than was opened

@@ -4,18 +4,48 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
-from edge.section import LinePath, Section
+from edge.section import LinePath
+from edge.view_config import RegionSettings
 
 
-class _Scaled(Section):
-    along_um: PositiveFloat = Field(description="Micrometres of rail a row shows.")
-    across_um: PositiveFloat = Field(description="Micrometres of rail a column shows.")
+class ScaledSettings(RegionSettings):
+    """How large a pixel is: by a calibration, or as it was measured with a ruler."""
+
+    along_um: PositiveFloat | None = Field(
+        default=None, description="Micrometres of rail a row shows."
+    )
+    across_um: PositiveFloat | None = Field(
+        default=None, description="Micrometres of rail a column shows."
+    )
+    calibration: LinePath | None = Field(
+        default=None,
+        description="What `trackside calibrate` wrote, in place of along_um and across_um: frames "
+        "are rectified by it.",
+    )
     colour: bool = Field(default=False, description="Keep colour; otherwise frames are grey.")
 
+    @model_validator(mode="after")
+    def _has_one_scale(self) -> ScaledSettings:
+        ruled = (self.along_um, self.across_um)
+        if self.calibration is not None and ruled != (None, None):
+            raise ValueError("calibration gives along_um and across_um: leave them out, or it")
+        if self.calibration is None and None in ruled:
+            raise ValueError(
+                "give along_um and across_um, or a calibration, which `trackside calibrate` makes"
+            )
+        return self
 
-class _Recording(_Scaled):
+
+class _Recording(ScaledSettings):
     """Frames on disk, laid end to end along the rail from the start of the run."""
 
     path: LinePath
@@ -33,7 +63,7 @@ class VideoSettings(_Recording):
     type: Literal["video"]
 
 
-class LiveSettings(Section):
+class LiveSettings(RegionSettings):
     """How the pictures of a camera that runs freely are laid on the rail."""
 
     overlap_mm: PositiveFloat = Field(
@@ -81,7 +111,7 @@ class SyntheticSettings(LiveSettings):
     )
 
 
-class HardwareSettings(LiveSettings, _Scaled):
+class HardwareSettings(LiveSettings, ScaledSettings):
     """What all cameras that are really there have in common."""
 
     turn_deg: Literal[0, 90, 180, 270] = Field(

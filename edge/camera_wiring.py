@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pkgutil import resolve_name
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from edge.calibration import Rectifier, read_calibration
 from edge.camera_config import (
     CameraSettings,
     GenicamSettings,
@@ -20,7 +22,7 @@ from edge.camera_config import (
     V4l2Settings,
     VideoSettings,
 )
-from edge.cameras import Camera
+from edge.cameras import Camera, as_it_is
 from edge.cameras.camera_faults import Faults
 from edge.cameras.folder_camera import FolderCamera
 from edge.cameras.live_camera import LiveCamera
@@ -32,7 +34,9 @@ from edge.cameras.track import Place
 from edge.cameras.unlaid_camera import UnlaidCamera
 from edge.cameras.video_camera import VideoCamera
 from edge.config import LineConfig
+from edge.errors import CameraError, FrameError
 from edge.quality import exposure_faults
+from edge.region import Region
 from edge.simulation import SimulatedLine
 from edge.types import Image
 from edge.wiring import clock_ns
@@ -68,15 +72,35 @@ def open_camera(settings: CameraSettings) -> Camera:
     if isinstance(settings, SyntheticSettings):
         line = simulated_line(settings)
         return SyntheticCamera(line, height_px=settings.height_px, clock_ns=clock_ns)
+    plane = rail_plane(settings)
+    scale = {"along_um": plane.along_um, "across_um": plane.across_um}
     if isinstance(settings, HardwareSettings):
-        return UnlaidCamera(
-            _open_hardware(settings),
-            along_um=settings.along_um,
-            across_um=settings.across_um,
-            clock_ns=clock_ns,
-        )
+        source = _open_hardware(settings, plane.rectify)
+        return UnlaidCamera(source, **scale, clock_ns=clock_ns)
     kind = VideoCamera if isinstance(settings, VideoSettings) else FolderCamera
-    return kind(**settings.model_dump(exclude={"type"}), clock_ns=clock_ns)
+    return kind(
+        settings.path, **scale, colour=settings.colour, rectify=plane.rectify, clock_ns=clock_ns
+    )
+
+
+class RailPlane(NamedTuple):
+    """How a camera's pictures lie on the rail."""
+
+    along_um: float  # a row
+    across_um: float  # a column
+    rectify: Callable[[Image], Image]
+
+
+def rail_plane(settings: CameraSettings) -> RailPlane:
+    """As it was drawn, calibrated or measured."""
+    if isinstance(settings, SyntheticSettings):
+        return RailPlane(settings.um_per_px, settings.um_per_px, as_it_is)
+    if settings.calibration is not None:
+        calibration = read_calibration(settings.calibration)
+        return RailPlane(calibration.along_um, calibration.across_um, Rectifier(calibration))
+    assert settings.along_um is not None
+    assert settings.across_um is not None
+    return RailPlane(settings.along_um, settings.across_um, as_it_is)
 
 
 def is_live(settings: CameraSettings) -> bool:
@@ -98,21 +122,31 @@ def open_live_camera(
     """The configured camera, over a rail that is at `where`."""
     settings = config.camera
     assert isinstance(settings, LiveSettings)
+    plane, region = rail_plane(settings), Region(settings.roi, settings.ignore)
+
+    def exposure(image: Image) -> tuple[str, ...]:
+        return exposure_faults(image, config.quality, region.inside(image))
+
     return LiveCamera(
-        partial(_open_source, settings, where, faults),
-        _laying(settings),
+        partial(_open_source, settings, plane.rectify, where, faults),
+        _laying(settings, plane),
         where=where,
         check=check,
-        faults=partial(exposure_faults, limits=config.quality),
+        faults=exposure,
         clock_ns=clock_ns,
         waited=waited,
         limit=limit,
     )
 
 
-def _open_source(settings: LiveSettings, where: Callable[[], Place], faults: Faults) -> Source:
+def _open_source(
+    settings: LiveSettings,
+    rectify: Callable[[Image], Image],
+    where: Callable[[], Place],
+    faults: Faults,
+) -> Source:
     if isinstance(settings, HardwareSettings):
-        return _open_hardware(settings)
+        return _open_hardware(settings, rectify)
     assert isinstance(settings, SyntheticSettings)
     assert settings.fps is not None
     return SyntheticSource(
@@ -124,31 +158,29 @@ def _open_source(settings: LiveSettings, where: Callable[[], Place], faults: Fau
     )
 
 
-def _open_hardware(settings: HardwareSettings) -> Source:
+def _open_hardware(settings: HardwareSettings, rectify: Callable[[Image], Image]) -> Source:
     own = settings.model_dump(exclude={"type", *HardwareSettings.model_fields})
     if isinstance(settings, Picamera2Settings):
         own["colour"] = settings.colour  # it has a cheap grey of its own
     source: Source = resolve_name(_SOURCES[type(settings)])(**own)
-    return PreparedSource(source, partial(_prepared, settings=settings))
+    return PreparedSource(source, partial(_prepared, settings=settings, rectify=rectify))
 
 
-def _prepared(image: Image, settings: HardwareSettings) -> Image:
+def _prepared(image: Image, settings: HardwareSettings, rectify: Callable[[Image], Image]) -> Image:
     if image.ndim == 3 and not settings.colour:
         image = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
     if settings.turn_deg:
         image = np.asarray(cv2.rotate(image, _TURNS[settings.turn_deg]), np.uint8)
-    return image
+    try:
+        return rectify(image)
+    except FrameError as error:
+        raise CameraError(str(error)) from error
 
 
-def _laying(settings: LiveSettings) -> Laying:
-    match settings:
-        case HardwareSettings():
-            along_um, across_um = settings.along_um, settings.across_um
-        case SyntheticSettings():
-            along_um = across_um = float(settings.um_per_px)
+def _laying(settings: LiveSettings, plane: RailPlane) -> Laying:
     return Laying(
-        along_um=along_um,
-        across_um=across_um,
+        along_um=plane.along_um,
+        across_um=plane.across_um,
         overlap_um=round(settings.overlap_mm * 1000),
         lost_after_um=round(settings.lost_after_mm * 1000),
         delay_ns=round(settings.delay_ms * 1e6),

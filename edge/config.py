@@ -25,6 +25,7 @@ from edge.section import LinePath, Section
 from edge.store.settings import StoreSettings
 from edge.swap.settings import SwapSettings
 from edge.telemetry_config import HealthSettings, MetricsSettings, MqttSettings
+from edge.view_config import TileSettings
 from edge.web_config import WebSettings, check_key
 from edge.yaml_file import read_yaml
 
@@ -60,6 +61,11 @@ class LineConfig(Section):
     heartbeat: HeartbeatConfig = Field(description="What tells the line that inspection is alive.")
     inputs: tuple[InputConfig, ...] = Field(
         default=(), strict=False, description="Keys, buttons and sensors; may be left out."
+    )
+    tiles: TileSettings | None = Field(
+        default=None,
+        description="Cuts frames to tiles of the network's size; left out, they are stretched to "
+        "it.",
     )
     rules: Rules = Field(description="When a frame is NG.")
     quality: Quality = Field(default=Quality(), description="When a frame is UNKNOWN.")

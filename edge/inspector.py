@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from edge.config import LineConfig
 from edge.errors import FrameError
 from edge.network import Network
 from edge.preprocess import refuse_what_is_no_image, to_pixels, to_tensor
@@ -13,7 +14,7 @@ from edge.quality import faults
 from edge.region import Region
 from edge.rules import Quality, Rules
 from edge.seams import Seams
-from edge.tiling import Shown, View, WholeView
+from edge.tiling import Shown, TiledView, View, WholeView
 from edge.types import Frame, LostFrame, Mask, State, Verdict
 from edge.verdict import Judge, unknown
 
@@ -91,6 +92,18 @@ class Inspector:
         self._before = shown
         verdict = self._judge.judge(frame, [shown.own_box(defect) for defect in defects])
         return verdict, shown.own_mask(mask)
+
+
+def make_inspector(config: LineConfig, network: Network, clock_ns: Callable[[], int]) -> Inspector:
+    """As the line file describes it."""
+    return Inspector(
+        network,
+        config.rules,
+        config.quality,
+        clock_ns,
+        view=WholeView() if config.tiles is None else TiledView(config.tiles),
+        region=Region(config.camera.roi, config.camera.ignore),
+    )
 
 
 def _durations(marks: list[tuple[str, int]]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from edge.config import LineConfig
 from edge.errors import ConfigurationError
 from edge.expectation import Expectation, Extent, Judged, Outcome, write_expectation
-from edge.inspector import Inspection, Inspector
+from edge.inspector import Inspection, make_inspector
 from edge.loop import run
 from edge.network import load_network
 from edge.recording import RecordedFrame, Recording
@@ -32,7 +32,7 @@ def replay(recording: Recording, bundle: str | None = None) -> Outcome:
                 "name another with --bundle"
             )
         world = _World(recording)
-        inspector = Inspector(network, config.rules, config.quality, world.clock_ns)
+        inspector = make_inspector(config, network, world.clock_ns)
         run(world, inspector, world, world, world.record)
         world.rail.finish(recording.frames[-1].end_um)
     finally:

@@ -196,7 +196,7 @@ def test_a_source_that_cannot_be_opened_names_the_remedy(tmp_path: Path) -> None
     for path, remedy in {
         "none": "set camera.path to a folder",
         "empty": r"holds no image: put .*\.png",
-        "broken": f"none of the {FRAMES} images .* copy them again",
+        "broken": f"none of the {FRAMES} images .* copy it again",
     }.items():
         with pytest.raises(CameraError, match=remedy):
             folder_camera(tmp_path / path)

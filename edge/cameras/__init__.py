@@ -31,6 +31,11 @@ class CameraCounts:
     fault: str | None  # why it shows nothing now
 
 
+def as_it_is(image: Image) -> Image:
+    """How a camera is rectified that need not be."""
+    return image
+
+
 @dataclass(frozen=True, slots=True)
 class EndToEnd:
     """Where recorded frames lie: end to end from the start of the run, all of one size."""

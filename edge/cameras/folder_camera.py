@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edge.cameras import EndToEnd
+from edge.cameras import EndToEnd, as_it_is
 from edge.errors import CameraError, FrameError
 from edge.image_file import IMAGE_SUFFIXES, read_image
-from edge.types import Frame, LostFrame
+from edge.types import Frame, Image, LostFrame
 
 
 class FolderCamera:
@@ -23,9 +23,11 @@ class FolderCamera:
         across_um: float,
         colour: bool,
         clock_ns: Callable[[], int],
+        rectify: Callable[[Image], Image] = as_it_is,
     ) -> None:
         self._images = _find_images(path)
         self._colour = colour
+        self._rectify = rectify
         self._clock_ns = clock_ns
         self._layout = EndToEnd(self._first_shape(), along_um, across_um)
         self._closed = False
@@ -35,7 +37,7 @@ class FolderCamera:
             if self._closed:
                 return
             try:
-                image = read_image(path, colour=self._colour)
+                image = self._read(path)
             except FrameError as error:
                 yield self._layout.lost(index, str(error), self._clock_ns())
             else:
@@ -48,13 +50,16 @@ class FolderCamera:
         """Of the first image that can be read: the size all of them should have."""
         for path in self._images:
             try:
-                return read_image(path, colour=self._colour).shape
-            except FrameError:
-                continue  # `frames` reports it
+                return self._read(path).shape
+            except FrameError as error:
+                last = error  # `frames` reports each
         raise CameraError(
-            f"none of the {len(self._images)} images in {self._images[0].parent} can be read:"
-            " copy them again from their source"
+            f"none of the {len(self._images)} images in {self._images[0].parent} can be used: "
+            f"{last}"
         )
+
+    def _read(self, path: Path) -> Image:
+        return self._rectify(read_image(path, colour=self._colour))
 
 
 def _find_images(folder: Path) -> list[Path]:

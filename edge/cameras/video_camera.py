@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.cameras import EndToEnd
+from edge.cameras import EndToEnd, as_it_is
 from edge.errors import CameraError
 from edge.types import Frame, Image, LostFrame
 
@@ -29,11 +29,13 @@ class VideoCamera:
         across_um: float,
         colour: bool,
         clock_ns: Callable[[], int],
+        rectify: Callable[[Image], Image] = as_it_is,
     ) -> None:
         if not path.is_file():
             raise CameraError(f"{path} is not a file: set camera.path to a video")
         self._path = path
         self._colour = colour
+        self._rectify = rectify
         self._clock_ns = clock_ns
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         first = self._read()
@@ -76,4 +78,4 @@ class VideoCamera:
             return None
         if not self._colour:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        return np.asarray(image, np.uint8)
+        return self._rectify(np.asarray(image, np.uint8))

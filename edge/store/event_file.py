@@ -214,6 +214,7 @@ def _event(row: tuple[Any, ...]) -> Event:
 
 
 def _defect(values: dict[str, Any]) -> Defect:
-    stretch = Stretch(**values.pop("stretch"))
-    lists = {name: tuple(values.pop(name)) for name in ("box_px", "absorbed")}
-    return Defect(stretch=stretch, **lists, **values)
+    values["stretch"] = Stretch(**values["stretch"])
+    for name in ("box_px", "absorbed"):
+        values[name] = tuple(values[name])
+    return Defect(**values)
