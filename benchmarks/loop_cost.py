@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -92,13 +91,18 @@ def lines(folder: Path, stack: ExitStack) -> Iterator[tuple[str, dict[str, Any]]
         broker.start()
         stack.callback(broker.kill)
     full = line_settings(folder, seed=7, broker=broker, metrics_port=free_port())
-    bare = {name: section for name, section in full.items() if name not in _KEEPING}
-    bare["reject"] = {name: value for name, value in full["reject"].items() if name != "ledger"}
-    live = full["camera"]
-    still = {name: value for name, value in live.items() if name not in {"fps", "overlap_mm"}}
-    yield "frames that wait", {**bare, "camera": still}
-    yield "a live camera", {**bare, "camera": live}
+    bare = _bare(full)
+    yield "frames that wait", bare
+    yield "a live camera", {**bare, "camera": full["camera"]}
     yield "a live camera, and all that is kept and told", full
+
+
+def _bare(full: Mapping[str, Any]) -> dict[str, Any]:
+    """A line that keeps and tells nothing, and whose frames wait for it."""
+    bare = {name: section for name, section in full.items() if name not in _KEEPING}
+    for section, keys in (("reject", {"ledger"}), ("camera", {"fps", "overlap_mm"})):
+        bare[section] = {key: value for key, value in full[section].items() if key not in keys}
+    return bare
 
 
 def start_cost(engine: str, folder: Path) -> StartCost:
@@ -107,14 +111,12 @@ def start_cost(engine: str, folder: Path) -> StartCost:
     cache = folder / f"compiled-{engine}"
     if engine == "openvino":
         settings["cache_dir"] = str(cache)
-    with ExitStack() as stack:
-        (_, line), *_ = lines(folder, stack)
+    line = _bare(line_settings(folder, seed=7, broker=None, metrics_port=0))
     path = folder / "start.yaml"
     path.write_text(yaml.safe_dump({**line, "engine": settings}))
     modules = folder / f"modules-{engine}"
     cold_s = _start_s(path, folder, modules)
     warm_s = [_start_s(path, folder, modules) for _ in range(_STARTS)]
-    shutil.rmtree(modules)
     return StartCost(engine, round(cold_s, 3), round(median(warm_s), 3))
 
 
@@ -125,11 +127,12 @@ def _start_s(path: Path, folder: Path, modules: Path) -> float:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(address))
         systemd.settimeout(_PATIENCE_S)
-        told = {"NOTIFY_SOCKET": str(address), "PYTHONPYCACHEPREFIX": str(modules)}
+        environment = {**os.environ, "NOTIFY_SOCKET": str(address)}
+        environment |= {"PYTHONPYCACHEPREFIX": str(modules), "PYTHONDONTWRITEBYTECODE": ""}
         began = time.monotonic()
         line = subprocess.Popen(
             [sys.executable, "-m", "edge.cli", "run", str(path)],
-            env={**os.environ, **told},
+            env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
