@@ -16,7 +16,7 @@ from edge.swap.swapper import SwapStatus
 from edge.types import Defect, Frame, State, Stretch, Verdict
 from edge.verdict import reject_stretches
 from edge.web.feed import Feed, Passed
-from edge.web.pictures import CUTTING_PX, Shot, cutting_of, jpeg
+from edge.web.pictures import Shot, cutting_jpeg, cutting_of
 from edge.web.view import LineView
 
 MOST_PASSED = 300  # frames that a browser is given when it comes
@@ -57,6 +57,7 @@ class Board:
         self._images: dict[int, Inspection] = {}  # of frames whose verdict was not taken yet
         self._last_state: State | None = None
         self._latest_settled: list[Json] = []
+        self._latest_mm: float | None = None
         self._health: Json = {}
         self._health_ns: int | None = None
 
@@ -69,6 +70,8 @@ class Board:
             news["passed"] = passed
         if any(each["state"] != State.OK.value for each in passed):
             news["rejects"] = self._reject_list()
+        if (place_mm := self._place_mm()) != self._latest_mm:
+            self._latest_mm = news["place_mm"] = place_mm
         if (settled := self._settled()) != self._latest_settled:
             self._latest_settled = news["settled"] = settled
         if self._health_ns is None or now_ns - self._health_ns >= HEALTH_NS:
@@ -85,6 +88,7 @@ class Board:
             "bins": list(self._bins),
             "rejects": self._reject_list(),
             "settled": self._latest_settled,
+            "place_mm": self._latest_mm,
             "health": self._health,
         }
 
@@ -92,7 +96,7 @@ class Board:
         """The JPEG of a reject that is still shown."""
         for reject in self._rejects:
             if reject.name == name and reject.cutting is not None:
-                reject.drawn = reject.drawn or jpeg(reject.cutting, CUTTING_PX)
+                reject.drawn = reject.drawn or cutting_jpeg(reject.cutting)
                 return reject.drawn
         return None
 
@@ -143,6 +147,10 @@ class Board:
     def _reject_list(self) -> list[Json]:
         """The newest first."""
         return [_reject(each) for each in islice(reversed(self._rejects), MOST_REJECTS)]
+
+    def _place_mm(self) -> float | None:
+        place_um = self._view.place_um()
+        return None if place_um is None else round(place_um / 1000)
 
     def _settled(self) -> list[Json]:
         return [{**_where(each.stretch), "missed": each.missed} for each in self._view.settled()]

@@ -12,6 +12,7 @@ from edge.app import Line, Missed
 from edge.box import Box
 from edge.bridge import bridge_errors_as_ours
 from edge.check import Check
+from edge.errors import TracksideError
 from edge.health import Health, deadline_of
 from edge.inspector import Inspection
 from edge.types import Stretch
@@ -48,6 +49,7 @@ def _view(line: Line, health: Health, facts: Callable[[], dict[str, str]]) -> Li
         facts=facts,
         snapshot=health.snapshot,
         outputs=partial(_outputs, line),
+        place_um=partial(_place_um, line),
         camera=line.camera_counts,
         settled=partial(_settled, line),
         actuators=[(each.name, each.offset_mm) for each in line.config.reject.actuators],
@@ -68,6 +70,14 @@ def _outputs(line: Line) -> Outputs:
         mode, latched = change.standing.mode.value, change.standing.latched
         causes.append(Cause(change.cause, change.reason, mode, latched))
     return Outputs(desk.mode.value, tuple(causes))
+
+
+def _place_um(line: Line) -> int | None:
+    try:
+        with bridge_errors_as_ours():
+            return line.bridge.where().position_um
+    except TracksideError:  # the line is about to end for it
+        return None
 
 
 def _settled(line: Line) -> tuple[Settled, ...]:

@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.inspector import Inspection
 from edge.overlay import draw_overlay
 from edge.types import Defect, Frame, Image, Mask, Verdict
 
-FRAME_PX, CUTTING_PX = 640, 224  # the longer side, at most
-_LEAST_CUTTING_PX = 96  # of the frame
+FRAME_PX, CUTTING_PX = 640, 320  # the longer side, at most
+_LEAST_CUTTING_PX = 128  # of the frame
 _AROUND = 0.6  # of a defect's own size, shown on each side of it
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 80]
 
@@ -45,13 +44,21 @@ def cutting_of(inspection: Inspection) -> Shot | None:
         return None
     if defects := shot.verdict.defects:
         shot = _cut(shot, _round(max(defects, key=lambda d: d.area_mm2), shot.image))
-    return _shrunk(shot, CUTTING_PX)
+    return _scaled(shot, min(1, _fitting(shot, CUTTING_PX)))
 
 
-def jpeg(shot: Shot, longest_px: int) -> bytes:
-    """With mask, boxes and rim drawn over it."""
-    small = _shrunk(shot, longest_px)
-    drawn = draw_overlay(small.image, small.mask, small.verdict)
+def frame_jpeg(shot: Shot) -> bytes:
+    """Not larger than it is."""
+    return _jpeg(_scaled(shot, min(1, _fitting(shot, FRAME_PX))))
+
+
+def cutting_jpeg(cutting: Shot) -> bytes:
+    """A small one is grown first, so that the lines drawn over it stay thin."""
+    return _jpeg(_scaled(cutting, _fitting(cutting, CUTTING_PX)))
+
+
+def _jpeg(shot: Shot) -> bytes:
+    drawn = draw_overlay(shot.image, shot.mask, shot.verdict)
     return cv2.imencode(".jpg", drawn, _QUALITY)[1].tobytes()
 
 
@@ -69,7 +76,7 @@ class LiveFrame:
         is_due = self._made_ns is None or now_ns - self._made_ns >= self._least_ns
         if self._shown is None or (is_due and newest is not self._shown):
             shot = shot_of(newest)
-            self._jpeg = b"" if shot is None else jpeg(shot, FRAME_PX)
+            self._jpeg = b"" if shot is None else frame_jpeg(shot)
             self._shown, self._made_ns = newest, now_ns
         return self._shown.verdict.frame_index, self._jpeg
 
@@ -103,22 +110,23 @@ def _cut(shot: Shot, window: tuple[int, int, int, int]) -> Shot:
     )
 
 
-def _shrunk(shot: Shot, longest_px: int) -> Shot:
+def _fitting(shot: Shot, longest_px: int) -> float:
     rows, columns = shot.image.shape[:2]
-    scale = longest_px / max(rows, columns)
-    if scale >= 1:
+    return longest_px / max(int(rows), int(columns))
+
+
+def _scaled(shot: Shot, scale: float) -> Shot:
+    if scale == 1:
         return shot
+    rows, columns = shot.image.shape[:2]
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     mask = shot.mask
-    return Shot(
-        np.asarray(cv2.resize(shot.image, size, interpolation=cv2.INTER_AREA), np.uint8),
-        None if mask is None else replace(mask, logits=_smaller(mask, size)),
-        _moved(shot.verdict, 0, 0, scale),
-    )
-
-
-def _smaller(mask: Mask, size: tuple[int, int]) -> NDArray[np.float32]:
-    return np.asarray(cv2.resize(mask.logits, size, interpolation=cv2.INTER_AREA), np.float32)
+    if mask is not None:
+        logits = cv2.resize(mask.logits, size, interpolation=how)
+        mask = replace(mask, logits=np.asarray(logits, np.float32))
+    image = np.asarray(cv2.resize(shot.image, size, interpolation=how), np.uint8)
+    return Shot(image, mask, _moved(shot.verdict, 0, 0, scale))
 
 
 def _moved(verdict: Verdict, left: int, top: int, scale: float) -> Verdict:

@@ -44,6 +44,7 @@ class LineView:
     facts: Callable[[], dict[str, str]]
     snapshot: Callable[[], Snapshot]
     outputs: Callable[[], Outputs]
+    place_um: Callable[[], int | None]  # of the rail under the camera; None where it is not known
     camera: Callable[[], CameraCounts | None]  # None for one that cannot fail
     settled: Callable[[], tuple[Settled, ...]]  # the latest
     actuators: Sequence[tuple[str, float]]  # name, and millimetres downstream of the camera

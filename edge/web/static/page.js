@@ -20,6 +20,7 @@ function take(state) {
   strip.clear();
   if (health.strip) strip.know(health.strip);
   strip.see(passed);
+  strip.moveTo(state.place_mm);
   strip.settle(state.settled);
   rejects.show(state.rejects, false);
   byId("log-out").hidden = !state.guarded;
@@ -32,6 +33,7 @@ function add(news) {
     passed = [...passed, ...news.passed].slice(-MOST_PASSED);
     strip.see(news.passed);
   }
+  if ("place_mm" in news) strip.moveTo(news.place_mm);
   if (news.settled) strip.settle(news.settled);
   if (news.rejects) rejects.show(news.rejects, true);
   if (news.health) {

@@ -14,6 +14,7 @@ export class Strip {
   #settled = new Map(); // "start:end" -> why it was missed, or null
   #origin = 0; // mm, of the rail element's left edge
   #ticked = 0; // mm, up to which there are ticks
+  #placeMm = null; // of the rail under the camera, by the encoder
   #widthMm = null;
   #actuators = [];
   #scale = 0; // px a mm
@@ -25,6 +26,7 @@ export class Strip {
 
   clear() {
     this.#passed = [];
+    this.#placeMm = null;
     this.#settled.clear();
     this.#rebuild();
   }
@@ -35,7 +37,7 @@ export class Strip {
     if (jumps || !this.#scale) this.#rebuild();
     else {
       for (const each of passed) this.#draw(each);
-      this.#move(true);
+      if (this.#placeMm === null) this.#move(true);
     }
     this.#forget();
   }
@@ -60,8 +62,14 @@ export class Strip {
     }
   }
 
+  /** The rail has gone on; frames come some time after it. */
+  moveTo(placeMm) {
+    this.#placeMm = placeMm;
+    if (this.#scale) this.#move(true);
+  }
+
   get #endMm() {
-    return this.#passed.at(-1)?.end_mm ?? 0;
+    return this.#placeMm ?? this.#passed.at(-1)?.end_mm ?? 0;
   }
 
   #rebuild() {
