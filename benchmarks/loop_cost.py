@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.reject_timing import machine
-from benchmarks.soak.broker import MOSQUITTO, Broker, free_port
+from benchmarks.soak.broker import MOSQUITTO, Broker
 from benchmarks.soak.evidence import Evidence
 from benchmarks.soak.figures import Quantiles, latencies
 from benchmarks.soak.plant import LineProcess, line_settings
@@ -90,7 +90,7 @@ def lines(folder: Path, stack: ExitStack) -> Iterator[tuple[str, dict[str, Any]]
         broker = Broker(folder)
         broker.start()
         stack.callback(broker.kill)
-    full = line_settings(folder, seed=7, broker=broker, metrics_port=free_port())
+    full = line_settings(folder, seed=7, broker=broker)
     bare = _bare(full)
     yield "frames that wait", bare
     yield "a live camera", {**bare, "camera": full["camera"]}
@@ -111,7 +111,7 @@ def start_cost(engine: str, folder: Path) -> StartCost:
     cache = folder / f"compiled-{engine}"
     if engine == "openvino":
         settings["cache_dir"] = str(cache)
-    line = _bare(line_settings(folder, seed=7, broker=None, metrics_port=0))
+    line = _bare(line_settings(folder, seed=7))
     path = folder / "start.yaml"
     path.write_text(yaml.safe_dump({**line, "engine": settings}))
     modules = folder / f"modules-{engine}"

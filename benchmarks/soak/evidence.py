@@ -118,6 +118,7 @@ class Evidence:
     losses: int = 0  # events that the store says it lost
     samples: list[Sample] = field(default_factory=list)
     scrapes: int = 0
+    pictures_viewed: int = 0  # on the live page
     episodes: list[Episode] = field(default_factory=list)
 
     def verdicts(self) -> list[Told]:

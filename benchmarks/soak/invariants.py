@@ -35,23 +35,22 @@ def _finding(name: str, said: str, against: Sequence[str]) -> Finding:
 
 
 def defects_rejected(fates: Sequence[Fate], sound_share: float) -> Finding:
-    bare = [fate for fate in fates if fate.bare]
+    got_away = [fate for fate in fates if fate.bare and fate.seen_at_leisure]
+    unseen = [fate for fate in fates if fate.bare and not fate.seen_at_leisure]
     against = [
         f"{fate.defect.kind} at {fate.defect.stretch.start_um / 1e6:.3f} m: "
         f"{sum(piece.length_mm for piece in fate.bare):.1f} mm went by"
-        for fate in bare
-        if fate.seen_at_leisure
+        for fate in got_away
     ]
     if not fates:
         against = ["no true defect came by"]
     if sound_share > MOST_SOUND_SHARE:
         against.append(f"{sound_share:.0%} of the rail was rejected without cause")
     said = (
-        f"{len(fates) - len(bare)} of {len(fates)} by the pin's edges; {len(bare)} the network "
-        f"does not see whole at leisure either; {sound_share:.1%} sound rail rejected"
+        f"{len(fates) - len(got_away) - len(unseen)} of {len(fates)} by the pin's edges; "
+        f"{len(got_away)} got away, {len(unseen)} the network does not see whole at leisure "
+        f"either; {sound_share:.1%} of the rail rejected without cause"
     )
-    if bare and against:
-        said = said.replace(str(len(bare)), str(len(bare) - len(against)), 1)
     return _finding("every true defect that the network can see was rejected", said, against)
 
 

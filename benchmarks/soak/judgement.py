@@ -48,5 +48,6 @@ def judge(config: LineConfig, evidence: Evidence) -> Judgement:
             "memory_mb": [round(s.resident_bytes / 1e6, 1) for s in evidence.samples[::60]],
             "memory_slope": None if slope is None else asdict(slope),
             "scrapes": evidence.scrapes,
+            "pictures_viewed": evidence.pictures_viewed,
         },
     )

@@ -22,7 +22,12 @@ _CLOCK_SOURCE = Path(__file__).with_name("clock.c")
 
 
 def line_settings(
-    folder: Path, *, seed: int, broker: Broker | None, metrics_port: int
+    folder: Path,
+    *,
+    seed: int,
+    broker: Broker | None = None,
+    metrics_port: int = 0,
+    page_port: int | None = None,
 ) -> dict[str, Any]:
     """What the line's file says: all that a line can keep and tell, on the small disk."""
     disk = folder / "disk"
@@ -65,6 +70,8 @@ def line_settings(
         spool = str(disk / "spool.sqlite")
         where = {"host": "127.0.0.1", "port": broker.port, "topic": TOPIC}
         line["mqtt"] = {**where, "spool": spool, "health_every_s": 2}
+    if page_port is not None:
+        line["web"] = {"port": page_port}
     return line
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import yaml
@@ -15,6 +15,7 @@ from benchmarks.soak.evidence import Episode, Evidence
 from benchmarks.soak.faults import FAULTS
 from benchmarks.soak.plant import Clock, LineProcess, Plant, line_settings
 from benchmarks.soak.schedule import Planned, Schedule
+from benchmarks.soak.viewer import CAN_LOOK, Viewer
 from benchmarks.soak.watch import Watch
 from edge.errors import TracksideError
 
@@ -42,12 +43,16 @@ def soak(
         clock = Clock(folder) if "clock" in chosen else None
         port = free_port()
         path = folder / "line.yaml"
-        settings = line_settings(folder, seed=seed, broker=broker, metrics_port=port)
+        page = free_port() if CAN_LOOK else None
+        settings = line_settings(
+            folder, seed=seed, broker=broker, metrics_port=port, page_port=page
+        )
         path.write_text(yaml.safe_dump(settings))
         evidence.began_ns = time.monotonic_ns()
         line = LineProcess(path, folder / "line.log", clock.environment if clock else {})
         plant = Plant(folder, path, port, broker, clock, line, [])
         watch = Watch(plant, evidence)
+        viewer = None if page is None else stack.enter_context(closing(Viewer(page)))
         try:
             _await_first_frame(plant, evidence)
             _Course(plant, watch, evidence, schedule, random.Random(seed)).run(say)
@@ -55,6 +60,7 @@ def soak(
             evidence.ended_ns = time.monotonic_ns()
             evidence.exit_code = line.stop()
             watch.join()
+        evidence.pictures_viewed = 0 if viewer is None else viewer.pictures
         time.sleep(_ARRIVAL_S)
     watch.gather_the_rest()
     return path, evidence

@@ -10,7 +10,7 @@ from benchmarks.soak.evidence import Evidence, Told
 from edge.camera_wiring import simulated_line
 from edge.config import LineConfig
 from edge.inspector import Inspector
-from edge.network import load_network
+from edge.network import Network, load_network
 from edge.rules import Quality
 from edge.simulation import TrueDefect
 from edge.types import Frame, State, Stretch, unite
@@ -43,14 +43,13 @@ def fates(config: LineConfig, evidence: Evidence) -> list[Fate]:
         rows = [place // line.um_per_px for place in (looked.start_um, looked.end_um)]
         tolerance_um = round(config.reject.tolerance_mm * 1000)
         covers = _Covers([p.widened(tolerance_um) for p in pulses(config, evidence)])
-        inspector = Inspector(network, config.rules, Quality(stale_after_ms=1e12), lambda: 0)
         found = []
         for defect in line.true_defects(*rows):
             extent_mm = max(defect.width_mm, defect.stretch.length_mm)
             if defect.area_mm2 < limits.min_area_mm2 or extent_mm < limits.min_extent_mm:
                 continue
             bare = tuple(defect.stretch.without(covers.near(defect.stretch)))
-            seen = bool(bare) and _sees(config, inspector, told, bare)
+            seen = bool(bare) and _sees(config, network, told, bare)
             found.append(Fate(defect, bare, seen))
         return found
     finally:
@@ -123,11 +122,12 @@ def passed_um(config: LineConfig, evidence: Evidence) -> int:
 
 
 def _sees(
-    config: LineConfig, inspector: Inspector, told: Sequence[Told], bare: Sequence[Stretch]
+    config: LineConfig, network: Network, told: Sequence[Told], bare: Sequence[Stretch]
 ) -> bool:
     """Whether the network, shown the same frames as the line, orders any of what is bare."""
     line = simulated_line(config.camera)
-    margin_um = round((config.reject.margin_mm - config.reject.tolerance_mm) * 1000)
+    # One of its own, because an inspector orders no rail twice.
+    inspector = Inspector(network, config.rules, Quality(stale_after_ms=1e12), lambda: 0)
     whole = Stretch(bare[0].start_um, bare[-1].end_um).widened(_LONGEST_UM)
     ends_um = [each.stretch.end_um for each in told]
     ordered: list[Stretch] = []
@@ -139,5 +139,4 @@ def _sees(
         image, _ = line.render(row, rows)
         frame = Frame(each.frame, image, 0, each.stretch, line.um_per_px)
         ordered += reject_stretches(inspector.inspect(frame).verdict)
-    wanted = [stretch.widened(max(0, margin_um)) for stretch in ordered]
-    return any(piece.overlaps(stretch) for piece in bare for stretch in wanted)
+    return any(piece.overlaps(stretch) for piece in bare for stretch in ordered)
