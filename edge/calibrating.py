@@ -18,7 +18,7 @@ _Points = NDArray[np.float64]  # N,2
 _Matrix = NDArray[np.float64]  # 3,3
 
 _MOST_MOVED_PX = 1.0  # of a corner from one picture to the next
-_MOST_ERROR_PX = 1.0
+_MOST_ERROR_PX = 0.5
 _LEAST_SHARE = 0.25  # of the picture, that board or marks must reach over
 _MOST_TURNED_DEG = 30.0  # beyond it nobody can say which edge of the board was meant to lie along
 
@@ -137,8 +137,7 @@ def _calibration(to_rail: _Matrix, size: tuple[int, int], error_mm: float) -> Ca
     if error_mm > _MOST_ERROR_PX * min(across_mm, along_mm):
         raise UsageError(
             f"the board's corners are {error_mm:.2f} mm out, and a pixel shows "
-            f"{min(across_mm, along_mm):.2f}: use a flat board, a lens that bends lines less, and "
-            "look whether --board and --square-mm are right"
+            f"{min(across_mm, along_mm):.2f}: use a flat board, and a lens that bends lines less"
         )
     edges = np.array([[0, 0], [columns - 1, 0], [columns - 1, rows - 1], [0, rows - 1]], np.float64)
     depths = np.column_stack([edges, np.ones(4)]) @ to_rail[2]

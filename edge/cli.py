@@ -8,7 +8,14 @@ from typing import NoReturn
 
 import typer
 
-from edge import bundle_commands, commands, event_commands, ledger_commands, replay_commands
+from edge import (
+    bundle_commands,
+    calibrate_commands,
+    commands,
+    event_commands,
+    ledger_commands,
+    replay_commands,
+)
 from edge.errors import ConfigurationError, TracksideError
 
 # What a missing module needs; anything else missing is a fault of ours and shows its traceback.
@@ -61,6 +68,7 @@ app.add_typer(commands.config, name="config")
 app.add_typer(bundle_commands.bundle, name="bundle")
 app.add_typer(event_commands.events, name="events")
 app.command()(ledger_commands.ledger)
+app.command()(calibrate_commands.calibrate)
 app.command()(replay_commands.record)
 app.command()(replay_commands.replay)
 

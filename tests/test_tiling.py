@@ -29,6 +29,7 @@ from edge.verdict import reject_stretches
 from edge.view_config import TileSettings
 
 ROWS, COLUMNS, TILE, OVERLAP, PITCH_UM = 150, 70, 32, 12, 1000
+GROUND = 60  # its grey
 LIMITS = Limits(min_area_mm2=6, min_extent_mm=3)
 ANYTHING = Quality(min_sharpness=0, dark_below=0, bright_above=255, max_saturated_share=1)
 RULES = Rules(reject_if=MinArea(min_area_mm2=1))
@@ -36,20 +37,24 @@ NO_TIME = 0
 
 
 class BoxMean:
-    """A real engine that sees two pixels far: bright where the mean of 5 x 5 is above 128."""
+    """A real engine that sees two pixels far: a defect is where the mean of 5 x 5 is above 128.
+
+    What is beyond a tile's edge is as dark as the ground, so that nothing comes of it.
+    """
 
     name = "box mean"
     takes_pixels = False
 
     def __init__(self) -> None:
         kernel = numpy_helper.from_array(np.full((1, 1, 5, 5), 1 / 25, np.float32), "kernel")
+        bias = numpy_helper.from_array(np.float32([(GROUND - 128) / 32]), "bias")
         size = [1, 1, "rows", "columns"]
         graph = helper.make_graph(
-            [helper.make_node("Conv", ["tensor", "kernel"], ["logits"], pads=[2, 2, 2, 2])],
+            [helper.make_node("Conv", ["tensor", "kernel", "bias"], ["logits"], pads=[2, 2, 2, 2])],
             "box",
             [helper.make_tensor_value_info("tensor", TensorProto.FLOAT, size)],
             [helper.make_tensor_value_info("logits", TensorProto.FLOAT, size)],
-            [kernel],
+            [kernel, bias],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         self._session = onnxruntime.InferenceSession(
@@ -77,7 +82,7 @@ def an_inspector(rows: int, columns: int, **how: Any) -> Inspector:
         height=rows,
         width=columns,
         channels=1,
-        mean=[128],
+        mean=[GROUND],
         scale=[1 / 32],
         resize="linear",
         um_per_px=PITCH_UM,
@@ -123,7 +128,7 @@ CUTS = st.lists(st.tuples(st.integers(TILE, 60), st.sampled_from([0, 0, 1, 7, 12
 def test_in_frames_and_tiles_the_strip_has_the_defects_that_it_has_in_one_piece(
     blobs: list[tuple[int, int, int, int, int]], cuts: list[tuple[int, int]]
 ) -> None:
-    strip = np.full((ROWS, COLUMNS), 60, np.uint8)
+    strip = np.full((ROWS, COLUMNS), GROUND, np.uint8)
     for row, column, length, width, level in blobs:  # away from the edges, where padding shows
         strip[row : min(row + length, ROWS - 4), column : min(column + width, COLUMNS - 4)] = level
     inspector, known, parts, reached, start = tiled(), {}, set(), 0, 0
