@@ -106,8 +106,12 @@ def open_line(
     # The reject thread must not wait the usual 5 ms, which are millimetres, for the interpreter.
     sys.setswitchinterval(0.0005)
     with bridge_errors_as_ours(), ExitStack() as stack:
-        network = load_network(config.engine, bundle_in_force(config), config.bundle_key)
-        inspector = make_inspector(config, network, clock_ns)
+        # Held by the inspector alone, so that a swap leaves nothing of it behind.
+        inspector = make_inspector(
+            config,
+            load_network(config.engine, bundle_in_force(config), config.bundle_key),
+            clock_ns,
+        )
 
         @stack.callback
         def close_engine() -> None:  # after a swap, another one than was opened

@@ -49,7 +49,11 @@ def load_network(
     settings: EngineChoice, path: Path | str, public_key: str | None = None
 ) -> Network:
     """The bundle, of the key's owner, and the engine of the settings, ready to run."""
-    bundle = open_bundle(resolve_bundle(path), public_key)
+    return network_of(settings, open_bundle(resolve_bundle(path), public_key))
+
+
+def network_of(settings: EngineChoice, bundle: Bundle) -> Network:
+    """A verified bundle and the engine of the settings, ready to run."""
     if not isinstance(settings, AutoSettings):
         return Network(bundle, _proven(settings, bundle))
     refused = []

@@ -27,7 +27,8 @@ class SwapSettings(Section):
         description="Least intersection over union of the two masks, over all of them together.",
     )
     max_slowdown: float = Field(
-        default=1.25,
+        default=1.5,
         gt=0,
-        description="Greatest p99 of the new one's time a frame, as a multiple of the old one's.",
+        description="Greatest p99 of the new one's time a frame, as a multiple of the old one's; "
+        "both are timed beside the line, in turn.",
     )

@@ -1,7 +1,7 @@
 """The shadow period: two networks over the same frames, and what their answers have in common.
 
-The main loop leaves its latest inspection in a slot and goes on; whoever shadows takes it from
-there. An inspection that was not taken in time is replaced by the next one.
+The main loop leaves its latest frame in a slot and goes on; whoever shadows takes it from there. A
+frame that was not taken in time is replaced by the next one.
 """
 
 from __future__ import annotations
@@ -13,27 +13,24 @@ import numpy as np
 
 from edge.errors import TracksideError
 from edge.inspector import Inspection, Inspector
-from edge.manifest import Limits
-from edge.seams import Seams
 from edge.swap.folder import Comparison
 from edge.swap.settings import SwapSettings
-from edge.types import Frame, State
-from edge.verdict import Judge
+from edge.types import Frame
 
 
 class Slot:
-    """Holds the latest thing that was put; one thread puts, another takes."""
+    """Holds the latest frame that was put; one thread puts, another takes."""
 
     def __init__(self) -> None:
         self._filled = Condition()
-        self._latest: Inspection | None = None
+        self._latest: Frame | None = None
 
-    def put(self, inspection: Inspection) -> None:
+    def put(self, frame: Frame) -> None:
         with self._filled:  # held for these two lines only, on either side
-            self._latest = inspection
+            self._latest = frame
             self._filled.notify()
 
-    def take(self, timeout_s: float) -> Inspection | None:
+    def take(self, timeout_s: float) -> Frame | None:
         with self._filled:
             self._filled.wait_for(lambda: self._latest is not None, timeout_s)
             latest, self._latest = self._latest, None
@@ -42,10 +39,13 @@ class Slot:
 
 @dataclass
 class Shadow:
-    """Has a new network look at what the old one looked at, and compares."""
+    """Has two networks look at the same frames in the same thread, and compares.
 
-    inspector: Inspector  # with the new network
-    old: Limits
+    The old one is there a second time: in the loop's thread its times would be another thing.
+    """
+
+    old: Inspector
+    new: Inspector
     _agreed: int = 0
     _shared_px: int = 0
     _marked_px: int = 0
@@ -56,28 +56,23 @@ class Shadow:
     def frames(self) -> int:
         return len(self._new_ns)
 
-    def look(self, old: Inspection) -> None:
-        """Count one frame; one that the old network never looked at says nothing."""
-        if old.mask is None or not isinstance(old.seen, Frame):
+    def look(self, frame: Frame) -> None:
+        """Count one frame; one that the old network cannot judge says nothing."""
+        if self.frames % 2:  # whoever is second finds the frame in the cache
+            old, new = _inspect(self.old, frame), _inspect(self.new, frame)
+        else:
+            new, old = _inspect(self.new, frame), _inspect(self.old, frame)
+        if old.mask is None:
             return
-        # As if it had just been taken: what matters is what is seen in it.
-        new = self.inspector.inspect(replace(old.seen, captured_ns=self.inspector.clock_ns()))
         if new.mask is None:
             reasons = "; ".join(new.verdict.reasons)
-            raise TracksideError(f"it cannot judge frame {old.seen.index} ({reasons})")
-        limits = self.inspector.network.bundle.manifest.limits
-        self._agreed += self._state(old, self.old) is self._state(new, limits)
+            raise TracksideError(f"it cannot judge frame {frame.index} ({reasons})")
+        self._agreed += new.verdict.state is old.verdict.state
         was, now = old.mask.binary, new.mask.binary
         self._shared_px += int(np.count_nonzero(was & now))
         self._marked_px += int(np.count_nonzero(was | now))
         self._old_ns.append(sum(old.stage_ns.values()))
         self._new_ns.append(sum(new.stage_ns.values()))
-
-    def _state(self, inspection: Inspection, limits: Limits) -> State:
-        """Of the frame by itself: what came before it, the shadow may have missed."""
-        assert isinstance(inspection.seen, Frame) and inspection.mask is not None
-        defects = Seams().follow(inspection.seen, inspection.mask, limits)
-        return Judge(self.inspector.rules).judge(inspection.seen, defects).state
 
     def comparison(self) -> Comparison:
         old_p50, old_p99 = np.percentile(self._old_ns, [50, 99]) / 1e6
@@ -91,6 +86,11 @@ class Shadow:
             new_p50_ms=round(float(new_p50), 3),
             new_p99_ms=round(float(new_p99), 3),
         )
+
+
+def _inspect(inspector: Inspector, frame: Frame) -> Inspection:
+    """As if it had just been taken: what matters is what is seen in it."""
+    return inspector.inspect(replace(frame, captured_ns=inspector.clock_ns()))
 
 
 def objections(comparison: Comparison, settings: SwapSettings) -> list[str]:

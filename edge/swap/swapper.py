@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from threading import Event, Thread
@@ -20,7 +20,7 @@ from threading import Event, Thread
 from edge.config import LineConfig
 from edge.errors import ConfigurationError, TracksideError
 from edge.inspector import Inspection, Inspector
-from edge.network import Network, load_network
+from edge.network import Network, load_network, network_of
 from edge.swap.folder import (
     Comparison,
     Doing,
@@ -33,6 +33,7 @@ from edge.swap.folder import (
 )
 from edge.swap.settings import SwapSettings
 from edge.swap.shadow import Shadow, Slot, objections
+from edge.types import Frame
 
 _POLL_S = 0.2  # between two looks at what is asked for
 _TELL_S = 0.5  # between two words on how far it is
@@ -77,8 +78,8 @@ class Swapper:
     def between_frames(self, inspection: Inspection) -> None:
         """Show the shadow a frame, and take a network that is ready."""
         slot, ready = self._slot, self._ready
-        if slot is not None:
-            slot.put(inspection)
+        if slot is not None and isinstance(inspection.seen, Frame):
+            slot.put(inspection.seen)
         if ready is not None:
             self._inspector.network, self._ready = ready, None
             self._taken.set()
@@ -141,10 +142,10 @@ class Swapper:
             network = load_network(self._config.engine, path, self._config.bundle_key)
             with ExitStack() as unless_taken:
                 unless_taken.callback(network.engine.close)
-                beside = replace(self._inspector, network=network)  # refuses what does not fit
+                new = replace(self._inspector, network=network)  # refuses what does not fit
                 # Who goes back is not held to the verdicts of what he goes back from.
                 if request.kind == "activate":
-                    comparison = self._shadow(request, Shadow(beside, old.bundle.manifest.limits))
+                    comparison = self._compare(request, new)
                     if reasons := objections(comparison, self._settings):
                         raise TracksideError("; ".join(reasons))
                 self._hand_over(request, network)
@@ -157,17 +158,21 @@ class Swapper:
             old.engine.close()
             self._answer(request, None, comparison)
 
+    def _compare(self, request: Request, new: Inspector) -> Comparison:
+        again = network_of(self._config.engine, self._inspector.network.bundle)
+        with closing(again.engine):
+            return self._shadow(request, Shadow(replace(new, network=again), new))
+
     def _shadow(self, request: Request, shadow: Shadow) -> Comparison:
-        """Both look at the line's frames."""
         slot = self._slot = Slot()
         told_s = 0.0
         while shadow.frames < self._settings.shadow_frames:
             if time.monotonic() - told_s >= _TELL_S:
                 self._tell(request, "shadowing", shadow.frames)
                 told_s = time.monotonic()
-            inspection = slot.take(_TELL_S)
-            if inspection is not None:
-                shadow.look(inspection)
+            frame = slot.take(_TELL_S)
+            if frame is not None:
+                shadow.look(frame)
         self._slot = None
         return shadow.comparison()
 
