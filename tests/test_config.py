@@ -16,6 +16,7 @@ from edge.config import LineConfig, line_schema, read_line
 from edge.engines import OpenVinoSettings
 from edge.errors import ConfigurationError
 from edge.rules import AllOf, AnyOf, Classes, Condition, MinArea, MinLength, MinScore, MinWidth
+from edge.swap.settings import SwapSettings
 from edge.types import Defect, Stretch
 
 EXAMPLES = Path(edge.__file__).parent / "examples"
@@ -113,6 +114,27 @@ def test_what_an_example_says_of_wires_is_valid_too(name: str, tmp_path: Path) -
     sections = yaml.safe_load(re.sub(r"^# ?", "", wired[1], flags=re.MULTILINE))
     line = read(tmp_path, yaml.safe_dump({**yaml.safe_load(example), **sections}))
     assert line.heartbeat.output.type == sections["heartbeat"]["output"]["type"] != "memory"
+
+
+LEFT_OUT = re.compile(
+    r"^# (?=(?:store|swap|health|metrics|mqtt|web):)(?:.*\n)(?:#   .*\n)+", re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("name", ["jetson", "nuc", "raspberrypi"])
+def test_what_an_example_leaves_out_is_valid_too(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MQTT_PASSWORD", "secret")
+    monkeypatch.setenv("WEB_TOKEN", "0123456789abcdef0123456789abcdef")
+    example = (EXAMPLES / f"{name}.yaml").read_text()
+    more = "".join(
+        re.sub(r"^# ?", "", part, flags=re.MULTILINE) for part in LEFT_OUT.findall(example)
+    )
+    line = read(tmp_path, example + more)
+    assert line.store is not None and line.swap is not None and line.health.baseline is not None
+    assert line.metrics is not None and line.mqtt is not None and line.web is not None
+    assert line.swap == SwapSettings(folder=line.swap.folder)  # the figures are the defaults
 
 
 @pytest.mark.parametrize(
