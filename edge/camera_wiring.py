@@ -36,7 +36,7 @@ from edge.cameras.video_camera import VideoCamera
 from edge.config import LineConfig
 from edge.errors import CameraError, FrameError
 from edge.quality import exposure_faults
-from edge.region import Region
+from edge.region import region_of
 from edge.simulation import SimulatedLine
 from edge.types import Image
 from edge.wiring import clock_ns
@@ -122,7 +122,7 @@ def open_live_camera(
     """The configured camera, over a rail that is at `where`."""
     settings = config.camera
     assert isinstance(settings, LiveSettings)
-    plane, region = rail_plane(settings), Region(settings.roi, settings.ignore)
+    plane, region = rail_plane(settings), region_of(settings)
 
     def exposure(image: Image) -> tuple[str, ...]:
         return exposure_faults(image, config.quality, region.inside(image))

@@ -8,14 +8,19 @@ from itertools import islice
 
 from edge.app import Line, open_line
 from edge.bridge_config import ActuatorConfig
+from edge.calibration import read_calibration
+from edge.camera_config import CameraSettings, ScaledSettings
 from edge.camera_wiring import open_camera
 from edge.config import LineConfig
 from edge.errors import CameraError
 from edge.inspector import Inspection
 from edge.manifest import Manifest
+from edge.preprocess import to_pixels
 from edge.store.event_file import try_store
 from edge.store.settings import StoreSettings
-from edge.types import Frame, State, Verdict
+from edge.tiling import Shown, TiledView
+from edge.types import Frame, State, Stretch, Verdict
+from edge.view_config import TileSettings
 from edge.wiring import clock_ns
 
 _ROUNDS = 31  # inspections; the slowest stands for the line's latency
@@ -34,7 +39,7 @@ def check_line(config: LineConfig) -> list[Check]:
     """Open all that it names (each refuses with its own error), then do the sums."""
     frame = first_frame(config)
     with open_line(config) as line:
-        inspections = [_inspect_now(line, frame) for _ in range(_ROUNDS)]
+        inspections = [_inspect_now(line, frame, number) for number in range(_ROUNDS)]
         latency_ms = max(i.latency_ns for i in inspections[1:]) / 1e6  # the first one warms up
         manifest = line.bundle.manifest
         signed = ", signed by the pinned key" if config.bundle_key else ""
@@ -42,17 +47,28 @@ def check_line(config: LineConfig) -> list[Check]:
             Check("bundle", True, f"{manifest.name}: every file matches its sha256{signed}"),
             Check("engine", True, f"{line.engine.name}: reproduces the golden pair"),
             *check_bridge(line),
+            *check_calibration(config.camera),
             check_sight(frame, inspections[-1].verdict),
-            check_scale(frame, manifest),
+            check_scale(frame, manifest, config.tiles),
+            *check_tiles(line, frame),
             check_pace(config, frame, latency_ms),
             check_reach(config, frame, latency_ms),
             *check_store(config.store),
         ]
 
 
-def _inspect_now(line: Line, frame: Frame) -> Inspection:
-    """As if it had just been taken: loading the engine may have made it stale."""
-    return line.inspector.inspect(replace(frame, captured_ns=clock_ns()))
+def _inspect_now(line: Line, frame: Frame, number: int) -> Inspection:
+    """As if it had just been taken of the rail further on: loading the engine may have made it
+    stale, and a frame that follows another may take longer.
+    """
+    further = _further_on(frame, number)
+    return line.inspector.inspect(replace(further, captured_ns=clock_ns()))
+
+
+def _further_on(frame: Frame, number: int) -> Frame:
+    by_um = number * (frame.stretch.end_um - frame.stretch.start_um)
+    stretch = Stretch(frame.stretch.start_um + by_um, frame.stretch.end_um + by_um)
+    return replace(frame, stretch=stretch)
 
 
 def first_frame(config: LineConfig) -> Frame:
@@ -77,15 +93,40 @@ def check_sight(frame: Frame, verdict: Verdict) -> Check:
     return Check("camera", False, f"{detail}, UNKNOWN ({reasons}): see to lamp, lens and `quality`")
 
 
-def check_scale(frame: Frame, manifest: Manifest) -> Check:
+def check_calibration(camera: CameraSettings) -> list[Check]:
+    """There may be none."""
+    if not isinstance(camera, ScaledSettings) or camera.calibration is None:
+        return []
+    return [Check("calibration", True, read_calibration(camera.calibration).describe())]
+
+
+def check_scale(frame: Frame, manifest: Manifest, tiles: TileSettings | None) -> Check:
     """A defect must look about as large to the network as those it was trained on."""
-    trained_um = manifest.input.um_per_px * manifest.input.width / frame.image.shape[1]
-    ratio = frame.across_um / trained_um
-    detail = f"{frame.across_um:g} um a pixel, the network was trained at {trained_um:g}"
+    spec = manifest.input
+    if tiles is None:
+        shown_um, trained_um = frame.across_um, spec.um_per_px * spec.width / frame.image.shape[1]
+    else:
+        shown_um, trained_um = tiles.um_per_px or spec.um_per_px, spec.um_per_px
+    ratio = shown_um / trained_um
+    detail = f"{shown_um:g} um a pixel, the network was trained at {trained_um:g}"
     if 0.5 <= ratio <= 2:
         return Check("scale", True, detail)
+    if tiles is not None:
+        return Check("scale", False, f"{detail}: leave tiles.um_per_px out or train at this scale")
     remedy = "nearer" if ratio > 1 else "further away"
     return Check("scale", False, f"{detail}: bring the camera {remedy} or train at this scale")
+
+
+def check_tiles(line: Line, frame: Frame) -> list[Check]:
+    """How many tiles a frame is cut to that follows another; there may be none."""
+    view, spec = line.inspector.view, line.bundle.manifest.input
+    if not isinstance(view, TiledView):
+        return []
+    inside = line.inspector.region.inside(frame.image)
+    shown = view.widen(Shown(frame, inside), Shown(_further_on(frame, 1), inside), spec)
+    tiles = len(view.cut(shown, spec, to_pixels))
+    detail = f"{tiles} of {spec.width}x{spec.height} px a frame, {shown.rows_before} rows of it "
+    return [Check("tiles", True, f"{detail}from the frame before")]
 
 
 def check_pace(config: LineConfig, frame: Frame, latency_ms: float) -> Check:

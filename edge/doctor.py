@@ -32,6 +32,7 @@ from edge.ledger import find_gaps
 from edge.manifest import EngineName
 from edge.network import load_network
 from edge.quality import faults
+from edge.region import region_of
 from edge.store.event import KEPT, NO_IMAGE
 from edge.store.event_file import Wanted, read_events, read_losses
 from edge.store.settings import StoreSettings
@@ -164,7 +165,8 @@ def _sight(config: LineConfig) -> Check:
     frame = first_frame(config)
     rows, columns = frame.image.shape[:2]
     detail = f"{columns}x{rows} px"
-    if reasons := faults(frame, config.quality, frame.captured_ns):
+    inside = region_of(config.camera).inside(frame.image)
+    if reasons := faults(frame, config.quality, frame.captured_ns, inside):
         remedy = "see to lamp, lens and `quality`"
         return Check("camera", False, f"{detail}, {'; '.join(reasons)}: {remedy}")
     return Check("camera", True, detail)

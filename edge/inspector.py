@@ -11,7 +11,7 @@ from edge.errors import FrameError
 from edge.network import Network
 from edge.preprocess import refuse_what_is_no_image, to_pixels, to_tensor
 from edge.quality import faults
-from edge.region import Region
+from edge.region import Region, region_of
 from edge.rules import Quality, Rules
 from edge.seams import Seams
 from edge.tiling import Shown, TiledView, View, WholeView
@@ -102,7 +102,7 @@ def make_inspector(config: LineConfig, network: Network, clock_ns: Callable[[], 
         config.quality,
         clock_ns,
         view=WholeView() if config.tiles is None else TiledView(config.tiles),
-        region=Region(config.camera.roi, config.camera.ignore),
+        region=region_of(config.camera),
     )
 
 

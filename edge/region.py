@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from edge.errors import ConfigurationError
 from edge.types import Image
-from edge.view_config import Polygon
+from edge.view_config import Polygon, RegionSettings
+
+
+def region_of(settings: RegionSettings) -> Region:
+    """What a line file says of its camera's frames."""
+    return Region(settings.roi, settings.ignore)
 
 
 @dataclass
