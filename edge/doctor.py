@@ -56,8 +56,7 @@ def examine(config: LineConfig | None, box: Box) -> Iterator[Check]:
     if config is None:
         yield tried("bundle", lambda: _golden(AutoSettings(), "shipped", None))
         return
-    path = bundle_in_force(config)
-    yield tried("bundle", lambda: _golden(config.engine, path, config.bundle_key))
+    yield tried("bundle", lambda: _golden_in_force(config))
     for device in sorted(_devices(config.model_dump())):
         yield check_device(Path(device))
     yield check_realtime(config.reject, resource.getrlimit(resource.RLIMIT_RTPRIO)[0])
@@ -161,6 +160,10 @@ def _golden(engine: Any, path: Path | str, key: str | None) -> str:
     return f"{bundle.manifest.name}: {name} reproduces the golden pair"
 
 
+def _golden_in_force(config: LineConfig) -> str:
+    return _golden(config.engine, bundle_in_force(config), config.bundle_key)
+
+
 def _sight(config: LineConfig) -> Check:
     frame = first_frame(config)
     rows, columns = frame.image.shape[:2]
@@ -191,6 +194,8 @@ def _kept_in(config: LineConfig) -> Iterator[Path]:
         yield config.reject.ledger.parent
     if config.store is not None:
         yield config.store.path
+    if config.swap is not None:
+        yield config.swap.folder
     if config.mqtt is not None:
         yield config.mqtt.spool.parent
 

@@ -42,6 +42,8 @@ from edge.config import LineConfig, read_line
 from edge.errors import UsageError
 from edge.inspector import Inspection
 from edge.network import SHIPPED_BUNDLE
+from edge.recorder import record_line
+from edge.recording import read_recording
 from edge.service import run_line
 from edge.signature import make_key, sign
 from edge.store.event_file import read_events
@@ -336,6 +338,25 @@ def test_a_line_killed_at_any_moment_starts_with_the_old_bundle_or_the_new(
             in_force = found
         parent.stdin.close()
     assert changed > 0
+
+
+def test_a_recording_has_the_bundle_that_was_in_force(
+    tmp_path: Path, two: Bundles, hurry: None
+) -> None:
+    path = write_line(tmp_path, str(two.a.path))
+    config = read_line(path)
+    Watched(config, lambda: change(config, two.b.path))
+    record_line(path, tmp_path / "recording", frames=3)
+    assert read_recording(tmp_path / "recording").digest == two.b.digest
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root asks in another's name")
+def test_what_root_asks_for_belongs_to_whoever_runs_the_line(tmp_path: Path, two: Bundles) -> None:
+    os.chown(tmp_path, 1234, 1234)
+    config = a_line(tmp_path, two)
+    asked(config, two.b)
+    copy = swap_folder(config).bundle_path(two.b.digest)
+    assert [path.stat().st_uid for path in copy.parents[:2]] == [1234, 1234]
 
 
 # --- the command line ----------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TextIO, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -115,7 +115,6 @@ class SwapFolder:
     def keep(self, bundle: Bundle) -> None:
         """Have a copy of a bundle; only while `changing`."""
         path = self.bundle_path(bundle.digest)
-        path.parent.mkdir(parents=True, exist_ok=True)
         bundle.save(path)
         _sync(path)
         _sync(path.parent)
@@ -131,16 +130,14 @@ class SwapFolder:
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Nobody else changes the folder meanwhile."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "change.lock").open("a") as held:
+        with _opened(self.root / "bundles") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             yield
 
     @contextmanager
     def holding_line(self, attempts: int = 1) -> Iterator[bool]:
         """Be the line's program until left; False where another one is."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "line.lock").open("a") as held:
+        with _opened(self.root) as held:
             yield _locked(held, attempts)
 
     def _drop_all_but(self, digests: set[str | None]) -> None:
@@ -195,12 +192,34 @@ def bundle_in_force(config: LineConfig) -> Path | str:
     return config.bundle if digest is None else folder.bundle_path(digest)
 
 
-def _locked(file: TextIO, attempts: int) -> bool:
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """A folder, to be locked; the system lets go of it however this process ends."""
+    _make(folder)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _make(folder: Path) -> None:
+    """What root's command makes belongs to the line that is to use it, as what it lies in does."""
+    if folder.exists():
+        return
+    _make(folder.parent)
+    folder.mkdir(exist_ok=True)
+    if os.geteuid() == 0:
+        above = folder.parent.stat()
+        os.chown(folder, above.st_uid, above.st_gid)
+
+
+def _locked(descriptor: int, attempts: int) -> bool:
     for attempt in range(attempts):
         if attempt:
             time.sleep(_ATTEMPT_S)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             continue
         return True

@@ -71,7 +71,7 @@ def answers(config: LineConfig, request: Request) -> Iterator[Progress | Outcome
 
 
 def _sound(config: LineConfig, path: Path | str) -> Bundle:
-    """What the line will check again, since a bad bundle need not bother it."""
+    """The line checks it again; here even one that ends the process does no harm."""
     bundle, engine = load_network(config.engine, path, config.bundle_key)
     engine.close()
     return bundle

@@ -38,7 +38,7 @@ from edge.types import Frame
 _POLL_S = 0.2  # between two looks at what is asked for
 _TELL_S = 0.5  # between two words on how far it is
 _LOCK_ATTEMPTS = 20  # a command that looks whether the line runs holds its lock for a moment
-_PATIENCE_S = 10  # for a network that is just being loaded when the line ends
+_PATIENCE_S = 5  # for a network that is just being loaded when the line ends
 
 log = logging.getLogger("trackside")
 
@@ -170,7 +170,9 @@ class Swapper:
             if time.monotonic() - told_s >= _TELL_S:
                 self._tell(request, "shadowing", shadow.frames)
                 told_s = time.monotonic()
-            frame = slot.take(_TELL_S)
+            frame = slot.take(_POLL_S)
+            if self._stop.is_set():
+                raise _Abandoned
             if frame is not None:
                 shadow.look(frame)
         self._slot = None
@@ -187,7 +189,7 @@ class Swapper:
             self._write(Standing(in_force=request.digest, before=old.digest, outcome=self._last))
         self._taken.clear()
         self._ready = network
-        while not self._taken.wait(_TELL_S):
+        while not self._taken.wait(_POLL_S):
             if self._stop.is_set():
                 raise _Abandoned
 

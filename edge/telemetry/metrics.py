@@ -69,7 +69,9 @@ def line_metrics(snapshot: Snapshot, now_ns: int) -> Iterator[Metric]:
     yield from _keeping(snapshot.keeping)
     if snapshot.swap is not None:
         swaps = CounterMetricFamily(
-            "trackside_swaps", "Bundles that were asked for, by what came of it.", labels=["came"]
+            "trackside_swaps",
+            "Bundles that were asked for, by what came of it.",
+            labels=["outcome"],
         )
         swaps.add_metric(["taken_over"], snapshot.swap.taken_over)
         swaps.add_metric(["refused"], snapshot.swap.refused)
