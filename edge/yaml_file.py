@@ -151,10 +151,10 @@ class _Document:
                 self._blame(written, f"should be text: put quotes around {self.texts.get(written)}")
             case "value_error", {"error": error}:
                 self._blame(written, str(error))
-            case "too_short", _:
+            case "too_short", {"min_length": least}:
                 # A list is also called too short when it is only its items that are wrong.
                 if not any(wrong[: len(written)] == written for wrong in self.mistakes):
-                    self._blame(written, "needs at least one item")
+                    self._blame(written, f"needs {least} item{'s' if least > 1 else ''} or more")
             case _:
                 said = detail["msg"].removeprefix("Input ")
                 self._blame(written, f"{said} (it is {self.texts.get(written, 'not a value')})")
@@ -198,6 +198,9 @@ def _part(schema: dict[str, Any], loc: Place) -> dict[str, Any]:
             part = part["properties"][step]
         elif step in types:
             part = {"$ref": types[step]}
+        match [option for option in part.get("anyOf", ()) if option.get("type") != "null"]:
+            case [only]:  # it may be left out
+                part = only | part
         if "$ref" in part:
             part = schema["$defs"][part["$ref"].rpartition("/")[2]] | part
     return part

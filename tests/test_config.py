@@ -184,7 +184,7 @@ def test_what_an_example_leaves_out_is_valid_too(
             "25: rules.reject_if.any[0].all[1].min_scor: unknown: did you me",
         ),
         ("- min_score", "  min_score", "24: rules.reject_if.any[0].all[0]: 2 keys in one cond"),
-        ("min_length_mm: 15", "any: []", "26: rules.reject_if.any[1].any: needs at least one it"),
+        ("min_length_mm: 15", "any: []", "26: rules.reject_if.any[1].any: needs 1 item or more"),
         ("min_length_mm: 15", "any: 15", "26: rules.reject_if.any[1].any: needs a list: one dash"),
         ("min_length_mm: 15", "15", "26: rules.reject_if.any[1]: a condition is one key and its"),
         (
@@ -200,6 +200,20 @@ def test_what_an_example_leaves_out_is_valid_too(
             "web: {controls: key}\nrules:",
             "20: web: no input is called key: give `controls:` never, always or",
         ),
+        ("  across_um: 200\n", "", "3: camera: give along_um and across_um, or a calibration, "),
+        (
+            "across_um: 200",
+            "across_um: 200\n  calibration: rail.json",
+            "3: camera: calibration gives along_um and across_um: leave them out, or it",
+        ),
+        ("frames", "frames\n  roi: [[0, 0], [9, 9]]", "6: camera.roi: needs 3 items or more"),
+        (
+            "frames",
+            "frames\n  ignore: [[[0, 0], [9, 9], [0, -9]]]",
+            "6: camera.ignore[0][2][1]: should be greater than or equal to 0 (it is -9)",
+        ),
+        ("rules:", "tiles: {}\nrules:", "20: tiles.overlap_px: missing: Pixels that neighbouring"),
+        ("rules:", "tiles: {overlap_px: 0}\nrules:", "20: tiles.overlap_px: should be greater "),
         ("frames", "${NO_SUCH_NAME}", "5: camera.path: the environment variable NO_SUCH_NAME is "),
     ],
 )
