@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.manifest import Limits
+from edge.rules import MinArea, MinLength, Rules
 from edge.seams import Seams
-from edge.types import Defect, Frame, Mask, Stretch
-from edge.verdict import find_defects
+from edge.types import Defect, Frame, Mask, State, Stretch, Verdict
+from edge.verdict import Judge, find_defects, reject_stretches
 
 LIMITS = Limits(min_area_mm2=4, min_extent_mm=3)
 PITCH_UM = 1000
@@ -110,3 +112,95 @@ def test_cut_into_frames_a_strip_has_the_defects_that_it_has_in_one_piece(
     seen = [seams.follow(a_frame(rows), a_mask(strip, rows), LIMITS) for rows in frames_of(cuts)]
     wanted = find_defects(a_mask(strip, whole), a_frame(whole), LIMITS)
     assert measures(as_known_at_last(seen).values()) == measures(wanted)
+
+
+def follow(strip: NDArray[np.float32], frames: list[range], rules: Rules) -> list[Verdict]:
+    seams, judge = Seams(), Judge(rules)
+    return [
+        judge.judge(a_frame(rows), seams.follow(a_frame(rows), a_mask(strip, rows), LIMITS))
+        for rows in frames
+    ]
+
+
+def a_strip(*boxes: tuple[slice, slice]) -> NDArray[np.float32]:
+    strip = np.full((ROWS, COLUMNS), -4, np.float32)
+    for box in boxes:
+        strip[box] = 2
+    return strip
+
+
+def mm(*stretches: tuple[int, int]) -> tuple[Stretch, ...]:
+    return tuple(Stretch(start * PITCH_UM, end * PITCH_UM) for start, end in stretches)
+
+
+ANY = Rules(reject_if=MinArea(min_area_mm2=1))
+END_TO_END = [range(0, 30), range(30, 60), range(60, 90)]
+
+
+def test_a_defect_keeps_its_number_and_grows_with_each_frame() -> None:
+    verdicts = follow(a_strip(np.s_[20:80, 4:6], np.s_[33:36, 10:14]), END_TO_END, ANY)
+    known = [[(d.number, d.stretch, d.area_mm2) for d in v.defects] for v in verdicts]
+    [first, second, third] = mm((20, 30), (20, 60), (20, 80))
+    [other] = mm((33, 36))
+    assert known == [[(1, first, 20)], [(1, second, 80), (2, other, 12)], [(1, third, 120)]]
+    assert [d.box_px for v in verdicts for d in v.defects if d.number == 1] == [
+        (4, 20, 2, 10),
+        (4, 0, 2, 30),
+        (4, 0, 2, 20),
+    ]
+
+
+def test_rail_that_is_rejected_already_is_not_ordered_again() -> None:
+    [*verdicts] = follow(a_strip(np.s_[20:80, 4:6]), END_TO_END, ANY)
+    assert [reject_stretches(v) for v in verdicts] == [mm((20, 30)), mm((30, 60)), mm((60, 80))]
+
+
+def test_what_counts_only_as_a_whole_is_ordered_as_a_whole() -> None:
+    long = Rules(reject_if=MinLength(min_length_mm=35))
+    verdicts = follow(a_strip(np.s_[20:80, 4:6]), END_TO_END, long)
+    assert [v.state for v in verdicts] == [State.OK, State.NG, State.NG]
+    assert [reject_stretches(v) for v in verdicts] == [(), mm((20, 60)), mm((60, 80))]
+
+
+def test_two_pieces_below_the_limits_that_are_one_above_them_count() -> None:
+    verdicts = follow(a_strip(np.s_[28:32, 4:6]), END_TO_END, ANY)  # 4 and 4 mm2, 2 and 2 mm long
+    assert [v.state for v in verdicts] == [State.OK, State.NG, State.OK]
+    assert reject_stretches(verdicts[1]) == mm((28, 32))
+
+
+def test_pieces_that_turn_out_to_be_one_have_the_first_ones_number() -> None:
+    fork = a_strip(np.s_[20:40, 4:6], np.s_[22:40, 10:12], np.s_[40:42, 4:12])
+    first, second, third = follow(fork, END_TO_END, ANY)
+    assert [d.number for d in first.defects] == [1, 2]
+    [whole] = second.defects
+    assert (whole.number, whole.absorbed) == (1, (2,))
+    assert (whole.stretch, whole.area_mm2) == (*mm((20, 42)), 40 + 36 + 16)
+    assert third.defects == ()
+
+
+def test_a_defect_over_many_frames_counts_once_in_its_metre() -> None:
+    crowded = Rules(reject_if=MinArea(min_area_mm2=1000), max_per_metre=2)
+    strip = a_strip(np.s_[2:88, 4:6], np.s_[40:44, 10:14])
+    assert {v.state for v in follow(strip, END_TO_END, crowded)} == {State.OK}
+    strip[70:74, 10:14] = 2
+    assert [v.state for v in follow(strip, END_TO_END, crowded)][2] is State.NG
+
+
+@pytest.mark.parametrize("lost", ["a gap", "a frame that nobody could look at"])
+def test_nothing_merges_across_rail_that_nobody_saw(lost: str) -> None:
+    strip, seams = a_strip(np.s_[20:50, 4:6]), Seams()
+    frames = [range(0, 30), range(32, 60)] if lost == "a gap" else [range(0, 30), range(30, 60)]
+    [before] = seams.follow(a_frame(frames[0]), a_mask(strip, frames[0]), LIMITS)
+    if lost != "a gap":
+        seams.forget()
+    [after] = seams.follow(a_frame(frames[1]), a_mask(strip, frames[1]), LIMITS)
+    assert (before.number, after.number) == (1, 2)
+    assert after.stretch == Stretch(frames[1].start * PITCH_UM, 50 * PITCH_UM)
+
+
+def test_rows_that_two_frames_share_are_counted_once() -> None:
+    frames = [range(0, 40), range(25, 65), range(50, 90)]
+    verdicts = follow(a_strip(np.s_[20:70, 4:6]), frames, ANY)
+    assert [v.defects[0].area_mm2 for v in verdicts] == [40, 90, 100]
+    assert [v.defects[0].number for v in verdicts] == [1, 1, 1]
+    assert [reject_stretches(v) for v in verdicts] == [mm((20, 40)), mm((40, 65)), mm((65, 70))]
