@@ -21,11 +21,10 @@ from edge.inspector import Inspector
 from edge.manifest import InputSpec, Limits, Manifest
 from edge.network import Network, engine_by_name, load_network
 from edge.region import Region
-from edge.rules import MinArea, MinLength, Quality, Rules
+from edge.rules import MinArea, Quality, Rules
 from edge.simulation import SimulatedLine
-from edge.tiling import Shown, TiledView, WholeView, lay_grid
-from edge.types import Defect, Frame, Image, State, Stretch, Tensor
-from edge.verdict import reject_stretches
+from edge.tiling import TiledView, lay_grid
+from edge.types import Defect, Frame, Image, LostFrame, State, Stretch, Tensor
 from edge.view_config import TileSettings
 
 ROWS, COLUMNS, TILE, OVERLAP, PITCH_UM = 150, 70, 32, 12, 1000
@@ -142,3 +141,170 @@ def test_in_frames_and_tiles_the_strip_has_the_defects_that_it_has_in_one_piece(
             break
     whole = an_inspector(ROWS, COLUMNS).inspect(a_frame(strip, 0, ROWS)).verdict.defects
     assert measures([d for d in known.values() if d.number not in parts]) == measures(whole)
+
+
+@given(st.integers(1, 300), st.integers(8, 64), st.data())
+def test_each_pixel_is_judged_by_the_tile_in_which_it_lies_deepest(
+    length: int, tile: int, data: st.DataObject
+) -> None:
+    overlap = data.draw(st.integers(1, tile // 2))
+    grid = lay_grid((length, tile), (tile, tile), overlap)
+    starts = [each.top for each in grid.tiles]
+    assert starts == sorted({*starts})
+    assert starts[-1] == max(0, length - tile)
+    owners = [each.top for each in grid.tiles for _ in range(length)[each.own[0]]]
+    assert len(owners) == length
+    for row, owner in enumerate(owners):
+        covers = [top for top in starts if top <= row < top + tile]
+        depths = {top: _depth(row, top, tile, length) for top in covers}
+        assert depths[owner] >= max(depths.values()) - 1  # a seam may be in the middle of a pixel
+
+
+def _depth(row: int, top: int, tile: int, length: int) -> float:
+    """Distance to the nearest edge of a tile that is not the frame's own."""
+    above = row - top if top else np.inf
+    below = top + tile - 1 - row if top + tile < length else np.inf
+    return float(min(above, below))
+
+
+def test_a_defect_on_a_seam_is_found_once_and_with_its_true_length() -> None:
+    """With the shipped bundle, on a simulated strip of two tiles' width."""
+    network = load_network(engine_by_name("auto"), "shipped")
+    view, rows, pitch_um = TiledView(TileSettings(overlap_px=64)), 288, 250
+    inspector = Inspector(network, RULES, ANYTHING, lambda: NO_TIME, view=view)
+    line = SimulatedLine(12, surface="strip", width_px=640, defects_per_metre=6)
+    known, parts = dict[int, Defect](), set[int]()
+    for start in range(0, 16 * rows, rows):
+        image, _ = line.render(start, rows)
+        stretch = Stretch(start * pitch_um, (start + rows) * pitch_um)
+        frame = Frame(start, image, NO_TIME, stretch, pitch_um)
+        for defect in inspector.inspect(frame).verdict.defects:
+            known[defect.number] = defect
+            parts |= set(defect.absorbed)
+    network.engine.close()
+    whole = [defect.stretch for number, defect in known.items() if number not in parts]
+    frame_um, near_um = rows * pitch_um, 3_000
+    on_seams = [
+        true.stretch
+        for true in line.true_defects(0, 16 * rows)
+        if true.stretch.start_um // frame_um != true.stretch.end_um // frame_um
+    ]
+    assert len(on_seams) >= 3
+    for true in on_seams:
+        [found] = [each for each in whole if abs(each.start_um - true.start_um) < near_um]
+        assert abs(found.end_um - true.end_um) < near_um
+
+
+NOISE = np.random.default_rng(0).integers(60, 190, (ROWS, COLUMNS)).astype(np.uint8)
+BRIGHT = np.s_[40:60, 20:40]
+
+
+def a_noisy_strip() -> Image:
+    strip = np.full((ROWS, COLUMNS), GROUND, np.uint8)
+    strip[BRIGHT] = 200
+    return strip
+
+
+def test_outside_of_the_region_nothing_is_a_defect() -> None:
+    left = ((0, 0), (29, 0), (29, ROWS - 1), (0, ROWS - 1))
+    frame = a_frame(a_noisy_strip(), 0, ROWS)
+    for inspector in (tiled(region=Region(roi=left)), tiled(region=Region(ignore=(left,)))):
+        [defect] = inspector.inspect(frame).verdict.defects
+        kept = (20, 30) if inspector.region.roi else (30, 40)
+        assert (defect.left_um, defect.right_um) == tuple(x * PITCH_UM for x in kept)
+
+
+def test_the_region_holds_for_the_rows_of_the_frame_before_too() -> None:
+    strip = a_noisy_strip()
+    last = 59  # of each frame; the blob reaches to it
+    inspector = tiled(region=Region(ignore=(((0, 36), (69, 36), (69, last), (0, last)),)))
+    verdicts = [inspector.inspect(a_frame(strip, *rows)).verdict for rows in ((0, 60), (60, 120))]
+    assert [len(verdict.defects) for verdict in verdicts] == [0, 0]
+
+
+def test_tiles_that_are_wholly_outside_of_the_region_are_not_inferred() -> None:
+    corner = Region(roi=((2, 2), (20, 2), (20, 20), (2, 20)))
+    runs = []
+    for inspector in (tiled(), tiled(region=corner)):
+        before = box_mean().runs
+        inspector.inspect(a_frame(a_noisy_strip(), 0, ROWS))
+        runs.append(box_mean().runs - before)
+    assert runs == [7 * 3, 1]
+
+
+def test_quality_is_judged_inside_of_the_region_only() -> None:
+    half_dark = NOISE.copy()
+    half_dark[:, 35:] = 0
+    right = ((35, 0), (69, 0), (69, ROWS - 1), (35, ROWS - 1))
+    left = ((0, 0), (34, 0), (34, ROWS - 1), (0, ROWS - 1))
+    limits = Quality(dark_below=100)
+    states = {}
+    for name, region in {"all": Region(), "left": Region(left), "right": Region(right)}.items():
+        inspector = tiled(region=region)
+        inspector.quality = limits
+        states[name] = inspector.inspect(a_frame(half_dark, 0, ROWS)).verdict
+    assert [verdict.state is State.UNKNOWN for verdict in states.values()] == [True, False, True]
+    assert states["right"].reasons == ("dark: mean grey 0", "blurred: sharpness 0.0")
+
+
+@pytest.mark.parametrize(
+    ("region", "remedy"),
+    [
+        (Region(roi=((0, 0), (70, 0), (0, 9))), r"camera.roi: the corner \[70, 0\] is outside"),
+        (Region(ignore=(((0, 0), (9, 150), (0, 9)),)), "camera.ignore: .* 70 columns and 150 rows"),
+        (
+            Region(ignore=(((0, 0), (69, 0), (69, 149), (0, 149)),)),
+            "leaves nothing to be inspected: make its outlines smaller",
+        ),
+    ],
+)
+def test_a_region_that_is_not_in_the_frame_is_refused(region: Region, remedy: str) -> None:
+    with pytest.raises(ConfigurationError, match=remedy):
+        tiled(region=region).inspect(a_frame(a_noisy_strip(), 0, ROWS))
+
+
+def test_an_overlap_that_leaves_tiles_no_middle_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"more than half of .* 32 x 32 .* at most 16"):
+        an_inspector(TILE, TILE, view=TiledView(TileSettings(overlap_px=17)))
+
+
+def test_tiles_may_show_another_scale_than_the_frame() -> None:
+    strip = a_noisy_strip()
+    fine = np.asarray(cv2.resize(strip, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST))
+    [coarse] = tiled().inspect(a_frame(strip, 0, ROWS)).verdict.defects
+    frame = a_frame(fine, 0, 2 * ROWS, PITCH_UM // 2)
+    inspection = tiled().inspect(frame)
+    [same] = inspection.verdict.defects
+    assert inspection.mask is not None
+    assert inspection.mask.logits.shape == fine.shape
+    assert same.area_mm2 == pytest.approx(coarse.area_mm2, rel=0.05)
+    assert abs(same.stretch.start_um - coarse.stretch.start_um) <= PITCH_UM
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(5, COLUMNS), (40, 9), (3, 3)])
+def test_a_frame_smaller_than_a_tile_is_looked_at_whole(rows: int, columns: int) -> None:
+    image = np.full((rows, columns), 255, np.uint8)
+    stretch = Stretch(0, rows * PITCH_UM)
+    [defect] = tiled().inspect(Frame(0, image, NO_TIME, stretch, PITCH_UM)).verdict.defects
+    assert (defect.area_mm2, defect.stretch) == (rows * columns, stretch)
+
+
+def test_a_frame_that_nobody_could_look_at_parts_the_strip() -> None:
+    strip = a_noisy_strip()
+    inspector = tiled()
+    inspector.inspect(a_frame(strip, 0, 50))
+    lost = LostFrame(1, NO_TIME, Stretch(50 * PITCH_UM, 52 * PITCH_UM), "cable")
+    assert inspector.inspect(lost).verdict.state is State.UNKNOWN
+    verdict = inspector.inspect(a_frame(strip, 52, 100)).verdict
+    assert [(d.number, d.stretch.start_um) for d in verdict.defects] == [(2, 52 * PITCH_UM)]
+
+
+def test_boxes_and_mask_are_those_of_the_frame_alone() -> None:
+    inspector, strip = tiled(), a_noisy_strip()
+    inspector.inspect(a_frame(strip, 0, 50))
+    inspection = inspector.inspect(a_frame(strip, 50, 100))
+    [defect] = inspection.verdict.defects
+    assert inspection.mask is not None
+    assert inspection.mask.logits.shape == (50, COLUMNS)
+    assert defect.box_px == (20, 0, 20, 10)
+    assert defect.stretch == Stretch(40 * PITCH_UM, 60 * PITCH_UM)
