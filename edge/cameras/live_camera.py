@@ -110,11 +110,12 @@ class LiveCamera:
                 self._waited()
 
     def _await_first(self) -> None:
-        with self._came:
-            while self._ring is None:
-                self._capture.check()
-                if self._fault is not None:
-                    raise CameraError(self._fault)
+        while self._ring is None:
+            self._check()
+            self._capture.check()
+            if self._fault is not None:
+                raise CameraError(self._fault)
+            with self._came:
                 self._came.wait(_POLL_S)
 
     def _lose(self, reason: str) -> None:

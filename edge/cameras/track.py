@@ -34,11 +34,14 @@ class Track:
         """The newest reading."""
         place = self._where()
         with self._lock:
-            if not self._times_ns or place.at_ns - self._times_ns[-1] >= _APART_NS:
-                self._times_ns.append(place.at_ns)
-                self._places_um.append(place.position_um)
-            if len(self._times_ns) > _MOST:
-                del self._times_ns[: _MOST // 2], self._places_um[: _MOST // 2]
+            times, places = self._times_ns, self._places_um
+            if not times or place.at_ns > times[-1]:
+                if len(times) > 1 and times[-1] - times[-2] < _APART_NS:
+                    del times[-1], places[-1]
+                times.append(place.at_ns)
+                places.append(place.position_um)
+            if len(times) > _MOST:
+                del times[: _MOST // 2], places[: _MOST // 2]
         return place
 
     def at(self, ns: int) -> int | None:
