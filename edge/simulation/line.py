@@ -107,7 +107,7 @@ class SimulatedLine:
                     yield placed
 
 
-@lru_cache(maxsize=8)  # a window shows two or three, each up to a megabyte
+@lru_cache(maxsize=4)  # a window shows two, each up to two megabytes
 def _segment(line: SimulatedLine, segment: int) -> tuple[_Placed, ...]:
     """The blemishes that begin in one segment; distractors lie under the defects."""
     rng = np.random.default_rng((line.seed, 3, segment))
