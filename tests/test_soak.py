@@ -159,7 +159,7 @@ def test_an_invariant_that_is_broken_is_said(
 def grown(mb_an_hour: float) -> Evidence:
     """Half an hour of samples, with the steps of an allocator in them."""
     chance = random.Random(1)
-    evidence = Evidence(settled_ns=0, ended_ns=30 * MINUTE_NS)
+    evidence = Evidence(ended_ns=30 * MINUTE_NS)
     for second in range(1800):
         step_mb = 2 if chance.random() < 0.1 else 0
         megabytes = 150 + mb_an_hour * second / 3600 + step_mb

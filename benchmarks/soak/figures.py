@@ -14,7 +14,7 @@ from edge.config import LineConfig
 from edge.health import deadline_of
 
 _STAGES = ("capture", "preprocess", "quality", "infer", "mask", "decide", "actuate")
-_LEAST_MINUTES = 12  # after the warm-up, for a slope
+_LEAST_MINUTES = 12  # for a slope
 _NS = 1_000_000_000
 
 Quantiles = dict[str, float]
@@ -33,8 +33,8 @@ def memory_slope(evidence: Evidence) -> Slope | None:
     """The median slope between the medians of each minute; None where there are too few."""
     minutes: dict[int, list[int]] = {}
     for sample in evidence.samples:
-        if evidence.settled_ns <= sample.at_ns <= evidence.ended_ns:
-            minute = (sample.at_ns - evidence.settled_ns) // (60 * _NS)
+        if evidence.steady_ns <= sample.at_ns <= evidence.ended_ns:
+            minute = (sample.at_ns - evidence.steady_ns) // (60 * _NS)
             minutes.setdefault(minute, []).append(sample.resident_bytes)
     whole = {minute: values for minute, values in minutes.items() if len(values) >= 30}
     if len(whole) < _LEAST_MINUTES:

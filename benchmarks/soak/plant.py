@@ -49,7 +49,7 @@ def line_settings(
             "output": {"type": "memory"},
             "offset_mm": 1000,
             "delay_ms": 20,
-            "margin_mm": 30,
+            "margin_mm": 50,
             "min_pulse_ms": 20,
             "tolerance_mm": 20,
             "ledger": str(disk / "ledger.sqlite"),

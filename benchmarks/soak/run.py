@@ -97,6 +97,7 @@ class _Course:
 
     def run(self, say: Say) -> None:
         self._evidence.settled_ns = self._begun_ns + round(self._schedule.settled_s * 1e9)
+        self._evidence.steady_ns = self._begun_ns + round(self._schedule.steady_s * 1e9)
         tick = 0
         try:
             while not self._is_over():

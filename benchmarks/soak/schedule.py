@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_WARM_UP, _CALM = (0.15, 180.0), (0.12, 120.0)  # share of the run, and at most so many seconds
+_WARM_UP, _CALM = (0.15, 120.0), (0.12, 120.0)  # share of the run, and at most so many seconds
 _SLOT_S = (3.0, 20.0)  # a fault and the recovery from it
 _SHARE = (0.25, 0.5)  # of its slot that a fault lasts
 
@@ -25,6 +25,7 @@ class Schedule:
     """A warm-up, fault after fault, and a calm end in which all must have recovered."""
 
     settled_s: float
+    steady_s: float  # each fault was there once: no memory is taken for the first time any more
     faults: tuple[Planned, ...]
     end_s: float
 
@@ -34,7 +35,7 @@ def schedule(faults: Sequence[str], seconds: float, seed: int) -> Schedule:
     warm_up_s, calm_s = (min(share * seconds, most) for share, most in (_WARM_UP, _CALM))
     room_s = seconds - warm_up_s - calm_s
     if not faults:
-        return Schedule(warm_up_s, (), seconds)
+        return Schedule(warm_up_s, warm_up_s, (), seconds)
     slot_s = min(max(room_s / len(faults), _SLOT_S[0]), _SLOT_S[1])
     chance = random.Random(seed)
     planned: list[Planned] = []
@@ -43,4 +44,5 @@ def schedule(faults: Sequence[str], seconds: float, seed: int) -> Schedule:
         for fault in chance.sample(faults, len(faults)):
             begin_s = warm_up_s + len(planned) * slot_s
             planned.append(Planned(fault, begin_s, begin_s + slot_s * chance.uniform(*_SHARE)))
-    return Schedule(warm_up_s, tuple(planned[:slots]), seconds)
+    steady_s = warm_up_s + len(faults) * slot_s
+    return Schedule(warm_up_s, steady_s, tuple(planned[:slots]), seconds)
