@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import cv2
 
+from edge.cameras import CameraCounts
 from edge.config import LineConfig
 from edge.drift import Baseline, Distribution, brightness_distribution, score_distribution
 from edge.inspector import Inspection
@@ -95,6 +96,7 @@ class Snapshot:
     bundle: str | None  # digest of the one that the latest frame was judged with
     keeping: Keeping
     swap: SwapStatus | None  # None where the bundle cannot be changed
+    camera: CameraCounts | None  # None of a camera that does not run freely
 
 
 class Health:
@@ -108,13 +110,14 @@ class Health:
         *,
         keeping: Callable[[], Keeping] = lambda: Keeping({}, 0, 0),
         swap: Callable[[], SwapStatus | None] = lambda: None,
+        camera: Callable[[], CameraCounts | None] = lambda: None,
     ) -> None:
         self._deadline_ns = deadline_ns
         self._ask_rejects = rejects
         self._rejects = rejects()
         self._asked_ns: int | None = None
         self._baseline = baseline
-        self._keeping, self._swap = keeping, swap
+        self._keeping, self._swap, self._camera = keeping, swap, camera
         self._brightness, self._score = brightness_distribution(), score_distribution()
         self._frames = dict.fromkeys(State, 0)
         self._lost_frames = 0
@@ -161,6 +164,7 @@ class Health:
             bundle=self._bundle,
             keeping=self._keeping(),
             swap=self._swap(),
+            camera=self._camera(),
         )
 
 

@@ -78,6 +78,7 @@ def health_of(line: Line, store: EventStore | None, swapper: Swapper | None) -> 
         _baseline(line),
         keeping=keeping,
         swap=lambda: None if swapper is None else swapper.status(),
+        camera=line.camera_counts,
     )
 
 

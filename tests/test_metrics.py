@@ -20,6 +20,7 @@ from test_health import MS, NONE, inspection, lost
 
 from edge.app import open_line
 from edge.box import Box
+from edge.cameras import CameraCounts
 from edge.config import read_line
 from edge.demo import DEMO_LINE
 from edge.errors import ConfigurationError
@@ -39,7 +40,8 @@ def scrape(port: int) -> dict[str, Metric]:
 
 
 def a_health() -> Health:
-    health = Health(lambda _: 10 * MS, lambda: NONE)
+    camera = CameraCounts(90, dropped=1, held=0, reopened=2, abandoned=0, fault="no picture came")
+    health = Health(lambda _: 10 * MS, lambda: NONE, camera=lambda: camera)
     for seen in (inspection(0), inspection(1, latency_ns=11 * MS), lost(2)):
         health.see(seen, seen.decided_ns)
     return health
@@ -72,6 +74,8 @@ def test_the_page_says_what_was_counted(page: int) -> None:
     frames = {s.labels["state"]: s.value for s in families["trackside_frames"].samples}
     assert frames == {"OK": 2, "NG": 0, "UNKNOWN": 1}
     assert families["trackside_deadlines_missed"].samples[0].value == 1
+    assert families["trackside_camera_up"].samples[0].value == 0
+    assert families["trackside_camera_reopened"].samples[0].value == 2
     assert families["trackside_last_frame_age_seconds"].samples[0].value == 0.003
     assert families["trackside_line_info"].samples[0].labels == {"line": 'a "line"\n'}
 

@@ -92,6 +92,9 @@ class HealthMessage(Stamp):
     troubles: dict[str, str] = Field(
         description="What is wrong now with what is to be kept on disk: of store and ledger."
     )
+    camera_fault: str | None = Field(
+        description="Why the camera shows nothing now; null if it does, or does not run freely."
+    )
     memory_bytes: int = Field(ge=0)
     temperatures_c: dict[str, float]
     throttled: bool | None = Field(description="null where the system does not tell.")
@@ -154,6 +157,7 @@ def health_message(
         ),
         bundle=snapshot.bundle,
         troubles=dict(snapshot.keeping.troubles),
+        camera_fault=None if snapshot.camera is None else snapshot.camera.fault,
         memory_bytes=box.resident_bytes(),
         temperatures_c=box.temperatures_c(),
         throttled=box.throttling().now,

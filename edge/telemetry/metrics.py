@@ -22,6 +22,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from edge.box import Box
+from edge.cameras import CameraCounts
 from edge.errors import ConfigurationError
 from edge.health import BOUNDS_NS, Counted, Keeping, Snapshot
 from edge.telemetry_config import MetricsSettings
@@ -67,6 +68,8 @@ def line_metrics(snapshot: Snapshot, now_ns: int) -> Iterator[Metric]:
         )
     yield from _drift_and_rejects(snapshot)
     yield from _keeping(snapshot.keeping)
+    if snapshot.camera is not None:
+        yield from _camera(snapshot.camera)
     if snapshot.swap is not None:
         swaps = CounterMetricFamily(
             "trackside_swaps",
@@ -76,6 +79,20 @@ def line_metrics(snapshot: Snapshot, now_ns: int) -> Iterator[Metric]:
         swaps.add_metric(["taken_over"], snapshot.swap.taken_over)
         swaps.add_metric(["refused"], snapshot.swap.refused)
         yield swaps
+
+
+def _camera(counts: CameraCounts) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "trackside_camera_up", "1 while the camera gives pictures.", value=counts.fault is None
+    )
+    for name, what, count in (
+        ("pictures", "Pictures that the camera gave.", counts.grabbed),
+        ("frames_dropped", "Frames that the network was too slow for.", counts.dropped),
+        ("frames_held", "Frames for which the camera had to wait.", counts.held),
+        ("reopened", "Times that the camera was opened anew.", counts.reopened),
+        ("abandoned", "Times that the camera's driver did not come back.", counts.abandoned),
+    ):
+        yield CounterMetricFamily(f"trackside_camera_{name}", what, value=count)
 
 
 def _keeping(keeping: Keeping) -> Iterator[Metric]:
