@@ -29,7 +29,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Reject:
-    """What was not OK: one NG frame, or all UNKNOWN frames on end."""
+    """What was not OK: the NG frames that show the same defects, or all UNKNOWN frames on end."""
 
     name: str  # of its picture; no two are alike, of another run neither
     utc: str
@@ -134,7 +134,7 @@ class Board:
         self._bins[-1][state.value] += 1
 
     def _enter(self, verdict: Verdict, inspection: Inspection | None) -> None:
-        if verdict.state is State.UNKNOWN is self._last_state and self._rejects:
+        if verdict.state is self._last_state and _goes_on(self._rejects[-1].last, verdict):
             self._rejects[-1].last = verdict
             self._rejects[-1].frames += 1
             return
@@ -197,6 +197,12 @@ class Board:
             return None
         columns: int = newest.seen.image.shape[1]
         return columns * newest.seen.across_um / 1000
+
+
+def _goes_on(before: Verdict, verdict: Verdict) -> bool:
+    """Whether nothing new is wrong, of two frames on end with the same state."""
+    known = {defect.number for defect in before.defects}
+    return verdict.state is State.UNKNOWN or {d.number for d in verdict.defects} <= known
 
 
 def _swap(swap: SwapStatus) -> Json:

@@ -31,14 +31,18 @@ class Feed:
 
     def __init__(self) -> None:
         self.newest: Inspection | None = None
+        self._last_state: State | None = None
         self._passed: deque[Passed] = deque(maxlen=MOST_PASSED)
         self._rejected: deque[Inspection] = deque(maxlen=MOST_REJECTED)
 
     def publish(self, inspection: Inspection) -> None:
         """Show it to whoever looks."""
         verdict = inspection.verdict
-        if verdict.state is not State.OK:
+        # Of frames that are UNKNOWN on end the first shows what is wrong with all of them.
+        repeats = verdict.state is State.UNKNOWN is self._last_state
+        if verdict.state is not State.OK and not repeats:
             self._rejected.append(inspection)
+        self._last_state = verdict.state
         self._passed.append(Passed(verdict, inspection.latency_ns, inspection.decided_ns))
         self.newest = inspection
 
@@ -47,7 +51,7 @@ class Feed:
         return _taken(self._passed)
 
     def take_rejected(self) -> list[Inspection]:
-        """The latest of those that were not OK, in order."""
+        """The latest of those whose image is to be shown as a reject, in order."""
         return _taken(self._rejected)
 
 

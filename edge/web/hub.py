@@ -81,11 +81,11 @@ class Hub:
 
     def close(self) -> None:
         """Tell every browser that this was all; from any thread."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._close)
-
-    def _close(self) -> None:
         self._closing = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
         for viewer in self.viewers:
             viewer.wake()
 

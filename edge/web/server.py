@@ -15,6 +15,7 @@ from edge.errors import ConfigurationError
 from edge.web_config import WebSettings
 
 _DEAD_MS = 20_000  # a browser that takes nothing for so long is hung up on, by the kernel
+_UNREAD_BYTES = 256 * 1024
 _MOST_CONNECTIONS = 64
 _CLOSE_S = 2  # until those that still wait for an answer are left
 
@@ -59,6 +60,8 @@ def _listening(settings: WebSettings) -> socket.socket:
         raise ConfigurationError(
             f"web: {host} port {port}: {error.strerror}: choose another address or port"
         ) from error
-    # Every connection has it from here: what a browser does not take is not waited for.
+    # Every connection has both from here: what a browser does not take neither piles up in the
+    # kernel nor is waited for.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD_BYTES)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_MS)
     return listener

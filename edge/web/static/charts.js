@@ -82,7 +82,7 @@ export function latencyChart(place, passed, deadlineMs) {
     dots[each.state] += `M${x.toFixed(1)} ${scaled(each.latency_ms, most).toFixed(1)}h0`;
   });
   const parts = [...axis(most, (value) => `${value} ms`), ...foot(`${passed.length} frames ago`, "now")];
-  if (deadlineMs <= most) {
+  if (deadlineMs !== null && deadlineMs <= most) {
     const y = scaled(deadlineMs, most);
     parts.push(draw("path", { class: "deadline", d: `M${LEFT} ${y}H${WIDTH}` }));
   }

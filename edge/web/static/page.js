@@ -61,7 +61,8 @@ function show(hasPassed, hasHealth = true) {
   if (latency) {
     const { p50, p99, max } = latency;
     const parts = [["p50", p50], ["p99", p99], ["max", max], ["deadline", health.deadline_ms]];
-    say(byId("latency"), parts.map(([name, ms]) => `${name}\u00a0${milliseconds(ms)}`).join("   "));
+    const known = parts.filter(([, ms]) => ms !== null); // before the first frame no deadline is
+    say(byId("latency"), known.map(([name, ms]) => `${name}\u00a0${milliseconds(ms)}`).join("   "));
   }
 }
 
