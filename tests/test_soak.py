@@ -114,9 +114,9 @@ def with_a_frame_twice(config: LineConfig, evidence: Evidence) -> LineConfig:
     return config
 
 
-def with_a_file_left_open(config: LineConfig, evidence: Evidence) -> LineConfig:
+def with_files_left_open(config: LineConfig, evidence: Evidence) -> LineConfig:
     half = len(evidence.samples) // 2
-    late = [replace(sample, files=sample.files + 1) for sample in evidence.samples[half:]]
+    late = [replace(sample, files=sample.files + 3) for sample in evidence.samples[half:]]
     evidence.samples = [*evidence.samples[:half], *late]
     return config
 
@@ -139,7 +139,7 @@ def with_no_recovery(config: LineConfig, evidence: Evidence) -> LineConfig:
         (with_a_message_lost, "every message"),
         (with_messages_out_of_order, "every message"),
         (with_a_frame_twice, "all rail"),
-        (with_a_file_left_open, "open files"),
+        (with_files_left_open, "open files"),
         (with_no_recovery, "the line was well again"),
     ],
     ids=lambda each: each.__name__ if callable(each) else "",

@@ -104,6 +104,7 @@ class Evidence:
     """Everything, in the order in which it came about."""
 
     began_ns: int = 0  # when the line's process was started
+    complete_ns: int = 0  # when it saw frames, and all around it was there
     settled_ns: int = 0  # when the warm-up was over
     steady_ns: int = 0  # when each fault had been there once
     ended_ns: int = 0  # when it was told to stop

@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 
 from benchmarks.soak.evidence import Evidence
 from benchmarks.soak.figures import Slope
@@ -160,23 +159,20 @@ def rail_inspected(evidence: Evidence) -> Finding:
 
 
 def files_and_threads(evidence: Evidence) -> Finding:
-    first_ns = evidence.began_ns + (evidence.settled_ns - evidence.began_ns) // 2
-    early = [s for s in evidence.samples if first_ns <= s.at_ns <= evidence.settled_ns]
-    late = [s for s in evidence.samples if s.at_ns <= evidence.ended_ns][-max(5, len(early)) :]
-    late = [s for s in late if not evidence.during(s.at_ns)]
+    """What comes and goes with each reader's connection is no growth, what stays is."""
+    early = [s for s in evidence.samples if evidence.complete_ns <= s.at_ns <= evidence.settled_ns]
+    calm = [s for s in evidence.samples if s.at_ns <= evidence.ended_ns]
+    late = [s for s in calm if not evidence.during(s.at_ns)][-max(5, len(early)) :]
+    if not early or not late:
+        return _finding("open files and threads are back", "", ["too few samples"])
     against, said = [], []
-    for name, of in (("files", lambda s: s.files), ("threads", lambda s: s.threads)):
-        if not early or not late:
-            against.append("too few samples")
-            break
-        before, after, most = (
-            median(map(of, early)),
-            median(map(of, late)),
-            max(map(of, evidence.samples)),
-        )
-        said.append(f"{name} {before:g} before, {after:g} after, {most} at most")
+    for name in ("files", "threads"):
+        before = max(getattr(sample, name) for sample in early)
+        after = min(getattr(sample, name) for sample in late)
+        most = max(getattr(sample, name) for sample in evidence.samples)
+        said.append(f"{name}: {before} before, {after} after, {most} at most")
         if after > before:
-            against.append(f"{name} grew from {before:g} to {after:g}")
+            against.append(f"{name} grew from {before} to {after}")
     return _finding("open files and threads are back", "; ".join(said), against)
 
 

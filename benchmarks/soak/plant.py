@@ -52,6 +52,7 @@ def line_settings(
             "margin_mm": 50,
             "min_pulse_ms": 20,
             "tolerance_mm": 20,
+            "silence_ms": 1000,
             "ledger": str(disk / "ledger.sqlite"),
         },
         "heartbeat": {"output": {"type": "memory"}, "timeout_ms": 500},

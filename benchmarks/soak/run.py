@@ -54,7 +54,7 @@ def soak(
         watch = Watch(plant, evidence)
         viewer = None if page is None else stack.enter_context(closing(Viewer(page)))
         try:
-            _await_first_frame(plant, evidence)
+            _await_all(plant, evidence, viewer)
             _Course(plant, watch, evidence, schedule, random.Random(seed)).run(say)
         finally:
             evidence.ended_ns = time.monotonic_ns()
@@ -66,9 +66,14 @@ def soak(
     return path, evidence
 
 
-def _await_first_frame(plant: Plant, evidence: Evidence) -> None:
+def _await_all(plant: Plant, evidence: Evidence, viewer: Viewer | None) -> None:
+    """Frames, and whoever hears and looks."""
     give_up = time.monotonic() + _START_S
-    while not evidence.seen:
+    while (
+        not evidence.seen
+        or (plant.broker is not None and not evidence.heard)
+        or (viewer is not None and not viewer.pictures)
+    ):
         if not plant.line.is_running or time.monotonic() > give_up:
             raise TracksideError(f"the line does not start:\n{_log(plant)}")
         time.sleep(_TICK_S)
@@ -96,6 +101,7 @@ class _Course:
         self._begun_ns = time.monotonic_ns()
 
     def run(self, say: Say) -> None:
+        self._evidence.complete_ns = self._begun_ns
         self._evidence.settled_ns = self._begun_ns + round(self._schedule.settled_s * 1e9)
         self._evidence.steady_ns = self._begun_ns + round(self._schedule.steady_s * 1e9)
         tick = 0
