@@ -110,6 +110,7 @@ class Evidence:
     ended_ns: int = 0  # when it was told to stop
     rail_ns: int | None = None  # when the rail was at 0
     exit_code: int | None = None
+    last_words: list[str] = field(default_factory=list)  # of a line that ended by itself
     seen: list[Seen] = field(default_factory=list)
     beats_ns: list[int] = field(default_factory=list)
     reject_edges: list[Edge] = field(default_factory=list)

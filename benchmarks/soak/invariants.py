@@ -197,9 +197,10 @@ def faults_recovered(evidence: Evidence) -> Finding:
 
 
 def ended_safe(evidence: Evidence) -> Finding:
-    against = []
+    against = [f"it ended by itself: {words}" for words in evidence.last_words]
+    said = f"exit code {evidence.exit_code}"
     if evidence.exit_code != 0:
-        against.append(f"it ended with exit code {evidence.exit_code}")
+        against.append(said)
     if not evidence.reject_edges or not evidence.reject_edges[-1][1]:
         against.append("its reject output was not left at reject")
-    return _finding("the line ended in good order, at reject", "exit code 0", against)
+    return _finding("the line ended in good order, at reject", said, against)

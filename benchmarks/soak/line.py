@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -37,6 +38,7 @@ class Probe:
         self._out = os.fdopen(report_fd, "w", buffering=1 << 16)
         self._seen: SimpleQueue[Inspection] = SimpleQueue()
         self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None  # once there is a line
 
     def watch(self, line: Line) -> Callable[[Inspection], None]:
         rehearsal = line.rehearsal
@@ -49,7 +51,8 @@ class Probe:
     def close(self) -> None:
         """Tell what is left, the pins' last edges included."""
         self._stopping.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         self._out.close()
 
     def _tell(self, pins: dict[str, MemoryLine]) -> None:
@@ -106,10 +109,10 @@ def _obey(faults: Faults) -> None:
 
 def main() -> None:
     log_to_stderr(as_json=False, verbose=False)
-    probe, faults = Probe(int(sys.argv[2])), Faults()
+    faults = Faults()
     threading.Thread(target=_obey, args=(faults,), name="faults", daemon=True).start()
-    run_line(read_line(Path(sys.argv[1])), watch=probe.watch, camera_faults=faults)
-    probe.close()
+    with closing(Probe(int(sys.argv[2]))) as probe:
+        run_line(read_line(Path(sys.argv[1])), watch=probe.watch, camera_faults=faults)
 
 
 if __name__ == "__main__":

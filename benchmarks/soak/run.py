@@ -122,7 +122,8 @@ class _Course:
 
     def _is_over(self) -> bool:
         if not self._plant.line.is_running:
-            raise TracksideError(f"the line ended by itself:\n{_log(self._plant)}")
+            self._evidence.last_words = _log(self._plant).splitlines()[-1:]
+            return True
         over_s = self._elapsed_s - self._schedule.end_s
         return over_s >= (_GRACE_S if self._under_way else 0)
 
