@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from edge.bridge import Bridge, Rehearsal, bridge_errors_as_ours, open_bridge
 from edge.bundle import Bundle
-from edge.camera_wiring import is_live, open_camera, open_live_camera
+from edge.camera_wiring import live_settings, open_camera, open_live_camera
 from edge.cameras import Camera, CameraCounts
 from edge.cameras.camera_faults import Faults
 from edge.cameras.live_camera import LiveCamera
@@ -118,7 +118,7 @@ def open_line(
             inspector.network.engine.close()
 
         camera: Camera
-        if is_live(config.camera):
+        if live_settings(config.camera) is not None:
             bridge = stack.enter_context(open_bridge(config))
             wait_for = _waiter(config, bridge, waited)
             live = open_live_camera(

@@ -103,11 +103,11 @@ def rail_plane(settings: CameraSettings) -> RailPlane:
     return RailPlane(settings.along_um, settings.across_um, as_it_is)
 
 
-def is_live(settings: CameraSettings) -> bool:
-    """Whether the camera runs freely, and waits for nobody."""
-    if isinstance(settings, SyntheticSettings):
-        return settings.fps is not None
-    return isinstance(settings, LiveSettings)
+def live_settings(settings: CameraSettings) -> LiveSettings | None:
+    """How its pictures are laid on the rail; None of a camera that does not run freely."""
+    if isinstance(settings, SyntheticSettings) and settings.fps is None:
+        return None
+    return settings if isinstance(settings, LiveSettings) else None
 
 
 def open_live_camera(

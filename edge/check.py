@@ -10,7 +10,7 @@ from edge.app import Line, open_line
 from edge.bridge_config import ActuatorConfig
 from edge.calibration import read_calibration
 from edge.camera_config import CameraSettings, ScaledSettings
-from edge.camera_wiring import open_camera
+from edge.camera_wiring import live_settings, open_camera
 from edge.config import LineConfig
 from edge.errors import CameraError
 from edge.inspector import Inspection
@@ -51,6 +51,7 @@ def check_line(config: LineConfig) -> list[Check]:
             check_sight(frame, inspections[-1].verdict),
             check_scale(frame, manifest, config.tiles),
             *check_tiles(line, frame),
+            *check_pictures(config, frame, latency_ms),
             check_pace(config, frame, latency_ms),
             check_reach(config, frame, latency_ms),
             *check_store(config.store),
@@ -129,13 +130,36 @@ def check_tiles(line: Line, frame: Frame) -> list[Check]:
     return [Check("tiles", True, f"{detail}from the frame before")]
 
 
+def check_pictures(config: LineConfig, frame: Frame, latency_ms: float) -> list[Check]:
+    """Pictures of a camera that runs freely must overlap, and come before they are given up."""
+    camera, speed_mm_s = live_settings(config.camera), config.encoder.speed_mm_s
+    if camera is None:
+        return []
+    fps = getattr(camera, "fps", None)
+    least_fps = speed_mm_s / camera.overlap_mm
+    step_mm = speed_mm_s / (fps or least_fps)
+    detail = f"{least_fps:.3g} a second are needed" + (f", {fps:g} come" if fps else "")
+    if step_mm > camera.overlap_mm:
+        remedy = f"raise camera.fps, or camera.overlap_mm to {math.ceil(step_mm)}"
+        return [Check("pictures", False, f"{detail}: {remedy}")]
+    on_the_way_mm = (camera.delay_ms + latency_ms) * speed_mm_s / 1000
+    needed_mm = frame.stretch.length_mm + step_mm + on_the_way_mm
+    if camera.lost_after_mm < needed_mm:
+        remedy = f"good frames would be lost: set camera.lost_after_mm to {math.ceil(needed_mm)}"
+        return [Check("pictures", False, remedy)]
+    return [Check("pictures", True, f"{detail}; rail is lost after {camera.lost_after_mm:g} mm")]
+
+
 def check_pace(config: LineConfig, frame: Frame, latency_ms: float) -> Check:
     """Each frame must be judged before the next one comes."""
-    period_ms = frame.stretch.length_mm / config.encoder.speed_mm_s * 1000
+    camera, step_mm = live_settings(config.camera), frame.stretch.length_mm
+    if camera is not None:
+        step_mm -= camera.overlap_mm
+    period_ms = step_mm / config.encoder.speed_mm_s * 1000
     detail = f"a frame every {period_ms:.1f} ms, judged within {latency_ms:.1f} ms"
     if latency_ms < period_ms:
         return Check("pace", True, detail)
-    fastest = frame.stretch.length_mm / latency_ms * 1000
+    fastest = step_mm / latency_ms * 1000
     return Check("pace", False, f"{detail}: run the line below {math.floor(fastest)} mm/s")
 
 
@@ -168,12 +192,16 @@ def check_bridge(line: Line) -> list[Check]:
 def check_reach(config: LineConfig, frame: Frame, latency_ms: float) -> Check:
     """The order for a frame's first row must come before that row is under an actuator.
 
-    The frame is whole when its last row has passed, so its first row is a frame's length ahead.
+    The frame is whole when its last row has passed, so its first row is a frame's length ahead. Of
+    a camera that runs freely the order may come when the rail has gone on to where it is lost.
     """
+    camera, seen_mm, shorten = live_settings(config.camera), frame.stretch.length_mm, "the frame"
+    if camera is not None:
+        seen_mm, shorten = camera.lost_after_mm, "camera.lost_after_mm"
 
     def spare_mm(actuator: ActuatorConfig) -> float:
         on_the_way_mm = (latency_ms + actuator.delay_ms) * config.encoder.speed_mm_s / 1000
-        needed_mm = frame.stretch.length_mm + actuator.margin_mm + on_the_way_mm
+        needed_mm = seen_mm + actuator.margin_mm + on_the_way_mm
         return actuator.offset_mm - needed_mm
 
     nearest = min(config.reject.actuators, key=spare_mm)
@@ -181,5 +209,5 @@ def check_reach(config: LineConfig, frame: Frame, latency_ms: float) -> Check:
     detail = f"{nearest.name} is {offset_mm:g} mm on, {offset_mm - spare:.0f} mm are needed"
     if spare > 0:
         return Check("deadline", True, f"{detail}: {spare:.0f} mm to spare")
-    remedy = f"move it {math.ceil(-spare)} mm further on, slow the line or shorten the frame"
+    remedy = f"move it {math.ceil(-spare)} mm further on, slow the line or shorten {shorten}"
     return Check("deadline", False, f"{detail}: {remedy}")

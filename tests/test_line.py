@@ -188,6 +188,13 @@ def test_check_does_not_measure_on_a_frame_that_shows_nothing(tmp_path: Path) ->
         ("deadline", {"reject": {"offset_mm": 60}}, "further on"),
         ("pace", {"encoder": {"speed_mm_s": 500_000}}, "run the line below"),
         ("scale", {"camera": {"um_per_px": 1000}}, "bring the camera nearer"),
+        ("pictures", {"camera": {"fps": 20, "overlap_mm": 20}}, "camera.overlap_mm to 25"),
+        (
+            "pictures",
+            {"camera": {"fps": 60, "lost_after_mm": 100}, "encoder": {"speed_mm_s": 1000}},
+            "set camera.lost_after_mm to 1",
+        ),
+        ("deadline", {"camera": {"fps": 60, "lost_after_mm": 1490}}, "shorten camera.lost_after"),
     ],
 )
 def test_check_says_what_cannot_work_and_what_to_change(

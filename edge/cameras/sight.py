@@ -30,6 +30,7 @@ class Sight:
 
     def check(self, image: Image, position_um: int) -> bool:
         """Whether something can be seen in it; CameraError if the camera must be opened anew."""
+        self._check_size(image)
         reasons = self._faults(image)
         self._check_new(image, position_um, reasons)
         if not reasons or self._seen_um is None:
@@ -39,19 +40,17 @@ class Sight:
             raise CameraError(_blind(reasons))
         return not reasons
 
-    def _check_new(self, image: Image, position_um: int, reasons: tuple[str, ...]) -> None:
-        if self._last is None:
-            self._last = image, position_um
-            return
-        was, at_um = self._last
-        if image.shape != was.shape:
+    def _check_size(self, image: Image) -> None:
+        if self._last is not None and image.shape != self._last[0].shape:
             raise CameraError(
-                f"the picture is {size(image)}, and was {size(was)}: set the camera to one size, "
-                "and start again if it was changed on purpose"
+                f"the picture is {size(image)}, and was {size(self._last[0])}: set the camera to "
+                "one size, and start again if it was changed on purpose"
             )
-        if not np.array_equal(image, was):
+
+    def _check_new(self, image: Image, position_um: int, reasons: tuple[str, ...]) -> None:
+        if self._last is None or not np.array_equal(image, self._last[0]):
             self._last = image, position_um
-        elif abs(position_um - at_um) >= self._moved_um:
+        elif abs(position_um - self._last[1]) >= self._moved_um:
             again = "the same picture again while the rail moved: restart the camera"
             raise CameraError(_blind(reasons) if reasons else again)
 

@@ -8,9 +8,14 @@ from edge.cameras import EndToEnd
 from edge.cameras.source import Source
 from edge.types import Frame, LostFrame
 
+_SETTLING = 10  # pictures, over which a camera finds its exposure
+
 
 class UnlaidCamera:
-    """Shows the source's pictures as if they lay end to end, as fast as they come."""
+    """Shows the source's pictures as if they lay end to end, as fast as they come.
+
+    The first ones are passed over.
+    """
 
     def __init__(
         self, source: Source, *, along_um: float, across_um: float, clock_ns: Callable[[], int]
@@ -24,6 +29,8 @@ class UnlaidCamera:
     def frames(self) -> Iterator[Frame | LostFrame]:
         layout: EndToEnd | None = None
         index = 0
+        for _ in range(_SETTLING):
+            self._source.grab()
         while not self._closed:
             image = self._source.grab().image
             if layout is None:
