@@ -1,0 +1,365 @@
+"""Each source of live pictures: by its real library where that runs, or a faithful stand-in."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+import pi_camera
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from live_rail import At
+
+from edge.app import open_line
+from edge.camera_config import RtspSettings
+from edge.camera_wiring import open_camera
+from edge.cameras.camera_faults import Fault, Faults
+from edge.cameras.live_camera import LiveCamera
+from edge.cameras.opencv_source import RtspSource, V4l2Source
+from edge.cameras.source import Source
+from edge.cameras.stream_clock import StreamClock
+from edge.cameras.synthetic_source import SyntheticSource
+from edge.config import read_line
+from edge.demo import DEMO_LINE
+from edge.errors import CameraError, ConfigurationError
+from edge.simulation import SimulatedLine
+from edge.types import Frame, LostFrame
+
+MS = 1_000_000
+PYTHON = "/usr/bin/python3"  # the system's own, which has GStreamer's bindings
+SERVER = Path(__file__).with_name("rtsp_server.py")
+
+
+def served() -> bool:
+    code = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import Gst; "
+    code += "Gst.init(None); assert Gst.ElementFactory.find('x264enc')"
+    return not subprocess.run([PYTHON, "-c", code], capture_output=True, check=False).returncode
+
+
+class Server:
+    """An RTSP server in a process of its own, which can be killed and started again."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.url = f"rtsp://user:secret@127.0.0.1:{port}/rail"
+        self.start()
+
+    def start(self) -> None:
+        command = [PYTHON, str(SERVER), str(self.port)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "serving\n"
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    if not served():
+        pytest.skip("needs python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-ugly")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = Server(port)
+    yield server
+    server.kill()
+
+
+def test_a_synthetic_source_shows_what_lies_under_it_until_it_fails() -> None:
+    line, faults, position_um = SimulatedLine(seed=3, width_px=64), Faults(), 100_000
+
+    def source() -> SyntheticSource:
+        where = lambda: At(position_um)  # noqa: E731
+        return SyntheticSource(line, height_px=48, fps=1000, where=where, faults=faults)
+
+    camera = source()
+    sound, _ = line.render(100_000 // 250 - 48, 48)
+    grab = camera.grab()
+    assert np.array_equal(grab.image, sound) and grab.taken_ns == At(position_um).at_ns
+    faults.begin(Fault.FROZEN)
+    first = camera.grab().image
+    position_um += 50_000
+    assert np.array_equal(camera.grab().image, first)
+    assert np.array_equal(source().grab().image, first)  # opening it anew does not help
+    for fault, low, high in ((Fault.DARK, 0, 16), (Fault.BRIGHT, 240, 256)):
+        faults.begin(fault)
+        assert low <= camera.grab().image.mean() < high
+    faults.begin(Fault.RESIZED)
+    assert camera.grab().image.shape == (24, 32)
+    faults.begin(Fault.STOPPED)
+    with pytest.raises(CameraError, match="has stopped: mend its fault"):
+        source().grab()
+    faults.begin(Fault.VANISHED)
+    with pytest.raises(CameraError, match="has vanished"):
+        source()
+    faults.mend()
+    assert camera.grab().image.shape == (48, 64)
+
+
+def test_an_rtsp_stream_tells_its_times_and_ends_with_its_server(server: Server) -> None:
+    source = RtspSource(server.url)
+    grabs = [source.grab() for _ in range(20)]
+    settings = RtspSettings(type="rtsp", url=server.url, along_um=250, across_um=200)
+    camera = open_camera(settings)  # as the checks look at it
+    first, second = islice(camera.frames(), 2)
+    camera.close()
+    assert isinstance(first, Frame) and first.image.shape == (48, 64)  # grey
+    assert first.stretch.end_um == second.stretch.start_um == 48 * 250
+    for grab in grabs:
+        assert grab.image.shape == (48, 64, 3)
+        assert grab.taken_ns is not None
+    times = [grab.taken_ns or 0 for grab in grabs]
+    assert times == sorted(times)
+    # 20 pictures at 50 a second, whenever they came here.
+    assert times[-1] - times[0] == pytest.approx(19 * 20 * MS, abs=40 * MS)
+    server.kill()
+    with pytest.raises(CameraError, match="has ended: see to camera and network") as caught:
+        for _ in range(1000):
+            source.grab()
+    source.close()
+    assert "secret" not in str(caught.value)
+    with pytest.raises(CameraError, match=r"127\.0\.0\.1/rail cannot be opened") as caught:
+        RtspSource(server.url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_line_outlives_its_rtsp_server(server: Server, tmp_path: Path) -> None:
+    """Killed while the line runs: its rail is UNKNOWN until there is a server again."""
+    line = yaml.safe_load(DEMO_LINE.read_text())
+    line["camera"] = {
+        "type": "rtsp",
+        "url": server.url,
+        **{"along_um": 250, "across_um": 250, "overlap_mm": 8, "lost_after_mm": 40},
+    }
+    line["encoder"]["speed_mm_s"] = 100
+    path = tmp_path / "line.yaml"
+    path.write_text(yaml.safe_dump(line))
+    with open_line(read_line(path)) as opened:
+        assert isinstance(opened.camera, LiveCamera)
+        frames = opened.camera.frames()
+        assert any(isinstance(seen, Frame) for seen in islice(frames, 5))
+        server.kill()
+        lost = next(seen for seen in frames if isinstance(seen, LostFrame))
+        assert opened.bridge.where().position_um > lost.stretch.end_um
+        while opened.camera.counts().fault is None:
+            next(frames)
+        server.start()
+        last = next(seen for seen in frames if isinstance(seen, Frame))
+        assert last.stretch.start_um >= lost.stretch.end_um
+        assert opened.camera.counts().reopened > 0
+
+
+@given(
+    st.integers(-(10**12), 10**12),
+    st.lists(st.integers(0, 80), min_size=40, max_size=200),
+)
+def test_a_stream_of_uneven_delays_is_told_by_the_least_of_them(
+    ahead_ns: int, delays_ms: list[int]
+) -> None:
+    clock, least_ns = StreamClock(), 10**18
+    for number, delay_ms in enumerate(delays_ms):
+        taken_ns = number * 20 * MS
+        told_ns = clock.taken_ns(taken_ns + ahead_ns, taken_ns + delay_ms * MS)
+        if told_ns is not None:
+            least_ns = min(least_ns, delay_ms * MS)
+            assert told_ns == taken_ns + least_ns
+
+
+def test_a_stream_that_begins_in_the_past_is_waited_for_and_one_that_leaps_begins_anew() -> None:
+    clock = StreamClock()
+    backlog = [clock.taken_ns(n * 20 * MS, 1000 * MS + n * MS) for n in range(10)]
+    assert backlog == [None] * 10
+    arrived = [1010 * MS + n * 20 * MS for n in range(10)]
+    live = [clock.taken_ns((n + 10) * 20 * MS, at_ns) for n, at_ns in enumerate(arrived)]
+    assert live == [None, *arrived[1:]]
+    assert clock.taken_ns(5 * MS, 1300 * MS) is None  # the camera's clock was set
+    assert clock.taken_ns(25 * MS, 1320 * MS) == 1320 * MS
+
+
+@pytest.fixture
+def pi(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    library = ModuleType("picamera2")
+    library.Picamera2 = pi_camera.Picamera2  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "picamera2", library)
+    yield import_module("edge.cameras.picamera2_source")
+    assert pi_camera.Picamera2.open == []
+    del sys.modules["edge.cameras.picamera2_source"]
+
+
+def pi_source(pi: ModuleType, **settings: Any) -> Any:
+    defaults = {"width_px": 100, "height_px": 40, "main_px": None, "fps": 50.0, "gain": 2.0}
+    defaults |= {"exposure_us": 300, "colour": False}
+    return pi.Picamera2Source(settings.pop("number", 0), **{**defaults, **settings})
+
+
+def test_a_pi_camera_shows_main_or_lores_grey_or_in_colour(pi: ModuleType) -> None:
+    ramp = np.broadcast_to(np.arange(100, dtype=np.uint8), (40, 100))
+    for main_px in (None, (1280, 720)):
+        source = pi_source(pi, main_px=main_px)
+        before_ns = time.monotonic_ns()
+        grab = source.grab()
+        assert np.array_equal(grab.image, ramp)
+        assert -20 * MS <= grab.taken_ns - before_ns <= time.monotonic_ns() - before_ns
+        assert pi_camera.Picamera2.open[0].controls == {
+            "AeEnable": False,
+            "ExposureTime": 300,
+            "AnalogueGain": 2.0,
+            "FrameDurationLimits": (20_000, 20_000),
+        }
+        source.close()
+    source = pi_source(pi, colour=True)
+    assert np.array_equal(source.grab().image[..., 0], ramp)  # blue comes first
+    source.close()
+    source = pi_source(pi, colour=True, main_px=(1280, 720))
+    assert source.grab().image.shape == (40, 100, 3)
+    source.close()
+
+
+def test_a_pi_camera_that_is_not_there_or_sleeps_names_the_remedy(
+    pi: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(CameraError, match="see to its ribbon cable"):
+        pi_source(pi, number=1)
+    with pytest.raises(CameraError, match="gives 100 x 40 pixels, not 101 x 40"):
+        pi_source(pi, width_px=101)
+    source = pi_source(pi)
+    monkeypatch.setattr(pi_camera.Picamera2, "asleep", True)
+    with pytest.raises(CameraError, match="no picture came in 2 s"):
+        source.grab()
+    source.close()
+
+
+def test_without_its_library_a_camera_names_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module, source, remedy in (
+        ("picamera2", "picamera2_source", "sudo apt install python3-picamera2"),
+        ("harvesters.core", "genicam_source", "pip install 'trackside[genicam]'"),
+    ):
+        monkeypatch.setitem(sys.modules, module, None)
+        monkeypatch.delitem(sys.modules, f"edge.cameras.{source}", raising=False)
+        with pytest.raises(ConfigurationError) as caught:
+            import_module(f"edge.cameras.{source}")
+        assert remedy in str(caught.value)
+
+
+def genicam_source(**settings: Any) -> Source:
+    """A camera of the software producer that comes with the library."""
+    genicam = pytest.importorskip("genicam", reason="needs the extra genicam")
+    from edge.cameras.genicam_source import GenicamSource  # noqa: PLC0415 - skipped without it
+
+    producer = Path(genicam.__file__).with_name("viky.cti")
+    defaults = {"producer": producer, "serial": None, "features": {}}
+    return GenicamSource(**{**defaults, **settings})
+
+
+def test_a_genicam_camera_is_opened_by_its_producer_and_set_by_its_features() -> None:
+    for features, shape in (
+        ({"PixelFormat": "Mono8", "Width": 320, "Height": 200}, (200, 320)),
+        ({"PixelFormat": "RGBa8"}, (400, 400, 3)),
+    ):
+        source = genicam_source(serial="1", features=features)
+        images = [source.grab().image for _ in range(3)]
+        source.close()
+        assert [image.shape for image in images] == [shape] * 3
+        assert not np.array_equal(images[0], images[2])  # its own, not the producer's buffer
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "remedy"),
+    [
+        ({"serial": "99"}, CameraError, "viky.cti has no camera 99 to give"),
+        ({"producer": Path("/none.cti")}, ConfigurationError, "is no GenTL producer .* set camera"),
+        ({"features": {"Wide": 1}}, ConfigurationError, "does not take camera.features.Wide 1"),
+        ({"features": {"Width": -1}}, ConfigurationError, "features.Width -1 .* list of features"),
+    ],
+)
+def test_a_genicam_camera_that_cannot_be_opened_names_the_remedy(
+    settings: dict[str, Any], error: type[Exception], remedy: str
+) -> None:
+    with pytest.raises(error, match=remedy):
+        genicam_source(**settings)
+
+
+class Driver:
+    """A stand-in for cv2.VideoCapture on a V4L2 device of one size, and of one exposure control."""
+
+    def __init__(self, device: str, backend: int) -> None:
+        assert backend == cv2.CAP_V4L2
+        self.values = {cv2.CAP_PROP_FRAME_WIDTH: 64.0, cv2.CAP_PROP_FRAME_HEIGHT: 48.0}
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return True
+
+    def set(self, control: int, value: float) -> bool:
+        if control in self.values or control == cv2.CAP_PROP_GAIN:
+            return False
+        self.values[control] = value
+        return True
+
+    def get(self, control: int) -> float:
+        if control == cv2.CAP_PROP_POS_MSEC:
+            return self.offset_s * 1000 + time.monotonic() * 1000
+        return self.values.get(control, 0.0)
+
+    offset_s = -0.01
+
+    def grab(self) -> bool:
+        return True
+
+    def retrieve(self) -> tuple[bool, Any]:
+        return True, np.zeros((48, 64, 3), np.uint8)
+
+    def release(self) -> None:
+        """Nothing is held."""
+
+
+def v4l2_source(**settings: Any) -> V4l2Source:
+    defaults = {"width_px": 64, "height_px": 48, "fps": 60.0, "fourcc": "MJPG"}
+    defaults |= {"exposure_us": 200, "gain": None}
+    return V4l2Source("/dev/null", **{**defaults, **settings})
+
+
+def test_a_v4l2_device_tells_its_time_if_it_is_of_our_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", Driver)
+    taken_ns = v4l2_source().grab().taken_ns
+    assert taken_ns is not None and time.monotonic_ns() - taken_ns > 0
+    monkeypatch.setattr(Driver, "offset_s", 10**9)  # the time of day
+    assert v4l2_source().grab().taken_ns is None
+
+
+def test_a_v4l2_device_that_cannot_do_what_is_asked_names_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(CameraError, match="/dev/video99 is not there: see to the camera's cable"):
+        V4l2Source(
+            "/dev/video99",
+            width_px=1,
+            height_px=1,
+            fps=None,
+            fourcc=None,
+            exposure_us=None,
+            gain=None,
+        )
+    with pytest.raises(CameraError, match="/dev/null cannot be opened as a camera"):
+        v4l2_source()
+    monkeypatch.setattr(cv2, "VideoCapture", Driver)
+    with pytest.raises(CameraError, match=r"gives 64 x 48 .*, not 320 x 48 pixels at 60 .* MJPG"):
+        v4l2_source(width_px=320)
+    with pytest.raises(CameraError, match=r"does not take camera\.gain: see its range"):
+        v4l2_source(gain=3.0)
