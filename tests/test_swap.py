@@ -8,6 +8,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
+from urllib.request import urlopen
 from weakref import WeakSet
 
 import numpy as np
@@ -39,7 +41,7 @@ from swapping_lines import LENIENT, change, write_line
 from edge.app import Line, open_line
 from edge.bundle import MANIFEST, Bundle, open_bundle, write_bundle
 from edge.config import LineConfig, read_line
-from edge.errors import UsageError
+from edge.errors import TracksideError, UsageError
 from edge.inspector import Inspection
 from edge.network import SHIPPED_BUNDLE
 from edge.recorder import record_line
@@ -47,8 +49,8 @@ from edge.recording import read_recording
 from edge.service import run_line
 from edge.signature import make_key, sign
 from edge.store.event_file import read_events
-from edge.swap.folder import Outcome, Request, bundle_in_force, is_answered, swap_folder
-from edge.swap.request import roll_back
+from edge.swap.folder import Outcome, Progress, Request, bundle_in_force, is_answered, swap_folder
+from edge.swap.request import activate, answers, roll_back
 from edge.types import State
 
 PATIENT_S = 60
@@ -279,6 +281,49 @@ def test_what_a_line_did_not_live_to_answer_is_tried_by_the_next_start(
     assert watched.digests[0] == two.a.digest
 
 
+def test_a_later_request_takes_the_place_of_one_that_is_being_tried(
+    tmp_path: Path, two: Bundles, hurry: None
+) -> None:
+    config = a_line(tmp_path, two, swap=LENIENT | {"shadow_frames": 1_000_000})
+    said = []
+
+    def ask_twice() -> None:
+        first = activate(config, two.b.path)
+        for answer in answers(config, first):
+            assert isinstance(answer, Progress)
+            if answer.doing == "shadowing":
+                break
+        said.append(change(config, two.a.path))
+        with pytest.raises(TracksideError, match="another bundle was asked for meanwhile"):
+            list(answers(config, first))
+        said.append("told")
+
+    watched = Watched(config, ask_twice)
+    assert said[0].refusal is None and said[1] == "told"
+    assert set(watched.digests) == {two.a.digest}
+
+
+def test_metrics_follow_the_bundle_that_is_in_force(
+    tmp_path: Path, two: Bundles, hurry: None
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config, pages = a_line(tmp_path, two, metrics={"port": port}), list[str]()
+
+    def change_and_look() -> None:
+        for bundle in (None, two.b):
+            if bundle is not None:
+                change(config, bundle.path)
+            with urlopen(f"http://127.0.0.1:{port}/metrics") as page:
+                pages.append(page.read().decode())
+
+    Watched(config, change_and_look)
+    for page, bundle, swaps in zip(pages, two, (0, 1), strict=True):
+        assert f'bundle_digest="{bundle.digest}"' in page
+        assert f'trackside_swaps_total{{outcome="taken_over"}} {swaps}.0' in page
+
+
 def test_a_line_that_does_not_run_is_rolled_back_at_once_and_forth_again(
     tmp_path: Path, two: Bundles, hurry: None
 ) -> None:
@@ -375,17 +420,17 @@ def trackside(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_the_commands_change_the_bundle_of_a_process_that_runs(
     tmp_path: Path, two: Bundles, files: dict[str, bytes]
 ) -> None:
-    line = write_line(tmp_path, str(two.a.path))
+    line, log = write_line(tmp_path, str(two.a.path)), tmp_path / "log"
     command = [sys.executable, "-m", "edge.cli", "run", str(line)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        assert any(": a on onnx" in said for said in iter(process.stderr.readline, ""))
+    with log.open("w") as said, subprocess.Popen(command, stderr=said) as process:
+        while ": a on onnx" not in log.read_text():
+            assert process.poll() is None
+            time.sleep(0.05)
         taken = trackside("activate", line, two.b.path, "--json")
         refused = trackside("activate", line, contrary(tmp_path, files).path)
         bad = trackside("activate", line, wrong(tmp_path, files).path)
         back = trackside("rollback", line)
         process.send_signal(signal.SIGTERM)
-        said = process.stderr.read()
         assert process.wait(timeout=PATIENT_S) == 0
     answer = json.loads(taken.stdout)
     assert (taken.returncode, answer["answered"], answer["refusal"]) == (0, True, None)
@@ -394,6 +439,6 @@ def test_the_commands_change_the_bundle_of_a_process_that_runs(
     assert (refused.returncode, "is refused: " in refused.stdout) == (1, True)
     assert (bad.returncode, "golden input" in bad.stderr) == (78, True)
     assert (back.returncode, f"{two.a.digest[:12]}, is in force" in back.stdout) == (0, True)
-    assert f"bundle b, {two.b.digest[:12]}, is in force" in said
+    assert f"bundle b, {two.b.digest[:12]}, is in force" in log.read_text()
     asleep = trackside("activate", line, two.b.path)
     assert (asleep.returncode, "does not run" in asleep.stdout) == (0, True)

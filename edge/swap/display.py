@@ -41,5 +41,5 @@ def described(outcome: Outcome) -> str:
     overlap = "no mask had anything" if compared.overlap is None else f"{compared.overlap:.2f}"
     return (
         f"{line}\n{compared.frames} frames: same verdict on {compared.agreement:.1%}, overlap "
-        f"{overlap}, p99 {compared.new_p99_ms:.1f} ms after {compared.old_p99_ms:.1f} ms"
+        f"{overlap}, p99 {compared.new_p99_ms:.1f} ms, the old one's {compared.old_p99_ms:.1f} ms"
     )

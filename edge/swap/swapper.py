@@ -215,9 +215,12 @@ class Swapper:
     def _tell(self, request: Request, doing: Doing, frames: int = 0) -> None:
         self._go_on(request)
         wanted = self._settings.shadow_frames if request.kind == "activate" else 0
-        self._trying = Progress(request=request, doing=doing, frames=frames, of=wanted)
+        progress = Progress(request=request, doing=doing, frames=frames, of=wanted)
+        if progress == self._trying:  # the rail stands
+            return
+        self._trying = progress
         with suppress(OSError):  # what the disk must not refuse is written elsewhere
-            self._folder.tell(self._trying)
+            self._folder.tell(progress)
 
     def _go_on(self, request: Request) -> None:
         if self._stop.is_set() or self._folder.request() != request:
