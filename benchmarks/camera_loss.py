@@ -1,0 +1,146 @@
+"""How far the rail goes on until a lost camera is UNKNOWN: `python -m benchmarks.camera_loss`.
+
+A simulated line runs with a synthetic camera that runs freely, and with the shipped network. In
+each trial the camera fails, at a time that has nothing to do with its pictures; measured is the
+rail from there until the first verdict UNKNOWN has been given to the rejector, and, once the fault
+is mended, until the first verdict that is not.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import cycle, islice
+from threading import Timer
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from edge.app import Line, open_line
+from edge.cameras.camera_faults import Fault, Faults
+from edge.config import LineConfig, read_line
+from edge.demo import DEMO_LINE
+from edge.inspector import Inspection
+from edge.types import State
+
+_CALM_FRAMES = 3  # with a verdict, before the next trial
+_LATEST_S = 0.2  # until the camera fails
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One failure of the camera."""
+
+    fault: Fault
+    unknown_after_mm: float
+    seen_again_after_mm: float
+
+
+class Trials:
+    """Has the camera fail and mends it, by what becomes of the line's frames."""
+
+    def __init__(self, line: Line, faults: Faults, kinds: Iterator[Fault], seed: int) -> None:
+        self.done: list[Trial] = []
+        self._line = line
+        self._faults = faults
+        self._kinds = kinds
+        self._random = random.Random(seed)
+        self._calm = 0
+        self._fault: Fault | None = None
+        self._failed_mm: float | None = None
+        self._unknown_mm: float | None = None
+
+    def see(self, inspection: Inspection) -> None:
+        """Orders have been given for it."""
+        unknown = inspection.verdict.state is State.UNKNOWN
+        if self._fault is None:
+            self._calm = 0 if unknown else self._calm + 1
+            if self._calm >= _CALM_FRAMES:
+                self._prepare()
+        elif self._failed_mm is not None and self._unknown_mm is None and unknown:
+            self._unknown_mm = self._place_mm()
+            self._faults.mend()
+        elif self._unknown_mm is not None and not unknown:
+            again_mm = self._place_mm() - self._unknown_mm
+            trial = Trial(self._fault, self._unknown_mm - (self._failed_mm or 0), again_mm)
+            self.done.append(trial)
+            self._fault = self._failed_mm = self._unknown_mm = None
+            self._calm = 0
+
+    def _prepare(self) -> None:
+        self._fault = next(self._kinds, None)
+        if self._fault is None:
+            self._line.camera.close()
+        else:
+            Timer(self._random.uniform(0, _LATEST_S), self._fail, [self._fault]).start()
+
+    def _fail(self, fault: Fault) -> None:
+        self._failed_mm = self._place_mm()
+        self._faults.begin(fault)
+
+    def _place_mm(self) -> float:
+        return self._line.rehearsal.encoder.read().position_um / 1000
+
+
+def a_line(speed_mm_s: float, lost_after_mm: float) -> LineConfig:
+    """The demo's line with a camera that runs freely."""
+    line = read_line(DEMO_LINE)
+    live = {"fps": 60.0, "overlap_mm": 30.0, "lost_after_mm": lost_after_mm}
+    return line.model_copy(
+        update={
+            "camera": line.camera.model_copy(update=live),
+            "encoder": line.encoder.model_copy(update={"speed_mm_s": speed_mm_s}),
+        }
+    )
+
+
+def run_trials(config: LineConfig, trials: int, seed: int) -> list[Trial]:
+    """Each kind of failure in turn."""
+    faults = Faults()
+    with open_line(config, camera_faults=faults) as line:
+        run = Trials(line, faults, islice(cycle(Fault), trials), seed)
+        line.run(run.see)
+    return run.done
+
+
+def show(trials: list[Trial], limit_mm: float) -> None:
+    table = Table(title=f"Rail from the failure to UNKNOWN; the limit is {limit_mm:g} mm")
+    for heading in ("camera", "trials", "median mm", "most mm", "within", "seen again after mm"):
+        table.add_column(heading, justify="left" if heading == "camera" else "right")
+    kinds: dict[str, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        kinds[trial.fault.value].append(trial)
+    for name, some in [*kinds.items(), ("all", trials)]:
+        after_mm = sorted(trial.unknown_after_mm for trial in some)
+        within = sum(mm <= limit_mm for mm in after_mm)
+        again_mm = max(trial.seen_again_after_mm for trial in some)
+        table.add_row(
+            name,
+            str(len(some)),
+            f"{after_mm[len(after_mm) // 2]:.1f}",
+            f"{after_mm[-1]:.1f}",
+            f"{within} of {len(some)}",
+            f"{again_mm:.0f}",
+        )
+    Console(width=100).print(table)
+
+
+def main(
+    trials: Annotated[int, typer.Option(min=1, help="Failures in all.")] = 50,
+    speed_mm_s: Annotated[float, typer.Option(min=1, help="Of the rail.")] = 500,
+    lost_after_mm: Annotated[float, typer.Option(min=1, help="The limit.")] = 150,
+    seed: Annotated[int, typer.Option(min=0, help="Of the times of the failures.")] = 1,
+) -> None:
+    """Exit 1 unless UNKNOWN came within the limit in every trial."""
+    done = run_trials(a_line(speed_mm_s, lost_after_mm), trials, seed)
+    show(done, lost_after_mm)
+    sys.exit(0 if all(trial.unknown_after_mm <= lost_after_mm for trial in done) else 1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
