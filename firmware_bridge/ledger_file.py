@@ -15,6 +15,7 @@ from typing import TextIO
 
 from firmware_bridge.types import SECOND_NS, BridgeError
 
+_CACHE_KIB = 256  # of pages: whoever only appends comes back to few of them
 LOCKED_NS = 5 * SECOND_NS  # whoever locks the file for longer is trouble
 
 
@@ -145,6 +146,7 @@ def open_database(path: Path) -> sqlite3.Connection:
         )
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
+        database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         database.executescript(_SCHEMA)
     except sqlite3.Error as error:
         raise LedgerError(

@@ -14,7 +14,7 @@ from firmware_bridge.ledger_file import Entry, EntryKind
 from firmware_bridge.tracker import NO_PASS
 from firmware_bridge.types import Fired, Missed, Mode, Order, Passed, Pulse
 
-LATEST = 1_000  # outcomes and pulses kept for the report; the sums go back to the start
+LATEST = 500  # outcomes and pulses kept for the report; the sums go back to the start
 _NEWEST = 40  # outcomes that any thread may see at once
 
 log = logging.getLogger(__name__)

@@ -155,6 +155,7 @@ def _connect(root: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         # A power cut may cost the last moments, and no more; a kill costs nothing.
         database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("PRAGMA cache_size = -256")  # KiB; one that appends wants few pages
         # The log beside the file stays below half a megabyte, for which `keep_free_mb` has room.
         database.execute("PRAGMA wal_autocheckpoint = 100")
         database.executescript(_SCHEMA)

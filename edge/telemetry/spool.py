@@ -42,6 +42,7 @@ class Spool:
             self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._file.execute("PRAGMA journal_mode=WAL")
             self._file.execute("PRAGMA synchronous=NORMAL")
+            self._file.execute("PRAGMA cache_size=-256")  # KiB; a queue has two ends
             self._file.execute(_TABLE)
             self._count = self._file.execute("SELECT count(*) FROM message").fetchone()[0]
         except sqlite3.Error as error:
