@@ -12,36 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain, count
+from itertools import count
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.manifest import Limits
-from edge.types import Defect, Frame, Mask, Stretch, sigmoid
-
-_Columns = NDArray[np.bool_]  # W
-_Spot = tuple[tuple[slice, slice], NDArray[np.bool_]]  # rows and columns of a frame, what of them
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Piece:
-    """Connected surface, at its place on the strip."""
-
-    stretch: Stretch
-    left_um: int
-    right_um: int
-    area_mm2: float
-    score_mm2: float  # probability over area
-    spots: tuple[_Spot, ...] = ()  # in the frame that was looked at
-    head: _Columns | None = None  # where it reaches the first of the rows, if it does
-    foot: _Columns | None = None  # and where the last
-    numbers: frozenset[int] = frozenset()  # that it was known by
-
-    @property
-    def extent_mm(self) -> float:
-        return max(self.stretch.length_mm, (self.right_um - self.left_um) / 1000)
+from edge.pieces import Piece, Spot, find_pieces, join, row_um
+from edge.types import Defect, Frame, Mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +29,8 @@ class _Look:
     frame: Frame
     mask: Mask
     first_row: int  # what lies before it belongs to the frame before
-    open: Sequence[_Piece]  # that reach the row before the first
-    found: Sequence[_Piece]  # each by its number, if it has one
+    open: Sequence[Piece]  # that reach the row before the first
+    found: Sequence[Piece]  # each by its number, if it has one
     blank: bool  # no pixel of its own rows is defective
 
     def goes_on_in(self, frame: Frame) -> bool:
@@ -65,7 +43,7 @@ class _Look:
             and before.end_um <= shown.end_um
         )
 
-    def open_at(self, seam_um: float, limits: Limits) -> Sequence[_Piece]:
+    def open_at(self, seam_um: float, limits: Limits) -> Sequence[Piece]:
         """The pieces that reach the last row before a seam."""
         seam_row = round((seam_um - self.frame.stretch.start_um) / self.frame.along_um)
         if seam_row <= self.first_row:
@@ -74,17 +52,25 @@ class _Look:
             return ()
         found = self.found
         if seam_row < self.frame.image.shape[0]:
-            parts = _parts(self.frame, self.mask, range(self.first_row, seam_row), limits, self)
+            own = range(self.first_row, seam_row)
+            parts = self.known(self.frame, find_pieces(self.frame, self.mask, own, limits))
             # What goes on of those that are open has its number in this frame.
             nameless = [replace(piece, numbers=frozenset[int]()) for piece in self.open]
-            found = _joined(nameless, parts or ())
+            found = join(nameless, parts)
         reaching = (piece for piece in found if piece.foot is not None)
         return [replace(piece, spots=(), head=None) for piece in reaching]
 
-    def numbers_at(self, frame: Frame, spot: _Spot) -> frozenset[int]:
-        """The defects that were found at a spot of this frame, or of the next."""
+    def known(self, frame: Frame, pieces: list[Piece] | None) -> list[Piece]:
+        """Pieces of this frame, or of the next, by the numbers that were given in their place."""
+        return [
+            replace(piece, numbers=self._numbers_at(frame, spot))
+            for piece in pieces or ()
+            for spot in piece.spots
+        ]
+
+    def _numbers_at(self, frame: Frame, spot: Spot) -> frozenset[int]:
         (rows, columns), inside = spot
-        if self.blank or _row_um(frame, rows.start) >= self.frame.stretch.end_um:
+        if self.blank or row_um(frame, rows.start) >= self.frame.stretch.end_um:
             return frozenset()
         middles = np.arange(rows.start, rows.stop) + 0.5
         ahead_um = frame.stretch.start_um - self.frame.stretch.start_um
@@ -122,22 +108,23 @@ class Seams:
         before = self._latest
         if before is not None and not before.goes_on_in(frame):
             before = None
-        first_row, open_ = 0, list[_Piece]()
+        first_row, open_ = 0, list[Piece]()
         if before is not None:
             overlap_um = before.frame.stretch.end_um - frame.stretch.start_um
             first_row = max(0, round(overlap_um / 2 / frame.along_um))
             seam_um = frame.stretch.start_um + first_row * frame.along_um
             open_ += before.open_at(seam_um, limits)
-        parts = _parts(frame, mask, range(first_row, frame.image.shape[0]), limits, before)
-        found, defects = self._name(_joined(open_, parts or ()), limits)
+        parts = find_pieces(frame, mask, range(first_row, frame.image.shape[0]), limits)
+        known = (before.known(frame, parts) if before else parts) or []
+        found, defects = self._name(join(open_, known), limits)
         self._latest = _Look(frame, mask, first_row, open_, found, blank=parts is None)
         return defects
 
-    def _name(self, pieces: list[_Piece], limits: Limits) -> tuple[list[_Piece], list[Defect]]:
+    def _name(self, pieces: list[Piece], limits: Limits) -> tuple[list[Piece], list[Defect]]:
         """Those that are large enough become defects, in order along the strip."""
-        found, defects, taken = list[_Piece](), list[Defect](), set[int]()
+        found, defects, taken = list[Piece](), list[Defect](), set[int]()
         for piece in sorted(pieces, key=lambda p: (p.stretch.start_um, p.left_um)):
-            if not _is_large(limits, piece.area_mm2, piece.extent_mm):
+            if not piece.is_above(limits):
                 found.append(piece)
                 continue
             known = piece.numbers - taken  # where one has parted, the first keeps its number
@@ -148,115 +135,7 @@ class Seams:
         return found, defects
 
 
-def _parts(
-    frame: Frame, mask: Mask, own: range, limits: Limits, before: _Look | None
-) -> list[_Piece] | None:
-    """The connected pieces of some rows; None, and soon, where there is nothing at all.
-
-    Pieces below the limits that reach neither end of the rows cannot grow, and are left out.
-    """
-    if not own:
-        return None
-    binary = mask.binary[own.start : own.stop].view(np.uint8)
-    left, top, columns, rows = cv2.boundingRect(binary)  # most frames hold nothing, or little
-    if rows == 0:
-        return None
-    window = np.s_[top : top + rows, left : left + columns]
-    total, labels, stats, _ = cv2.connectedComponentsWithStats(binary[window], connectivity=8)
-    parts = []
-    for label in range(1, total):  # 0 is the background
-        x, y, width, height, pixels = (int(v) for v in stats[label])
-        start, stop = own.start + top + y, own.start + top + y + height
-        area_mm2 = pixels * frame.along_um * frame.across_um / 1e6
-        extent_mm = max(width * frame.across_um, height * frame.along_um) / 1000
-        ends = start == own.start, stop == own.stop
-        if any(ends) or _is_large(limits, area_mm2, extent_mm):
-            inside = labels[y : y + height, x : x + width] == label
-            spot = np.s_[start:stop, left + x : left + x + width], inside
-            parts.append(_piece(frame, mask, spot, area_mm2, ends=ends, before=before))
-    return parts
-
-
-def _piece(
-    frame: Frame,
-    mask: Mask,
-    spot: _Spot,
-    area_mm2: float,
-    *,
-    ends: tuple[bool, bool],
-    before: _Look | None,
-) -> _Piece:
-    (rows, columns), inside = spot
-    return _Piece(
-        stretch=Stretch(_row_um(frame, rows.start), _row_um(frame, rows.stop)),
-        left_um=round(columns.start * frame.across_um),
-        right_um=round(columns.stop * frame.across_um),
-        area_mm2=area_mm2,
-        score_mm2=area_mm2 * float(sigmoid(mask.logits[rows, columns][inside]).mean()),
-        spots=(spot,),
-        head=_reached(frame, spot, 0) if ends[0] else None,
-        foot=_reached(frame, spot, -1) if ends[1] else None,
-        numbers=before.numbers_at(frame, spot) if before else frozenset(),
-    )
-
-
-def _reached(frame: Frame, spot: _Spot, row: int) -> _Columns:
-    """The columns in which a spot has one of its rows."""
-    (_, columns), inside = spot
-    reached = np.zeros(frame.image.shape[1], np.bool_)
-    reached[columns] = inside[row]
-    return reached
-
-
-def _joined(open_: Sequence[_Piece], parts: Sequence[_Piece]) -> list[_Piece]:
-    """What touches across the seam is one; an open piece that touches nothing has ended."""
-    groups = [[part] for part in parts]
-    for piece in open_:
-        apart, met = [], [piece]
-        for group in groups:
-            if any(_touch(piece, part) for part in group):
-                met += group
-            else:
-                apart.append(group)
-        if len(met) > 1:
-            groups = [*apart, met]
-    return [_as_one(group) for group in groups]
-
-
-def _touch(above: _Piece, below: _Piece) -> bool:
-    """At a side or at a corner."""
-    if above.foot is None or below.head is None:
-        return False
-    near = above.foot.copy()
-    near[1:] |= above.foot[:-1]
-    near[:-1] |= above.foot[1:]
-    return bool((near & below.head).any())
-
-
-def _as_one(pieces: list[_Piece]) -> _Piece:
-    if len(pieces) == 1:
-        return pieces[0]
-    feet = [piece.foot for piece in pieces if piece.spots and piece.foot is not None]
-    return _Piece(
-        stretch=Stretch(
-            min(piece.stretch.start_um for piece in pieces),
-            max(piece.stretch.end_um for piece in pieces),
-        ),
-        left_um=min(piece.left_um for piece in pieces),
-        right_um=max(piece.right_um for piece in pieces),
-        area_mm2=sum(piece.area_mm2 for piece in pieces),
-        score_mm2=sum(piece.score_mm2 for piece in pieces),
-        spots=tuple(chain.from_iterable(piece.spots for piece in pieces)),
-        foot=np.logical_or.reduce(feet) if feet else None,
-        numbers=frozenset[int]().union(*(piece.numbers for piece in pieces)),
-    )
-
-
-def _is_large(limits: Limits, area_mm2: float, extent_mm: float) -> bool:
-    return area_mm2 >= limits.min_area_mm2 and extent_mm >= limits.min_extent_mm
-
-
-def _defect(piece: _Piece, number: int, absorbed: frozenset[int]) -> Defect:
+def _defect(piece: Piece, number: int, absorbed: frozenset[int]) -> Defect:
     rows, columns = zip(*(where for where, _ in piece.spots), strict=True)
     top, left = min(each.start for each in rows), min(each.start for each in columns)
     bottom, right = max(each.stop for each in rows), max(each.stop for each in columns)
@@ -270,7 +149,3 @@ def _defect(piece: _Piece, number: int, absorbed: frozenset[int]) -> Defect:
         number=number,
         absorbed=tuple(sorted(absorbed)),
     )
-
-
-def _row_um(frame: Frame, row: int) -> int:
-    return round(frame.stretch.start_um + row * frame.along_um)

@@ -21,7 +21,6 @@ from edge.engines import Prepared
 from edge.errors import ConfigurationError
 from edge.manifest import InputSpec, Manifest
 from edge.mask import SURELY_SOUND, read_mask, refuse_no_number
-from edge.preprocess import refuse_what_is_no_image
 from edge.types import Defect, Frame, Image, Mask, Stretch, Tensor
 from edge.view_config import TileSettings
 
@@ -110,6 +109,8 @@ class TiledView:
         wanted = ceil(self.settings.overlap_px * self._um_per_px(spec) / frame.along_um)
         rows: int = before.frame.image.shape[0]
         again = slice(max(0, rows - wanted), round(ahead_um / frame.along_um))
+        if again.start >= again.stop:
+            return shown
         image = np.vstack([before.frame.image[again], frame.image])
         more = len(image) - len(frame.image)
         start_um = frame.stretch.start_um - round(more * frame.along_um)
@@ -120,7 +121,6 @@ class TiledView:
 
     def cut(self, shown: Shown, spec: InputSpec, prepare: Prepare) -> list[Prepared]:
         image = shown.frame.image
-        refuse_what_is_no_image(image)
         grid = self._grid(shown.frame, spec)
         if image.shape[:2] != (grid.rows, grid.columns):
             image = np.asarray(cv2.resize(image, (grid.columns, grid.rows)), np.uint8)
