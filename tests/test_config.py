@@ -116,6 +116,26 @@ def test_what_an_example_says_of_wires_is_valid_too(name: str, tmp_path: Path) -
     assert line.heartbeat.output.type == sections["heartbeat"]["output"]["type"] != "memory"
 
 
+A_CAMERA = re.compile(r"^# camera:\n(?:#   .*\n)+", re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "types"),
+    [("jetson", ["genicam"]), ("nuc", ["v4l2", "rtsp"]), ("raspberrypi", ["picamera2"])],
+)
+def test_what_an_example_says_of_cameras_is_valid_too(
+    name: str, types: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAMERA_PASSWORD", "secret")
+    example = (EXAMPLES / f"{name}.yaml").read_text()
+    found = []
+    for part in A_CAMERA.findall(example):
+        section = yaml.safe_load(re.sub(r"^# ?", "", part, flags=re.MULTILINE))
+        line = read(tmp_path, yaml.safe_dump({**yaml.safe_load(example), **section}))
+        found.append(line.camera.type)
+    assert found == types
+
+
 LEFT_OUT = re.compile(
     r"^# (?=(?:store|swap|health|metrics|mqtt|web):)(?:.*\n)(?:#   .*\n)+", re.MULTILINE
 )
