@@ -40,6 +40,7 @@ def test_the_wheel_holds_the_rooms_and_what_they_ship_but_no_tests(dist: Path) -
     assert tops == set(ROOMS)
     assert "edge/bundles/minet-line.bundle" in names
     assert "edge/examples/demo.yaml" in names
+    assert "edge/web/static/index.html" in names
     assert any(name.startswith("reference/recipes/") for name in names)
     if shutil.which("g++"):
         assert "edge/engines/libtrackside.so.1" in names

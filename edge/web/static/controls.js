@@ -1,5 +1,5 @@
 // Acknowledge and self-test. A button that does not work now can still be reached, and says why.
-import { byId, make, say } from "./format.js";
+import { because, byId, make, say } from "./format.js";
 
 const WHAT_IT_DOES =
   "Moves no output: opens the network once more beside the line, holds it against its golden " +
@@ -24,7 +24,7 @@ export class Controls {
     this.#latched = outputs.causes.filter((each) => each.latched).length;
     const causes = outputs.causes.map(({ name, reason, mode, latched }) => {
       const how = latched ? "latched" : mode === "as ordered" ? "reported" : "while it lasts";
-      return make("li", {}, make("b", { textContent: name }), ` ${reason} `, make("small", { textContent: `${mode}, ${how}` }));
+      return make("li", {}, make("b", { textContent: name }), ` ${because([reason])} `, make("small", { textContent: `${mode}, ${how}` }));
     });
     const list = byId("causes");
     const wanted = causes.map((each) => each.textContent).join();

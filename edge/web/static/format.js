@@ -29,7 +29,8 @@ export function duration(s) {
   return minutes ? `${minutes} min ${Math.floor(s % 60)} s` : `${Math.floor(s)} s`;
 }
 
-export const because = (reasons) => reasons.join("; ").replaceAll("mm2", "mm²");
+export const because = (reasons) =>
+  reasons.join("; ").replaceAll("mm2", "mm²").replace(/\bum\b/g, "µm");
 
 export const timeOfDay = (utc) => new Date(utc).toLocaleTimeString("en-GB");
 

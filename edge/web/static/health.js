@@ -1,5 +1,5 @@
 // How the line is doing: what stands out is said in words, and never by colour alone.
-import { byId, duration, GLYPH, make, milliseconds, say, whole } from "./format.js";
+import { because, byId, duration, GLYPH, make, milliseconds, say, whole } from "./format.js";
 
 const STRONG_DRIFT = 0.25;
 
@@ -30,8 +30,8 @@ function showMode({ mode }) {
 function* alarms({ outputs, camera, troubles, swap }) {
   const { mode, causes } = outputs;
   const overriding = causes.filter((each) => each.mode !== "as ordered");
-  const reasons = overriding.map((each) => `${each.name}: ${each.reason}`).join("; ");
-  if (mode !== "as ordered") yield `Outputs: ${mode}. ${reasons}`;
+  const reasons = overriding.map((each) => `${each.name}: ${each.reason}`);
+  if (mode !== "as ordered") yield `Outputs: ${mode}. ${because(reasons)}`;
   if (camera?.fault) yield `Camera: ${camera.fault}`;
   for (const trouble of Object.values(troubles)) yield trouble;
   if (swap?.last?.refusal) yield `Bundle ${swap.last.request.name} was refused: ${swap.last.refusal}`;

@@ -52,7 +52,7 @@ export class Rejects {
 
   #thumb(reject) {
     if (!reject.has_picture) return make("span", { className: "thumb", textContent: "no image" });
-    const picture = make("img", { src: `/rejects/${reject.name}.jpg`, alt: "", loading: "lazy" });
+    const picture = make("img", { src: `/rejects/${reject.name}.jpg`, alt: "" });
     const button = make("button", { type: "button", className: "thumb" }, picture);
     button.setAttribute("aria-label", `Show ${title(reject)} large`);
     button.addEventListener("click", () => this.#enlarge(reject, picture.src));
