@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,7 +34,7 @@ class Piece:
 
     def is_above(self, limits: Limits) -> bool:
         extent_mm = max(self.stretch.length_mm, (self.right_um - self.left_um) / 1000)
-        return _is_large(limits, self.area_mm2, extent_mm)
+        return self.area_mm2 >= limits.min_area_mm2 and extent_mm >= limits.min_extent_mm
 
 
 def find_pieces(frame: Frame, mask: Mask, own: range, limits: Limits) -> list[Piece] | None:
@@ -48,19 +49,28 @@ def find_pieces(frame: Frame, mask: Mask, own: range, limits: Limits) -> list[Pi
     if rows == 0:
         return None
     window = np.s_[top : top + rows, left : left + columns]
-    total, labels, stats, _ = cv2.connectedComponentsWithStats(binary[window], connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(binary[window], connectivity=8)
     pieces = []
-    for label in range(1, total):  # 0 is the background
-        x, y, width, height, pixels = (int(v) for v in stats[label])
-        start, stop = own.start + top + y, own.start + top + y + height
-        area_mm2 = pixels * frame.along_um * frame.across_um / 1e6
-        extent_mm = max(width * frame.across_um, height * frame.along_um) / 1000
-        ends = start == own.start, stop == own.stop
-        if any(ends) or _is_large(limits, area_mm2, extent_mm):
-            inside = labels[y : y + height, x : x + width] == label
-            spot = np.s_[start:stop, left + x : left + x + width], inside
-            pieces.append(_piece(frame, mask, spot, area_mm2, ends))
+    for label in np.flatnonzero(_matters(frame, stats, -top, len(own) - top, limits)).tolist():
+        x, y, width, height, pixels = stats[label].tolist()
+        inside = labels[y : y + height, x : x + width] == label
+        y, x = own.start + top + y, left + x
+        spot = np.s_[y : y + height, x : x + width], inside
+        pieces.append(_piece(frame, mask, spot, pixels, own))
     return pieces
+
+
+def _matters(
+    frame: Frame, stats: NDArray[Any], first: int, last: int, limits: Limits
+) -> NDArray[np.bool_]:
+    """Of each label: it is above the limits or reaches the first row or the last."""
+    _, y, width, height, pixels = stats.T
+    areas_mm2 = pixels * (frame.along_um * frame.across_um / 1e6)
+    extents_mm = np.maximum(width * frame.across_um, height * frame.along_um) / 1000
+    large = (areas_mm2 >= limits.min_area_mm2) & (extents_mm >= limits.min_extent_mm)
+    matters = large | (y == first) | (y + height == last)
+    matters[0] = False  # the background
+    return np.asarray(matters)
 
 
 def join(above: Sequence[Piece], below: Sequence[Piece]) -> list[Piece]:
@@ -83,12 +93,9 @@ def row_um(frame: Frame, row: int) -> int:
     return round(frame.stretch.start_um + row * frame.along_um)
 
 
-def _is_large(limits: Limits, area_mm2: float, extent_mm: float) -> bool:
-    return area_mm2 >= limits.min_area_mm2 and extent_mm >= limits.min_extent_mm
-
-
-def _piece(frame: Frame, mask: Mask, spot: Spot, area_mm2: float, ends: tuple[bool, bool]) -> Piece:
+def _piece(frame: Frame, mask: Mask, spot: Spot, pixels: int, own: range) -> Piece:
     (rows, columns), inside = spot
+    area_mm2 = pixels * frame.along_um * frame.across_um / 1e6
     return Piece(
         stretch=Stretch(row_um(frame, rows.start), row_um(frame, rows.stop)),
         left_um=round(columns.start * frame.across_um),
@@ -96,8 +103,8 @@ def _piece(frame: Frame, mask: Mask, spot: Spot, area_mm2: float, ends: tuple[bo
         area_mm2=area_mm2,
         score_mm2=area_mm2 * float(sigmoid(mask.logits[rows, columns][inside]).mean()),
         spots=(spot,),
-        head=_reached(frame, spot, 0) if ends[0] else None,
-        foot=_reached(frame, spot, -1) if ends[1] else None,
+        head=_reached(frame, spot, 0) if rows.start == own.start else None,
+        foot=_reached(frame, spot, -1) if rows.stop == own.stop else None,
     )
 
 
