@@ -33,6 +33,7 @@ from benchmarks.soak.schedule import schedule
 from edge.config import read_line
 from edge.errors import TracksideError, UsageError
 
+_SWAPS_AT_FIRST = 3  # more, until libc keeps the room that three networks at once take
 _KINDS = {name.split()[0] for name in FAULTS}
 _FOLDER = "SOAK_FOLDER"  # given to the process that has the small disk
 _MOUNT = f'mount -t tmpfs -o size={DISK_MB}m tmpfs "$0" && exec "$@"'
@@ -60,7 +61,8 @@ def main(  # noqa: PLR0917 - options are many
             raise UsageError("no broker is here: apt-get install mosquitto, or --without broker")
         if _FOLDER not in os.environ:
             sys.exit(_with_a_small_disk(sys.argv[1:]))
-        plan = schedule(chosen, minutes * 60, seed)
+        swaps = [name for name in chosen if name == "swap"] * _SWAPS_AT_FIRST
+        plan = schedule(chosen, minutes * 60, seed, more_at_first=swaps)
         path, evidence = soak(
             Path(os.environ[_FOLDER]), plan, seed=seed, chosen=chosen, say=console.print
         )

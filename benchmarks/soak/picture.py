@@ -13,7 +13,7 @@ from benchmarks.soak.evidence import Evidence
 from edge.charts import nice, svg, text
 from edge.types import State
 
-_LEFT, _PLOT, _RIGHT = 96, 1000, 20
+_LEFT, _PLOT, _RIGHT = 120, 1000, 20
 _LANE, _BAR, _PANEL, _GAP, _TOP, _FOOT = 18, 11, 120, 34, 30, 40
 _COLOURS = ("#c9a227", "#4aa3df", "#b065c9", "#d9534f", "#3aa76d", "#5b6cfa", "#999999", "#e07b39")
 _LEAST_MS, _MOST_MS = 0.1, 1000.0

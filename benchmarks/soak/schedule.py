@@ -30,19 +30,23 @@ class Schedule:
     end_s: float
 
 
-def schedule(faults: Sequence[str], seconds: float, seed: int) -> Schedule:
+def schedule(
+    faults: Sequence[str], seconds: float, seed: int, *, more_at_first: Sequence[str] = ()
+) -> Schedule:
     """Each fault once before any comes again, in another order each time."""
     warm_up_s, calm_s = (min(share * seconds, most) for share, most in (_WARM_UP, _CALM))
     room_s = seconds - warm_up_s - calm_s
     if not faults:
         return Schedule(warm_up_s, warm_up_s, (), seconds)
-    slot_s = min(max(room_s / len(faults), _SLOT_S[0]), _SLOT_S[1])
+    first = [*faults, *more_at_first]
+    slot_s = min(max(room_s / len(first), _SLOT_S[0]), _SLOT_S[1])
     chance = random.Random(seed)
     planned: list[Planned] = []
     slots = int(room_s / slot_s + 1e-9)
     while len(planned) < slots:
-        for fault in chance.sample(faults, len(faults)):
+        names = faults if planned else first
+        for fault in chance.sample(names, len(names)):
             begin_s = warm_up_s + len(planned) * slot_s
             planned.append(Planned(fault, begin_s, begin_s + slot_s * chance.uniform(*_SHARE)))
-    steady_s = warm_up_s + len(faults) * slot_s
+    steady_s = warm_up_s + len(first) * slot_s
     return Schedule(warm_up_s, steady_s, tuple(planned[:slots]), seconds)
