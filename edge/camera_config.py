@@ -184,6 +184,11 @@ class GenicamSettings(HardwareSettings):
         description="GenICam features to be set, in this order, such as Width, PixelFormat or "
         'ExposureTime; in quotes what YAML takes for another thing, such as "Off".',
     )
+    line_scan: bool = Field(
+        default=False,
+        description="Its rows are taken one by one as the rail moves: a picture goes on where the "
+        "one before ended. overlap_mm is what their places may be off by.",
+    )
 
 
 CameraSettings = Annotated[

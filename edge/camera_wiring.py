@@ -110,6 +110,11 @@ def live_settings(settings: CameraSettings) -> LiveSettings | None:
     return settings if isinstance(settings, LiveSettings) else None
 
 
+def is_line_scan(settings: LiveSettings) -> bool:
+    """Whether its rows are taken one by one, as the rail moves."""
+    return isinstance(settings, GenicamSettings) and settings.line_scan
+
+
 def open_live_camera(
     config: LineConfig,
     where: Callable[[], Place],
@@ -159,7 +164,7 @@ def _open_source(
 
 
 def _open_hardware(settings: HardwareSettings, rectify: Callable[[Image], Image]) -> Source:
-    own = settings.model_dump(exclude={"type", *HardwareSettings.model_fields})
+    own = settings.model_dump(exclude={"type", "line_scan", *HardwareSettings.model_fields})
     if isinstance(settings, Picamera2Settings):
         own["colour"] = settings.colour  # it has a cheap grey of its own
     source: Source = resolve_name(_SOURCES[type(settings)])(**own)
@@ -186,4 +191,5 @@ def _laying(settings: LiveSettings, plane: RailPlane) -> Laying:
         delay_ns=round(settings.delay_ms * 1e6),
         ring=settings.ring,
         drop=settings.drop,
+        line_scan=is_line_scan(settings),
     )

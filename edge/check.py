@@ -10,7 +10,7 @@ from edge.app import Line, open_line
 from edge.bridge_config import ActuatorConfig
 from edge.calibration import read_calibration
 from edge.camera_config import CameraSettings, ScaledSettings
-from edge.camera_wiring import live_settings, open_camera
+from edge.camera_wiring import is_line_scan, live_settings, open_camera
 from edge.config import LineConfig
 from edge.errors import CameraError
 from edge.inspector import Inspection
@@ -135,15 +135,15 @@ def check_pictures(config: LineConfig, frame: Frame, latency_ms: float) -> list[
     camera, speed_mm_s = live_settings(config.camera), config.encoder.speed_mm_s
     if camera is None:
         return []
-    fps = getattr(camera, "fps", None)
-    least_fps = speed_mm_s / camera.overlap_mm
-    step_mm = speed_mm_s / (fps or least_fps)
-    detail = f"{least_fps:.3g} a second are needed" + (f", {fps:g} come" if fps else "")
-    if step_mm > camera.overlap_mm:
+    most_mm = frame.stretch.length_mm if is_line_scan(camera) else camera.overlap_mm
+    fps: float | None = getattr(camera, "fps", None)
+    step_mm = speed_mm_s / fps if fps else most_mm  # from one picture to the next
+    detail = f"{speed_mm_s / most_mm:.3g} a second are needed" + (f", {fps:g} come" if fps else "")
+    if step_mm > most_mm:
         remedy = f"raise camera.fps, or camera.overlap_mm to {math.ceil(step_mm)}"
         return [Check("pictures", False, f"{detail}: {remedy}")]
     on_the_way_mm = (camera.delay_ms + latency_ms) * speed_mm_s / 1000
-    needed_mm = frame.stretch.length_mm + step_mm + on_the_way_mm
+    needed_mm = frame.stretch.length_mm + step_mm - most_mm + on_the_way_mm
     if camera.lost_after_mm < needed_mm:
         remedy = f"good frames would be lost: set camera.lost_after_mm to {math.ceil(needed_mm)}"
         return [Check("pictures", False, remedy)]
@@ -153,7 +153,7 @@ def check_pictures(config: LineConfig, frame: Frame, latency_ms: float) -> list[
 def check_pace(config: LineConfig, frame: Frame, latency_ms: float) -> Check:
     """Each frame must be judged before the next one comes."""
     camera, step_mm = live_settings(config.camera), frame.stretch.length_mm
-    if camera is not None:
+    if camera is not None and not is_line_scan(camera):
         step_mm -= camera.overlap_mm
     period_ms = step_mm / config.encoder.speed_mm_s * 1000
     detail = f"a frame every {period_ms:.1f} ms, judged within {latency_ms:.1f} ms"

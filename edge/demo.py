@@ -95,6 +95,8 @@ def run_demo(
     """Run a simulated line for so many seconds of rail; `watch` is given the live line."""
     if not isinstance(config.camera, SyntheticSettings):
         raise UsageError("the demo knows the truth only of a synthetic camera: use `trackside run`")
+    if config.camera.fps is not None:
+        raise UsageError("the demo lays its frames end to end: leave camera.fps out")
     frame_um = config.camera.height_px * config.camera.um_per_px
     frames = math.ceil(seconds * config.encoder.speed_mm_s * 1000 / frame_um)
     tally, verdicts = Tally(), []

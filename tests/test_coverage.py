@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -36,8 +37,8 @@ class Run:
     def show(self, behind_um: int = 0) -> None:
         """A picture arrives, taken when the rail was so far behind."""
         end_um = self.position_um - behind_um
-        stretch = Stretch(end_um - LENGTH_UM, end_um)
-        if self.ring.wants(stretch):
+        stretch = self.ring.lay(end_um)
+        if stretch is not None:
             self.ring.keep(Picture(IMAGE, end_um, stretch))
 
     def look(self) -> list[Frame | LostFrame]:
@@ -161,6 +162,25 @@ def test_a_rail_that_stands_or_goes_back_shows_nothing_new() -> None:
     assert all(isinstance(seen, Frame) for seen in run.seen)
     starts = [seen.stretch.start_um for seen in run.seen]
     assert all(a < b for a, b in pairwise(starts))
+
+
+@given(st.lists(st.integers(-3_000, 3_000), min_size=2, max_size=40))
+def test_rows_that_are_taken_one_by_one_go_on_from_those_before(off_um: list[int]) -> None:
+    """Blocks of a line-scan camera, whose places are known to a few millimetres."""
+    ring = Ring(replace(laying(), line_scan=True), 0, LENGTH_UM)
+    seen: list[Frame | LostFrame] = []
+    for number, by_um in enumerate([*off_um, 0], start=1):
+        if number == len(off_um):
+            continue  # one is lost
+        end_um = number * LENGTH_UM + by_um
+        stretch = ring.lay(end_um)
+        assert stretch is not None
+        ring.keep(Picture(IMAGE, end_um, stretch))
+        seen += ring.due(end_um, end_um)
+    kinds = [type(each) for each in seen]
+    assert kinds == [Frame] * (len(off_um) - 1) + [LostFrame, Frame]
+    ends = [0, *(each.stretch.end_um for each in seen)]
+    assert [each.stretch.start_um for each in seen] == ends[:-1]
 
 
 @pytest.mark.parametrize(

@@ -191,8 +191,8 @@ def test_check_does_not_measure_on_a_frame_that_shows_nothing(tmp_path: Path) ->
         ("pictures", {"camera": {"fps": 20, "overlap_mm": 20}}, "camera.overlap_mm to 25"),
         (
             "pictures",
-            {"camera": {"fps": 60, "lost_after_mm": 100}, "encoder": {"speed_mm_s": 1000}},
-            "set camera.lost_after_mm to 1",
+            {"camera": {"fps": 60, "lost_after_mm": 90, "delay_ms": 50}},
+            "good frames would be lost: set camera.lost_after_mm to",
         ),
         ("deadline", {"camera": {"fps": 60, "lost_after_mm": 1490}}, "shorten camera.lost_after"),
     ],

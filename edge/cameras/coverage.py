@@ -21,16 +21,16 @@ class Coverage:
         self._overlap_um = overlap_um
         self._lost_after_um = lost_after_um
         self._given_um = start_um  # rail before this was given, as a frame or as lost
-        self._kept_um = start_um  # rail before this was given, or lies in frames that wait
+        self.kept_um = start_um  # rail before this was given, or lies in frames that wait
         self._shared_um = overlap_um  # with what came before, at most
 
     def wants(self, stretch: Stretch) -> bool:
         """Whether a frame of this stretch shows enough that is new."""
-        return stretch.start_um >= self._kept_um - self._shared_um
+        return stretch.start_um >= self.kept_um - self._shared_um
 
     def keep(self, stretch: Stretch) -> None:
         """A frame that is wanted now waits to be given."""
-        self._kept_um = stretch.end_um
+        self.kept_um = stretch.end_um
         self._shared_um = self._overlap_um
 
     def give(self, stretch: Stretch) -> Stretch | None:
@@ -47,6 +47,6 @@ class Coverage:
         lost = Stretch(self._given_um, position_um - length_um)
         if next_um - self._given_um <= self._lost_after_um or lost.end_um <= lost.start_um:
             return None
-        self._given_um = self._kept_um = lost.end_um
+        self._given_um = self.kept_um = lost.end_um
         self._shared_um = 0
         return lost

@@ -14,7 +14,7 @@ from edge.cameras.sight import Sight
 from edge.cameras.source import Grab, Source
 from edge.cameras.track import Place, Track
 from edge.errors import CameraError, ConfigurationError
-from edge.types import Frame, Image, LostFrame, Stretch
+from edge.types import Frame, Image, LostFrame
 
 _POLL_S, _POLLS = 0.002, 100  # of the rail while there is nothing to give, until `waited`
 
@@ -136,18 +136,17 @@ class LiveCamera:
             return True  # from before the run
         can_see = self._sight.check(grab.image, position_um)
         self._fault = None
-        length_um = round(grab.image.shape[0] * self._laying.along_um)
-        stretch = Stretch(position_um - length_um, position_um)
         with self._came:
             if self._ring is None:
                 self._check_told(grab)
+                length_um = round(grab.image.shape[0] * self._laying.along_um)
                 self._ring = Ring(self._laying, position_um, length_um)
-            self._keep(Picture(grab.image, taken_ns, stretch), self._ring)
+            stretch = self._ring.lay(position_um)
+            if stretch is not None:
+                self._keep(Picture(grab.image, taken_ns, stretch), self._ring)
         return can_see
 
     def _keep(self, picture: Picture, ring: Ring) -> None:
-        if not ring.wants(picture.stretch):
-            return
         if ring.is_full and self._laying.drop == "never":
             self._held += 1
             while ring.is_full and not self._closed:

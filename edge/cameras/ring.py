@@ -26,6 +26,7 @@ class Laying:
     delay_ns: int = 0  # from the light on the sensor to the time the source tells, or to arrival
     ring: int = 4  # frames that may wait
     drop: Literal["oldest", "never"] = "oldest"
+    line_scan: bool = False  # a picture goes on where the one before ended
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,9 +59,17 @@ class Ring:
     def is_full(self) -> bool:
         return len(self._waiting) == self._laying.ring
 
-    def wants(self, stretch: Stretch) -> bool:
-        """Whether a picture of it shows enough that is new."""
-        return self._coverage.wants(stretch)
+    def lay(self, end_um: int) -> Stretch | None:
+        """The stretch of a picture whose last row is there; None if it shows hardly anything new.
+
+        Where the rows of a line-scan camera go on from those before, so does their stretch, though
+        the place at which a picture ends is known no better than its time.
+        """
+        stretch = Stretch(end_um - self._length_um, end_um)
+        before_um = self._coverage.kept_um
+        if self._laying.line_scan and abs(stretch.start_um - before_um) <= self._laying.overlap_um:
+            stretch = Stretch(before_um, end_um)
+        return stretch if self._coverage.wants(stretch) else None
 
     def keep(self, picture: Picture) -> None:
         """Take a picture that is wanted, in place of the oldest if there is no room."""
