@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -65,6 +66,13 @@ class Server:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+
+    def stall(self) -> None:
+        """Say nothing any more, and hang up neither."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
 
 @pytest.fixture
@@ -136,8 +144,11 @@ def test_an_rtsp_stream_tells_its_times_and_ends_with_its_server(server: Server)
     assert "secret" not in str(caught.value)
 
 
-def test_a_line_outlives_its_rtsp_server(server: Server, tmp_path: Path) -> None:
-    """Killed while the line runs: its rail is UNKNOWN until there is a server again."""
+@pytest.mark.parametrize(("fail", "mend"), [("kill", "start"), ("stall", "go_on")])
+def test_a_line_outlives_its_rtsp_server(
+    server: Server, tmp_path: Path, fail: str, mend: str
+) -> None:
+    """Its rail is UNKNOWN until there is a server again that says something."""
     line = yaml.safe_load(DEMO_LINE.read_text())
     line["camera"] = {
         "type": "rtsp",
@@ -151,12 +162,12 @@ def test_a_line_outlives_its_rtsp_server(server: Server, tmp_path: Path) -> None
         assert isinstance(opened.camera, LiveCamera)
         frames = opened.camera.frames()
         assert any(isinstance(seen, Frame) for seen in islice(frames, 5))
-        server.kill()
+        getattr(server, fail)()
         lost = next(seen for seen in frames if isinstance(seen, LostFrame))
         assert opened.bridge.where().position_um > lost.stretch.end_um
         while opened.camera.counts().fault is None:
             next(frames)
-        server.start()
+        getattr(server, mend)()
         last = next(seen for seen in frames if isinstance(seen, Frame))
         assert last.stretch.start_um >= lost.stretch.end_um
         assert opened.camera.counts().reopened > 0
