@@ -15,7 +15,8 @@ _LEAST_MM = 0.01
 
 def calibrate(
     pictures: Annotated[
-        list[Path], typer.Argument(help="Frames of the camera, as `trackside record` keeps them.")
+        list[Path],
+        typer.Argument(help="Frames that are not rectified yet: those of `trackside record`."),
     ],
     out: Annotated[Path, typer.Option(help="The calibration, for camera.calibration.")],
     board: Annotated[

@@ -20,7 +20,8 @@ class RegionSettings(Section):
 
     roi: Polygon | None = Field(
         default=None,
-        description="Corners, [column, row], of what is inspected; the whole frame if left out.",
+        description="Corners, [column, row], of what is inspected, in the frame as it is after any "
+        "turn and calibration; the whole of it if left out.",
     )
     ignore: tuple[Polygon, ...] = Field(
         default=(), strict=False, description="Outlines of what is left out of it."

@@ -15,8 +15,9 @@ from edge.calibrating import by_board, by_marks
 from edge.calibration import Rectifier, read_calibration, write_calibration
 from edge.camera_config import FolderSettings
 from edge.camera_wiring import open_camera
+from edge.check import check_calibration
 from edge.cli import app
-from edge.errors import CameraError, ConfigurationError, FrameError, TracksideError, UsageError
+from edge.errors import CameraError, ConfigurationError, FrameError, UsageError
 from edge.types import Frame, Image
 
 BOARD, SQUARE_MM, PER_MM = (9, 6), 10.0, 8  # drawn at so many pixels a millimetre
@@ -175,13 +176,17 @@ def test_the_command_writes_what_a_camera_is_rectified_by(tmp_path: Path) -> Non
     pictures = sorted(frames.iterdir())
     run("calibrate", *pictures, "--board", "9x6", "--square-mm", 10, "--out", out)
     calibration = read_calibration(out)
-    camera = open_camera(FolderSettings(type="folder", path=frames, calibration=out))
+    settings = FolderSettings(type="folder", path=frames, calibration=out)
+    camera = open_camera(settings)
     first, second = camera.frames()
     assert isinstance(second, Frame)
     assert second.image.shape == calibration.frame_px[::-1]
     assert second.across_um == calibration.across_um
     assert second.along_um == pytest.approx(calibration.along_um, rel=1e-5)
     assert second.stretch.start_um == first.stretch.end_um
+    [check] = check_calibration(settings)
+    assert check.passed
+    assert check.detail.startswith("by checkerboard: ")
 
 
 @pytest.mark.parametrize(
@@ -222,4 +227,3 @@ def test_a_picture_of_another_size_is_refused(tmp_path: Path) -> None:
     settings = FolderSettings(type="folder", path=tmp_path, calibration=tmp_path / "made.json")
     with pytest.raises(CameraError, match="calibrate it again"):
         open_camera(settings)
-    assert issubclass(CameraError, TracksideError)
