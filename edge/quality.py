@@ -32,10 +32,12 @@ def faults(
 def exposure_faults(image: Image, limits: Quality, inside: Image | None = None) -> tuple[str, ...]:
     """Why light and exposure left nothing to be seen in a picture; empty if something is."""
     image = _grey(image)
-    if inside is not None:
-        image = image[inside > 0]
-    mean = float(image.mean())
-    saturated = float(np.count_nonzero(image == 255)) / image.size
+    if inside is None:
+        mean, burnt, pixels = float(image.mean()), image == 255, image.size
+    else:
+        mean, pixels = cv2.mean(image, inside)[0], cv2.countNonZero(inside)
+        burnt = np.bitwise_and(image, inside) == 255
+    saturated = float(np.count_nonzero(burnt)) / pixels
     return _failed(
         (mean < limits.dark_below, f"dark: mean grey {mean:.0f}"),
         (mean > limits.bright_above, f"bright: mean grey {mean:.0f}"),

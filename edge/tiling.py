@@ -237,6 +237,4 @@ def _goes_on(before: Frame, frame: Frame) -> bool:
 def _nothing_outside(mask: Mask, inside: Image | None) -> Mask:
     if inside is None:
         return mask
-    logits = mask.logits.copy()
-    logits[inside == 0] = SURELY_SOUND
-    return replace(mask, logits=logits)
+    return replace(mask, logits=np.where(inside, mask.logits, SURELY_SOUND))
