@@ -137,7 +137,7 @@ def test_what_an_example_says_of_cameras_is_valid_too(
 
 
 LEFT_OUT = re.compile(
-    r"^# (?=(?:store|swap|health|metrics|mqtt|web):)(?:.*\n)(?:#   .*\n)+", re.MULTILINE
+    r"^# (?=(?:tiles|store|swap|health|metrics|mqtt|web):)(?:.*\n)(?:#   .*\n)+", re.MULTILINE
 )
 
 
@@ -152,6 +152,7 @@ def test_what_an_example_leaves_out_is_valid_too(
         re.sub(r"^# ?", "", part, flags=re.MULTILINE) for part in LEFT_OUT.findall(example)
     )
     line = read(tmp_path, example + more)
+    assert line.tiles is not None
     assert line.store is not None and line.swap is not None and line.health.baseline is not None
     assert line.metrics is not None and line.mqtt is not None and line.web is not None
     assert line.swap == SwapSettings(folder=line.swap.folder)  # the figures are the defaults
