@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from dataclasses import replace
 from itertools import count
@@ -30,6 +31,7 @@ from edge.drift import (
 from edge.errors import ConfigurationError, TracksideError
 from edge.health import BOUNDS_NS, Health, Histogram, Rejects, deadline_of
 from edge.inspector import Inspection
+from edge.memory import give_back_memory
 from edge.telemetry_config import MetricsSettings
 from edge.types import Frame, LostFrame, Mask, State, Stretch, Verdict
 
@@ -271,3 +273,12 @@ def test_what_an_example_says_of_health_and_of_whom_it_is_told_is_valid(
 def test_this_process_occupies_memory_and_holds_files_open() -> None:
     assert Box().resident_bytes() > 10_000_000
     assert Box().open_files() > 2
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives memory back")
+def test_memory_that_is_free_goes_back_to_the_system() -> None:
+    blocks = [b"x" * 100_000 for _ in range(1000)]
+    del blocks[:-1]  # the last one keeps the others' room from being given back by itself
+    before = Box().resident_bytes()
+    give_back_memory()
+    assert before - Box().resident_bytes() > 50_000_000
