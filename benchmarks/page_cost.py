@@ -1,9 +1,9 @@
 """What the live page costs the box: CPU of a running line with one viewer, less that without.
 
-    python -m benchmarks.page_cost --line LINE.yaml --seconds 60 --rounds 3
+    python -m benchmarks.page_cost --seconds 60 --rounds 3
 
-The line runs in a process of its own, with the page open in it all the time; a browser looks, or
-does not, in turns, so that what else the machine does falls on both alike.
+The demo's line runs in a process of its own, which serves the page all the time; a browser looks,
+or does not, in turns, so that what else the machine does falls on both alike.
 """
 
 from __future__ import annotations
@@ -32,11 +32,10 @@ _SETTLE_S = 5  # after a browser came or went
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--line", type=Path, default=DEMO_LINE)
     parser.add_argument("--seconds", type=float, default=60, help="of each window")
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, _running(asked.line, Path(folder)) as (pid, url):
+    with tempfile.TemporaryDirectory() as folder, _running(Path(folder)) as (pid, url):
         alone, viewed = [], []
         for number in range(asked.rounds):
             time.sleep(_SETTLE_S)
@@ -50,11 +49,11 @@ def main() -> None:
 
 
 @contextmanager
-def _running(template: Path, folder: Path) -> Iterator[tuple[int, str]]:
+def _running(folder: Path) -> Iterator[tuple[int, str]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    line = {**yaml.safe_load(template.read_text()), "web": {"port": port}}
+    line = {**yaml.safe_load(DEMO_LINE.read_text()), "web": {"port": port}}
     path, url = folder / "line.yaml", f"http://127.0.0.1:{port}/"
     path.write_text(yaml.safe_dump(line))
     command = [sys.executable, "-c", "from edge.cli import main; main()", "run", str(path)]

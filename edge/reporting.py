@@ -22,6 +22,8 @@ from edge.telemetry.outbox import Outbox
 from edge.telemetry.spool import Spool
 from edge.wiring import clock_ns
 
+_VERSION = version("trackside")  # which is read off the disk
+
 log = logging.getLogger("trackside")
 
 
@@ -104,7 +106,7 @@ def line_facts(line: Line) -> dict[str, str]:
         "bundle": line.bundle.manifest.name,
         "bundle_digest": line.bundle.digest,
         "engine": line.engine.name,
-        "version": version("trackside"),
+        "version": _VERSION,
     }
 
 

@@ -296,7 +296,7 @@ def test_on_this_box_the_page_goes_by_the_boxs_own_names_alone() -> None:
     with served() as page:
         for name in ("127.0.0.1", "localhost:9000", f"[::1]:{page.port}"):  # 9000: through a tunnel
             assert page.ask("GET", "/state", Host=name).status == 200
-        for name in ("evil.example", f"127.0.0.1.evil.example:{page.port}", ""):
+        for name in ("evil.example", f"127.0.0.1.evil.example:{page.port}", "[::1", ""):
             assert page.ask("GET", "/state", Host=name).status in (400, 421)
 
 
@@ -587,6 +587,7 @@ def test_a_page_whose_line_has_gone_says_so_and_comes_back_with_it(
         expect(page.locator("#connection")).to_have_text("live")
         port = int(run.url.rstrip("/").rpartition(":")[2])
     expect(page.locator("#connection")).to_contain_text("what is shown is old; trying again")
+    expect(page.locator("#mode strong")).to_have_text("not known")
     with running(a_line_file(tmp_path, port=port)):
         expect(page.locator("#connection")).to_have_text("the line was started again")
         expect(page.locator("#rejects li").first).to_be_visible()

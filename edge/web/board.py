@@ -68,6 +68,7 @@ class Board:
         self.newest = self._feed.newest  # whose verdict is among those that are taken now
         if passed := [self._see(each) for each in self._taken()]:
             news["passed"] = passed
+            self._forget_images(passed[-1]["frame"])
         if any(each["state"] != State.OK.value for each in passed):
             news["rejects"] = self._reject_list()
         if (place_mm := self._place_mm()) != self._latest_mm:
@@ -106,6 +107,11 @@ class Board:
         for inspection in self._feed.take_rejected():
             self._images[inspection.verdict.frame_index] = inspection
         return passed
+
+    def _forget_images(self, until: int) -> None:
+        """Of frames whose verdict gave way to later ones while the server was held up."""
+        for frame in [frame for frame in self._images if frame <= until]:
+            del self._images[frame]
 
     def _see(self, passed: Passed) -> Json:
         verdict = passed.verdict

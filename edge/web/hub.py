@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, Protocol
 
 TURN_S = 0.2  # between two messages
 MOST_WAITING = 16  # messages for one browser; beyond this it is given the whole state anew
 MOST_VIEWERS = 8
+
+log = logging.getLogger("trackside")
 
 
 class Board(Protocol):
@@ -71,6 +75,13 @@ class Hub:
     async def run(self) -> None:
         """Turn the board for ever, whether anybody looks or not: it forgets what is old."""
         self._loop = asyncio.get_running_loop()
+        try:
+            await self._turn_for_ever()
+        except Exception:
+            log.exception("the live page stands still; the line goes on")
+            raise
+
+    async def _turn_for_ever(self) -> None:
         while True:
             news = self._board.turn()
             if news and self.viewers:
@@ -83,7 +94,8 @@ class Hub:
         """Tell every browser that this was all; from any thread."""
         self._closing = True
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._wake)
+            with suppress(RuntimeError):  # the server has gone already
+                self._loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
         for viewer in self.viewers:

@@ -93,10 +93,10 @@ def _settled(line: Line) -> tuple[Settled, ...]:
 def _refusal(line: Line) -> str | None:
     assert line.config.web is not None
     controls = line.config.web.controls
-    if controls == "always" or line.bridge.inputs.is_active(controls):
-        return None
     if controls == "never":
         return "this line's file frees no buttons: its web.controls names the key that would"
+    if controls == "always" or line.bridge.inputs.is_active(controls):
+        return None
     return f"turn the key: {controls} is off"
 
 

@@ -17,7 +17,7 @@ from edge.web_config import WebSettings
 _DEAD_MS = 20_000  # a browser that takes nothing for so long is hung up on, by the kernel
 _UNREAD_BYTES = 256 * 1024
 _MOST_CONNECTIONS = 64
-_CLOSE_S = 2  # until those that still wait for an answer are left
+_CLOSE_S = 1  # until those that still wait for an answer are left
 
 log = logging.getLogger("trackside")
 

@@ -6,7 +6,7 @@ const STRONG_DRIFT = 0.25;
 export function showHealth(health) {
   const { facts, frames, outputs, rejects } = health;
   say(byId("line"), facts.line);
-  showMode(outputs);
+  showMode(outputs.mode);
   showAlarms(health);
   showCounts(frames);
   const { ordered, fired, missed, pending } = rejects;
@@ -20,7 +20,7 @@ export function showHealth(health) {
   say(byId("facts"), `${in_force} · ${engine} · Trackside ${version}${trial}`);
 }
 
-function showMode({ mode }) {
+export function showMode(mode) {
   const pill = byId("mode");
   pill.dataset.mode = mode;
   say(pill.lastElementChild, mode);

@@ -2,7 +2,7 @@
 import { latencyChart, verdictChart } from "./charts.js";
 import { Controls } from "./controls.js";
 import { because, byId, GLYPH, milliseconds, say, timeOfDay } from "./format.js";
-import { showHealth } from "./health.js";
+import { showHealth, showMode } from "./health.js";
 import { Rejects } from "./rejects.js";
 import { Strip } from "./strip.js";
 
@@ -132,6 +132,7 @@ function disconnected(why) {
     say(status, `${why} at ${timeOfDay(Date.now())}: what is shown is old; trying again`);
     document.title = "no connection · Trackside";
   }
+  showMode("not known");
   controls.disconnected();
 }
 
