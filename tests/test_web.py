@@ -24,6 +24,7 @@ import yaml
 
 pytest.importorskip("starlette", reason="pip install 'trackside[web]'")
 pytest.importorskip("uvicorn", reason="pip install 'trackside[web]'")
+pytest.importorskip("playwright", reason="pip install 'trackside[dev]'")
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pydantic import SecretStr
 from test_health import NONE, inspection, lost, recorded_line
@@ -251,7 +252,7 @@ def test_without_the_token_nothing_is_shown_and_with_it_everything() -> None:
         assert not page.acknowledged
         sent_away = page.ask("GET", "/")
         assert (sent_away.status, sent_away.headers["Location"]) == (303, "/login")
-        state = page.ask("GET", "/state", Authorization=f"Bearer {TOKEN}")
+        state = page.ask("GET", "/state", Authorization=f"Bearer {TOKEN}", Host="line.plant")
         assert json.loads(state.read())["health"]["facts"]["line"] == "rail-1"
 
 
@@ -292,7 +293,7 @@ def test_a_button_that_is_not_free_says_what_would_free_it() -> None:
         assert not page.acknowledged
 
 
-def test_on_this_box_the_page_goes_by_the_boxs_own_names_alone() -> None:
+def test_without_a_token_the_page_goes_by_the_boxs_own_names_alone() -> None:
     with served() as page:
         for name in ("127.0.0.1", "localhost:9000", f"[::1]:{page.port}"):  # 9000: through a tunnel
             assert page.ask("GET", "/state", Host=name).status == 200

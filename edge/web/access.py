@@ -35,15 +35,15 @@ class Door:
     def __init__(self, settings: WebSettings) -> None:
         token = settings.token
         self._token = None if token is None else token.get_secret_value()
-        self._names = _LOOPBACK | {settings.host} if settings.on_this_box_alone else None
+        self._names = _LOOPBACK | {settings.host}
         # Two lines on one box would overwrite each other's cookie: a host's ports share them.
         self._cookie = f"trackside_{settings.port}"
 
     def knows(self, host: str) -> bool:
         """Whether it goes by the name of a `Host` header. A page of elsewhere whose own name was
-        made to lead to this box would pass for one of ours; from afar the token keeps it out.
+        made to lead to this box would pass for one of ours, were there no token to keep it out.
         """
-        if self._names is None:
+        if self._token is not None:
             return True
         try:
             return urlsplit(f"//{host}").hostname in self._names
