@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
@@ -57,6 +58,11 @@ def deadlines(config: LineConfig, evidence: Evidence) -> dict[str, int]:
     late = [s for s in evidence.seen if s.decided_ns - s.captured_ns > deadline_ns(s.stretch)]
     during = sum(evidence.during(seen.decided_ns) for seen in late)
     return {"during faults": during, "outside faults": len(late) - during}
+
+
+def takeovers(evidence: Evidence) -> int:
+    """How often a frame was judged by another bundle than the one before it."""
+    return sum(a.bundle != b.bundle for a, b in pairwise(evidence.seen))
 
 
 def processor_share(evidence: Evidence) -> float:

@@ -47,6 +47,7 @@ def judge(config: LineConfig, evidence: Evidence) -> Judgement:
             "processor_share": round(figures.processor_share(evidence), 3),
             "memory_mb": [round(s.resident_bytes / 1e6, 1) for s in evidence.samples[::60]],
             "memory_slope": None if slope is None else asdict(slope),
+            "takeovers": figures.takeovers(evidence),
             "scrapes": evidence.scrapes,
             "pictures_viewed": evidence.pictures_viewed,
         },

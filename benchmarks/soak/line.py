@@ -36,7 +36,7 @@ class Probe:
 
     def __init__(self, report_fd: int) -> None:
         self._out = os.fdopen(report_fd, "w", buffering=1 << 16)
-        self._seen: SimpleQueue[Inspection] = SimpleQueue()
+        self._seen: SimpleQueue[list[Any]] = SimpleQueue()  # without their pictures
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None  # once there is a line
 
@@ -46,7 +46,7 @@ class Probe:
         self._say("rail", rehearsal.encoder.when_ns(0))
         self._thread = threading.Thread(target=self._tell, args=(pins,), name="probe", daemon=True)
         self._thread.start()
-        return self._seen.put
+        return lambda inspection: self._seen.put(_facts(inspection))
 
     def close(self) -> None:
         """Tell what is left, the pins' last edges included."""
@@ -64,8 +64,8 @@ class Probe:
                     self._say(name, edge)
                 if stopping:
                     self._say(name, pin.history[-1])
-            for inspection in _emptied(self._seen):
-                self._say("frame", _facts(inspection))
+            for facts in _emptied(self._seen):
+                self._say("frame", facts)
             self._out.flush()
 
     def _say(self, what: str, fact: Any) -> None:
@@ -79,7 +79,7 @@ def _drained(history: History) -> Iterator[tuple[int, bool]]:
         yield history.pop(0)
 
 
-def _emptied(seen: SimpleQueue[Inspection]) -> Iterator[Inspection]:
+def _emptied(seen: SimpleQueue[list[Any]]) -> Iterator[list[Any]]:
     while True:
         try:
             yield seen.get_nowait()

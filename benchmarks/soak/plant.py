@@ -17,7 +17,6 @@ from edge.errors import TracksideError
 
 DISK_MB = 96
 _NS = 1_000_000_000
-_NOTHING = subprocess.DEVNULL
 _CLOCK_SOURCE = Path(__file__).with_name("clock.c")
 
 
@@ -148,7 +147,7 @@ class Plant:
     broker: Broker | None
     clock: Clock | None
     line: LineProcess
-    changes: list[subprocess.Popen[str]]  # commands that have not ended yet
+    changes: list[subprocess.Popen[str]]  # of the bundle, by the command
 
     @property
     def disk(self) -> Path:

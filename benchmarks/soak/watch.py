@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -23,6 +24,7 @@ from firmware_bridge.ledger_file import read_ledger
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_LATEST = 1000  # frames among which the last one that was bad is looked for
 _BEHIND_NS = 2_000_000_000  # what is older than this has been told, kept and entered
 
 
@@ -32,7 +34,6 @@ class Watch:
     def __init__(self, plant: Plant, evidence: Evidence) -> None:
         self._plant = plant
         self._evidence = evidence
-        self._ledger_id = 0
         self._thread = threading.Thread(target=self._read_report, name="report", daemon=True)
         self._thread.start()
 
@@ -86,18 +87,13 @@ class Watch:
             return False
         if not evidence.seen or evidence.seen[-1].state is State.UNKNOWN:
             return False
-        old = next((s for s in reversed(evidence.seen) if s.decided_ns < now_ns - _BEHIND_NS), None)
-        if old is None:
-            return False
-        bad = next(
-            (
-                s
-                for s in reversed(evidence.seen)
-                if s.state is not State.OK and s.decided_ns < now_ns - _BEHIND_NS
-            ),
-            None,
+        old = [s for s in evidence.seen[-_LATEST:] if s.decided_ns < now_ns - _BEHIND_NS]
+        bad = [s for s in old if s.state is not State.OK]
+        return (
+            bool(old)
+            and self._was_told(old[-1].frame)
+            and (not bad or self._was_kept(bad[-1].frame))
         )
-        return self._was_told(old.frame) and (bad is None or self._was_kept(bad.frame))
 
     def gather_the_rest(self) -> None:
         """What is on disk once the line has ended."""
@@ -124,16 +120,12 @@ class Watch:
     def _was_kept(self, frame: int) -> bool:
         self.look_into_store()
         kept = self._evidence.kept
-        ordered = _rows(
-            self._plant.disk / "ledger.sqlite",
-            "SELECT tag FROM entries WHERE kind = 'order' AND id > ? ORDER BY id DESC LIMIT 1",
-            0,
-        )
-        return (
-            bool(kept and ordered)
-            and kept[-1].frame >= frame
-            and int(ordered[0][0].split()[1]) >= frame
-        )
+        query = "SELECT tag FROM entries WHERE kind = 'order' ORDER BY id DESC LIMIT 1"
+        ordered = _rows(self._plant.disk / "ledger.sqlite", query)
+        if not kept or not ordered:
+            return False
+        [(tag,)] = ordered  # "frame 7"
+        return kept[-1].frame >= frame and int(tag.split()[1]) >= frame
 
     def _read_report(self) -> None:
         for text in self._plant.line.report:
@@ -158,8 +150,8 @@ def read_report(text: str, evidence: Evidence) -> None:
             )
 
 
-def _rows(path: Path, query: str, *values: object) -> list[tuple[object, ...]]:
-    """None while a disk that is full does not even let anyone read."""
+def _rows(path: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """None of them while a disk that is full does not even let anyone read."""
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as database:
             return list(database.execute(query, values))
