@@ -142,7 +142,8 @@ def check_pictures(config: LineConfig, frame: Frame, latency_ms: float) -> list[
     if step_mm > most_mm:
         remedy = f"raise camera.fps, or camera.overlap_mm to {math.ceil(step_mm)}"
         return [Check("pictures", False, f"{detail}: {remedy}")]
-    on_the_way_mm = (camera.delay_ms + latency_ms) * speed_mm_s / 1000
+    # The rail is looked at when a frame has been judged, and given up a look ahead of the limit.
+    on_the_way_mm = (camera.delay_ms + 2 * latency_ms) * speed_mm_s / 1000
     needed_mm = frame.stretch.length_mm + step_mm - most_mm + on_the_way_mm
     if camera.lost_after_mm < needed_mm:
         remedy = f"good frames would be lost: set camera.lost_after_mm to {math.ceil(needed_mm)}"

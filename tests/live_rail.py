@@ -6,16 +6,18 @@ looks after the line, and waits while the source is busy with a picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Condition
+from typing import Any
 
 import numpy as np
 
 from edge.cameras.camera_faults import Fault, Faults
 from edge.cameras.live_camera import LiveCamera
 from edge.cameras.ring import Laying
-from edge.cameras.source import Grab
+from edge.cameras.source import Grab, NoPicture
 from edge.errors import CameraError
 from edge.types import Image
 
@@ -47,6 +49,7 @@ class Rail:
         self._moved = Condition()
         self._due_um: int | None = None  # where the source waits for it
         self._busy = False  # the source makes a picture
+        self._ended = False
 
     def where(self) -> At:
         return At(self.position_um)
@@ -66,8 +69,16 @@ class Rail:
         with self._moved:
             self._busy, self._due_um = self.position_um >= position_um, position_um
             self._moved.notify_all()
-            assert self._moved.wait_for(lambda: self._busy, _PATIENCE_S)
+            assert self._moved.wait_for(lambda: self._busy or self._ended, _PATIENCE_S)
+            if self._ended:
+                raise CameraError("the rail has ended")
             return self.where()
+
+    def end(self) -> None:
+        """A source that waits need not wait any more."""
+        with self._moved:
+            self._ended = True
+            self._moved.notify_all()
 
     def let_go(self) -> None:
         """For the source: the rail waits for it no more."""
@@ -79,12 +90,13 @@ class Rail:
 class RailSource:
     """A picture each EVERY_UM of rail, of a camera that suffers faults."""
 
-    def __init__(self, rail: Rail, faults: Faults, *, tells: bool = True) -> None:
+    def __init__(self, rail: Rail, faults: Faults, *, tells: bool, triggered: bool) -> None:
         if faults.now is Fault.VANISHED:
             raise CameraError("vanished")
         self._rail = rail
         self._faults = faults
         self._tells = tells
+        self._stopped = NoPicture if triggered else CameraError
         self._due_um = rail.position_um
 
     def grab(self) -> Grab:
@@ -94,7 +106,7 @@ class RailSource:
             self._rail.let_go()
             self._faults.wait_until_mended()
         if self._faults.now in {Fault.STOPPED, Fault.VANISHED}:
-            raise CameraError("stopped")
+            raise self._stopped("stopped")
         image = _as_it_comes(taken.position_um, self._faults.now)
         return Grab(image, taken.at_ns if self._tells else None)
 
@@ -120,18 +132,30 @@ def _as_it_comes(position_um: int, fault: Fault | None) -> Image:
     return picture(position_um)
 
 
+@contextmanager
+def rail_camera(rail: Rail, faults: Faults, **settings: Any) -> Iterator[LiveCamera]:
+    """A live camera that looks at the rail, and ends with it."""
+    with open_rail_camera(rail, faults, **settings) as camera:
+        try:
+            yield camera
+        finally:
+            camera.close()
+            rail.end()
+
+
 def open_rail_camera(
     rail: Rail,
     faults: Faults,
     *,
     laying: Laying = LAYING,
     tells: bool = True,
+    triggered: bool = False,
     stuck_um: int = 10_000_000,
     waited: Callable[[], None] = lambda: None,
 ) -> LiveCamera:
     """A live camera that looks at the rail."""
     return LiveCamera(
-        lambda: RailSource(rail, faults, tells=tells),
+        lambda: RailSource(rail, faults, tells=tells, triggered=triggered),
         laying,
         where=rail.where,
         check=rail.step,

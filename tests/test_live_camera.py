@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from live_rail import EVERY_UM, LAYING, LENGTH_UM, UM, Rail, open_rail_camera, picture
+from live_rail import EVERY_UM, LAYING, LENGTH_UM, UM, Rail, open_rail_camera, picture, rail_camera
 
 from edge.cameras.camera_faults import Fault, Faults
 from edge.cameras.live_camera import LiveCamera
@@ -46,9 +46,10 @@ class Watch:
 
 def test_frames_lie_where_the_rail_was_and_leave_none_of_it_out(faults: Faults) -> None:
     rail = Rail()
-    with open_rail_camera(rail, faults) as camera:
+    with rail_camera(rail, faults) as camera:
         watch = Watch(camera, rail)
-        watch.until(200_000)
+        watch.until(60_000)
+        assert camera.counts().fault is None
     for one, following in pairwise(seen for seen, _ in watch.seen):
         shared_um = one.stretch.end_um - following.stretch.start_um
         assert 0 <= shared_um <= LAYING.overlap_um
@@ -57,7 +58,6 @@ def test_frames_lie_where_the_rail_was_and_leave_none_of_it_out(faults: Faults) 
         assert frame.stretch.end_um == frame.captured_ns // 1000
         assert np.array_equal(frame.image, picture(frame.stretch.end_um))
         assert (frame.stretch.length_mm, frame.along_um) == (LENGTH_UM / 1000, UM)
-    assert camera.counts().fault is None
 
 
 @pytest.mark.parametrize("tells", [True, False], ids=["told", "by its arrival"])
@@ -65,26 +65,26 @@ def test_the_time_from_light_to_picture_is_taken_off(faults: Faults, tells: bool
     """The source is 2 mm late with its times, or with its pictures."""
     rail = Rail()
     late = replace(LAYING, delay_ns=2_000_000)
-    with open_rail_camera(rail, faults, laying=late, tells=tells) as camera:
+    with rail_camera(rail, faults, laying=late, tells=tells) as camera:
         watch = Watch(camera, rail)
-        watch.until(50_000)
+        watch.until(20_000)
     for frame, _ in watch.seen:
         assert isinstance(frame, Frame)
         assert np.array_equal(frame.image, picture(frame.stretch.end_um + 2_000))
 
 
 @pytest.mark.parametrize("fault", sorted(set(Fault) - UNSEEN))
-@pytest.mark.parametrize("begins_um", [51_000, 57_300])
+@pytest.mark.parametrize("begins_um", [21_000, 27_300])
 def test_rail_that_a_camera_does_not_show_is_lost_within_the_limit(
     faults: Faults, fault: Fault, begins_um: int
 ) -> None:
     rail = Rail(step_um=1400)
-    with open_rail_camera(rail, faults) as camera:
+    with rail_camera(rail, faults) as camera:
         watch = Watch(camera, rail)
         watch.until(begins_um)
         faults.begin(fault)
         failed_um = rail.position_um
-        watch.until(failed_um + 3 * LAYING.lost_after_um)
+        watch.until(failed_um + 2 * LAYING.lost_after_um)
         assert camera.counts().fault is not None or fault is Fault.BLOCKED
         faults.mend()
         while not isinstance(watch.look(), Frame):
@@ -101,9 +101,9 @@ def test_rail_that_a_camera_does_not_show_is_lost_within_the_limit(
 @pytest.mark.parametrize("fault", sorted(UNSEEN))
 def test_a_camera_that_stays_blind_is_opened_anew(faults: Faults, fault: Fault) -> None:
     rail = Rail(step_um=1400)
-    with open_rail_camera(rail, faults) as camera:
+    with rail_camera(rail, faults) as camera:
         watch = Watch(camera, rail)
-        watch.until(50_000)
+        watch.until(20_000)
         faults.begin(fault)
         while not camera.counts().reopened:
             watch.look()
@@ -116,9 +116,9 @@ def test_a_camera_that_stays_blind_is_opened_anew(faults: Faults, fault: Fault) 
 
 def test_a_driver_that_does_not_come_back_is_left_behind_a_few_times(faults: Faults) -> None:
     rail = Rail(step_um=1400)
-    with open_rail_camera(rail, faults, stuck_um=20_000) as camera:
+    with rail_camera(rail, faults, stuck_um=20_000) as camera:
         watch = Watch(camera, rail)
-        watch.until(50_000)
+        watch.until(20_000)
         faults.begin(Fault.BLOCKED)
         with pytest.raises(CameraError, match="has blocked 4 times: see to its cable"):
             watch.until(1_000_000)
@@ -128,9 +128,9 @@ def test_a_driver_that_does_not_come_back_is_left_behind_a_few_times(faults: Fau
 
 def test_what_an_abandoned_reader_brings_in_the_end_is_no_frame(faults: Faults) -> None:
     rail = Rail(step_um=1400)
-    with open_rail_camera(rail, faults, stuck_um=20_000) as camera:
+    with rail_camera(rail, faults, stuck_um=20_000) as camera:
         watch = Watch(camera, rail)
-        watch.until(50_000)
+        watch.until(20_000)
         faults.begin(Fault.BLOCKED)
         while not camera.counts().abandoned:
             watch.look()
@@ -149,14 +149,14 @@ def test_a_network_that_is_too_slow_has_the_oldest_dropped_or_the_camera_wait(
     for drop in ("oldest", "never"):
         rail = Rail()
         laying = replace(LAYING, ring=2, drop=drop)
-        with open_rail_camera(rail, faults, laying=laying) as camera:
+        with rail_camera(rail, faults, laying=laying) as camera:
             watch = Watch(camera, rail)
             watch.until(20_000)
             kept = len(watch.seen)
             rail.patience_s = 0.05  # with a camera that is held up
             for _ in range(24):  # the network takes a while
                 rail.step(EVERY_UM)
-            watch.until(rail.position_um + 20_000)
+            watch.until(rail.position_um + 30_000)
             counts = camera.counts()
         lost = [seen for seen, _ in watch.seen if isinstance(seen, LostFrame)]
         assert lost and "the network is slower than the line" in lost[0].reason
@@ -173,14 +173,35 @@ def test_a_rail_that_stands_loses_nothing_and_is_not_silent(faults: Faults) -> N
         waits += 1
         camera.close()
 
-    with open_rail_camera(rail, faults, waited=waited) as camera:
+    with rail_camera(rail, faults, waited=waited) as camera:
         watch = Watch(camera, rail)
-        watch.until(50_000)
+        watch.until(20_000)
         faults.begin(Fault.STOPPED)
         rail.step_um = 0
         with pytest.raises(StopIteration):
             watch.look()
     assert waits == 1
+
+
+def test_a_camera_that_waits_for_the_rail_is_waited_for_and_lost_when_it_moves(
+    faults: Faults,
+) -> None:
+    rail = Rail(step_um=0)
+    faults.begin(Fault.STOPPED)
+
+    def waited() -> None:  # as long as it stands there is no first picture
+        faults.mend()
+        rail.step_um = 1400
+
+    with rail_camera(rail, faults, waited=waited, triggered=True) as camera:
+        watch = Watch(camera, rail)
+        watch.until(20_000)
+        assert {type(seen) for seen, _ in watch.seen} == {Frame}
+        assert camera.counts().reopened == 0
+        faults.begin(Fault.STOPPED)
+        while not camera.counts().reopened:
+            watch.look()
+    assert any(isinstance(seen, LostFrame) for seen, _ in watch.seen)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
 
-from edge.cameras.source import Grab, Source
+from edge.cameras.source import Grab, NoPicture, Source
 from edge.errors import CameraError
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0  # before a source is opened anew
 _MOST_ABANDONED = 3
 _LEAVE_S = 3.0  # for a reader to come back from its driver when all ends
-STUCK_NS = 10_000_000_000  # longer than any source's own limit
+STUCK_NS = 15_000_000_000  # longer than any source's own limit
 
 
 @dataclass(eq=False)
@@ -22,16 +22,15 @@ class _Reader:
 
     thread: Thread
     called_ns: int | None = None
-    is_open: bool = False
 
 
 class Capture:
     """Gives every picture to `deliver`, with the time at which it arrived, on its own thread.
 
     `deliver` says whether something can be seen in it, and raises CameraError if the source must be
-    opened anew; `lose` is told why it must. Openings follow each other ever more slowly, until
-    something can be seen. A reader that its driver does not give back is abandoned, and another one
-    takes its place.
+    opened anew; `lose` is told why it must; `may_wait` says whether a source that waits for the
+    rail may go on waiting. Openings follow each other ever more slowly, until something can be
+    seen. A reader that its driver does not give back is abandoned, and another one takes its place.
     """
 
     def __init__(
@@ -39,6 +38,7 @@ class Capture:
         open_source: Callable[[], Source],
         deliver: Callable[[Grab, int], bool],
         lose: Callable[[str], None],
+        may_wait: Callable[[], bool],
         clock_ns: Callable[[], int],
         *,
         stuck_ns: int = STUCK_NS,
@@ -46,18 +46,15 @@ class Capture:
         self._open_source = open_source
         self._deliver = deliver
         self._lose = lose
+        self._may_wait = may_wait
         self._clock_ns = clock_ns
         self._stuck_ns = stuck_ns
         self._lock = Lock()
         self._ended = Event()
         self._broken: Exception | None = None
-        self.reopened = 0
+        self.opened = 0
         self.abandoned = 0
         self._start_reader()
-
-    @property
-    def is_open(self) -> bool:
-        return self._reader.is_open
 
     def check(self) -> None:
         """Raise if no picture can come any more; replace a reader that is stuck."""
@@ -73,7 +70,6 @@ class Capture:
                     "cable and power, and start again"
                 )
             self.abandoned += 1
-            self.reopened += 1
             self._start_reader()
         self._lose("the camera's driver blocks: see to the camera's cable and power")
 
@@ -97,21 +93,27 @@ class Capture:
                 try:
                     self._call(reader)
                     with closing(self._open_source()) as source:
-                        reader.is_open = True
+                        self.opened += 1
                         while self._is_wanted(reader):
-                            if self._hand_over(source.grab(), reader):
+                            if self._read_once(source, reader):
                                 wait_s = _FIRST_WAIT_S
                 except CameraError as error:
-                    reader.is_open = False
                     if self._come_back(reader):
                         self._lose(str(error))
                         self._ended.wait(wait_s)
                         wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
-                        self.reopened += 1
         except Exception as error:  # it must end the line, not this thread alone
             self._broken = error
 
-    def _hand_over(self, grab: Grab, reader: _Reader) -> bool:
+    def _read_once(self, source: Source, reader: _Reader) -> bool:
+        """Whether there was a picture, and something could be seen in it."""
+        try:
+            grab = source.grab()
+        except NoPicture:
+            if not self._may_wait():
+                raise
+            self._call(reader)
+            return False
         arrived_ns = self._clock_ns()
         if not self._come_back(reader):
             return False

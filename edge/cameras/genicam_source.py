@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge.cameras.source import Grab
+from edge.cameras.source import Grab, NoPicture
 from edge.cameras.stream_clock import StreamClock
 from edge.errors import CameraError, ConfigurationError
 from edge.types import Image
@@ -19,6 +19,7 @@ from edge.types import Image
 try:
     from genicam.genapi import GenericException as FeatureError
     from genicam.gentl import GenericException as ProducerError
+    from genicam.gentl import TimeoutException
     from harvesters.core import Harvester
 except ImportError as error:
     raise ConfigurationError(
@@ -69,9 +70,14 @@ class GenicamSource:
                     taken_ns = told_ns and self._clock.taken_ns(told_ns, arrived_ns)
                     if taken_ns is not None or told_ns is None:
                         return Grab(_picture(buffer.payload.components[0]), taken_ns)
+            except TimeoutException as error:
+                raise NoPicture(
+                    f"no picture came in {_WAIT_S:g} s: see to the camera's trigger, and to its "
+                    "cable and power"
+                ) from error
             except ProducerError as error:
                 raise CameraError(
-                    f"no picture comes ({error}): see to the camera's cable, power and trigger"
+                    f"the camera has gone ({error}): see to its cable and power"
                 ) from error
         raise CameraError("pictures come later and later: lower the frame rate, or see to the link")
 

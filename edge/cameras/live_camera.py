@@ -45,14 +45,16 @@ class LiveCamera:
         self._waited = waited
         self._limit = limit
         self._track = Track(where)
-        self._track.now()
+        self._taken_um = self._track.now().position_um  # where the latest picture was taken
         self._sight = Sight(faults, along_um=laying.along_um, blind_um=laying.lost_after_um)
         self._closed = False
         self._came = Condition()  # guards the ring
         self._ring: Ring | None = None  # until the first picture
         self._fault: str | None = None  # why the latest picture was none
         self._grabbed = self._held = 0
-        self._capture = Capture(open_source, self._take, self._lose, clock_ns, stuck_ns=stuck_ns)
+        self._capture = Capture(
+            open_source, self._take, self._lose, self._may_wait, clock_ns, stuck_ns=stuck_ns
+        )
         try:
             self._await_first()
         except BaseException:
@@ -82,7 +84,7 @@ class LiveCamera:
             grabbed=self._grabbed,
             dropped=0 if self._ring is None else self._ring.dropped,
             held=self._held,
-            reopened=self._capture.reopened,
+            reopened=max(0, self._capture.opened - 1),
             abandoned=self._capture.abandoned,
             fault=self._fault,
         )
@@ -105,11 +107,11 @@ class LiveCamera:
                     self._came.wait(_POLL_S)
             yield from due
             polls = 0 if due else polls + 1
-            if polls == _POLLS:
-                polls = 0
+            if polls and polls % _POLLS == 0:
                 self._waited()
 
     def _await_first(self) -> None:
+        polls = 0
         while self._ring is None:
             self._check()
             self._capture.check()
@@ -117,6 +119,14 @@ class LiveCamera:
                 raise CameraError(self._fault)
             with self._came:
                 self._came.wait(_POLL_S)
+            polls += 1
+            if polls % _POLLS == 0:
+                self._waited()
+
+    def _may_wait(self) -> bool:
+        """Whether the rail has hardly moved since the latest picture."""
+        moved_um = abs(self._track.now().position_um - self._taken_um)
+        return moved_um < self._laying.lost_after_um
 
     def _lose(self, reason: str) -> None:
         """The source has gone, or shows nothing that can be used."""
@@ -134,6 +144,7 @@ class LiveCamera:
         position_um = self._track.at(taken_ns)
         if position_um is None:
             return True  # from before the run
+        self._taken_um = position_um
         can_see = self._sight.check(grab.image, position_um)
         self._fault = None
         with self._came:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from edge.errors import CameraError
 from edge.types import Image
 
 
@@ -17,11 +18,18 @@ class Grab:
     taken_ns: int | None = None  # monotonic; None where the source does not tell
 
 
+class NoPicture(CameraError):
+    """None came in time, of a camera that may be waiting for the rail to move."""
+
+
 class Source(Protocol):
     """A camera that is open. It is used and closed by one thread."""
 
     def grab(self) -> Grab:
-        """Wait for the next picture; CameraError, after a bounded time, when none comes."""
+        """Wait for the next picture; CameraError, after a bounded time, when none comes.
+
+        After NoPicture it may be asked again.
+        """
         ...
 
     def close(self) -> None: ...
