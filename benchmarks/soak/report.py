@@ -97,20 +97,15 @@ def _section(kept: Mapping[str, Any]) -> Iterator[str]:
     yield f"- faults: {', '.join(f'{n} {name}' for name, n in sorted(faults.items())) or 'none'}"
     yield f"- command: {kept['command']}"
     yield from ("", "What must hold:", "")
-    yield from _lines(
-        [["invariant", "", "found"]]
-        + [
-            [
-                finding["name"],
-                "holds" if finding["holds"] else "**fails**",
-                "; ".join([finding["said"], *finding["against"]]),
-            ]
-            for finding in kept["findings"]
-        ]
-    )
+    yield from _lines([["invariant", "", "found"], *map(_found, kept["findings"])])
     for title, rows in _tables(kept):
         yield from ("", f"{title}:", "")
         yield from _lines(rows)
+
+
+def _found(finding: Mapping[str, Any]) -> list[str]:
+    held = "holds" if finding["holds"] else "**fails**"
+    return [finding["name"], held, "; ".join([finding["said"], *finding["against"]])]
 
 
 def _tables(kept: Mapping[str, Any]) -> Iterator[tuple[str, list[list[str]]]]:
@@ -146,10 +141,11 @@ def _tables(kept: Mapping[str, Any]) -> Iterator[tuple[str, list[list[str]]]]:
 
 
 def _lines(rows: list[list[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(rows[0])} |"
-    yield (
-        "| "
-        + " | ".join(["---", *("---:" if len(rows[0]) > 3 else "---" for _ in rows[0][1:])])
-        + " |"
-    )
-    yield from (f"| {' | '.join(row)} |" for row in rows[1:])
+    figures = len(rows[0]) > 3  # are read by their last digit
+    yield _line(rows[0])
+    yield _line(["---", *("---:" if figures else "---" for _ in rows[0][1:])])
+    yield from map(_line, rows[1:])
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
