@@ -224,7 +224,11 @@ def test_what_an_example_says_of_store_and_swap_are_the_defaults(name: str, tmp_
             "frames\n  ignore: [[[0, 0], [9, 9], [0, -9]]]",
             "6: camera.ignore[0][2][1]: should be greater than or equal to 0 (it is -9)",
         ),
-        ("device: GPU", "streams: 2", "8: engine: 2 streams share 1 threads: give `threads: 2` or"),
+        (
+            "device: GPU",
+            "streams: 2",
+            "8: engine: 2 streams need a thread each: give `threads: 2` o",
+        ),
         ("rules:", "tiles: {}\nrules:", "20: tiles.overlap_px: missing: Pixels that neighbouring"),
         ("rules:", "tiles: {overlap_px: 0}\nrules:", "20: tiles.overlap_px: should be greater "),
         ("frames", "${NO_SUCH_NAME}", "5: camera.path: the environment variable NO_SUCH_NAME is "),

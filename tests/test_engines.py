@@ -39,6 +39,7 @@ from edge.mask import read_mask
 FP32 = [
     OpenVinoSettings(precision="fp32"),
     OpenVinoSettings(device="AUTO", threads=2),
+    OpenVinoSettings(threads=2, streams=2),
     OnnxRuntimeSettings(precision="fp32"),
     OnnxRuntimeSettings(threads=2),
     LiteRtSettings(precision="fp32"),
@@ -99,6 +100,16 @@ def test_an_answer_is_not_overwritten_by_the_next(settings: EngineSettings, bund
     first = engine.infer(tensor)
     engine.infer(np.zeros_like(tensor))
     np.testing.assert_allclose(first, expected_logits(tensor), atol=1e-5)
+
+
+@pytest.mark.parametrize("settings", FP32, ids=_id)
+def test_several_tiles_are_answered_each_as_alone(settings: EngineSettings, bundle: Bundle) -> None:
+    engine = open_engine(settings, bundle)
+    tensor = normalised(golden_image())
+    tiles = [tensor * np.float32(factor) for factor in range(1, 8)]
+    for tile, logits in zip(tiles, engine.infer_all(tiles), strict=True):
+        np.testing.assert_allclose(logits, expected_logits(tile), atol=1e-4)
+    engine.close()
 
 
 @pytest.mark.parametrize("settings", FP32, ids=_id)

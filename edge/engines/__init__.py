@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt, TypeAdapter
+from pydantic import Field, PositiveInt, TypeAdapter, model_validator
 
 from edge.errors import BundleError, ConfigurationError, EngineError, EngineUnavailable
 from edge.manifest import Artefact, InputSpec, OutputSpec, Precision
@@ -61,9 +61,21 @@ class OpenVinoSettings(_Settings):
     device: Literal["CPU", "GPU", "NPU", "AUTO"] = Field(
         default="CPU", description="Where the network runs; AUTO leaves it to OpenVINO."
     )
+    streams: PositiveInt = Field(
+        default=1,
+        description="Tiles that are inferred side by side, each by its share of the threads.",
+    )
     cache_dir: LinePath | None = Field(
         default=None, description="Keeps compiled networks, which make the next start quick."
     )
+
+    @model_validator(mode="after")
+    def _has_a_thread_for_each_stream(self) -> OpenVinoSettings:
+        if self.device == "CPU" and self.streams > self.threads:
+            raise ValueError(
+                f"{self.streams} streams need a thread each: give `threads: {self.streams}` or more"
+            )
+        return self
 
 
 class OnnxRuntimeSettings(_Settings):
@@ -140,8 +152,17 @@ def load_engine(settings: EngineSettings, bundle: Bundle) -> Engine:
         run,
         bundle.manifest.input,
         takes_pixels=getattr(adapter, "TAKES_PIXELS", False),
-        side_by_side=settings.threads if isinstance(settings, NativeSettings) else 1,
+        side_by_side=_side_by_side(settings),
     )
+
+
+def _side_by_side(settings: EngineSettings) -> int:
+    match settings:
+        case NativeSettings():
+            return settings.threads
+        case OpenVinoSettings():
+            return settings.streams
+    return 1  # others gain less by it than by their threads inside of one inference
 
 
 @contextmanager
