@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from live_rail import At
 
 from edge.app import open_line
-from edge.camera_config import RtspSettings
+from edge.camera_config import GenicamSettings, RtspSettings
 from edge.camera_wiring import open_camera
 from edge.cameras.camera_faults import Fault, Faults
 from edge.cameras.live_camera import LiveCamera
@@ -200,6 +200,16 @@ def test_a_stream_that_begins_in_the_past_is_waited_for_and_one_that_leaps_begin
     assert clock.taken_ns(25 * MS, 1320 * MS) == 1320 * MS
 
 
+def test_a_clock_that_goes_its_own_way_is_followed() -> None:
+    """100 millionths too fast: all the time, and over an hour in which no picture came."""
+    clock, hour_ns = StreamClock(), 3_600_000_000_000
+    taken = [n * 20 * MS for n in range(5000)] + [hour_ns + n * 20 * MS for n in range(50)]
+    told = [(at_ns, clock.taken_ns(at_ns + at_ns // 10_000, at_ns + MS)) for at_ns in taken]
+    for at_ns, told_ns in told[1:]:
+        assert told_ns is not None
+        assert abs(told_ns - at_ns) <= 4 * MS  # what it gains in two windows, and the delay
+
+
 @pytest.fixture
 def pi(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     library = ModuleType("picamera2")
@@ -287,6 +297,24 @@ def test_a_genicam_camera_is_opened_by_its_producer_and_set_by_its_features() ->
         source.close()
         assert [image.shape for image in images] == [shape] * 3
         assert not np.array_equal(images[0], images[2])  # its own, not the producer's buffer
+
+
+def test_pictures_are_turned_so_that_their_last_row_comes_last() -> None:
+    genicam = pytest.importorskip("genicam", reason="needs the extra genicam")
+    features = {"PixelFormat": "RGBa8", "Width": 320, "Height": 200}
+    shapes = []
+    for turn_deg, colour in ((90, False), (180, True)):
+        settings = GenicamSettings(
+            **{"type": "genicam", "producer": Path(genicam.__file__).with_name("viky.cti")},
+            **{"features": features, "turn_deg": turn_deg, "colour": colour},
+            **{"along_um": 250, "across_um": 250},
+        )
+        camera = open_camera(settings)
+        (frame,) = islice(camera.frames(), 1)
+        camera.close()
+        assert isinstance(frame, Frame)
+        shapes.append(frame.image.shape)
+    assert shapes == [(320, 200), (200, 320, 3)]
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ class GenicamSource:
                 raise CameraError(
                     f"the camera has gone ({error}): see to its cable and power"
                 ) from error
-        raise CameraError("pictures come later and later: lower the frame rate, or see to the link")
+        raise NoPicture("pictures come later and later: lower the frame rate, or see to the link")
 
     def close(self) -> None:
         if self._camera is not None:

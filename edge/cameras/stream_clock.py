@@ -44,8 +44,10 @@ class StreamClock:
         return told_ns > told_before_ns and ahead_ns < _LEAP_NS
 
     def _learn(self, delay_ns: int, arrived_ns: int) -> None:
-        if not self._least_ns or arrived_ns - self._since_ns > _WINDOW_NS:
-            self._least_ns = [delay_ns, *self._least_ns[:1]]
+        windows = (arrived_ns - self._since_ns) // _WINDOW_NS
+        if not self._least_ns or windows > 0:
+            # Of a camera that was silent for long the clock has gone its own way meanwhile.
+            self._least_ns = [delay_ns, *self._least_ns[: 1 if windows == 1 else 0]]
             self._since_ns = arrived_ns
         else:
             self._least_ns[0] = min(self._least_ns[0], delay_ns)
