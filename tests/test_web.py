@@ -369,11 +369,14 @@ def test_only_the_last_rejects_are_shown() -> None:
 
 
 def test_a_frame_is_drawn_when_it_is_asked_for_and_not_more_often_than_allowed() -> None:
-    live, first, second = LiveFrame(1000), inspection(0), inspection(1)
-    assert live.of(first, 0)[0] == 0
-    assert live.of(second, 999)[0] == 0
-    assert live.of(second, 1000)[0] == 1
-    assert live.of(lost(2), 2000) == (2, b"")
+    # When each is asked for, and where one is made, when it is done: the second takes 100.
+    times = iter((0, 1, 999, 1000, 1100, 4999, 5000, 5001))
+    live, first, second = LiveFrame(1000, lambda: next(times)), inspection(0), inspection(1)
+    assert live.of(first)[0] == 0
+    assert live.of(second)[0] == 0
+    assert live.of(second)[0] == 1
+    assert live.of(lost(2))[0] == 1
+    assert live.of(lost(2)) == (2, b"")
 
 
 # --- a running line in a real browser ---

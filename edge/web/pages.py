@@ -54,7 +54,7 @@ class Pages:
         newest = self.board.newest
         if newest is None:
             return _said(404, "no frame has come yet")
-        index, jpeg = self.frame.of(newest, self.view.clock_ns())
+        index, jpeg = self.frame.of(newest)
         headers = {**_FRESH, "Frame": str(index)}
         if not jpeg:
             return Response(status_code=204, headers=headers)
@@ -150,7 +150,8 @@ _SEAL = [(name.lower().encode(), value.encode()) for name, value in HEADERS.item
 
 def page_app(view: LineView, board: Board, hub: Hub, door: Door) -> ASGIApp:
     """All of it, as one application."""
-    pages = Pages(view, board, hub, door, LiveFrame(round(TURN_S * 1e9)), asyncio.Lock())
+    frame = LiveFrame(round(TURN_S * 1e9), view.clock_ns)
+    pages = Pages(view, board, hub, door, frame, asyncio.Lock())
     routes = [
         Route("/", _file("index.html")),
         Route("/login", _file("login.html"), methods=["GET"]),

@@ -5,6 +5,7 @@ Whatever is large is made small first, so that drawing costs the page's size and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import cv2
@@ -17,6 +18,7 @@ from edge.types import Defect, Frame, Image, Mask, Verdict
 FRAME_PX, CUTTING_PX = 640, 320  # the longer side, at most
 _LEAST_CUTTING_PX = 128  # of the frame
 _AROUND = 0.6  # of a defect's own size, shown on each side of it
+_REST = 40  # times as long as a frame took to be drawn, until the next is
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 80]
 
 
@@ -63,21 +65,25 @@ def _jpeg(shot: Shot) -> bytes:
 
 
 class LiveFrame:
-    """The newest frame's JPEG, made when it is asked for and not more often than it is bearable."""
+    """The newest frame's JPEG, made when it is asked for and not more often than is bearable: so
+    seldom that one of many megapixels takes no more of the processor than a small one.
+    """
 
-    def __init__(self, least_ns: int) -> None:
+    def __init__(self, least_ns: int, clock_ns: Callable[[], int]) -> None:
         self._least_ns = least_ns  # between two
-        self._made_ns: int | None = None
+        self._clock_ns = clock_ns
+        self._due_ns = 0
         self._shown: Inspection | None = None
         self._jpeg = b""
 
-    def of(self, newest: Inspection, now_ns: int) -> tuple[int, bytes]:
+    def of(self, newest: Inspection) -> tuple[int, bytes]:
         """The number of the frame that is shown, and its JPEG: empty where there is no image."""
-        is_due = self._made_ns is None or now_ns - self._made_ns >= self._least_ns
-        if self._shown is None or (is_due and newest is not self._shown):
+        now_ns = self._clock_ns()
+        if self._shown is None or (now_ns >= self._due_ns and newest is not self._shown):
             shot = shot_of(newest)
             self._jpeg = b"" if shot is None else frame_jpeg(shot)
-            self._shown, self._made_ns = newest, now_ns
+            took_ns = self._clock_ns() - now_ns
+            self._shown, self._due_ns = newest, now_ns + max(self._least_ns, _REST * took_ns)
         return self._shown.verdict.frame_index, self._jpeg
 
 
