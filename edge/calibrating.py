@@ -21,6 +21,11 @@ _MOST_MOVED_PX = 1.0  # of a corner from one picture to the next
 _MOST_ERROR_PX = 0.5
 _LEAST_SHARE = 0.25  # of the picture, that board or marks must reach over
 _MOST_TURNED_DEG = 30.0  # beyond it nobody can say which edge of the board was meant to lie along
+_TURNS = [  # by right angles, mirrored too: a board's corners may be counted from any of the four
+    np.diag(signs) @ turn
+    for signs in product((1.0, -1.0), repeat=2)
+    for turn in (np.eye(2), np.eye(2)[::-1])
+]
 
 
 def by_board(pictures: Sequence[Image], board: tuple[int, int], square_mm: float) -> Calibration:
@@ -70,6 +75,8 @@ def by_marks(
 
 def _still_corners(pictures: Sequence[Image], board: tuple[int, int]) -> _Points:
     """The mean over all pictures, row by row of the board."""
+    if len({picture.shape[:2] for picture in pictures}) > 1:
+        raise UsageError("the pictures are not of one size: give those of one camera, as it is set")
     each = [_corners(picture, board, at) for at, picture in enumerate(pictures, start=1)]
     moved_px = max(float(np.linalg.norm(found - each[0], axis=1).max()) for found in each)
     if moved_px > _MOST_MOVED_PX:
@@ -104,9 +111,7 @@ def _squared(to_board: _Matrix, size: tuple[int, int]) -> _Matrix:
     """The board's axes turned, by right angles, to where the picture's columns and rows go."""
     middle = np.array([[size[0] / 2, size[1] / 2]])
     here = _scale(to_board, middle)
-    turns = [np.array(t, float) for t in (((1, 0), (0, 1)), ((0, -1), (1, 0)))]
-    turns = [sign @ turn for turn in turns for sign in _SIGNS]
-    best = max(turns, key=lambda turn: float(np.trace(turn @ here / np.linalg.norm(here, axis=0))))
+    best = max(_TURNS, key=lambda turn: float(np.trace(turn @ here / np.linalg.norm(here, axis=0))))
     ahead = best @ here
     angle_deg = float(np.degrees(np.arctan2(abs(ahead[0, 1]), ahead[1, 1])))
     if angle_deg > _MOST_TURNED_DEG:
@@ -117,9 +122,6 @@ def _squared(to_board: _Matrix, size: tuple[int, int]) -> _Matrix:
     matrix = np.eye(3)
     matrix[:2, :2] = best
     return np.asarray(matrix @ to_board)
-
-
-_SIGNS = [np.diag(signs) for signs in product((1.0, -1.0), repeat=2)]
 
 
 def _scale(matrix: _Matrix, at: _Points) -> NDArray[np.float64]:

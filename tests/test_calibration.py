@@ -149,6 +149,11 @@ def test_pictures_between_which_the_board_moved_are_refused() -> None:
         by_board([seen(a_view()), moved], BOARD, SQUARE_MM)
 
 
+def test_pictures_of_two_sizes_are_refused() -> None:
+    with pytest.raises(UsageError, match="not of one size"):
+        by_board([seen(a_view()), seen(a_view())[:400]], BOARD, SQUARE_MM)
+
+
 @pytest.mark.parametrize(
     ("marks", "remedy"),
     [
