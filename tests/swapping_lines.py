@@ -30,6 +30,7 @@ LENIENT = {"folder": "swap", "shadow_frames": 2, "max_slowdown": 1e9}
 def write_line(folder: Path, bundle: str, **sections: object) -> Path:
     line = yaml.safe_load(DEMO_LINE.read_text())
     line["encoder"]["speed_mm_s"] = 4000
+    line["reject"]["silence_ms"] = 20_000  # the machine may be busy with other things
     line |= {"bundle": bundle, "camera": CAMERA, "swap": LENIENT}
     line |= {"engine": {"type": "onnxruntime"}, "quality": {"stale_after_ms": 600_000}}
     path = folder / "line.yaml"

@@ -49,8 +49,18 @@ from edge.recording import read_recording
 from edge.service import run_line
 from edge.signature import make_key, sign
 from edge.store.event_file import read_events
-from edge.swap.folder import Outcome, Progress, Request, bundle_in_force, is_answered, swap_folder
+from edge.swap.folder import (
+    Comparison,
+    Outcome,
+    Progress,
+    Request,
+    bundle_in_force,
+    is_answered,
+    swap_folder,
+)
 from edge.swap.request import activate, answers, roll_back
+from edge.swap.settings import SwapSettings
+from edge.swap.shadow import objections
 from edge.types import State
 
 PATIENT_S = 60
@@ -207,7 +217,8 @@ def wrong(folder: Path, files: dict[str, bytes]) -> Bundle:
     ("make", "swap", "why"),
     [
         (wrong, {}, "answers the golden input with IoU"),
-        (slow, {"max_slowdown": 3, "shadow_frames": 20}, "times the old one's, and swap.max_slow"),
+        # Any old one that this machine does not stop for longer than the slow one takes.
+        (slow, {"max_slowdown": 0.05, "shadow_frames": 20}, "times the old one's, and swap.max_"),
         (contrary, {"shadow_frames": 20}, "it agrees on .* of 20 frames|its masks overlap by 0.0"),
     ],
 )
@@ -234,6 +245,28 @@ def assert_refused(config: LineConfig, old: Bundle, why: str) -> None:
     assert set(watched.digests) == {old.digest}
     with open_line(config) as line:
         assert line.bundle.digest == old.digest
+
+
+def test_a_shadow_period_must_be_as_good_as_the_line_file_says() -> None:
+    good = Comparison(
+        frames=100,
+        agreement=0.95,
+        overlap=0.5,
+        old_p50_ms=1,
+        old_p99_ms=10,
+        new_p50_ms=9,
+        new_p99_ms=15,
+    )
+    limits = SwapSettings(folder=Path())
+    assert objections(good, limits) == []
+    assert objections(good.model_copy(update={"overlap": None}), limits) == []  # nothing was found
+    for worse, why in (
+        ({"agreement": 0.94}, "it agrees on 94.0% of 100 frames"),
+        ({"overlap": 0.49}, "its masks overlap by 0.49"),
+        ({"new_p99_ms": 15.2}, "its p99 is 15.2 ms, 1.52 times the old one's"),
+    ):
+        [said] = objections(good.model_copy(update=worse), limits)
+        assert said.startswith(why)
 
 
 def test_a_bundle_that_was_damaged_on_its_way_is_refused(
