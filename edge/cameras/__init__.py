@@ -54,7 +54,7 @@ class EndToEnd:
         if image.shape != self.shape:
             return self.lost(
                 index,
-                f"image is {_size(image.shape)}, the first one is {_size(self.shape)}:"
+                f"image is {size(image.shape)}, the first one is {size(self.shape)}:"
                 " record a line at one size",
                 captured_ns,
             )
@@ -64,5 +64,6 @@ class EndToEnd:
         return LostFrame(index, captured_ns, self.stretch(index), reason)
 
 
-def _size(shape: tuple[int, ...]) -> str:
+def size(shape: tuple[int, ...]) -> str:
+    """For messages."""
     return f"{shape[1]} x {shape[0]} pixels"

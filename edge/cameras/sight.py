@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from edge.cameras import size
 from edge.errors import CameraError
 from edge.types import Image
 
@@ -41,10 +42,13 @@ class Sight:
         return not reasons
 
     def _check_size(self, image: Image) -> None:
-        if self._last is not None and image.shape != self._last[0].shape:
+        if self._last is None:
+            return
+        now, was = image.shape, self._last[0].shape
+        if now != was:
             raise CameraError(
-                f"the picture is {size(image)}, and was {size(self._last[0])}: set the camera to "
-                "one size, and start again if it was changed on purpose"
+                f"the picture is {size(now)}, and was {size(was)}: set the camera to one size, and "
+                "start again if it was changed on purpose"
             )
 
     def _check_new(self, image: Image, position_um: int, reasons: tuple[str, ...]) -> None:
@@ -57,7 +61,3 @@ class Sight:
 
 def _blind(reasons: tuple[str, ...]) -> str:
     return f"{'; '.join(reasons)}: see to lamp, lens and exposure"
-
-
-def size(image: Image) -> str:
-    return f"{image.shape[1]} x {image.shape[0]} pixels"
