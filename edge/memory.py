@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 
 
 def give_back_memory() -> None:
@@ -10,3 +13,21 @@ def give_back_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+@contextmanager
+def giving_back_memory(every_s: float = 60) -> Iterator[None]:
+    """Give it back now and then, so that what one moment took is not kept for months."""
+    done = Event()
+
+    def work() -> None:
+        while not done.wait(every_s):
+            give_back_memory()
+
+    thread = Thread(target=work, name="memory", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

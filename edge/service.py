@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -14,6 +15,7 @@ from edge.cameras.camera_faults import Faults
 from edge.config import LineConfig
 from edge.inspector import Inspection
 from edge.logs import VerdictLog
+from edge.memory import giving_back_memory
 from edge.reporting import reporting
 from edge.store.writer import keeping
 from edge.swap.swapper import swapping
@@ -38,7 +40,8 @@ def run_line(
     live line, and what it returns is given every inspection; neither may wait. A synthetic camera
     that runs freely suffers `camera_faults`.
     """
-    tally, verdicts = Tally(), VerdictLog()
+    # Nobody looks at the rejected ones' pictures here.
+    tally, verdicts = Tally(rejected=deque(maxlen=0)), VerdictLog()
 
     def record(inspection: Inspection) -> None:
         report(inspection)
@@ -62,6 +65,7 @@ def run_line(
             camera_faults=camera_faults,
         ) as line,
         stop_on_signals(line),
+        giving_back_memory(),
         swapping(config, line.inspector) as swapper,
         reporting(line, store, swapper) as report,
     ):

@@ -20,7 +20,6 @@ from threading import Event, Thread
 from edge.config import LineConfig
 from edge.errors import ConfigurationError, TracksideError
 from edge.inspector import Inspection, Inspector
-from edge.memory import give_back_memory
 from edge.network import Network, load_network, network_of
 from edge.swap.folder import (
     Comparison,
@@ -133,7 +132,6 @@ class Swapper:
             self._answer(request, None, None)
         else:
             self._try(request)
-            give_back_memory()  # of three networks where one is left
 
     def _try(self, request: Request) -> None:
         log.info("%s: bundle %s, %s", request.kind, request.name, request.digest[:12])
