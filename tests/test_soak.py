@@ -19,6 +19,7 @@ pytest.importorskip("scipy", reason="pip install 'trackside[evaluate]'")
 from benchmarks.soak.broker import MOSQUITTO
 from benchmarks.soak.evidence import Evidence, Sample
 from benchmarks.soak.figures import memory_slope
+from benchmarks.soak.invariants import memory_is_flat
 from benchmarks.soak.judgement import Judgement, judge
 from benchmarks.soak.picture import draw
 from benchmarks.soak.report import markdown, record
@@ -191,3 +192,8 @@ def test_a_fault_that_nobody_knows_cannot_be_left_out() -> None:
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path.cwd())
     assert ran.returncode == 2
     assert "weather" in ran.stderr and "broker" in ran.stderr
+
+
+def test_memory_that_surely_grows_is_said() -> None:
+    assert memory_is_flat(memory_slope(grown(0.0))).holds
+    assert not memory_is_flat(memory_slope(grown(20.0))).holds

@@ -181,7 +181,9 @@ def memory_is_flat(slope: Slope | None) -> Finding:
     if slope is None:
         return Finding(name, True, "not judged: the run is too short")
     said = f"{slope.mb_an_hour:+.2f} MB/h (95%: {slope.low:+.2f} to {slope.high:+.2f})"
-    return _finding(name, said, [said] if slope.mb_an_hour >= MOST_MB_AN_HOUR else [])
+    if slope.low < MOST_MB_AN_HOUR <= slope.mb_an_hour:
+        said += ", which is not to be told from less in so short a time"
+    return _finding(name, said, [said] if slope.low >= MOST_MB_AN_HOUR else [])
 
 
 def faults_recovered(evidence: Evidence) -> Finding:
