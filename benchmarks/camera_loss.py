@@ -3,18 +3,20 @@
 A simulated line runs with a synthetic camera that runs freely, and with the shipped network. In
 each trial the camera fails, at a time that has nothing to do with its pictures; measured is the
 rail from there until the first verdict UNKNOWN has been given to the rejector, and, once the fault
-is mended, until the first verdict that is not.
+is mended, until the first verdict that is not. Beside it stands for how long at most the machine
+let this process wait meanwhile, which no program can make up for.
 """
 
 from __future__ import annotations
 
 import random
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
-from threading import Timer
+from threading import Event, Thread, Timer
 from typing import Annotated
 
 import typer
@@ -30,6 +32,7 @@ from edge.types import State
 
 _CALM_FRAMES = 3  # with a verdict, before the next trial
 _LATEST_S = 0.2  # until the camera fails
+_BEAT_S = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,27 @@ class Trial:
 
     fault: Fault
     unknown_after_mm: float
+    held_up_ms: float
     seen_again_after_mm: float
+
+
+class Pulse:
+    """A thread that wakes each 2 ms, and notes how late it was woken."""
+
+    def __init__(self) -> None:
+        self.latest_ms = 0.0
+        self._ended = Event()
+        Thread(target=self._beat, daemon=True).start()
+
+    def end(self) -> None:
+        self._ended.set()
+
+    def _beat(self) -> None:
+        before_ns = time.monotonic_ns()
+        while not self._ended.wait(_BEAT_S):
+            now_ns = time.monotonic_ns()
+            self.latest_ms = max(self.latest_ms, (now_ns - before_ns) / 1e6 - _BEAT_S * 1e3)
+            before_ns = now_ns
 
 
 class Trials:
@@ -50,10 +73,12 @@ class Trials:
         self._faults = faults
         self._kinds = kinds
         self._random = random.Random(seed)
+        self._pulse = Pulse()
         self._calm = 0
         self._fault: Fault | None = None
         self._failed_mm: float | None = None
         self._unknown_mm: float | None = None
+        self._held_up_ms = 0.0
 
     def see(self, inspection: Inspection) -> None:
         """Orders have been given for it."""
@@ -64,22 +89,25 @@ class Trials:
                 self._prepare()
         elif self._failed_mm is not None and self._unknown_mm is None and unknown:
             self._unknown_mm = self._place_mm()
+            self._held_up_ms = self._pulse.latest_ms
             self._faults.mend()
         elif self._unknown_mm is not None and not unknown:
             again_mm = self._place_mm() - self._unknown_mm
-            trial = Trial(self._fault, self._unknown_mm - (self._failed_mm or 0), again_mm)
-            self.done.append(trial)
+            after_mm = self._unknown_mm - (self._failed_mm or 0)
+            self.done.append(Trial(self._fault, after_mm, self._held_up_ms, again_mm))
             self._fault = self._failed_mm = self._unknown_mm = None
             self._calm = 0
 
     def _prepare(self) -> None:
         self._fault = next(self._kinds, None)
         if self._fault is None:
+            self._pulse.end()
             self._line.camera.close()
         else:
             Timer(self._random.uniform(0, _LATEST_S), self._fail, [self._fault]).start()
 
     def _fail(self, fault: Fault) -> None:
+        self._pulse.latest_ms = 0
         self._failed_mm = self._place_mm()
         self._faults.begin(fault)
 
@@ -110,7 +138,8 @@ def run_trials(config: LineConfig, trials: int, seed: int) -> list[Trial]:
 
 def show(trials: list[Trial], limit_mm: float) -> None:
     table = Table(title=f"Rail from the failure to UNKNOWN; the limit is {limit_mm:g} mm")
-    for heading in ("camera", "trials", "median mm", "most mm", "within", "seen again after mm"):
+    headings = ("camera", "trials", "median mm", "most mm", "within", "held up ms", "seen again mm")
+    for heading in headings:
         table.add_column(heading, justify="left" if heading == "camera" else "right")
     kinds: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
@@ -125,6 +154,7 @@ def show(trials: list[Trial], limit_mm: float) -> None:
             f"{after_mm[len(after_mm) // 2]:.1f}",
             f"{after_mm[-1]:.1f}",
             f"{within} of {len(some)}",
+            f"{max(trial.held_up_ms for trial in some):.0f}",
             f"{again_mm:.0f}",
         )
     Console(width=100).print(table)

@@ -127,7 +127,7 @@ class _Sized(HardwareSettings):
 
 
 class V4l2Settings(_Sized):
-    """A USB camera, or any other that Linux knows as /dev/video*."""
+    """A USB camera, or any other that Linux knows as /dev/video*. Untested on hardware."""
 
     type: Literal["v4l2"]
     device: str = Field(
@@ -172,7 +172,10 @@ class Picamera2Settings(_Sized):
 
 
 class GenicamSettings(HardwareSettings):
-    """A GigE Vision, USB3 Vision or other GenICam camera, by its maker's GenTL producer."""
+    """A GigE Vision, USB3 Vision or other GenICam camera, by its maker's GenTL producer.
+
+    Tested with a software producer, untested on hardware.
+    """
 
     type: Literal["genicam"]
     producer: LinePath = Field(description="The producer's *.cti.")

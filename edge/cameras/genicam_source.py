@@ -45,7 +45,8 @@ _TO_BGR: dict[str, Callable[[Image], Any]] = {
 class GenicamSource:
     """A camera of one producer, its features set in the order given.
 
-    Its pictures carry the camera's times, where its producer hands them on.
+    Its pictures carry the camera's times, where its producer hands them on. Tested with a software
+    producer, untested on hardware.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ _MANUAL = 1  # of V4L2's exposure control
 class V4l2Source:
     """A V4L2 device. A picture was taken when its driver says so, if it says so by our clock.
 
-    Its driver gives up a read after ten seconds.
+    Its driver gives up a read after ten seconds. Untested on hardware.
     """
 
     def __init__(
