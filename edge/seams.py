@@ -21,6 +21,8 @@ from edge.manifest import Limits
 from edge.pieces import Piece, Spot, find_pieces, join, row_um
 from edge.types import Defect, Frame, Mask
 
+_IN_A_ROW = (0.02, 0.98)  # but for rounding, its first and its last micrometre
+
 
 @dataclass(frozen=True, eq=False)
 class _Look:
@@ -72,12 +74,14 @@ class _Look:
         (rows, columns), inside = spot
         if self.blank or row_um(frame, rows.start) >= self.frame.stretch.end_um:
             return frozenset()
-        middles = np.arange(rows.start, rows.stop) + 0.5
         ahead_um = frame.stretch.start_um - self.frame.stretch.start_um
-        at = np.floor((ahead_um + middles * frame.along_um) / self.frame.along_um).astype(int)
-        seen = at < self.mask.logits.shape[0]
-        under = self._numbers[at[seen], columns][inside[seen]]
-        return frozenset(np.unique(under).tolist()) - {0}
+        found = set[int]()
+        for part in _IN_A_ROW:  # its rows need not begin where those of this frame do
+            places_um = ahead_um + (np.arange(rows.start, rows.stop) + part) * frame.along_um
+            at = np.floor(places_um / self.frame.along_um).astype(int)
+            seen = at < self.mask.logits.shape[0]
+            found |= set(np.unique(self._numbers[at[seen], columns][inside[seen]]).tolist())
+        return frozenset(found - {0})
 
     @cached_property
     def _numbers(self) -> NDArray[np.int32]:

@@ -204,3 +204,31 @@ def test_rows_that_two_frames_share_are_counted_once() -> None:
     assert [v.defects[0].area_mm2 for v in verdicts] == [40, 90, 100]
     assert [v.defects[0].number for v in verdicts] == [1, 1, 1]
     assert [reject_stretches(v) for v in verdicts] == [mm((20, 40)), mm((40, 65)), mm((65, 70))]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(5_000, 60_000), st.integers(5_000, 25_000)), max_size=4),
+    st.lists(st.integers(0, 25_000), min_size=4, max_size=12),
+)
+def test_frames_whose_rows_do_not_coincide_count_each_defect_once(
+    rods: list[tuple[int, int]], overlaps_um: list[int]
+) -> None:
+    seams, seen, start_um, rows = Seams(), list[list[Defect]](), 0, 30
+    for overlap_um in overlaps_um:
+        middles_um = start_um + (np.arange(rows) + 0.5) * PITCH_UM
+        logits = np.full((rows, COLUMNS), -4, np.float32)
+        for number, (rod_um, length_um) in enumerate(rods):
+            logits[(middles_um >= rod_um) & (middles_um < rod_um + length_um), number * 6 + 1] = 2
+        end_um = start_um + rows * PITCH_UM
+        image = np.zeros((rows, COLUMNS), np.uint8)
+        frame = Frame(0, image, 0, Stretch(start_um, end_um), PITCH_UM)
+        seen.append(seams.follow(frame, Mask(logits, threshold=0.5), LIMITS))
+        start_um = end_um - overlap_um
+    found = as_known_at_last(seen).values()
+    for number, (rod_um, length_um) in enumerate(rods):
+        if rod_um + length_um > end_um:
+            continue
+        [one] = [defect for defect in found if defect.left_um == (number * 6 + 1) * PITCH_UM]
+        assert abs(one.stretch.start_um - rod_um) <= PITCH_UM
+        assert abs(one.stretch.end_um - rod_um - length_um) <= PITCH_UM
