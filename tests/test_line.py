@@ -18,15 +18,17 @@ import yaml
 
 from edge.app import open_line
 from edge.camera_wiring import open_camera
+from edge.cameras.camera_faults import Fault, Faults
 from edge.check import check_line
 from edge.config import LineConfig, read_line
 from edge.demo import DEMO_LINE, pulses_on_rail, run_demo
 from edge.engines import LiteRtSettings, OnnxRuntimeSettings, OpenVinoSettings
 from edge.errors import LineStopped
+from edge.inspector import Inspection
 from edge.network import load_network
 from edge.simulation import SimulatedLine
 from edge.tally import Tally
-from edge.types import State, Stretch
+from edge.types import LostFrame, State, Stretch
 from edge.verdict import reject_stretches
 
 ENGINES = (OpenVinoSettings(), OnnxRuntimeSettings(), LiteRtSettings())
@@ -131,6 +133,26 @@ def test_a_frame_that_cannot_be_read_is_rejected_whole(tmp_path: Path, recorded:
     assert ordered == [Stretch(2 * FRAME_UM, 3 * FRAME_UM)]
     (pulse,) = pulses
     assert pulse.start_um <= 2 * FRAME_UM and pulse.end_um >= 3 * FRAME_UM
+
+
+def test_rail_that_a_lost_camera_did_not_show_is_rejected_whole(tmp_path: Path) -> None:
+    sound = {"fps": 60, "defects_per_metre": 0, "distractors_per_metre": 0}
+    config, faults, unseen = a_line(tmp_path, camera=sound, reject=PATIENT), Faults(), []
+
+    def record(inspection: Inspection) -> None:
+        if isinstance(inspection.seen, LostFrame):
+            unseen.append(inspection.seen.stretch)
+            faults.mend()
+        elif inspection.seen.index == 2:
+            faults.begin(Fault.VANISHED)
+
+    with open_line(config, frames=12, camera_faults=faults) as line:
+        line.run(record)
+        line.wait_for(unseen[-1].end_um + 1_600_000)
+        pulses = pulses_on_rail(line)
+    assert unseen
+    for stretch in unseen:
+        assert any(p.start_um <= stretch.start_um and stretch.end_um <= p.end_um for p in pulses)
 
 
 def test_a_line_may_be_told_to_stop_at_what_it_could_not_see(
