@@ -31,7 +31,10 @@ class Slope:
 
 
 def memory_slope(evidence: Evidence) -> Slope | None:
-    """The median slope between the medians of each minute; None where there are too few."""
+    """The median slope between the least of each minute; None where there are too few.
+
+    The least is what was still held when the line had given back all that was free.
+    """
     minutes: dict[int, list[int]] = {}
     for sample in evidence.samples:
         if evidence.steady_ns <= sample.at_ns <= evidence.ended_ns:
@@ -40,7 +43,7 @@ def memory_slope(evidence: Evidence) -> Slope | None:
     whole = {minute: values for minute, values in minutes.items() if len(values) >= 30}
     if len(whole) < _LEAST_MINUTES:
         return None
-    megabytes = [median(values) / 1e6 for values in whole.values()]
+    megabytes = [min(values) / 1e6 for values in whole.values()]
     slope, _, low, high = theilslopes(megabytes, np.asarray(list(whole)) / 60)
     return Slope(float(slope), float(low), float(high))
 
