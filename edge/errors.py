@@ -4,7 +4,8 @@ TracksideError                      1   failure while working
 ├── UsageError         (ValueError) 2   the command line asks for something impossible
 ├── ConfigurationError (ValueError) 78  a file or setting must be changed before a start makes sense
 │   ├── BundleError                 78  a bundle that is corrupt, tampered with or answers wrongly
-│   └── EngineUnavailable (ImportError) 78  an engine whose package is not installed
+│   ├── EngineUnavailable (ImportError) 78  an engine whose package is not installed
+│   └── CameraUnavailable (ImportError) 78  a camera whose package is not installed
 ├── CameraError        (OSError)    1   a camera that cannot be opened or has gone
 ├── EngineError      (RuntimeError) 1   an engine that ran and now does not
 ├── FrameError         (ValueError) 1   an image that cannot be inspected
@@ -40,6 +41,10 @@ class BundleError(ConfigurationError):
 
 class EngineUnavailable(ConfigurationError, ImportError):
     """An engine whose package or device is not on this machine."""
+
+
+class CameraUnavailable(ConfigurationError, ImportError):
+    """A camera whose package is not on this machine."""
 
 
 class CameraError(TracksideError, OSError):

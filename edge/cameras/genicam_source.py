@@ -13,7 +13,7 @@ import numpy as np
 
 from edge.cameras.source import Grab, NoPicture
 from edge.cameras.stream_clock import StreamClock
-from edge.errors import CameraError, ConfigurationError
+from edge.errors import CameraError, CameraUnavailable, ConfigurationError
 from edge.types import Image
 
 try:
@@ -22,7 +22,7 @@ try:
     from genicam.gentl import TimeoutException
     from harvesters.core import Harvester
 except ImportError as error:
-    raise ConfigurationError(
+    raise CameraUnavailable(
         f"harvesters cannot be imported ({error}): pip install 'trackside[genicam]'"
     ) from error
 

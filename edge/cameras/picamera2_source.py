@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 
 from edge.cameras.source import Grab
-from edge.errors import CameraError, ConfigurationError
+from edge.errors import CameraError, CameraUnavailable
 from edge.types import Image
 
 try:
     from picamera2 import Picamera2
 except ImportError as error:
-    raise ConfigurationError(
+    raise CameraUnavailable(
         f"picamera2 cannot be imported ({error}): on a Raspberry Pi `sudo apt install "
         "python3-picamera2` and make the environment with --system-site-packages; elsewhere choose "
         "another camera.type"
