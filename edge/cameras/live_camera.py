@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 from threading import Condition
-from types import TracebackType
 
 from edge.cameras import CameraCounts
 from edge.cameras.capture import STUCK_NS, Capture
@@ -64,12 +63,7 @@ class LiveCamera:
     def __enter__(self) -> LiveCamera:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
         self._capture.join()
 
