@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 pytest.importorskip("paho.mqtt", reason="pip install 'trackside[mqtt]'")
 pytest.importorskip("prometheus_client", reason="pip install 'trackside[metrics]'")
 pytest.importorskip("scipy", reason="pip install 'trackside[evaluate]'")
+from benchmarks.loop_cost import lines, loop_cost
 from benchmarks.soak.broker import MOSQUITTO
 from benchmarks.soak.evidence import Evidence, Sample
 from benchmarks.soak.figures import memory_slope
@@ -200,3 +202,12 @@ def test_a_fault_that_nobody_knows_cannot_be_left_out() -> None:
 def test_memory_that_surely_grows_is_said() -> None:
     assert memory_is_flat(memory_slope(grown(0.0))).holds
     assert not memory_is_flat(memory_slope(grown(20.0))).holds
+
+
+def test_the_loop_beyond_the_engine_is_taken_from_the_heartbeat(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    with ExitStack() as stack:
+        (name, line), *_ = lines(tmp_path, stack)
+    cost = loop_cost(name, {**line, "engine": {"type": "auto"}}, tmp_path, seconds=2)
+    assert cost.frames > 2
+    assert 0 < cost.overhead["p50"] <= cost.overhead["max"]
