@@ -68,9 +68,8 @@ def processor_busy(plant: Plant, chance: random.Random) -> Iterator[str]:
 
 @contextmanager
 def bundle_changed(plant: Plant, chance: random.Random) -> Iterator[str]:
-    """The one in force for its twin, by the command; its answer may come after the fault."""
-    twin = twin_bundle(plant.folder)
-    wanted = chance.choice(("shipped", str(twin)))
+    """For its twin, and then back, by the command; its answer may come after the fault."""
+    wanted = "shipped" if len(plant.changes) % 2 else str(twin_bundle(plant.folder))
     command = [sys.executable, "-m", "edge.cli", "bundle", "activate", str(plant.line_file), wanted]
     plant.changes.append(
         subprocess.Popen(
