@@ -7,6 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
+_ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
+_ARENAS = 2
+
+
+def share_memory() -> None:
+    """Have the threads share what is free; by itself glibc gives nearly each a heap of its own,
+    which only ever grows. Before there are threads; not every libc knows how.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_ARENA_MAX, _ARENAS)
+
 
 def give_back_memory() -> None:
     """What something big has left, which libc would otherwise keep; not every libc knows how."""

@@ -15,7 +15,7 @@ from edge.cameras.camera_faults import Faults
 from edge.config import LineConfig
 from edge.inspector import Inspection
 from edge.logs import VerdictLog
-from edge.memory import giving_back_memory
+from edge.memory import giving_back_memory, share_memory
 from edge.reporting import reporting
 from edge.store.writer import keeping
 from edge.swap.swapper import swapping
@@ -40,6 +40,7 @@ def run_line(
     live line, and what it returns is given every inspection; neither may wait. A synthetic camera
     that runs freely suffers `camera_faults`.
     """
+    share_memory()
     # Nobody looks at the rejected ones' pictures here.
     tally, verdicts = Tally(rejected=deque(maxlen=0)), VerdictLog()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -282,3 +284,36 @@ def test_memory_that_is_free_goes_back_to_the_system() -> None:
     before = Box().resident_bytes()
     give_back_memory()
     assert before - Box().resident_bytes() > 50_000_000
+
+
+_HEAPS = """
+import re, threading
+from edge.memory import share_memory
+{first}
+met = threading.Barrier(7)
+def work():
+    block = bytearray(50_000)  # of a heap
+    met.wait(); met.wait()
+threads = [threading.Thread(target=work, daemon=True) for _ in range(6)]
+for thread in threads: thread.start()
+met.wait()
+import ctypes, os, tempfile
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+with tempfile.NamedTemporaryFile() as told:
+    stream = ctypes.c_void_p(libc.fopen(told.name.encode(), b"w"))
+    libc.malloc_info(0, stream)
+    libc.fclose(stream)
+    print(told.read().count(b"<heap nr="))
+met.wait()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has heaps for threads")
+def test_threads_share_the_memory_that_is_free() -> None:
+    heaps = []
+    for first in ("", "share_memory()"):
+        command = [sys.executable, "-c", _HEAPS.format(first=first)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        heaps.append(int(answer.stdout))
+    assert heaps[0] > 2 >= heaps[1]
