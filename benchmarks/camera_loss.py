@@ -2,9 +2,10 @@
 
 A simulated line runs with a synthetic camera that runs freely, and with the shipped network. In
 each trial the camera fails, at a time that has nothing to do with its pictures; measured is the
-rail from there until the first verdict UNKNOWN has been given to the rejector, and, once the fault
-is mended, until the first verdict that is not. Beside it stands for how long at most the machine
-let this process wait meanwhile, which no program can make up for.
+rail from there, or from what a picture that was just being taken still showed, until the first
+verdict UNKNOWN has been given to the rejector, and, once the fault is mended, until the first
+verdict that is not. Beside it stands for how long at most the machine let this process wait
+meanwhile, which no program can make up for.
 """
 
 from __future__ import annotations
@@ -89,6 +90,9 @@ class Trials:
                 self._prepare()
         elif self._failed_mm is not None and self._unknown_mm is None and unknown:
             self._unknown_mm = self._place_mm()
+            # A picture that was just being taken may show a little more.
+            seen_mm = inspection.seen.stretch.start_um / 1000
+            self._failed_mm = max(self._failed_mm, seen_mm)
             self._held_up_ms = self._pulse.latest_ms
             self._faults.mend()
         elif self._unknown_mm is not None and not unknown:

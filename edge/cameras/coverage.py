@@ -41,8 +41,9 @@ class Coverage:
     def give_up(self, position_um: int, next_um: int, length_um: int) -> Stretch | None:
         """What is lost, by now, if no frame waits: rail that went by, and left the view since.
 
-        It is time when the limit will have been passed at the next look, when the rail is expected
-        at `next_um`. What is still in view is kept back, for a frame that may come.
+        It is time when the limit will have been passed once what is given at the next look reaches
+        the rejector: by then the rail is expected at `next_um`. What is still in view is kept back,
+        for a frame that may come.
         """
         lost = Stretch(self._given_um, position_um - length_um)
         if next_um - self._given_um <= self._lost_after_um or lost.end_um <= lost.start_um:

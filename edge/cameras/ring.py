@@ -10,6 +10,9 @@ from edge.cameras.coverage import Coverage
 from edge.errors import ConfigurationError
 from edge.types import Frame, Image, LostFrame, Stretch
 
+# Looks ahead: the place may be one old, the next one is one on, and what is given then is a while
+# on its way to the rejector.
+_AHEAD = 3
 _SLOW = "the network is slower than the line: slow the line, or lower camera.overlap_mm"
 _APART = "the frames came too far apart: raise the frame rate, or camera.overlap_mm"
 _SILENT = "no picture came while the rail moved: see to the camera's cable and power"
@@ -87,7 +90,7 @@ class Ring:
 
     def due(self, position_um: int, at_ns: int) -> list[Frame | LostFrame]:
         """What is to be given when the rail is there: a frame, lost rail, both, or nothing."""
-        next_um = position_um + max(0, position_um - self._looked_um)
+        next_um = position_um + _AHEAD * max(0, position_um - self._looked_um)
         self._looked_um = position_um
         if not self._waiting:
             gap = self._coverage.give_up(position_um, next_um, self._length_um)
