@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 
 import yaml
 
+from benchmarks.ports import free_port
 from edge.demo import DEMO_LINE
 
 _START_S = 60
@@ -50,9 +50,7 @@ def main() -> None:
 
 @contextmanager
 def _running(folder: Path) -> Iterator[tuple[int, str]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     line = {**yaml.safe_load(DEMO_LINE.read_text()), "web": {"port": port}}
     path, url = folder / "line.yaml", f"http://127.0.0.1:{port}/"
     path.write_text(yaml.safe_dump(line))

@@ -25,6 +25,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ports import free_port
 from firmware_bridge.control import Actuator, News
 from firmware_bridge.desk import OrderDesk
 from firmware_bridge.encoder import SimulatedEncoder, Speed
@@ -172,9 +173,7 @@ def _plc(history: SharedHistory) -> Iterator[int]:
     """A PLC in a process of its own; its port, once it listens."""
     if find_spec("pymodbus") is None:
         raise Unavailable("pip install 'trackside[modbus]'")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     seen_there = f"pickle.loads(bytes.fromhex({pickle.dumps(history).hex()!r}))"
     command = f"import pickle, {__name__} as b; b.serve_plc({port}, {seen_there})"
     plc = subprocess.Popen(

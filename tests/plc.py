@@ -11,6 +11,8 @@ from pymodbus.client import ModbusTcpClient
 from pymodbus.datastore import ModbusDeviceContext, ModbusSequentialDataBlock, ModbusServerContext
 from pymodbus.server import StartTcpServer
 
+from benchmarks.ports import free_port
+
 WORDS = 100  # of each table; the PLC refuses what lies beyond
 
 
@@ -18,9 +20,7 @@ class Plc:
     """The server, and a client of its own to look into it and to change what is there."""
 
     def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.start()
 
     def start(self) -> None:

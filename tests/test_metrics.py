@@ -18,6 +18,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from test_health import MS, NONE, inspection, lost
 
+from benchmarks.ports import free_port
 from edge.app import open_line
 from edge.box import Box
 from edge.cameras import CameraCounts
@@ -127,9 +128,7 @@ def test_a_running_line_serves_its_page_only_where_it_is_told_to(tmp_path: Path)
 
 def test_a_reader_that_never_takes_its_page_does_not_hold_the_loop_up(tmp_path: Path) -> None:
     """The loop counts its frames to the end while one reader says nothing and never goes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     config = read_line(a_line(tmp_path, f"metrics: {{port: {port}}}"))
     with open_line(config, frames=20) as line, reporting(line) as report:
         with socket.create_connection(("127.0.0.1", port)):
@@ -141,9 +140,7 @@ def test_a_reader_that_never_takes_its_page_does_not_hold_the_loop_up(tmp_path: 
 
 
 def test_evidence_that_the_disk_has_no_room_for_is_counted_and_said(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     section = "store: {path: events, keep_free_mb: 1.0e+12}"
     config = read_line(a_line(tmp_path, f"metrics: {{port: {port}}}", section))
     assert config.store is not None

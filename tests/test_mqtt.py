@@ -25,6 +25,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from test_health import NONE, inspection, recorded_line
 
+from benchmarks.ports import free_port
 from edge.app import open_line
 from edge.config import read_line
 from edge.errors import ConfigurationError
@@ -41,13 +42,6 @@ MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sb
 needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason="apt-get install mosquitto")
 TOPIC = "plant/rail-1"
 PATIENCE_S = 90
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

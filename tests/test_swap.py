@@ -8,7 +8,6 @@ import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -38,6 +37,7 @@ from bundles import (
 from onnx import TensorProto, helper, numpy_helper
 from swapping_lines import LENIENT, change, write_line
 
+from benchmarks.ports import free_port
 from edge.app import Line, open_line
 from edge.bundle import MANIFEST, Bundle, open_bundle, write_bundle
 from edge.config import LineConfig, read_line
@@ -339,9 +339,7 @@ def test_a_later_request_takes_the_place_of_one_that_is_being_tried(
 def test_metrics_follow_the_bundle_that_is_in_force(
     tmp_path: Path, two: Bundles, hurry: None
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     config, pages = a_line(tmp_path, two, metrics={"port": port}), list[str]()
 
     def change_and_look() -> None:

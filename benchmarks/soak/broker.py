@@ -16,6 +16,7 @@ from threading import Event
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
+from benchmarks.ports import free_port
 from benchmarks.soak.evidence import Heard
 
 TOPIC = "plant/soak"
@@ -30,13 +31,6 @@ persistence_location {folder}/
 autosave_interval 0
 max_queued_messages 0
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Broker:

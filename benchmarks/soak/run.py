@@ -10,7 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.soak.broker import MOSQUITTO, Broker, Subscriber, free_port
+from benchmarks.ports import free_port
+from benchmarks.soak.broker import MOSQUITTO, Broker, Subscriber
 from benchmarks.soak.evidence import Episode, Evidence
 from benchmarks.soak.faults import FAULTS
 from benchmarks.soak.plant import Clock, LineProcess, Plant, line_settings
