@@ -98,7 +98,6 @@ def a_view(refusal: list[str | None], acknowledged: list[str]) -> LineView:
         actuators=[("valve", 800.0)],
         deadline_ns=lambda _: 10**9,
         place_um=lambda: None,
-        camera=lambda: None,
         settled=lambda: (),
         refusal=lambda: refusal[-1],
         acknowledge=acknowledged.append,

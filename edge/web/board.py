@@ -163,7 +163,7 @@ class Board:
 
     def _look_at_health(self, now_ns: int) -> Json:
         snapshot, outputs, box = self._view.snapshot(), self._view.outputs(), self._box
-        camera, throttling = self._view.camera(), box.throttling()
+        camera, throttling = snapshot.camera, box.throttling()
         return {
             "facts": self._view.facts(),
             "uptime_s": round((now_ns - self._started_ns) / 1e9, 1),

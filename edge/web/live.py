@@ -50,7 +50,6 @@ def _view(line: Line, health: Health, facts: Callable[[], dict[str, str]]) -> Li
         snapshot=health.snapshot,
         outputs=partial(_outputs, line),
         place_um=partial(_place_um, line),
-        camera=line.camera_counts,
         settled=partial(_settled, line),
         actuators=[(each.name, each.offset_mm) for each in line.config.reject.actuators],
         deadline_ns=deadline_of(line.config),

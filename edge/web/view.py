@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edge.cameras import CameraCounts
 from edge.check import Check
 from edge.health import Snapshot
 from edge.types import Stretch
@@ -45,7 +44,6 @@ class LineView:
     snapshot: Callable[[], Snapshot]
     outputs: Callable[[], Outputs]
     place_um: Callable[[], int | None]  # of the rail under the camera; None where it is not known
-    camera: Callable[[], CameraCounts | None]  # None for one that cannot fail
     settled: Callable[[], tuple[Settled, ...]]  # the latest
     actuators: Sequence[tuple[str, float]]  # name, and millimetres downstream of the camera
     deadline_ns: Callable[[Stretch], int]
