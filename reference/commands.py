@@ -36,6 +36,9 @@ def train(
         int | None, typer.Option(min=0, help="Threads that prepare batches ahead.")
     ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network.")] = False,
+    kernels: Annotated[
+        bool, typer.Option("--kernels", help="On a CPU, train MINet by our own C++ kernels.")
+    ] = False,
 ) -> None:
     """Train a reference network by a recipe; on several devices by `torchrun --no-python`."""
     import cv2
@@ -61,6 +64,7 @@ def train(
         device=device.value,
         workers=workers,
         compiled=compiled,
+        kernels=kernels,
     )
 
 

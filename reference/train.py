@@ -15,6 +15,7 @@ from torch import Tensor
 
 from edge.errors import ConfigurationError, TracksideError, UsageError
 from edge.types import Image
+from reference.cpu_kernels import use_kernels
 from reference.data import Pair, Source
 from reference.evaluate import evaluate
 from reference.feed import batches
@@ -56,6 +57,7 @@ def train(
     device: str = "auto",
     workers: int | None = None,
     compiled: bool = False,
+    kernels: bool = False,
 ) -> Run:
     """Run a recipe to its last iteration; checkpoints, log and pictures go to `out`.
 
@@ -79,6 +81,8 @@ def train(
         start_from=start_from,
         backbone_weights=backbone_weights,
     )
+    if kernels:
+        use_kernels(run.network, fabric.device, recipe.precision)
     forward = fabric.setup_module(torch.compile(run.network) if compiled else run.network)
     length = Length.of(recipe, len(sources[0].pairs), sources[0].share)
     teacher = None

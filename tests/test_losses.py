@@ -7,6 +7,8 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from kornia.losses import ssim_loss
 from torch import Tensor
 
 from edge.errors import ConfigurationError
@@ -81,6 +83,15 @@ def test_ssim_at_half_size_is_one_between_opposites() -> None:
     # Constant to beyond the border: (2ab + C1) / (a^2 + b^2 + C1) with a = 1, b = 0, C1 = 1e-4.
     assert ssim_half(FULL * SURE, EMPTY).item() == pytest.approx(1 - 1e-4 / (1 + 1e-4), abs=1e-5)
     assert ssim_half(FULL * -SURE, EMPTY).item() == pytest.approx(0, abs=1e-4)
+
+
+def test_ssim_at_half_size_is_kornias_of_the_halved_maps() -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(2, 1, 48, 64, generator=generator)
+    target = (torch.rand(2, 1, 48, 64, generator=generator) > 0.7).float()
+    halves = (F.avg_pool2d(x, 2) for x in (torch.sigmoid(logits), target))
+    expected = 2 * ssim_loss(*halves, window_size=11).item()
+    assert ssim_half(logits, target).item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_box_is_the_smallest_rectangle_around_each_defect() -> None:

@@ -1,0 +1,121 @@
+"""Blocks of convolution, normalisation and ReLU that train on a CPU about twice as fast as torch's.
+
+The gradient of a dilated depthwise convolution takes half of a step of MINet in torch, and its
+normalisation and ReLU go through memory five times where two do. The parameters, their names and
+the numbers, but for rounding, are torch's own.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import ninja
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.utils import cpp_extension
+
+from edge.errors import ConfigurationError
+from reference.networks.layers import ConvBNReLU
+
+_CHANNELS = 16  # that the kernels take together
+
+
+def use_kernels(network: nn.Module, device: torch.device, precision: str) -> None:
+    """Have a network's blocks train by the kernels, where their channels allow it."""
+    if device.type != "cpu" or precision != "fp32":
+        raise ConfigurationError(
+            f"the kernels train on a CPU in fp32, not on {device.type} in {precision}: "
+            "leave out --kernels"
+        )
+    _kernels()  # built, or refused, before any time is spent
+    for module in network.modules():
+        if type(module) is ConvBNReLU and not module[0].out_channels % _CHANNELS:
+            module.__class__ = KernelBlock
+
+
+class KernelBlock(ConvBNReLU):
+    """A `ConvBNReLU` that trains by the kernels and answers as ever."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        convolution, norm, _ = self
+        x = _depthwise(x, convolution) if _is_depthwise(convolution) else convolution(x)
+        y, mean, variance = _NormReLU.apply(x, norm.weight, norm.bias, norm.eps)
+        count = x.numel() // x.shape[1]
+        with torch.no_grad():
+            norm.num_batches_tracked += 1
+            norm.running_mean.lerp_(mean, norm.momentum)
+            norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
+        return y
+
+
+def _is_depthwise(convolution: nn.Conv2d) -> bool:
+    return convolution.kernel_size == (3, 3) and (
+        convolution.groups == convolution.in_channels == convolution.out_channels
+    )
+
+
+def _depthwise(x: Tensor, convolution: nn.Conv2d) -> Tensor:
+    taps = convolution.weight.flatten(1).t().contiguous()  # 9,C
+    return _Depthwise.apply(x, taps, convolution.dilation[0], convolution.stride[0])
+
+
+class _Depthwise(Function):
+    """A depthwise 3x3 convolution whose padding is its dilation."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, taps: Tensor, dilation: int, stride: int) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        ctx.save_for_backward(x, taps)
+        ctx.steps = dilation, stride
+        return _kernels().depthwise(x, taps, dilation, stride)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return (
+            *_kernels().depthwise_backward(gradient, *ctx.saved_tensors, *ctx.steps),
+            None,
+            None,
+        )
+
+
+class _NormReLU(Function):
+    """Batch normalisation by the batch's own mean and variance, which it gives too; then ReLU."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        x = x.contiguous(memory_format=torch.channels_last)
+        y, mean, variance, inverse = _kernels().norm_relu(x, gamma, beta, epsilon)
+        ctx.save_for_backward(x, gamma, beta, mean, inverse)
+        ctx.mark_non_differentiable(mean, variance)
+        return y, mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        return (*_kernels().norm_relu_backward(gradient, *ctx.saved_tensors), None)
+
+
+@cache
+def _kernels() -> Any:
+    """The kernels, built at their first use on a machine and kept by torch."""
+    # What builds them is found where nobody activated the environment, too.
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), ninja.BIN_DIR])
+    try:
+        return cpp_extension.load(
+            "trackside_cpu_kernels",
+            [str(Path(__file__).with_suffix(".cpp"))],
+            # No number is assumed finite: training tells of those that are not.
+            extra_cflags=["-O3", "-march=native", "-fopenmp", "-fno-math-errno"],
+        )
+    except (RuntimeError, OSError) as error:
+        raise ConfigurationError(
+            "the kernels cannot be built here: install a C++ compiler (Debian: g++), or leave out "
+            f"--kernels; {error}"
+        ) from error
