@@ -10,7 +10,8 @@ import typer
 
 from edge.errors import UsageError
 
-_LEAST_MM = 0.01
+_LEAST_MM, _MOST_MM = 0.01, 1e6
+_MOST_CORNERS = 1000  # each way
 
 
 def calibrate(
@@ -23,13 +24,13 @@ def calibrate(
         str | None, typer.Option(help="Inner corners of a checkerboard, such as 9x6.")
     ] = None,
     square_mm: Annotated[
-        float | None, typer.Option(min=_LEAST_MM, help="Side of one of its squares.")
+        float | None, typer.Option(min=_LEAST_MM, max=_MOST_MM, help="Side of one of its squares.")
     ] = None,
     mark: Annotated[
         list[str] | None, typer.Option(help="A mark's COLUMN,ROW in the picture; give two.")
     ] = None,
     distance_mm: Annotated[
-        float | None, typer.Option(min=_LEAST_MM, help="From one mark to the other.")
+        float | None, typer.Option(min=_LEAST_MM, max=_MOST_MM, help="From one mark to the other.")
     ] = None,
 ) -> None:
     """Find how a camera sees the rail, from a checkerboard on it or from two marks.
@@ -45,6 +46,8 @@ def calibrate(
     if board and square_mm and not (mark or distance_mm):
         made = by_board(shown, _corners(board), square_mm)
     elif mark and distance_mm and not (board or square_mm):
+        if len(shown) > 1:
+            raise UsageError(f"{len(shown)} pictures: give the one in which the marks are")
         made = by_marks(shown[0], [_place(each) for each in mark], distance_mm)
     else:
         raise UsageError(
@@ -56,9 +59,12 @@ def calibrate(
 
 def _corners(board: str) -> tuple[int, int]:
     size = re.fullmatch(r"(\d+)x(\d+)", board)
-    if size is None or min(map(int, size.groups())) < 3:
-        raise UsageError(f"--board {board}: give its inner corners, 3 or more each way, as 9x6")
-    return int(size[1]), int(size[2])
+    corners = tuple(map(int, size.groups())) if size else (0, 0)
+    if not 3 <= min(corners) <= max(corners) <= _MOST_CORNERS:
+        raise UsageError(
+            f"--board {board}: give its inner corners, 3 to {_MOST_CORNERS} each way, as 9x6"
+        )
+    return corners[0], corners[1]
 
 
 def _place(mark: str) -> tuple[float, float]:

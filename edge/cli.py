@@ -17,6 +17,7 @@ from edge import (
     replay_commands,
 )
 from edge.errors import ConfigurationError, TracksideError
+from edge.logs import log, logs_json
 
 # What a missing module needs; anything else missing is a fault of ours and shows its traceback.
 EXTRA_OF_MODULE = {
@@ -87,7 +88,7 @@ def main() -> NoReturn:
     """Run the command line; errors of ours become one line and their exit code."""
     _register_other_rooms()
     try:
-        app()
+        _run()
     except TracksideError as error:
         _fail(str(error), error.exit_code)
     except OSError as error:  # a full disk, a folder that is read-only: it names the file itself
@@ -101,8 +102,24 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
+def _run() -> None:
+    """The command; where the log is JSON, a fault of ours is told in it too."""
+    try:
+        app()
+    except (TracksideError, OSError, ModuleNotFoundError):
+        raise
+    except Exception as error:
+        if not logs_json():
+            raise
+        log.critical("a fault of trackside's own: %r", error, exc_info=True)
+        sys.exit(TracksideError.exit_code)
+
+
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"trackside: {message}", file=sys.stderr)
+    if logs_json():
+        log.critical("%s", message, extra={"exit_code": code})
+    else:
+        print(f"trackside: {message}", file=sys.stderr)
     sys.exit(code)
 
 

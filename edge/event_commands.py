@@ -31,8 +31,13 @@ Since = Annotated[
     ),
 ]
 Run = Annotated[int | None, typer.Option(help="Only those of this run, by its number.")]
-FromM = Annotated[float | None, typer.Option(help="Only beyond this place in its run, in metres.")]
-ToM = Annotated[float | None, typer.Option(help="Only before this place in its run, in metres.")]
+_RAIL_M = {"min": -1e12, "max": 1e12}  # what fits micrometres in 64 bits
+FromM = Annotated[
+    float | None, typer.Option(**_RAIL_M, help="Only beyond this place in its run, in metres.")
+]
+ToM = Annotated[
+    float | None, typer.Option(**_RAIL_M, help="Only before this place in its run, in metres.")
+]
 Last = Annotated[int | None, typer.Option(min=1, help="Only so many, the latest.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for each.")]
 
@@ -123,10 +128,12 @@ def export(
 
 def _store(path: Path) -> Path:
     from edge.config import read_line
-    from edge.errors import ConfigurationError
+    from edge.errors import ConfigurationError, UsageError
 
     if path.is_dir():
         return path
+    if not path.exists():
+        raise UsageError(f"{path}: no such file: give a store's folder, or a line file")
     store = read_line(path).store
     if store is None:
         raise ConfigurationError(f"{path} keeps no events: give it a `store:` with a `path:`")

@@ -59,3 +59,8 @@ def log_to_stderr(*, as_json: bool, verbose: bool) -> None:
     handler.setFormatter(JsonLines() if as_json else logging.Formatter("%(asctime)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("trackside").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def logs_json() -> bool:
+    """Whether what is told on stderr is JSON: then so must be why the process ends."""
+    return any(isinstance(handler.formatter, JsonLines) for handler in logging.root.handlers)

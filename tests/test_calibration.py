@@ -202,13 +202,18 @@ def test_the_command_writes_what_a_camera_is_rectified_by(tmp_path: Path) -> Non
         ["--board", "9by6", "--square-mm", "10"],
         ["--mark", "3;4", "--mark", "300,4", "--distance-mm", "50"],
         ["--board", "9x6", "--square-mm", "10", "--mark", "3,4"],
+        ["--board", "99999999999x6", "--square-mm", "10"],
+        ["one-more.png", "--mark", "3,4", "--mark", "300,4", "--distance-mm", "50"],
     ],
 )
-def test_a_command_that_asks_for_nothing_clear_is_refused(asked: list[str], tmp_path: Path) -> None:
-    picture = tmp_path / "picture.png"
-    cv2.imwrite(str(picture), seen(a_view()))
+def test_a_command_that_asks_for_nothing_clear_is_refused(
+    asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for picture in ("picture.png", "one-more.png"):
+        cv2.imwrite(picture, seen(a_view()))
     with pytest.raises(UsageError):
-        run("calibrate", picture, "--out", tmp_path / "out.json", *asked)
+        run("calibrate", "picture.png", "--out", "out.json", *asked)
 
 
 def test_a_file_that_is_no_calibration_is_refused(tmp_path: Path) -> None:

@@ -51,6 +51,9 @@ for package in (edge, firmware_bridge):
         (("predict", "no-such.bundle", __file__, "--out", "x"), 78, "no-such.bundle"),
         (("predict", "shipped", "no-such.png", "--out", "x"), 2, "neither a file nor a folder"),
         (("predict", "shipped", __file__, "--out", "x", "--engine", "tea"), 2, "tea"),
+        (("events", "list", "no-such-store"), 2, "give a store's folder, or a line file"),
+        (("events", "list", ".", "--from-m", "1e400"), 2, "--from-m"),
+        (("calibrate", "a.png", "--out", "x", "--board", "9x6", "--square-mm", "inf"), 2, "less"),
     ],
 )
 def test_a_mistake_is_named_and_has_its_exit_code(
@@ -99,3 +102,14 @@ def test_simulate_writes_what_it_says(tmp_path: Path) -> None:
     assert answer.returncode == 0
     assert len(list((tmp_path / "images").iterdir())) == 3
     assert len(list((tmp_path / "masks").iterdir())) == 3
+
+
+def test_where_the_log_is_json_so_is_the_reason_for_the_end(tmp_path: Path) -> None:
+    wrong = tmp_path / "line.yaml"
+    wrong.write_text("nmae: rail\n")
+    answer = trackside("run", wrong, "--log-json")
+    assert answer.returncode == 78
+    [line] = answer.stderr.splitlines()
+    told = json.loads(line)
+    assert (told["level"], told["exit_code"]) == ("critical", 78)
+    assert "nmae" in told["message"]
