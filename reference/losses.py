@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from kornia.losses import binary_focal_loss_with_logits, lovasz_softmax_loss, ssim_loss
 from torch import Tensor
 
+from reference.losses_structure import structure
+
 WINDOW, DEVIATION = 11, 1.5  # of SSIM's Gaussian
 C1, C2 = 0.01**2, 0.03**2
 
@@ -131,4 +133,5 @@ MAP_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "lovasz": lovasz,
     "importance_aware": importance_aware,
     "abhishek": abhishek,
+    "structure": structure,
 }

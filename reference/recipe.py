@@ -35,6 +35,7 @@ MapLoss = Literal[
     "lovasz",
     "importance_aware",
     "abhishek",
+    "structure",
 ]
 OutputLoss = Literal["location", "difference", "shape", "classification"]
 # Of `trackside evaluate`, those that are better when they are larger and need one map an image.

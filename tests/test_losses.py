@@ -9,10 +9,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from kornia.losses import ssim_loss
+from py_sod_metrics import Smeasure
 from torch import Tensor
 
 from edge.errors import ConfigurationError
 from reference.losses import MAP_LOSSES, ssim, ssim_half
+from reference.losses_structure import structure
 from reference.losses_supervision import OUTPUT_LOSSES, Truth, boxes, distillation, supervise
 from reference.networks.dms import DMSOutput
 from reference.networks.lsanet import LSANetOutput
@@ -48,6 +50,9 @@ BY_HAND: dict[str, list[float]] = {
     "importance_aware": [0, SURE, 2 * SURE, 1.5 * LN2, 1.25 * LN2, 0, 1.5 * SURE],
     # Where all pixels are of one kind there is no correlation.
     "abhishek": [1, 1, 1, 1, 1, 0, 2],
+    # 1 / 1.25 of each kind where unsure. The measure cuts at column 5: left of it all is of one kind,
+    # which counts as alike whatever is said; of the 11 columns right of it 3 are there.
+    "structure": [0, 1, 1, 0.5, 1 - (0.8 + 5 / 16) / 2, 0, 1 - (5 - 11 * 48 / 73) / 32],
 }
 
 
@@ -92,6 +97,18 @@ def test_ssim_at_half_size_is_kornias_of_the_halved_maps() -> None:
     halves = (F.avg_pool2d(x, 2) for x in (torch.sigmoid(logits), target))
     expected = 2 * ssim_loss(*halves, window_size=11).item()
     assert ssim_half(logits, target).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_structure_is_what_the_s_measure_leaves_to_one() -> None:
+    generator = torch.Generator().manual_seed(1)
+    target = torch.zeros(2, 1, 48, 64)
+    target[0, 0, 5:20, 9:40] = target[1, 0, 30:, :7] = 1
+    p = torch.rand(2, 1, 48, 64, generator=generator)
+    measure = Smeasure()
+    for map_, mask in zip(p[:, 0].numpy(), target[:, 0].numpy(), strict=True):
+        measure.step(map_, mask > 0, normalize=False)
+    found = structure(torch.logit(p), target).item()
+    assert found == pytest.approx(1 - measure.get_results()["sm"], abs=1e-4)
 
 
 def test_a_box_is_the_smallest_rectangle_around_each_defect() -> None:
