@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,53 @@ def test_a_class_that_its_mask_denies_is_found(
     exit_code, report = run(capsys, tmp_path)
     assert exit_code == 1
     assert [f["kind"] for f in report["findings"]] == ["empty_mask", "marked_free"]
+
+
+POLYGON = [[8, 8, 24, 8, 24, 24]]
+SHORT = {"size": [32, 32], "counts": [512, 512]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"segmentation": [[8, 8, 24, 8]]}, "three corners or more"),
+        ({"segmentation": [[]]}, "three corners or more"),
+        ({"segmentation": [[8, 8, 24, 8, 24, float("nan")]]}, "far outside the 64 x 64 pixels"),
+        ({"segmentation": [[8, 8, 24, 8, 24, 1e12]]}, "far outside the 64 x 64 pixels"),
+        ({"bbox": []}, "neither a segmentation nor the four numbers of a bbox"),
+        ({"bbox": None}, "neither a segmentation nor the four numbers of a bbox"),
+        ({"segmentation": SHORT}, r"run lengths of \[32, 32\]"),
+        ({"segmentation": {"size": [SIDE, SIDE], "counts": ""}}, "run lengths of"),
+        ({"segmentation": {"size": [SIDE, SIDE], "counts": [9999]}}, "Invalid RLE"),
+        ({"segmentation": {"counts": [9]}}, "size"),
+        ({"height": None, "segmentation": POLYGON}, "NoneType"),
+    ],
+)
+def test_one_broken_annotation_is_a_finding_that_names_its_image(
+    changes: dict[str, Any], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    WRITERS["coco"](tmp_path)
+    path = tmp_path / "annotations" / "instances_train.json"
+    document = json.loads(path.read_text())
+    document["annotations"][2].update(changes)
+    document["images"][2].update(changes)  # where its height is
+    path.write_text(json.dumps(document))
+    exit_code, report = run(capsys, tmp_path)
+    assert exit_code == 1
+    [finding] = report["findings"]
+    assert (finding["kind"], finding["files"]) == ("unreadable", [str(path)])
+    assert re.search(rf"of train_2\.jpg: .*{why}", finding["detail"])
+
+
+def test_a_box_that_is_no_number_is_a_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    WRITERS["neu_det"](tmp_path)
+    path = tmp_path / "ANNOTATIONS" / "crazing_1.xml"
+    path.write_text(path.read_text().replace("<xmin>5", "<xmin>left"))
+    exit_code, report = run(capsys, tmp_path)
+    found = [(finding["kind"], finding["files"]) for finding in report["findings"]]
+    assert (exit_code, found) == (1, [("unreadable", [str(path)])])
 
 
 CHANGES = {

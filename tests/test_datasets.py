@@ -158,12 +158,22 @@ def test_a_missing_or_mismatched_mask_is_named(tmp_path: Path) -> None:
         ("crackforest", "groundTruth/001.mat", b"MATLAB"),
         ("neu_det", "ANNOTATIONS/crazing_1.xml", b"<annotation>"),
         ("neu_det", "ANNOTATIONS/crazing_1.xml", b"<a><object><name>rust</name></object></a>"),
+        ("neu_det", "ANNOTATIONS/crazing_1.xml", b'<?xml version="1.0" encoding="none"?><a/>'),
         ("coco", "annotations/instances_val.json", b"{"),
+        ("coco", "annotations/instances_val.json", b"\xff\xfe"),
+        (
+            "coco",
+            "annotations/instances_val.json",
+            b'{"images": [], "annotations": [], "categories": [7]}',
+        ),
         (
             "coco",
             "annotations/instances_val.json",
             b'{"images": [{}], "annotations": [], "categories": []}',
         ),
+        ("simulated", "frames.jsonl", b'{"image": "0.png", "ki'),
+        ("simulated", "frames.jsonl", b'{"image": "0.png"}'),
+        ("simulated", "frames.jsonl", b"\xff"),
         ("magnetic_tile", "MT_Free/Imgs/exp1_num_824.png", b""),
     ],
 )

@@ -27,40 +27,66 @@ class RegionMask:
     """The regions annotated in one image, the later over the earlier."""
 
     path: Path
+    image: str
     classes: tuple[str, ...]
     height: int
     width: int
-    regions: tuple[tuple[int, Any, tuple[float, ...]], ...]  # label, segmentation, box
+    regions: tuple[tuple[int, Any, Any], ...]  # label, segmentation, box: as they were found
 
     def read(self) -> Image:
-        labels = np.zeros((self.height, self.width), np.uint8)
-        for label, segmentation, box in self.regions:
-            labels[self._region(segmentation, box)] = label
+        try:
+            labels = np.zeros((self.height, self.width), np.uint8)
+            for label, segmentation, box in self.regions:
+                labels[self._region(segmentation, box)] = label
+        except ModuleNotFoundError:
+            raise
+        except Exception as error:  # what people export breaks in any way, and pycocotools too
+            raise DataError(
+                f"{self.path}, of {self.image}: {error}: export this image's annotations again"
+            ) from error
         return labels
 
-    def _region(self, segmentation: Any, box: tuple[float, ...]) -> NDArray[np.bool_]:
+    def _region(self, segmentation: Any, box: Any) -> NDArray[np.bool_]:
         if not segmentation:
+            if len(box) != 4:
+                raise ValueError(f"neither a segmentation nor the four numbers of a bbox, {box}")
             left, top, width, height = (round(side) for side in box)
             region = np.zeros((self.height, self.width), np.bool_)
-            region[max(0, top) : top + height, max(0, left) : left + width] = True
+            region[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)] = True
             return region
         from pycocotools import mask as coco  # noqa: PLC0415 (no other layout wants it)
 
-        packed = isinstance(segmentation, dict) and not isinstance(segmentation["counts"], list)
-        if not packed:  # polygons, or run lengths as numbers
-            segmentation = coco.frPyObjects(segmentation, self.height, self.width)
-        whole = coco.merge(segmentation) if isinstance(segmentation, list) else segmentation
+        if isinstance(segmentation, list):
+            self._check_polygons(segmentation)
+            whole = coco.merge(coco.frPyObjects(segmentation, self.height, self.width))
+        elif not segmentation["counts"] or segmentation["size"] != [self.height, self.width]:
+            raise ValueError(f"run lengths of {segmentation['size']}, which are not the image's")
+        elif isinstance(segmentation["counts"], list):
+            whole = coco.frPyObjects(segmentation, self.height, self.width)
+        else:
+            whole = segmentation
         return np.asarray(coco.decode(whole) > 0)
+
+    def _check_polygons(self, polygons: list[Any]) -> None:
+        """pycocotools takes four numbers for a box, and memory for every pixel on the way."""
+        for polygon in polygons:
+            corners = np.asarray(polygon, np.float64)
+            if corners.ndim != 1 or len(corners) < 6 or len(corners) % 2:
+                raise ValueError(f"a polygon of {polygon}, not x and y of three corners or more")
+            if not (np.abs(corners) <= 2 * max(self.height, self.width)).all():
+                raise ValueError(f"a polygon far outside the {self.width} x {self.height} pixels")
 
 
 def _coco(root: Path) -> Listing:
     listing = Listing(())
     for path in sorted(found for mark in FILES for found in root.glob(mark)):
         try:
-            document = json.loads(path.read_text())
+            document = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(document, dict) and set(document) >= _SECTIONS:
                 listing += _read(root, path, document)
-        except (json.JSONDecodeError, KeyError) as error:
+        except DataError:
+            raise
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise DataError(f"{path} is not as COCO's are, at {error}: export it again") from error
     if not listing.samples:
         raise DataError(
@@ -73,15 +99,16 @@ def _read(root: Path, path: Path, document: dict[str, Any]) -> Listing:
     names = {c["id"]: c["name"] for c in document["categories"]}
     label_of = {category: label for label, category in enumerate(sorted(names), 1)}
     classes = tuple(names[category] for category in sorted(names))
-    regions: dict[int, list[tuple[int, Any, tuple[float, ...]]]] = defaultdict(list)
+    regions: dict[int, list[tuple[int, Any, Any]]] = defaultdict(list)
     for a in document["annotations"]:
-        region = (label_of[a["category_id"]], a.get("segmentation"), tuple(a.get("bbox", ())))
+        region = (label_of[a["category_id"]], a.get("segmentation"), a.get("bbox") or ())
         regions[a["image_id"]].append(region)
     split, samples = _split_of(path), []
     for entry in sorted(document["images"], key=lambda entry: entry["file_name"]):
         image = _find_image(root, path, entry["file_name"])
         shown = tuple(regions[entry["id"]])
-        mask = RegionMask(path, classes, entry["height"], entry["width"], shown)
+        size = entry.get("height"), entry.get("width")
+        mask = RegionMask(path, entry["file_name"], classes, *size, shown)
         name = f"{split}/{Path(entry['file_name']).with_suffix('').as_posix()}"
         samples.append(Sample(name, image, mask if shown else None, None, split))
     return Listing(tuple(samples))

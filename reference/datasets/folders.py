@@ -69,7 +69,7 @@ def _sound(folder: Path, split: Split, prefix: str) -> Listing:
 
 def _simulated(root: Path) -> Listing:
     """What `trackside simulate` writes: the kinds of defect are in `frames.jsonl`."""
-    kinds_of = dict(_frame(line) for line in (root / "frames.jsonl").read_text().splitlines())
+    kinds_of = _kinds_of(root / "frames.jsonl")
 
     def describe(image: Path, mask: Path) -> Sample:
         kinds = kinds_of.get(image.name, ())
@@ -79,9 +79,18 @@ def _simulated(root: Path) -> Listing:
     return pair_up(pictures(root / "images"), pictures(root / "masks"), describe)
 
 
-def _frame(line: str) -> tuple[str, tuple[str, ...]]:
-    row = json.loads(line)
-    return row["image"], tuple(row["kinds"])
+def _kinds_of(path: Path) -> dict[str, list[str]]:
+    """The kinds of defect in each image, by its file's name."""
+    kinds_of: dict[str, list[str]] = {}
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            row = json.loads(line)
+            kinds_of[row["image"]] = [str(kind) for kind in row["kinds"]]
+        except (ValueError, LookupError, TypeError) as error:
+            raise DataError(
+                f"{path}:{number} is broken, {error}: simulate the set again"
+            ) from error
+    return kinds_of
 
 
 PLAIN = Layout(

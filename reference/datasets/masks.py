@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from xml.etree import ElementTree
+from xml.etree.ElementTree import ElementTree, ParseError, parse
 
 import numpy as np
 
@@ -99,16 +99,20 @@ class BoxMask:
 
     def read(self) -> Image:
         try:
-            tree = ElementTree.parse(self.path)
-        except ElementTree.ParseError as error:
+            return self._filled(parse(self.path))
+        except DataError:
+            raise
+        except (ParseError, ValueError, LookupError, ArithmeticError, MemoryError) as error:
             raise DataError(f"{self.path}, {error}: restore the published file") from error
+
+    def _filled(self, tree: ElementTree) -> Image:
         height, width = (int(tree.findtext(f"size/{side}", "0")) for side in ("height", "width"))
         labels = np.zeros((height, width), np.uint8)
         for item in tree.iter("object"):
             box = (int(float(item.findtext(f"bndbox/{k}", "0"))) for k in _VOC_CORNERS)
             left, top, right, bottom = box  # counted from 1, the last pixel included
             label = self._label(item.findtext("name", ""))
-            labels[max(0, top - 1) : bottom, max(0, left - 1) : right] = label
+            labels[max(0, top - 1) : max(0, bottom), max(0, left - 1) : max(0, right)] = label
         return labels
 
     def _label(self, name: str) -> int:
