@@ -27,8 +27,12 @@ def evaluate(
     gt: Annotated[Path | None, typer.Option(help="The folder of their masks.")] = None,
     data: Annotated[Path | None, typer.Option(help="A data set, as distributed.")] = None,
     layout: Annotated[str | None, typer.Option(help="What it is; else its folders say.")] = None,
-    split: Annotated[Split, typer.Option(help="Which of its images.")] = "validation",
-    engine: Annotated[EngineName, typer.Option(help="What runs a bundle.")] = "onnxruntime",
+    split: Annotated[
+        Split | None, typer.Option(help="Which of its images; `validation` by default.")
+    ] = None,
+    engine: Annotated[
+        EngineName | None, typer.Option(help="What runs a bundle; `onnxruntime` by default.")
+    ] = None,
     stretch: Annotated[
         bool, typer.Option("--stretch", help="Stretch each map to 0..1, as papers' tables do.")
     ] = False,
@@ -75,26 +79,31 @@ def _open(
     gt: Path | None,
     data: Path | None,
     layout: str | None,
-    split: Split,
-    engine: EngineName,
+    split: Split | None,
+    engine: EngineName | None,
 ) -> AbstractContextManager[Evaluated]:
     """What the command line names; anything but one thing to score and one truth is refused."""
     if (network is None) == (pred is None):
         raise UsageError("give either a NETWORK or a folder of maps by --pred")
     if (gt is None) == (data is None) or (network is not None and data is None):
         raise UsageError("give the truth once: --gt DIR for maps alone, or --data DIR")
+    is_bundle = network is not None and Path(network).suffix != ".safetensors"
+    if engine is not None and not is_bundle:
+        raise UsageError("--engine is for a bundle: leave it out, a checkpoint runs on torch")
+    if data is None and (layout is not None or split is not None):
+        raise UsageError("--layout and --split say what --data holds: leave them out with --gt")
     from quantize import evaluated
 
     if pred is not None and gt is not None:
         return nullcontext(evaluated.folders(pred, gt))
     assert data is not None
-    choice = evaluated.DataChoice(data, layout, split)
+    choice = evaluated.DataChoice(data, layout, split or "validation")
     if pred is not None:
         return nullcontext(evaluated.maps_on(pred, choice))
     assert network is not None
-    if Path(network).suffix == ".safetensors":
-        return nullcontext(evaluated.checkpoint_on(Path(network), choice))
-    return evaluated.bundle_on(network, engine, choice)
+    if is_bundle:
+        return evaluated.bundle_on(network, engine or "onnxruntime", choice)
+    return nullcontext(evaluated.checkpoint_on(Path(network), choice))
 
 
 def _threshold(text: str) -> float | Literal["otsu"]:

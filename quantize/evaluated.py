@@ -77,7 +77,7 @@ def checkpoint_on(path: Path, data: DataChoice) -> Evaluated:
 
     trained = open_network(path)
     cases = cases_of(trained.predict, data.pairs(), trained.classify)
-    return Evaluated(str(path), str(data), cases)
+    return Evaluated(f"{path} on torch fp32", str(data), cases)
 
 
 @contextmanager

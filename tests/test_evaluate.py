@@ -346,6 +346,10 @@ HERE = Path()
         ({"network": "shipped", "gt": HERE}, "give the truth once"),
         ({"pred": HERE, "gt": HERE, "data": HERE}, "give the truth once"),
         ({"pred": HERE, "gt": HERE, "threshold": "half"}, "a number from 0 to 1, or otsu"),
+        ({"pred": HERE, "gt": HERE, "layout": "plain"}, "leave them out with --gt"),
+        ({"pred": HERE, "gt": HERE, "split": "test"}, "leave them out with --gt"),
+        ({"pred": HERE, "gt": HERE, "engine": "openvino"}, "--engine is for a bundle"),
+        ({"network": "a.safetensors", "data": HERE, "engine": "openvino"}, "runs on torch"),
     ],
 )
 def test_a_question_without_sense_is_refused(arguments: dict[str, Any], remedy: str) -> None:
@@ -367,5 +371,6 @@ def test_a_checkpoint_and_its_bundle_score_alike(tmp_path: Path) -> None:
         assert answer.returncode == 0, answer.stderr
         figures.append(json.loads(answer.stdout))
     assert [f["images"] for f in figures] == [2, 2]  # the held-out ones
+    assert figures[0]["subject"].endswith("minet_line.safetensors on torch fp32")
     assert [f["by_class"].keys() for f in figures] == [{"patches", "scratches"}] * 2
     assert figures[1]["mae"] == pytest.approx(figures[0]["mae"], abs=0.02)
