@@ -7,25 +7,32 @@ it always drew: a run that is resumed goes on with the images it would have had.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, field_validator
 
 Picture = NDArray[np.uint8]  # H,W or H,W,3
 
 
+def ordered(ends: tuple[float, float]) -> tuple[float, float]:
+    """Both ends of a range, the smaller first."""
+    if ends[0] > ends[1]:
+        raise ValueError(f"{ends[0]:g} is above {ends[1]:g}: write the smaller first")
+    return ends
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Effect(_Section):
     """What happens to some of the images, to an extent drawn from a range."""
 
     chance: float = Field(default=1.0, gt=0, le=1)
-    range: tuple[float, float]
+    range: Annotated[tuple[float, float], AfterValidator(ordered)]
 
     def happens(self, rng: np.random.Generator) -> bool:
         return self.chance == 1 or bool(rng.random() < self.chance)
@@ -58,6 +65,13 @@ class Augmentation(_Section):
     )
     noise: Effect | None = Effect(chance=0.3, range=(0.005, 0.03))
     salt_and_pepper: Effect | None = Field(default=None, description="The share of the pixels.")
+
+    @field_validator("gamma", "noise", "salt_and_pepper")
+    @classmethod
+    def _not_below_nothing(cls, effect: Effect | None) -> Effect | None:
+        if effect is not None and effect.range[0] < 0:
+            raise ValueError(f"its range begins at {effect.range[0]:g}: begin at 0 or above")
+        return effect
 
 
 AS_ON_THE_LINE = Augmentation()

@@ -7,9 +7,10 @@ what they meant.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -21,7 +22,7 @@ from pydantic import (
 )
 
 from edge.yaml_file import read_yaml
-from reference.augment import AS_ON_THE_LINE, Augmentation
+from reference.augment import AS_ON_THE_LINE, Augmentation, ordered
 from reference.datasets import LAYOUTS
 
 MapLoss = Literal[
@@ -53,7 +54,7 @@ Figure = Literal[
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataSection(_Section):
@@ -62,7 +63,7 @@ class DataSection(_Section):
     layout: str
     path: str
     share: PositiveInt
-    zoom: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)
+    zoom: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(ordered)] = (1.0, 1.0)
     augment: Augmentation = AS_ON_THE_LINE
     classes: tuple[str, ...] | None = None  # images of these alone; `free` is without a defect
 
@@ -148,7 +149,7 @@ class Recipe(_Section):
     clip: PositiveFloat | None = 5.0  # the gradient's norm
     precision: Literal["fp32", "bf16"] = "fp32"
     ema: float = Field(default=0, ge=0, lt=1)  # 0: the weights themselves
-    seed: int
+    seed: int = Field(ge=0, lt=2**40)  # torch's is made of it and the iteration, in 64 bits
 
     @field_validator("network")
     @classmethod

@@ -14,6 +14,7 @@ from tiny_recipe import CPU, RECIPE, RECIPES, SIDE, recipe_with
 from edge.errors import ConfigurationError
 from reference.data import Pair, Source, batch
 from reference.networks import build
+from reference.networks.layers import NetworkError
 from reference.optimizer import Length, build_optimizer, learning_rate, set_learning_rate
 from reference.predict import network_input
 from reference.recipe import read_recipe
@@ -143,6 +144,51 @@ def test_a_mistake_in_a_recipe_is_named_with_its_line_and_the_choices(tmp_path: 
     said = str(raised.value)
     assert "data[0].layout: unknown: choose from sd900, " in said
     assert "'bce', 'iou', 'ssim'" in said
-    for network, remedy in (({}, "has no `name`"), ({"name": "munet"}, "choose one of minet, ")):
-        with pytest.raises(ValueError, match=remedy):
-            begin(recipe_with(network=network), [], CPU)
+    with pytest.raises(ValueError, match="has no `name`"):
+        recipe_with(network={})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": -1}, r":\d+: seed: should be greater than or equal to 0"),
+        ({"learning_rate": float("inf")}, r":\d+: learning_rate: should be a finite number"),
+        (
+            {"data": [RECIPE["data"][0] | {"zoom": [2, 1]}]},
+            r":\d+: data\[0\].zoom: 2 is above 1: write the smaller first",
+        ),
+        (
+            {"data": [RECIPE["data"][0] | {"augment": {"noise": {"range": [0.5, 0.1]}}}]},
+            r":\d+: data\[0\].augment.noise.range: 0.5 is above 0.1: write the smaller first",
+        ),
+        (
+            {"data": [RECIPE["data"][0] | {"augment": {"noise": {"range": [-0.5, 0.1]}}}]},
+            r":\d+: data\[0\].augment.noise: its range begins at -0.5: begin at 0 or above",
+        ),
+    ],
+)
+def test_a_number_that_no_step_could_use_is_named(
+    changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**RECIPE, **changes}))
+    with pytest.raises(ConfigurationError, match=said):
+        read_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("network", "remedy"),
+    [
+        ({"name": "munet"}, "network 'munet' is unknown: choose one of minet, "),
+        ({"name": ["minet"]}, r"network \['minet'\] is unknown: choose one of minet, "),
+        ({"name": "minet", "align_corners": [1]}, "align_corners should be a valid boolean"),
+        ({"name": "minet", "dropout": 2}, "cannot be built with dropout 2: dropout probability"),
+        ({"name": "nadinet", "fuse_groups": 3}, "cannot be built with fuse_groups 3: .*divisible"),
+        ({"name": "dms", "classes": -1}, "cannot be built with classes -1"),
+    ],
+)
+def test_a_network_that_cannot_be_built_says_which_argument_is_wrong(
+    network: dict[str, Any], remedy: str
+) -> None:
+    with pytest.raises(NetworkError, match=remedy):
+        build(**network)

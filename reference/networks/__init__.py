@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, get_type_hints
 
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from reference.networks.csepnet import CSEPNet
@@ -28,12 +29,37 @@ NETWORKS: dict[str, type[nn.Module]] = {
 def build(name: str, **arguments: Any) -> nn.Module:
     """A network by name; an unknown name or argument lists the known ones."""
     network = choose("network", name, NETWORKS)
+    _check_arguments(name, network, arguments)
+    try:
+        return network(**arguments)
+    except NetworkError:
+        raise
+    except (TypeError, ValueError, RuntimeError) as error:  # torch's, of a number it cannot take
+        given = ", ".join(f"{argument} {value!r}" for argument, value in arguments.items())
+        raise NetworkError(f"{name} cannot be built with {given}: {error}") from error
+
+
+def complete(name: str, **arguments: Any) -> dict[str, Any]:
+    """What `build` is given for a network, with the defaults of what is left out."""
+    known = inspect.signature(NETWORKS[name]).parameters
+    defaults = {argument: parameter.default for argument, parameter in known.items()}
+    return {"name": name, **defaults, **arguments}
+
+
+def _check_arguments(name: str, network: type[nn.Module], arguments: dict[str, Any]) -> None:
+    """Refuse what the network has no argument for, and a value that only happens to be taken."""
     known = inspect.signature(network).parameters
     if unknown := arguments.keys() - known.keys():
         raise NetworkError(
             f"{name} has no argument {', '.join(sorted(unknown))}: it takes {', '.join(known)}"
         )
-    return network(**arguments)
+    kinds = get_type_hints(network.__init__)
+    for argument, value in arguments.items():
+        try:
+            TypeAdapter(kinds[argument]).validate_python(value, strict=True)
+        except ValidationError as error:
+            said = error.errors()[0]["msg"].removeprefix("Input ")
+            raise NetworkError(f"{name}'s {argument} {said} (it is {value!r})") from error
 
 
 def logit_maps(output: Output) -> list[Tensor]:

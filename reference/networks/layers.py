@@ -21,7 +21,7 @@ class NetworkError(ConfigurationError):
 
 def choose(setting: str, key: Key, options: Mapping[Key, Value]) -> Value:
     """What an option stands for; an unknown one lists those there are."""
-    if key not in options:
+    if key not in tuple(options):  # compared, not hashed: a recipe may hold a list here
         known = ", ".join(str(option) for option in options)
         raise NetworkError(f"{setting} {key!r} is unknown: choose one of {known}")
     return options[key]
