@@ -91,6 +91,19 @@ def moments(optimizer: Optimizer, network: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def are_whole(saved: dict[str, Tensor], optimizer: Optimizer, network: nn.Module) -> bool:
+    """Whether `moments` can have given these; a parameter that had no gradient has none."""
+    momentum = optimizer.defaults.get("momentum")
+    if momentum is None:
+        kinds = {"step", "exp_avg", "exp_avg_sq"}
+    else:
+        kinds = {"momentum_buffer"} if momentum else set()
+    names = {key.rpartition(".")[0] for key in saved}
+    wanted = {f"{name}.{kind}" for name in names for kind in kinds}
+    known = names <= dict(network.named_parameters()).keys()
+    return known and wanted == saved.keys() and bool(names) == bool(kinds)
+
+
 def restore_moments(optimizer: Optimizer, network: nn.Module, saved: dict[str, Tensor]) -> None:
     """Take back what `moments` gave, on the parameters' device."""
     parameters = dict(network.named_parameters())

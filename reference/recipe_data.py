@@ -15,7 +15,13 @@ def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pa
     for section in recipe.data:
         pairs = READERS[section.layout](data_root / section.path)
         found = sorted({pair.class_name for pair in pairs})
-        pairs = [pair for pair in pairs if pair.class_name in (section.classes or found)]
+        chosen = section.classes or found
+        if unknown := [name for name in chosen if name not in found]:
+            raise ConfigurationError(
+                f"{data_root / section.path} has no image of class {', '.join(unknown)}: its "
+                f"classes are {', '.join(found)}"
+            )
+        pairs = [pair for pair in pairs if pair.class_name in chosen]
         training = [pair for pair in pairs if pair.split == "train"]
         if not training:
             raise ConfigurationError(

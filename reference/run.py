@@ -14,12 +14,13 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from edge.errors import TracksideError
 from reference import checkpoint
-from reference.checkpoint import CheckpointError, Tensors
+from reference.checkpoint import CheckpointError
 from reference.networks import build
 from reference.networks.backbones import Backbone, BackboneWeightsError, load_backbone_weights
-from reference.optimizer import build_optimizer, moments, restore_moments
+from reference.optimizer import are_whole, build_optimizer, moments, restore_moments
 from reference.predict import memory_format
 from reference.recipe import Recipe
+from reference.resumption import check_classes, check_unchanged
 
 
 class TrainingDiverged(TracksideError, RuntimeError):
@@ -65,10 +66,22 @@ class Run:
     def restore(self, path: Path) -> None:
         """Go on exactly where a checkpoint was written."""
         groups, record = checkpoint.load(path)
-        _load(self.network, groups["model"], path)
-        _load(self.ema, groups["ema"], path)
-        restore_moments(self.optimizer, self.network, groups["optimizer"])
-        self.iteration, self.best = record["iteration"], record["best"]
+        stored = Recipe.model_validate(record["recipe"])
+        check_unchanged(stored, self.recipe, path)
+        check_classes(record.get("classes", []), self.classes, path)
+        saved = groups.get("optimizer", {})
+        if "model" not in groups or not are_whole(saved, self.optimizer, self.network):
+            raise CheckpointError(
+                f"{path} holds less than a run goes on with: take its weights with --start-from"
+            )
+        self.network.load_state_dict(groups["model"])
+        self.ema.load_state_dict(groups["ema"])
+        restore_moments(self.optimizer, self.network, saved)
+        self.iteration = record["iteration"]
+        # A figure of another kind or size is no measure of those to come.
+        watched, watching = stored.validation, self.recipe.validation
+        if (watched.size, watched.best) == (watching.size, watching.best):
+            self.best = record["best"]
         # Absent from the first checkpoints, which were written at validations alone.
         self.losses = record.get("losses", [])
         self.backbone_weights = record.get("backbone_weights")
@@ -78,7 +91,7 @@ class Run:
         recipe = self.recipe
         return TrainingDiverged(
             f"{what}: lower learning_rate ({recipe.learning_rate}) or clip ({recipe.clip}), or "
-            "take precision fp32, and resume from last.safetensors"
+            "take precision fp32, and begin anew, by --start-from last.safetensors if there is one"
         )
 
     @torch.no_grad()
@@ -120,7 +133,7 @@ def begin(
         load_backbone_weights(backbone, backbone_weights)
     if start_from is not None and resume is None:
         groups, _ = checkpoint.load(start_from)
-        _load(network, groups["ema"], start_from)
+        checkpoint.fill(network, groups["ema"], start_from)
     layout = memory_format(recipe, device)
     network.to(device).to(memory_format=layout)
     ema = build(**recipe.network).to(device).to(memory_format=layout)
@@ -130,14 +143,6 @@ def begin(
     if resume is not None:
         run.restore(resume)
     return run
-
-
-def _load(network: nn.Module, weights: Tensors, path: Path) -> None:
-    """Fill a network, or list what keeps the checkpoint from fitting it."""
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:  # torch lists every key that is missing, unexpected or misshapen
-        raise CheckpointError(f"{path} is of another network: {error}") from error
 
 
 def _xavier(network: nn.Module) -> None:

@@ -24,6 +24,7 @@ from reference.optimizer import Length, learning_rate
 from reference.predict import network_predictor
 from reference.recipe import Recipe
 from reference.recipe_data import read_sources
+from reference.rehearsal import rehearse
 from reference.run import Run, begin
 from reference.stop import StopRequest
 from reference.trained_network import open_network
@@ -67,6 +68,8 @@ def train(
     last = out / "last.safetensors"
     if resume is None and last.exists():
         raise UsageError(f"{last} is there: go on with --resume {last}, or give another --out")
+    if resume is not None and (start_from is not None or backbone_weights is not None):
+        raise UsageError("--resume brings all weights: leave out --start-from, --backbone-weights")
     fabric = launch(device, recipe)
     sources, validation = read_sources(recipe, data_root)
     if not validation:
@@ -81,16 +84,17 @@ def train(
         start_from=start_from,
         backbone_weights=backbone_weights,
     )
+    length = Length.of(recipe, len(sources[0].pairs), sources[0].share)
+    remaining = still_to_do(run, length)
+    rehearse(run, validation)
     if kernels:
         use_kernels(run.network, fabric.device, recipe.precision)
     forward = fabric.setup_module(torch.compile(run.network) if compiled else run.network)
-    length = Length.of(recipe, len(sources[0].pairs), sources[0].share)
-    teacher = None
-    if recipe.teacher is not None:
-        teacher = open_network(recipe_folder / recipe.teacher.checkpoint, fabric.device)
+    teacher = recipe.teacher and open_network(
+        recipe_folder / recipe.teacher.checkpoint, fabric.device
+    )
     trainer = Trainer(fabric, run, forward, length, teacher)
     journal = Journal(out, run.iteration, length.iterations) if fabric.is_global_zero else None
-    remaining = range(run.iteration, length.iterations)
     pending: list[Tensor] = []
     with StopRequest() as stop, journal or nullcontext():
         for batch in batches(fabric, recipe, sources, remaining, workers):
@@ -147,6 +151,17 @@ def classes_of(sources: list[Source], recipe: Recipe) -> list[str]:
     return names
 
 
+def still_to_do(run: Run, length: Length) -> range:
+    """The iterations that are left of a run."""
+    if run.iteration >= length.iterations:
+        name = "epochs" if run.recipe.iterations is None else "iterations"
+        raise UsageError(
+            f"the checkpoint is at iteration {run.iteration}, and the recipe ends at "
+            f"{length.iterations}: raise its `{name}`"
+        )
+    return range(run.iteration, length.iterations)
+
+
 def patience(fabric: Fabric) -> int:
     """Iterations between looks at the loss: a GPU that is asked for it waits for all its work."""
     return 1 if fabric.device.type == "cpu" else 20
@@ -170,9 +185,6 @@ def validate(trainer: Trainer, pairs: list[Pair], journal: Journal) -> None:
         return probability
 
     metrics = {name: round(value, 5) for name, value in evaluate(predict, pairs).items()}
-    wanted = run.recipe.validation.best
-    if wanted not in metrics:
-        raise ConfigurationError(f"validation.best: {wanted} needs held-out images with a defect")
     row = {
         "iteration": run.iteration,
         "loss": sum(run.losses) / len(run.losses),
@@ -181,7 +193,7 @@ def validate(trainer: Trainer, pairs: list[Pair], journal: Journal) -> None:
     journal.enter(row | {name: metrics[name] for name in LOGGED if name in metrics})
     journal.picture(predict, pairs, run.iteration)
     run.losses = []
-    figure = metrics[wanted]
+    figure = metrics[run.recipe.validation.best]
     better, run.best = figure > run.best, max(figure, run.best)
     # The best first: a run killed in between goes on from `last` and comes here again.
     for name in ("best", "last") if better else ("last",):

@@ -11,7 +11,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,20 +22,24 @@ import pytest
 import torch
 import typer
 import yaml
+from datasets_on_disk import WRITERS
 from safetensors.torch import save_file
 from tiny_recipe import CPU, RECIPE, RECIPES, SIDE, recipe_with
 from typer.testing import CliRunner
 
 from edge.errors import ConfigurationError, UsageError
 from edge.simulation import SimulatedLine
+from quantize.deploy_form import read_trained
 from reference import checkpoint, commands
 from reference.data import taken
 from reference.feed import shared_out
 from reference.networks.backbones import BackboneWeightsError, squeezenet1_1
-from reference.recipe import Recipe
+from reference.recipe import OptimizerSection, Recipe, ValidationSection, read_recipe
 from reference.recipe_data import read_sources
+from reference.rehearsal import rehearse
 from reference.run import TrainingDiverged, begin
 from reference.train import TrainingStopped, launch, train
+from reference.trained_network import open_network
 
 torch.set_num_threads(1)  # beside other work on the machine, two wait for each other for ever
 
@@ -49,7 +56,19 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         mask = np.where(labels > 0, 255, 0).astype(np.uint8)
         cv2.imwrite(str(root / "sd900" / "Source Images" / f"In_{number}.bmp"), image)
         cv2.imwrite(str(root / "sd900" / "Ground truth" / f"In_{number}.png"), mask)
+    WRITERS["simulated"](root / "simulated")
     return root
+
+
+SHIPPED = RECIPES.parent / "checkpoints" / "minet_line.safetensors"
+REACHED = checkpoint.load(SHIPPED)[1]["iteration"]
+
+
+def shipped_recipe(**changes: Any) -> Recipe:
+    """The shipped checkpoint's recipe, with its data where this machine has some."""
+    recipe = read_recipe(RECIPES / "minet_line.yaml")
+    steel = recipe.data[0].model_copy(update={"path": "sd900"})
+    return recipe.model_copy(update={"data": [steel, *recipe.data[1:]], **changes})
 
 
 # A process of its own, to be killed or to train with others.
@@ -122,12 +141,72 @@ def test_a_signal_saves_where_the_run_is_and_loses_no_step(data_root: Path, tmp_
 
 
 def test_the_shipped_checkpoint_goes_on_from_where_it_was(data_root: Path, tmp_path: Path) -> None:
-    shipped = RECIPES.parent / "checkpoints" / "minet_line.safetensors"
-    reached = checkpoint.load(shipped)[1]["iteration"]
-    recipe = recipe_with(iterations=reached + 1)
-    run = train(recipe, data_root=data_root, out=tmp_path, resume=shipped, device="cpu")
-    assert run.iteration == reached + 1
-    assert {float(state["step"]) for state in run.optimizer.state.values()} == {reached + 1.0}
+    longer = shipped_recipe(iterations=REACHED + 1)
+    run = train(longer, data_root=data_root, out=tmp_path, resume=SHIPPED, device="cpu")
+    assert run.iteration == REACHED + 1
+    assert {float(state["step"]) for state in run.optimizer.state.values()} == {REACHED + 1.0}
+    assert run.best >= checkpoint.load(SHIPPED)[1]["best"]
+
+
+def test_a_run_that_has_reached_its_length_is_told_to_raise_it(
+    data_root: Path, tmp_path: Path
+) -> None:
+    for length, remedy in (
+        ({"iterations": REACHED}, "iterations"),
+        (
+            {"iterations": None, "epochs": 1},
+            "epochs",
+        ),
+    ):
+        with pytest.raises(UsageError, match=rf"at iteration {REACHED}, .*: raise its `{remedy}`"):
+            train(
+                shipped_recipe(**length),
+                data_root=data_root,
+                out=tmp_path,
+                resume=SHIPPED,
+                device="cpu",
+            )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": 2}, r"\(seed is 2, was 1\)"),
+        (
+            {"optimizer": OptimizerSection(name="sgd", undecayed=("bias",))},
+            r'\(.*name is "sgd", was "adam"; .*undecayed\[0\] is "bias", was absent\)',
+        ),
+        ({"network": {"name": "minet"}}, r"\(network.align_corners is true, was false\)"),
+        ({"crop": 64}, r"\(crop is 64, was 256\)"),
+    ],
+)
+def test_a_run_does_not_go_on_as_another(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(
+        checkpoint.CheckpointError, match=rf"another recipe {said}: .* --start-from"
+    ):
+        begin(shipped_recipe(**changes), [], CPU, resume=SHIPPED)
+
+
+def test_defaults_and_what_only_watches_may_be_written_otherwise() -> None:
+    network = {"name": "minet", "align_corners": False, "dropout": 0.1}
+    watching = {"size": 64, "every": 7, "best": "iou"}
+    recipe = shipped_recipe(network=network, validation=ValidationSection(**watching), decay=3)
+    run = begin(recipe, [], CPU, resume=SHIPPED)
+    assert run.iteration == REACHED
+    assert run.best == 0  # an IoU is not to be held against an S-measure
+
+
+def test_resuming_brings_every_weight(data_root: Path, tmp_path: Path) -> None:
+    for option in ("start_from", "backbone_weights"):
+        with pytest.raises(UsageError, match="leave out --start-from, --backbone-weights"):
+            train(
+                shipped_recipe(),
+                data_root=data_root,
+                out=tmp_path,
+                resume=SHIPPED,
+                device="cpu",
+                **{option: SHIPPED},
+            )
 
 
 def test_two_processes_train_one_network_each_on_its_part_of_the_batch(
@@ -208,7 +287,7 @@ def test_a_run_starts_from_anothers_averaged_weights_by_a_path_from_the_recipe(
     for network in (run.network, run.ema):
         assert all(torch.equal(t, weights[name]) for name, t in network.state_dict().items())
     other = recipe_with(network={"name": "minet", "mi": "sum"}, start_from="first/last.safetensors")
-    with pytest.raises(checkpoint.CheckpointError, match=r"another network: (.|\n)*Missing key"):
+    with pytest.raises(checkpoint.CheckpointError, match=r"not fit the network, .*Missing key"):
         train(other, data_root=data_root, out=tmp_path, recipe_folder=tmp_path, device="cpu")
 
 
@@ -235,6 +314,10 @@ def test_weights_of_a_backbone_come_from_a_file(tmp_path: Path) -> None:
     assert run.backbone_weights == "squeezenet.safetensors"
     with pytest.raises(BackboneWeightsError, match="this minet has no backbone"):
         begin(recipe_with(), [], CPU, backbone_weights=path)
+    for content in (b"a page that says it has moved", b"", b"\x80\x02"):
+        (tmp_path / "page.pth").write_bytes(content)
+        with pytest.raises(BackboneWeightsError, match=r"give torchvision's \.pth"):
+            begin(recipe, [], CPU, backbone_weights=tmp_path / "page.pth")
 
 
 def test_half_precision_trains_and_keeps_whole_weights(data_root: Path, tmp_path: Path) -> None:
@@ -251,5 +334,125 @@ def test_a_data_section_may_take_images_of_some_classes_alone(data_root: Path) -
             recipe_with(data=[section | {"classes": classes}]), data_root
         )
         assert (len(sources[0].pairs), len(held_out)) == (6, 2)
-    with pytest.raises(ConfigurationError, match="no image to train on: its classes are inclusion"):
-        read_sources(recipe_with(data=[section | {"classes": ["crack"]}]), data_root)
+    for classes in (["crack"], ["inclusion", "crack"]):
+        with pytest.raises(
+            ConfigurationError, match="no image of class crack: its classes are inclusion"
+        ):
+            read_sources(recipe_with(data=[section | {"classes": classes}]), data_root)
+
+
+Groups = dict[str, dict[str, torch.Tensor]]
+DAMAGE: dict[str, tuple[Callable[[Groups, dict[str, Any]], object], str]] = {
+    "no recipe": (lambda _, record: record.pop("recipe"), r"\(recipe: Field required\)"),
+    "a later recipe": (
+        lambda _, record: record["recipe"].update(blur=1),
+        r"take the release that wrote it \(recipe\.blur: Extra inputs",
+    ),
+    "a later network": (
+        lambda _, record: record["recipe"]["network"].update(name="minet2"),
+        "network of another release: network 'minet2' is unknown",
+    ),
+    "a tensor less": (
+        lambda groups, _: groups["ema"].pop("stages.0.0.weight"),
+        r"not fit the network, .*Missing key\(s\) .*stages\.0\.0\.weight",
+    ),
+    "no averages": (lambda groups, _: groups.pop("ema"), "not fit the network"),
+}
+
+
+def assert_nobody_reads(path: Path, said: str) -> None:
+    """Training, evaluation and quantization say one line that names the remedy."""
+    for read in (
+        open_network,
+        read_trained,
+        lambda path: begin(shipped_recipe(), [], CPU, resume=path),
+        lambda path: begin(shipped_recipe(), [], CPU, start_from=path),
+    ):
+        with pytest.raises(checkpoint.CheckpointError, match=said) as raised:
+            read(path)
+        assert "\n" not in str(raised.value)
+        assert len(str(raised.value)) < 700
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_checkpoint_that_lacks_something_is_refused_by_whoever_reads_it(
+    damage: str, tmp_path: Path
+) -> None:
+    break_it, said = DAMAGE[damage]
+    groups, record = checkpoint.load(SHIPPED)
+    break_it(groups, record)
+    checkpoint.save(tmp_path / "broken.safetensors", groups, record)
+    assert_nobody_reads(tmp_path / "broken.safetensors", said)
+
+
+def test_a_file_that_is_no_checkpoint_is_refused_by_whoever_reads_it(tmp_path: Path) -> None:
+    path, whole = tmp_path / "broken.safetensors", SHIPPED.read_bytes()
+    for content in (b"", b"a page that says it has moved", whole[: len(whole) // 2], whole[:-1]):
+        path.write_bytes(content)
+        assert_nobody_reads(path, "is no whole checkpoint, copy it again")
+    weights = {"ema/a": torch.zeros(1)}
+    for metadata, said in (
+        (None, "carries no training record"),
+        ({"record": "{"}, "has a broken record, copy it again"),
+        ({"record": "[]"}, "should be a valid dictionary"),
+    ):
+        save_file(weights, path, metadata)
+        assert_nobody_reads(path, said)
+
+
+def test_a_run_does_not_go_on_from_less_than_its_state(tmp_path: Path) -> None:
+    path = tmp_path / "part.safetensors"
+    for drop in (
+        lambda groups: groups.pop("model"),
+        lambda groups: groups.pop("optimizer"),
+        lambda groups: groups["optimizer"].pop("stages.0.0.weight.exp_avg"),
+    ):
+        groups, record = checkpoint.load(SHIPPED)
+        drop(groups)
+        checkpoint.save(path, groups, record)
+        with pytest.raises(checkpoint.CheckpointError, match="weights with --start-from"):
+            begin(shipped_recipe(), [], CPU, resume=path)
+        begin(shipped_recipe(), [], CPU, start_from=path)
+
+
+def test_plain_sgd_which_remembers_nothing_goes_on_too(data_root: Path, tmp_path: Path) -> None:
+    recipe = recipe_with(iterations=1, optimizer={"name": "sgd"})
+    train(recipe, data_root=data_root, out=tmp_path, device="cpu")
+    run = begin(recipe, [], CPU, resume=tmp_path / "last.safetensors")
+    assert run.iteration == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"validation": {"size": 60, "every": 2}},
+            r"validation\.size: the network takes no 60, .*: pad to 64",
+        ),
+        ({"crop": 72}, r"crop: the network takes no 72, .*: pad to 80"),
+        ({"network": {"name": "minet", "in_channels": 1}}, "the network takes no 64"),
+    ],
+)
+def test_a_size_that_the_network_does_not_take_is_found_before_the_first_step(
+    changes: dict[str, Any], said: str, data_root: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        train(recipe_with(**changes), data_root=data_root, out=tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_rehearsal_draws_nothing_and_moves_nothing(data_root: Path) -> None:
+    recipe = recipe_with(validation={"size": SIDE, "every": 2, "best": "max_f"})
+    held_out = read_sources(recipe, data_root)[1]
+    run = begin(recipe, [], CPU)
+    before = [t.clone() for n in (run.network, run.ema) for t in n.state_dict().values()]
+    drawn = torch.get_rng_state()
+    rehearse(run, held_out)
+    assert torch.equal(torch.get_rng_state(), drawn)
+    after = [t for n in (run.network, run.ema) for t in n.state_dict().values()]
+    assert all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
+    sound = [replace(pair, mask=pair.mask * 0) for pair in held_out]
+    with pytest.raises(
+        ConfigurationError, match=r"best: max_f needs held-out images with a defect"
+    ):
+        rehearse(run, sound)

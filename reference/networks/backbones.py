@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -380,14 +378,17 @@ def load_backbone_weights(backbone: Backbone, path: Path) -> None:
 def _read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise BackboneWeightsError(f"{path} is not a file: give torchvision's .pth or .safetensors")
+    refusal = f"{path} is no file of weights: give torchvision's .pth or .safetensors"
     try:
         if path.suffix == ".safetensors":
             weights = load_file(path)
         else:
             weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise BackboneWeightsError(
-            f"{path} is no file of weights ({error}): give torchvision's .pth or .safetensors"
-        ) from error
+    except Exception as error:  # torch raises nearly anything at a file of another kind
+        raise BackboneWeightsError(refusal) from error
+    if not isinstance(weights, dict) or not all(
+        isinstance(key, str) and isinstance(tensor, Tensor) for key, tensor in weights.items()
+    ):
+        raise BackboneWeightsError(refusal)
     # torchvision's DenseNet files still carry the names from before `norm.1` became `norm1`.
     return {re.sub(r"\b(norm|conv)\.([12])\.", r"\1\2.", key): t for key, t in weights.items()}
