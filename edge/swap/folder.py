@@ -4,6 +4,7 @@
     standing.json           in force, before, and the latest outcome; written by who holds the line
     request.json            what is asked for; written by the command
     progress.json           how far the line is with it
+    attempt.json            how many lines have begun to try it and never said how that ended
 
 Each file is written beside its place, synced and moved there, after whatever it names. So a start
 after a kill at any moment finds the old bundle in force or the new one, whole.
@@ -85,6 +86,13 @@ class Progress(_Record):
     of: int
 
 
+class Attempt(_Record):
+    """A request that lines have begun to try."""
+
+    request: Request
+    lines: int  # without those that were told to stop
+
+
 class SwapFolder:
     """The files, and two locks: one of the program that runs the line, one of whoever changes."""
 
@@ -103,6 +111,15 @@ class SwapFolder:
 
     def progress(self) -> Progress | None:
         return self._read("progress.json", Progress)
+
+    def lines_begun(self, request: Request) -> int:
+        """How many have begun to try it, without those that were told to stop."""
+        attempt = self._read("attempt.json", Attempt)
+        return 0 if attempt is None or attempt.request != request else attempt.lines
+
+    def begin(self, attempt: Attempt) -> None:
+        """Say that one more line tries it, before it can do any harm."""
+        self._write("attempt.json", attempt)
 
     def ask(self, request: Request, bundle: Bundle) -> None:
         """Ask for a bundle, in place of whatever was asked for and has no answer."""

@@ -4,7 +4,8 @@
         swapper.between_frames(inspection)   # by the main loop, after each frame; never waits
 
 A request is answered once. One whose answer a kill or a full disk prevented is found again by the
-next look, and tried again unless its bundle is in force by then.
+next look, and tried again unless its bundle is in force by then. One that lines have ended over is
+refused: it may be what ended them, and it would end each line that is started after them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from edge.errors import ConfigurationError, TracksideError
 from edge.inspector import Inspection, Inspector
 from edge.network import Network, load_network, network_of
 from edge.swap.folder import (
+    Attempt,
     Comparison,
     Doing,
     Outcome,
@@ -39,6 +41,7 @@ _POLL_S = 0.2  # between two looks at what is asked for
 _TELL_S = 0.5  # between two words on how far it is
 _LOCK_ATTEMPTS = 20  # a command that looks whether the line runs holds its lock for a moment
 _PATIENCE_S = 5  # for a network that is just being loaded when the line ends
+_LINES = 2  # that may end over a request; one may have been killed for another reason
 
 log = logging.getLogger("trackside")
 
@@ -68,6 +71,7 @@ class Swapper:
         self._standing = self._folder.standing()
         self._last = self._standing.outcome
         self._trying: Progress | None = None
+        self._attempt: Attempt | None = None  # the latest of this line
         self._taken_over = self._refused = 0
         self._slot: Slot | None = None  # what the shadow looks at, while there is one
         self._ready: Network | None = None
@@ -100,12 +104,16 @@ class Swapper:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         """What has no answer is tried at the next start."""
         self._stop.set()
         self._thread.join(_PATIENCE_S)
         if self._thread.is_alive():
             log.warning("a bundle that takes too long to load is left behind")
+        if error is None and self._attempt is not None:
+            in_order = self._attempt.model_copy(update={"lines": self._attempt.lines - 1})
+            with suppress(OSError):
+                self._folder.begin(in_order)
 
     # --- the thread ---
 
@@ -130,7 +138,16 @@ class Swapper:
             self._settle(self._last)  # the disk would not have it before
         elif request.digest == self._inspector.network.bundle.digest:
             self._answer(request, None, None)
+        elif (ended := self._folder.lines_begun(request)) >= _LINES:
+            self._answer(
+                request,
+                f"the line ended while trying it, {ended} times: see the log for why, and activate "
+                "it again if it was not this bundle",
+                None,
+            )
         else:
+            self._attempt = Attempt(request=request, lines=ended + 1)
+            self._folder.begin(self._attempt)
             self._try(request)
 
     def _try(self, request: Request) -> None:
