@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import socket
@@ -33,6 +34,7 @@ from edge.manifest import EngineName
 from edge.network import load_network
 from edge.quality import faults
 from edge.region import region_of
+from edge.store.damage import DATABASE, kept_aside
 from edge.store.event import KEPT, NO_IMAGE
 from edge.store.event_file import Wanted, read_events, read_losses
 from edge.store.settings import StoreSettings
@@ -56,6 +58,8 @@ def examine(config: LineConfig | None, box: Box) -> Iterator[Check]:
     if config is None:
         yield tried("bundle", lambda: _golden(AutoSettings(), "shipped", None))
         return
+    if kept := set(_kept(config)):
+        yield tried("writing", lambda: check_writing(kept))
     yield tried("bundle", lambda: _golden_in_force(config))
     for device in sorted(_devices(config.model_dump())):
         yield check_device(Path(device))
@@ -104,8 +108,20 @@ def check_engines(config: LineConfig | None) -> Check:
 
 def check_disks(config: LineConfig | None) -> Iterator[Check]:
     """Where the line keeps something, and where it is started."""
-    for folder in sorted({Path.cwd(), *(_kept_in(config) if config else ())}):
+    kept_in = {path.parent for path in _kept(config)} if config else set()
+    for folder in sorted({Path.cwd(), *kept_in}):
         yield check_disk(folder, shutil.disk_usage(_existing(folder)).free)
+
+
+def check_writing(kept: set[Path]) -> Check:
+    """Whether all that the line keeps can be written: each file, and the folder it lies in."""
+    asked = {_existing(path) for file in kept for path in (file, file.parent)}
+    if refused := sorted(str(path) for path in asked if not os.access(path, os.W_OK)):
+        remedy = (
+            "mount its disk for writing, or ask as the user who runs the line, and give it to them"
+        )
+        return Check("writing", False, f"{', '.join(refused)} cannot be written by you: {remedy}")
+    return Check("writing", True, "all that the line keeps can be written by you")
 
 
 def check_store(settings: StoreSettings) -> Check:
@@ -113,6 +129,9 @@ def check_store(settings: StoreSettings) -> Check:
     root = settings.path
     if not root.exists():
         return Check("store", True, f"{root} is made by the first start")
+    if aside := kept_aside(root):
+        remedy = f"see `dmesg` for faults of its disk, then remove {aside[-1]}"
+        return Check("store", False, f"it was damaged, and what it held is kept aside: {remedy}")
     events = read_events(root, Wanted(last=_LATEST))
     if losses := read_losses(root):
         utc, _, reason = losses[-1]
@@ -188,16 +207,16 @@ def _devices(node: Any) -> Iterator[str]:
             yield node
 
 
-def _kept_in(config: LineConfig) -> Iterator[Path]:
-    """Folders in which the line keeps something."""
+def _kept(config: LineConfig) -> Iterator[Path]:
+    """What the line writes, in folders of its own."""
     if config.reject.ledger is not None:
-        yield config.reject.ledger.parent
+        yield config.reject.ledger
     if config.store is not None:
-        yield config.store.path
+        yield config.store.path / DATABASE
     if config.swap is not None:
-        yield config.swap.folder
+        yield config.swap.folder / "bundles"
     if config.mqtt is not None:
-        yield config.mqtt.spool.parent
+        yield config.mqtt.spool
 
 
 def _existing(folder: Path) -> Path:

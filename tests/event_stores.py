@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
-from datetime import datetime, timezone
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +34,21 @@ def settings(path: Path, **changes: float) -> StoreSettings:
 
 def utc_now() -> datetime:
     return datetime.now(timezone.utc)
+
+
+@dataclass
+class Clocks:
+    """A wall clock, and one that never leaps."""
+
+    utc: datetime = datetime(2030, 1, 1, tzinfo=timezone.utc)
+    ns: int = 0
+
+    def go_on(self, *, days: float) -> None:
+        self.leap(days=days)
+        self.ns += round(days * 86_400e9)
+
+    def leap(self, *, days: float) -> None:
+        self.utc += timedelta(days=days)
 
 
 def inspection(index: int, state: State = State.NG, score: float = 0.9) -> Inspection:
@@ -127,3 +145,22 @@ def start_on_a_full_disk(path: Path) -> None:
         assert store.flush(PATIENT_S)
         store.record(inspection(2))
     print(json.dumps([[e.frame, e.evidence] for e in read_events(path / "store")]), flush=True)
+
+
+def start_on_a_read_only_disk(path: Path) -> None:
+    """A store that was there before, on a disk that may not be written for a while."""
+    doctor = import_module("edge.doctor")  # here: the other programs start in no time
+    kept = settings(path / "store")
+    with EventStore(kept, utc_now) as store:
+        store.record(inspection(0))
+    subprocess.run(["mount", "-o", "remount,ro", path], check=True)
+    checks = doctor.check_store(kept), doctor.check_writing({kept.path / "events.sqlite"})
+    with EventStore(kept, utc_now) as store:
+        store.record(inspection(1))
+        trouble = store.trouble
+        subprocess.run(["mount", "-o", "remount,rw", path], check=True)
+        assert store.flush(PATIENT_S)
+        store.record(inspection(2))
+    evidence = [[event.frame, event.evidence] for event in read_events(kept.path)]
+    said = [[check.passed, check.detail] for check in checks]
+    print(json.dumps([evidence, trouble, store.trouble, said]), flush=True)

@@ -168,6 +168,26 @@ def test_what_a_disk_refused_to_keep_is_told_with_its_reason(tmp_path: Path) -> 
     assert "by 7 entries: make room on its disk" in check.detail
 
 
+def test_what_may_not_be_written_is_named_be_it_a_file_or_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, spool = tmp_path / "store", tmp_path / "spool.sqlite"
+    _, config = a_line(
+        tmp_path,
+        store={"path": "store"},
+        swap={"folder": "swap"},
+        mqtt={"host": "127.0.0.1", "port": 1, "topic": "line", "spool": "spool.sqlite"},
+    )
+    assert examined(config)["writing"].passed
+    store.mkdir()
+    spool.touch()
+    # Root may write whatever its modes say; a mount that is read-only is among the store's tests.
+    monkeypatch.setattr("os.access", lambda path, mode: path not in {store, spool})
+    check = examined(config)["writing"]
+    assert not check.passed
+    assert check.detail.startswith(f"{spool}, {store} cannot be written by you: mount its disk")
+
+
 def test_the_command_prints_one_object_and_fails_if_anything_is_wrong(tmp_path: Path) -> None:
     path, _ = a_line(tmp_path, health={"baseline": "no-such.json"})
     answer = subprocess.run(

@@ -23,10 +23,11 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from event_stores import DIGEST, PATIENT_S, SIZE, inspection, settings, utc_now
+from event_stores import DIGEST, PATIENT_S, SIZE, Clocks, inspection, settings, utc_now
 from pyarrow import parquet
 from pycocotools.coco import COCO
 
+from edge import doctor
 from edge.bundle import open_bundle
 from edge.check import check_store
 from edge.cli import app
@@ -36,7 +37,16 @@ from edge.inspector import Inspection
 from edge.network import SHIPPED_BUNDLE
 from edge.service import run_line
 from edge.store.annotations import run_lengths, write_annotated, write_cvat
-from edge.store.event import DISK_FULL, KEPT, NO_IMAGE, QUEUE_FULL, Event, Why
+from edge.store.event import (
+    DAMAGED,
+    DISK_FULL,
+    DISK_REFUSES,
+    KEPT,
+    NO_IMAGE,
+    QUEUE_FULL,
+    Event,
+    Why,
+)
 from edge.store.event_file import StoreError, Wanted, read_event, read_events, read_losses
 from edge.store.parquet_table import write_parquet
 from edge.store.pictures import picture_path
@@ -159,14 +169,73 @@ def test_events_that_there_is_no_room_for_are_counted_and_entered_as_lost(
 
 
 def test_what_is_too_old_is_removed_with_its_pictures(tmp_path: Path) -> None:
-    clock = [datetime(2030, 1, 1, tzinfo=timezone.utc)]
-    with EventStore(settings(tmp_path, max_age_days=30), lambda: clock[0]) as store:
-        for index, days in enumerate([0, 20, 15]):
-            clock[0] += timedelta(days=days)
-            store.record(inspection(index))
-            assert store.flush(PATIENT_S)
-    assert [event.frame for event in read_events(tmp_path)] == [1, 2]
+    with dated(tmp_path, clocks := Clocks()) as store:
+        record_after(store, clocks, 0, days=[0, 20, 15])
+    assert frames_in(tmp_path) == [1, 2]
     assert len(list((tmp_path / "images").rglob("*-frame.png"))) == 2
+
+
+def dated(root: Path, clocks: Clocks) -> EventStore:
+    """A store of thirty days."""
+    return EventStore(settings(root, max_age_days=30), lambda: clocks.utc, lambda: clocks.ns)
+
+
+def record_after(store: EventStore, clocks: Clocks, first: int, days: list[float]) -> None:
+    """A frame after each of these times, and all on disk before the next."""
+    for index, each in enumerate(days, first):
+        clocks.go_on(days=each)
+        store.record(inspection(index))
+        assert store.flush(PATIENT_S)
+
+
+def frames_in(root: Path) -> list[int]:
+    return [event.frame for event in read_events(root)]
+
+
+@pytest.mark.parametrize("leap_days", [40, 4000, -40])
+def test_a_clock_that_leaps_removes_nothing_and_what_it_dated_goes_with_its_neighbours(
+    tmp_path: Path, leap_days: float
+) -> None:
+    with dated(tmp_path, clocks := Clocks()) as store:
+        record_after(store, clocks, 0, days=[1] * 5)
+        clocks.leap(days=leap_days)
+        record_after(store, clocks, 5, days=[0, 0.01])
+        clocks.leap(days=-leap_days)
+        record_after(store, clocks, 7, days=[0.01, 1, 1])
+        assert frames_in(tmp_path) == [*range(10)]
+        record_after(store, clocks, 10, days=[25.5, 1, 1, 1, 0.2])
+    assert frames_in(tmp_path) == [*range(8, 15)]
+
+
+def test_a_start_with_a_wrong_date_removes_nothing_and_one_with_the_right_date_does(
+    tmp_path: Path,
+) -> None:
+    with dated(tmp_path, clocks := Clocks()) as store:
+        record_after(store, clocks, 0, days=[0, 1])
+    for _ in range(2):
+        clocks.leap(days=40)
+        with dated(tmp_path, clocks) as store:
+            record_after(store, clocks, 2, days=[0, 0.1])
+        clocks.leap(days=-40)
+    assert frames_in(tmp_path) == [0, 1, 2, 3, 2, 3]
+    clocks.go_on(days=40)
+    with dated(tmp_path, clocks) as store:
+        record_after(store, clocks, 4, days=[0, 0.1])
+        assert len(frames_in(tmp_path)) == 8
+        record_after(store, clocks, 6, days=[0.5])
+    assert frames_in(tmp_path) == [2, 3, 2, 3, 4, 5, 6]
+
+
+def test_however_many_are_dated_ahead_do_not_keep_what_is_too_old(tmp_path: Path) -> None:
+    with dated(tmp_path, clocks := Clocks()) as store:
+        clocks.leap(days=4000)
+        record_after(store, clocks, 0, days=[0])
+        for _ in range(250):
+            store.record(inspection(0, State.UNKNOWN))
+        assert store.flush(PATIENT_S)
+        clocks.leap(days=-4000)
+        record_after(store, clocks, 1, days=[1, 1, 29.5, 0, 0, 0])
+    assert frames_in(tmp_path) == [*range(2, 7)]
 
 
 def test_beyond_its_size_the_oldest_makes_room_for_the_newest(tmp_path: Path) -> None:
@@ -181,15 +250,12 @@ def test_beyond_its_size_the_oldest_makes_room_for_the_newest(tmp_path: Path) ->
     assert kept < 400_000
 
 
-def test_one_program_at_a_time_writes_a_store_and_what_is_none_is_refused(tmp_path: Path) -> None:
+def test_one_program_at_a_time_writes_a_store(tmp_path: Path) -> None:
     with (
         EventStore(settings(tmp_path / "own"), utc_now),
         pytest.raises(StoreError, match="give each line its own"),
     ):
         EventStore(settings(tmp_path / "own"), utc_now)
-    (tmp_path / "events.sqlite").write_text("no store, but longer than a database's header" * 9)
-    with pytest.raises(StoreError, match="move it away"):
-        EventStore(settings(tmp_path), utc_now)
     with pytest.raises(StoreError, match="holds no event store"):
         read_events(tmp_path / "nowhere")
 
@@ -221,8 +287,89 @@ def test_a_check_opens_the_store_and_mends_nothing(tmp_path: Path) -> None:
     assert check.passed and check.detail.endswith("its latest event is 1")
     assert orphan.exists()
     (tmp_path / "events.sqlite").write_bytes(b"no database" * 100)
-    with pytest.raises(StoreError, match="move it away if it is no store"):
-        check_store(settings(tmp_path))
+    for look in (check_store, doctor.check_store):
+        with pytest.raises(StoreError, match="or no store: a line that starts with it sets"):
+            look(settings(tmp_path))
+
+
+def emptied(content: bytes) -> bytes:
+    return b""
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def headless(content: bytes) -> bytes:
+    return b"no header" * 500 + content[4500:]
+
+
+def with_garbage(content: bytes) -> bytes:
+    """In the pages at its end, which are of events."""
+    return content[:-8192] + random.Random(0).randbytes(8192)
+
+
+def with_wrong_values(content: bytes) -> bytes:
+    """What only whoever looks at an event can tell."""
+    assert b"UNKNOWN" in content
+    return content.replace(b"UNKNOWN", b"GARBAGE")
+
+
+def with_a_damaged_index(content: bytes) -> bytes:
+    """Which the first event that is entered finds."""
+    pages = [content[at : at + 4096] for at in range(0, len(content), 4096)]
+    is_index = [page[0] in {2, 10} for page in pages]
+    assert any(is_index)
+    garbage = random.Random(0).randbytes(4096)
+    return b"".join(garbage if bad else page for page, bad in zip(pages, is_index, strict=True))
+
+
+@pytest.mark.parametrize(
+    "damage", [emptied, cut, headless, with_garbage, with_wrong_values, with_a_damaged_index]
+)
+def test_a_damaged_store_is_set_aside_with_its_pictures_and_said_and_a_new_one_begun(
+    damage: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    with EventStore(settings(tmp_path), utc_now) as store:
+        for index in range(40):
+            store.record(inspection(index, State.UNKNOWN if index % 2 else State.NG))
+    database, pictures = tmp_path / "events.sqlite", tmp_path / "images"
+    damaged = damage(database.read_bytes())
+    database.write_bytes(damaged)
+    were = sorted(path.name for path in pictures.rglob("*.*"))
+    with EventStore(settings(tmp_path), utc_now) as store:
+        for index in range(2):
+            store.record(inspection(index))
+            assert store.flush(PATIENT_S)
+        assert "was damaged" in (store.trouble or "")
+    [aside] = tmp_path.glob("events.damaged-*Z")
+    # The first may have been entered, or have had its pictures, before the damage was found.
+    *first, last = read_events(tmp_path)
+    assert (last.id, last.frame, last.evidence) == (len(first) + 1, 1, KEPT)
+    assert [event.evidence for event in first] in ([], [KEPT], [DAMAGED])
+    assert sorted(path.name for path in (aside / "images").rglob("*.*"))[: len(were)] == were
+    if damage is not with_a_damaged_index:
+        assert (aside / "events.sqlite").read_bytes() == damaged
+    check = doctor.check_store(settings(tmp_path))
+    assert not check.passed and f"then remove {aside}" in check.detail
+    shutil.rmtree(aside)
+    with EventStore(settings(tmp_path), utc_now) as store:
+        assert store.trouble is None
+
+
+def test_a_disk_that_damages_a_new_store_too_is_not_filled_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr("edge.store.event_file.EventFile.append", refuse)
+    with EventStore(settings(tmp_path), utc_now) as store:
+        store.record(inspection(0))
+        while "cannot be written: database disk image is malformed" not in (store.trouble or ""):
+            time.sleep(0.01)
+        assert not store.flush(0.1)
+    assert len(list(tmp_path.glob("events.damaged-*"))) == 1
 
 
 # --- the command line ----------------------------------------------------------------------------
@@ -394,4 +541,30 @@ def test_a_line_starts_on_a_full_disk_and_its_events_are_entered_when_there_is_r
         assert process.stdout is not None
         said = process.stdout.read()
     assert process.returncode == 0
-    assert json.loads(said) == [[0, KEPT], [1, DISK_FULL], [2, KEPT]]
+    assert json.loads(said) == [[0, KEPT], [1, DISK_REFUSES], [2, KEPT]]
+
+
+def test_a_line_starts_on_a_read_only_disk_and_its_events_are_entered_when_it_may_be_written(
+    tmp_path: Path,
+) -> None:
+    disk = tmp_path / "disk"
+    with run_here("start_on_a_read_only_disk", disk, *a_small_disk(disk)) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+    assert process.returncode == 0
+    evidence, trouble, afterwards, (read, writing) = json.loads(said)
+    assert evidence == [[0, KEPT], [1, DISK_REFUSES], [2, KEPT]]
+    assert "Read-only file system: see `dmesg`" in trouble and afterwards is None
+    assert read == [True, "each of the latest 1 events is whole"]
+    assert writing[0] is False and f"{disk / 'store'}, " in writing[1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another")
+def test_whoever_may_not_write_a_store_may_read_it(kept: Path) -> None:
+    for folder in (kept, *list(kept.parents)[:3]):
+        folder.chmod(0o755)
+    pid = os.fork()
+    if pid == 0:
+        os.setuid(65534)
+        os._exit(len(read_events(kept)))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 4

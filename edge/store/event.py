@@ -13,6 +13,8 @@ KEPT = "kept"  # `evidence` of an event that has its pictures; otherwise it says
 NO_IMAGE = "no image"
 QUEUE_FULL = "the disk is too slow"
 DISK_FULL = "the disk is full"
+DISK_REFUSES = "the disk refuses"
+DAMAGED = "the store was damaged"
 
 
 class Why(str, Enum):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from edge.errors import TracksideError
+from edge.store.damage import DATABASE, DISK_FAULTS, is_damage, is_emptied, told
 from edge.store.event import Event, Why
 from edge.types import Defect, State, Stretch
 
@@ -53,9 +54,16 @@ class EventFile:
     """The events of a store, for its one writer."""
 
     def __init__(self, root: Path) -> None:
+        if is_emptied(root):
+            raise sqlite3.DatabaseError("it was emptied")
         self._database = _connect(root)
-        self.last_id = self._one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")
-        self._picture_bytes = self._one("SELECT coalesce(sum(size_bytes), 0) FROM events")
+        try:
+            with _garbage_named():
+                self.last_id = self._one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")
+                self._picture_bytes = self._one("SELECT coalesce(sum(size_bytes), 0) FROM events")
+        except sqlite3.Error:
+            self._database.close()  # before it is set aside: SQLite removes a log by its name
+            raise
 
     @property
     def size_bytes(self) -> int:
@@ -74,7 +82,22 @@ class EventFile:
 
     def oldest(self, count: int) -> list[Event]:
         query = f"SELECT {_COLUMNS} FROM events ORDER BY id LIMIT ?"
-        return [_event(row) for row in self._database.execute(query, (count,))]
+        with _garbage_named():
+            return [_event(row) for row in self._database.execute(query, (count,))]
+
+    def aged_id(self, since_utc: str, now_utc: str, count: int) -> int:
+        """The event up to which all are from before `since_utc`; beyond `count` of them, a part.
+
+        What was entered before one of those is older still, though its date be yet to come.
+        """
+        aged_id = aged = 0
+        with closing(self._database.execute("SELECT id, utc FROM events ORDER BY id")) as rows:
+            for event_id, utc in rows:
+                if since_utc <= str(utc) <= now_utc or aged == count:
+                    break
+                if str(utc) < since_utc:
+                    aged_id, aged = event_id, aged + 1
+        return int(aged_id)
 
     def remove(self, events: list[Event]) -> None:
         with self._writing() as database:
@@ -98,11 +121,16 @@ class EventFile:
 
 
 def lock(root: Path) -> TextIO:
-    """Held for as long as the file is open; the system lets go of it however this process ends."""
+    """Held for as long as the file is open; the system lets go of it however this process ends.
+
+    StoreError where another folder is to be given, any other OSError where the disk is at fault.
+    """
     try:
         root.mkdir(parents=True, exist_ok=True)
         locked = (root / "lock").open("a")
     except OSError as error:
+        if error.errno in DISK_FAULTS:
+            raise
         raise StoreError(f"{root}: {error.strerror}: give a folder you may write to") from error
     try:
         fcntl.flock(locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -138,18 +166,18 @@ def read_losses(root: Path) -> list[tuple[str, int, str]]:
 
 def try_store(root: Path) -> int:
     """Open a store as its writer does, and mend nothing in it; the number of its latest event."""
-    with lock(root):
-        try:
-            with closing(EventFile(root)) as file:
-                return file.last_id
-        except sqlite3.Error as error:
-            remedy = "make room on its disk, or move it away if it is no store"
-            raise StoreError(f"{root}: {error}: {remedy}") from error
+    try:
+        with lock(root), closing(EventFile(root)) as file:
+            return file.last_id
+    except StoreError:
+        raise
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"{root}: {told(error)}") from error
 
 
 def _connect(root: Path) -> sqlite3.Connection:
     database = sqlite3.connect(
-        root / "events.sqlite", timeout=5, isolation_level=None, check_same_thread=False
+        root / DATABASE, timeout=5, isolation_level=None, check_same_thread=False
     )
     try:
         database.execute("PRAGMA journal_mode = WAL")
@@ -167,15 +195,28 @@ def _connect(root: Path) -> sqlite3.Connection:
 
 @contextmanager
 def _reading(root: Path) -> Iterator[sqlite3.Connection]:
-    path = root / "events.sqlite"
+    path = root / DATABASE
     if not path.exists():
         raise StoreError(f"{root} holds no event store: give the path that the line file has")
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    if not (root / f"{DATABASE}-wal").exists():
+        uri += "&immutable=1"  # nobody writes it, and without a log SQLite would have to make one
     try:
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=5)) as database:
+        with closing(sqlite3.connect(uri, uri=True, timeout=5)) as database, _garbage_named():
             yield database
     except sqlite3.Error as error:
+        if is_damage(error):
+            raise StoreError(f"{path}: {told(error)}") from error
         raise StoreError(f"{path}: {error}: it is no store, or not readable for you") from error
+
+
+@contextmanager
+def _garbage_named() -> Iterator[None]:
+    """A page of garbage may pass for one of events, until one looks at its values."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise sqlite3.DatabaseError(f"it holds no events ({error})") from error
 
 
 def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:

@@ -20,7 +20,10 @@ class StoreSettings(Section):
     ok_every: NonNegativeInt = Field(
         default=1000, description="One OK frame in so many is kept; 0 keeps none."
     )
-    max_age_days: PositiveFloat = Field(default=90, description="What is older is removed.")
+    max_age_days: PositiveFloat = Field(
+        default=90,
+        description="What is older is removed, once the clock has gone for hours without a leap.",
+    )
     max_size_mb: PositiveFloat = Field(
         default=10_000, description="Beyond this the oldest is removed; pictures and all."
     )

@@ -7,6 +7,7 @@ Pictures are written first, then the event that names them, so that an event's p
 whenever the program is killed. Where the disk is too slow or too full, pictures are given up first:
 the event says why it has none. Where not even events can be written, they wait, and those that
 there is no room for are counted, said and entered in the store as soon as it can write again.
+A store that is damaged is set aside, and a new one is begun.
 """
 
 from __future__ import annotations
@@ -17,16 +18,21 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
+from typing import TextIO
 
 from edge.errors import FrameError
 from edge.inspector import Inspection
+from edge.store.damage import is_damage, set_aside, told
 from edge.store.event import (
+    DAMAGED,
     DISK_FULL,
+    DISK_REFUSES,
     KEPT,
     NO_IMAGE,
     QUEUE_FULL,
@@ -36,7 +42,8 @@ from edge.store.event import (
     event_of,
 )
 from edge.store.event_file import EventFile, StoreError, lock
-from edge.store.pictures import draw_pictures, remove_pictures, sweep, write_pictures
+from edge.store.pictures import draw_pictures, sweep, write_pictures
+from edge.store.retention import Retention, utc_text
 from edge.store.settings import StoreSettings
 from edge.types import Frame
 
@@ -44,8 +51,6 @@ BACKLOG = 10_000  # events, without pictures, kept while the disk refuses; about
 _BATCH = 32  # events are entered together, so many at a time
 _RETRY_S = 1.0  # between two attempts where the disk refuses
 _IDLE_S = 60.0  # between two looks at what has grown too old
-_RETIRE = 100  # events removed at a time
-_ROW_BYTES = 1000  # of an event without its pictures, about
 _MB = 1_000_000
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -67,13 +72,20 @@ class EventStore:
     `pictures_dropped` and `events_lost` count from the start of the run.
     """
 
-    def __init__(self, settings: StoreSettings, now: Callable[[], datetime]) -> None:
-        self.trouble: str | None = None
+    def __init__(
+        self,
+        settings: StoreSettings,
+        now: Callable[[], datetime],
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         self.pictures_dropped = 0
         self.events_lost = 0
         self._settings = settings
         self._root: Path = settings.path
         self._now = now
+        self._retention = Retention(settings, now, clock_ns)
+        self._refused: str | None = None  # what the disk has against it now
+        self._damage: str | None = None  # which this run found, and what became of it
         self._selection = Selection(settings)
         self._inbox: queue.SimpleQueue[_Handed | threading.Event | None] = queue.SimpleQueue()
         # Each is counted by one thread alone: given by the loop, taken by the writer.
@@ -84,14 +96,14 @@ class EventStore:
         self._run_id = self._last_id = self._losses_told = 0
         self._dropping: str | None = None  # why the latest event went without pictures
         self._is_closed = False
-        self._lock = lock(self._root)
-        try:
-            self._open()
-        except StoreError:
-            self._lock.close()
-            raise
+        self._lock: TextIO | None = None
+        self._open()
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
+
+    @property
+    def trouble(self) -> str | None:
+        return self._refused or self._damage
 
     def record(self, inspection: Inspection) -> None:
         """Keep it if it is worth keeping."""
@@ -106,7 +118,7 @@ class EventStore:
         waiting = self._given_pictures - self._taken_pictures
         if evidence == KEPT and waiting >= self._settings.queue_frames:
             evidence = QUEUE_FULL
-        event = event_of(inspection, why, sure, utc=_text(self._now()), evidence=evidence)
+        event = event_of(inspection, why, sure, utc=utc_text(self._now()), evidence=evidence)
         self._given += 1
         self._given_pictures += evidence == KEPT
         self._inbox.put(_Handed(event, inspection if evidence == KEPT else None))
@@ -137,18 +149,60 @@ class EventStore:
     # --- the writer's thread, but for the first `_open` ---
 
     def _open(self) -> None:
-        """A disk that is full now may have room later; what is no store never becomes one."""
+        """A disk that refuses now may not later. StoreError where another program writes it."""
         try:
-            self._file = EventFile(self._root)
-        except sqlite3.OperationalError as error:
+            if self._lock is None:
+                self._lock = lock(self._root)
+            self._file = self._opened()
+        except StoreError:
+            raise
+        except (sqlite3.Error, OSError) as error:
             self._say(self._refusal(error))
             return
-        except sqlite3.Error as error:
-            raise StoreError(f"{self._root}: {error}: move it away, it is no store") from error
         self._last_id = self._file.last_id
         self._run_id = self._last_id + 1
-        sweep(self._root, self._last_id)
+        with suppress(OSError):  # the next start sweeps too
+            sweep(self._root, self._last_id)
         self._backlog = [self._numbered(event) for event in self._backlog]
+
+    def _opened(self) -> EventFile:
+        try:
+            return EventFile(self._root)
+        except sqlite3.Error as error:
+            if not self._is_new_damage(error):
+                raise
+            self._set_aside(error)
+            return EventFile(self._root)
+
+    def _is_new_damage(self, error: Exception) -> bool:
+        """A disk that damages the new one too is not to be filled with them."""
+        return is_damage(error) and self._damage is None
+
+    def _set_aside(self, error: Exception) -> None:
+        aside = set_aside(self._root, self._now())
+        self._damage = (
+            f"{self._root} was damaged ({error}) and is begun anew; {aside} has what it held: see "
+            "`dmesg` for faults of its disk, then remove that"
+        )
+        log.error("%s", self._damage)
+
+    def _begin_anew(self, file: EventFile, error: Exception) -> None:
+        """In a new file what waits has new numbers, and its pictures are with the damaged one."""
+        file.close()
+        self._file = None
+        self._backlog = [self._stripped(event) for event in self._backlog]
+        try:
+            self._set_aside(error)
+        except OSError as refused:
+            self._say(self._refusal(refused))
+        else:
+            self._write()
+
+    def _stripped(self, event: Event) -> Event:
+        had_pictures = event.evidence == KEPT
+        self.pictures_dropped += had_pictures
+        evidence = DAMAGED if had_pictures else event.evidence
+        return replace(event, id=0, run=0, pictures=(), size_bytes=0, evidence=evidence)
 
     def _run(self) -> None:
         try:
@@ -158,11 +212,12 @@ class EventStore:
                 self._write()
         except BaseException as failure:
             log.exception("the store's thread failed; rejects are fired all the same")
-            self.trouble = f"{self._root} is written no more ({failure!r}): start again"
+            self._refused = f"{self._root} is written no more ({failure!r}): start again"
         finally:
             if self._file is not None:
                 self._file.close()
-            self._lock.close()
+            if self._lock is not None:
+                self._lock.close()
 
     def _receive(self) -> bool:
         """Take some of what has come, pictures first; whether more may come."""
@@ -203,11 +258,13 @@ class EventStore:
         assert isinstance(inspection.seen, Frame)
         drawn = draw_pictures(inspection.seen.image, inspection.mask, inspection.verdict)
         try:
-            if event.id == 0 or self._free_bytes() < self._settings.keep_free_mb * _MB:
+            if event.id == 0:
+                return replace(event, evidence=DISK_REFUSES)
+            if self._free_bytes() < self._settings.keep_free_mb * _MB:
                 return replace(event, evidence=DISK_FULL)
             names, size_bytes = write_pictures(self._root, event.id, drawn)
         except OSError as error:
-            reason = DISK_FULL if error.errno in _FULL else f"the disk refuses: {error.strerror}"
+            reason = DISK_FULL if error.errno in _FULL else f"{DISK_REFUSES}: {error.strerror}"
             return replace(event, evidence=reason)
         except FrameError:  # which is why it is UNKNOWN
             return replace(event, evidence=NO_IMAGE)
@@ -220,15 +277,18 @@ class EventStore:
         if self._file is None:
             return
         lost = self.events_lost - self._losses_told
-        losses = [(_text(self._now()), lost, self.trouble or QUEUE_FULL)] if lost else []
+        losses = [(utc_text(self._now()), lost, self._refused or QUEUE_FULL)] if lost else []
         try:
             if self._backlog or losses:
                 self._file.append(self._backlog, losses)
                 self._backlog = []
                 self._losses_told += lost
-            self._retire(self._file)
+            self._retention.retire(self._file)
         except (sqlite3.Error, OSError) as error:
-            self._say(self._refusal(error))
+            if self._is_new_damage(error):
+                self._begin_anew(self._file, error)
+            else:
+                self._say(self._refusal(error))
         else:
             why = self._dropping
             self._say(None if why is None else f"{self._root}: {why}: events have no pictures")
@@ -237,39 +297,24 @@ class EventStore:
                 done.set()
             self._flushes.clear()
 
-    def _retire(self, file: EventFile) -> None:
-        """Remove some of what is too old or too much, oldest first."""
-        over_bytes = file.size_bytes - self._settings.max_size_mb * _MB
-        too_old = _text(self._now() - timedelta(days=self._settings.max_age_days))
-        gone = []
-        for event in file.oldest(_RETIRE):
-            if over_bytes <= 0 and event.utc >= too_old:
-                break
-            over_bytes -= event.size_bytes + _ROW_BYTES
-            # Its files first: were they left over by a kill, nobody would know of them.
-            remove_pictures(self._root, event.id, event.pictures)
-            gone.append(event)
-        if gone:
-            file.remove(gone)
-
     def _free_bytes(self) -> int:
         disk = os.statvfs(self._root)
         return disk.f_bavail * disk.f_frsize
 
-    def _refusal(self, error: Exception) -> str:
-        return f"{self._root} cannot be written ({error}): make room on its disk"
+    def _refusal(self, error: sqlite3.Error | OSError) -> str:
+        return f"{self._root} cannot be written: {told(error)}"
 
     def _say(self, trouble: str | None) -> None:
         """Once when it begins, once when it is over."""
-        if trouble is not None and self.trouble is None:
+        if trouble is not None and self._refused is None:
             log.error("%s; the line inspects and rejects all the same", trouble)
-        elif trouble is None and self.trouble is not None:
+        elif trouble is None and self._refused is not None:
             dropped, lost = self.pictures_dropped, self.events_lost
             log.warning(
                 "%s: well again; so far %d events went without pictures, %d were lost",
                 *(self._root, dropped, lost),
             )
-        self.trouble = trouble
+        self._refused = trouble
 
 
 @contextmanager
@@ -282,7 +327,3 @@ def keeping(
         return
     with EventStore(settings, now) as store:
         yield store
-
-
-def _text(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds")

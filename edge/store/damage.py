@@ -1,0 +1,58 @@
+"""A store that holds garbage is set aside, whole; of a disk that refuses it is said what to do."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+DATABASE = "events.sqlite"
+# Of a disk, and not of a wrong setting: a line inspects without its store until they are over.
+DISK_FAULTS = (errno.EROFS, errno.EIO, errno.ENOSPC, errno.EDQUOT)
+_ASIDE = "events.damaged-"
+_REMEDIES = {
+    "readonly": "its disk or its file is read-only: see `dmesg` for why, and let it be written",
+    "Read-only": "see `dmesg` for why, and mount it for writing",
+    "locked": "end the program that holds it",
+}
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the file is at fault; of a disk that refuses SQLite says OperationalError."""
+    return isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.OperationalError)
+
+
+def is_emptied(root: Path) -> bool:
+    """SQLite would take it for a new one, and its pictures would be swept away."""
+    database = root / DATABASE
+    return database.exists() and not database.stat().st_size and (root / "images").exists()
+
+
+def told(error: sqlite3.Error | OSError) -> str:
+    """What is wrong, and what to do."""
+    what = str(getattr(error, "strerror", None) or error)
+    if is_damage(error):
+        return f"{what}: it is damaged, or no store: a line that starts with it sets it aside"
+    remedies = [remedy for words, remedy in _REMEDIES.items() if words in what]
+    return f"{what}: {(*remedies, 'make room on its disk, and see `dmesg` for its faults')[0]}"
+
+
+def set_aside(root: Path, at: datetime) -> Path:
+    """Move a closed store's files and pictures to a folder of their own; which that is.
+
+    The database goes last: whoever is killed before finds it at the next start, and a new one never
+    comes to lie beside the log and the pictures of another.
+    """
+    aside = root / f"{_ASIDE}{at:%Y%m%dT%H%M%SZ}"
+    aside.mkdir()
+    for name in ("images", f"{DATABASE}-wal", f"{DATABASE}-shm", DATABASE):
+        with suppress(FileNotFoundError):
+            (root / name).rename(aside / name)
+    return aside
+
+
+def kept_aside(root: Path) -> list[Path]:
+    """What was set aside and nobody has removed, the latest last."""
+    return sorted(root.glob(f"{_ASIDE}*"))
