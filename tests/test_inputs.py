@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.control import Acknowledge, Hold, Release
+from firmware_bridge.control import Acknowledge, Hold, News, Release
+from firmware_bridge.input_watch import InputWatch
 from firmware_bridge.inputs import (
     PULSES_NS,
     SIGHTS_NS,
@@ -20,7 +22,7 @@ from firmware_bridge.inputs import (
     Unasked,
     Unconfirmed,
 )
-from firmware_bridge.types import Mode
+from firmware_bridge.types import Mode, Switch
 
 MS = 1_000_000
 END_NS = 10**12
@@ -149,3 +151,13 @@ def late_news(
             heard_ms = max(heard_ms, at_ms + chance.randint(0, latest_ns // MS))
             news.append((heard_ms, at_ms, is_pulse))
     return sorted(news, key=lambda each: each[0])
+
+
+def test_what_no_sensor_watches_is_not_kept() -> None:
+    def kept() -> int:
+        return sum(isinstance(each, Switch) for each in gc.get_objects())
+
+    watch, before = InputWatch([], [], lambda: 0), kept()
+    for at_ns in range(100):
+        watch.take(News(at_ns, "paint gun", Switch(True, at_ns)))
+    assert kept() == before
