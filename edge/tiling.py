@@ -25,6 +25,9 @@ from edge.types import Defect, Frame, Image, Mask, Stretch, Tensor
 from edge.view_config import TileSettings
 
 Prepare = Callable[[Image, InputSpec], Prepared]  # to_pixels or to_tensor
+# Where a line-scan camera's picture ends is known as well as its time, so that its rows seem to be
+# longer or shorter than those before, which are the same to a network.
+_SAME_SCALE = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +111,7 @@ class TiledView:
         ahead_um = frame.stretch.start_um - before.frame.stretch.start_um
         wanted = ceil(self.settings.overlap_px * self._um_per_px(spec) / frame.along_um)
         rows: int = before.frame.image.shape[0]
-        again = slice(max(0, rows - wanted), round(ahead_um / frame.along_um))
+        again = slice(max(0, rows - wanted), round(ahead_um / before.frame.along_um))
         if again.start >= again.stop:
             return shown
         image = np.vstack([before.frame.image[again], frame.image])
@@ -229,7 +232,7 @@ def _goes_on(before: Frame, frame: Frame) -> bool:
         before.image.shape[1:] == frame.image.shape[1:]
         and before.image.dtype == frame.image.dtype
         and before.across_um == frame.across_um
-        and isclose(before.along_um, frame.along_um, rel_tol=1e-3)
+        and isclose(before.along_um, frame.along_um, rel_tol=_SAME_SCALE)
         and 0 < ahead_um <= length_um + frame.along_um / 2
     )
 

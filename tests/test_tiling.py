@@ -148,6 +148,24 @@ def test_in_frames_and_tiles_the_strip_has_the_defects_that_it_has_in_one_piece(
     assert measures([d for d in known.values() if d.number not in parts]) == measures(whole)
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(-500, 500), st.integers(-500, 500))
+def test_rows_whose_places_are_known_as_well_as_their_times_are_seen_across_their_seams(
+    first_um: int, second_um: int
+) -> None:
+    """Blocks of a line-scan camera; of what is on a seam, neither side alone shows enough."""
+    strip = np.full((ROWS, COLUMNS), GROUND, np.uint8)
+    for seam in (50, 100):
+        strip[seam - 2 : seam + 2, 20:40] = 200
+    ends_um = [0, 50 * PITCH_UM + first_um, 100 * PITCH_UM + second_um, 150 * PITCH_UM]
+    inspector, found = tiled(), list[int]()
+    for number, stretch in enumerate(map(Stretch, ends_um, ends_um[1:])):
+        block = strip[50 * number : 50 * (number + 1)]
+        inspection = inspector.inspect(Frame(number, block, NO_TIME, stretch, PITCH_UM))
+        found.append(len(inspection.verdict.defects))
+    assert found == [0, 1, 1]
+
+
 @given(st.integers(1, 300), st.integers(8, 64), st.data())
 def test_each_pixel_is_judged_by_the_tile_in_which_it_lies_deepest(
     length: int, tile: int, data: st.DataObject
