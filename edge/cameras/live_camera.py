@@ -140,6 +140,8 @@ class LiveCamera:
             return True  # from before the run
         self._taken_um = position_um
         can_see = self._sight.check(grab.image, position_um)
+        if self._sight.is_doubted:
+            return False
         self._fault = None
         with self._came:
             if self._ring is None:
