@@ -9,7 +9,7 @@ from itertools import islice
 from edge.app import Line, open_line
 from edge.bridge_config import ActuatorConfig
 from edge.calibration import read_calibration
-from edge.camera_config import CameraSettings, ScaledSettings
+from edge.camera_config import CameraSettings, RtspSettings, ScaledSettings
 from edge.camera_wiring import is_line_scan, live_settings, open_camera
 from edge.config import LineConfig
 from edge.errors import CameraError
@@ -144,7 +144,8 @@ def check_pictures(config: LineConfig, frame: Frame, latency_ms: float) -> list[
         return [Check("pictures", False, f"{detail}: {remedy}")]
     # The rail is looked at when a frame has been judged, and given up a look ahead of the limit.
     on_the_way_mm = (camera.delay_ms + 2 * latency_ms) * speed_mm_s / 1000
-    needed_mm = frame.stretch.length_mm + step_mm - most_mm + on_the_way_mm
+    held_mm = step_mm if isinstance(camera, RtspSettings) else 0  # given when the next has come
+    needed_mm = frame.stretch.length_mm + step_mm - most_mm + held_mm + on_the_way_mm
     if camera.lost_after_mm < needed_mm:
         remedy = f"good frames would be lost: set camera.lost_after_mm to {math.ceil(needed_mm)}"
         return [Check("pictures", False, remedy)]

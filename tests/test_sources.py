@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from threading import Event, Thread
 from types import ModuleType
 from typing import Any
 
@@ -32,13 +35,16 @@ from edge.cameras.opencv_source import RtspSource, V4l2Source
 from edge.cameras.source import Source
 from edge.cameras.stream_clock import StreamClock
 from edge.cameras.synthetic_source import SyntheticSource
-from edge.config import read_line
+from edge.check import check_pictures
+from edge.config import LineConfig, read_line
 from edge.demo import DEMO_LINE
 from edge.errors import CameraError, ConfigurationError
 from edge.simulation import SimulatedLine
-from edge.types import Frame, LostFrame
+from edge.types import Frame, Image, LostFrame, Stretch
 
 MS = 1_000_000
+EVERY_NS = 40 * MS  # a picture of those that the server is given
+PART = 9_000  # bytes, of a picture of 15,000
 PYTHON = "/usr/bin/python3"  # the system's own, which has GStreamer's bindings
 SERVER = Path(__file__).with_name("rtsp_server.py")
 
@@ -52,13 +58,17 @@ def served() -> bool:
 class Server:
     """An RTSP server in a process of its own, which can be killed and started again."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.url = f"rtsp://user:secret@127.0.0.1:{port}/rail"
+    def __init__(self, *what: str) -> None:
+        if not served():
+            pytest.skip("needs python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-ugly")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self._what = what
+        self.url = f"rtsp://user:secret@127.0.0.1:{self.port}/rail"
         self.start()
 
     def start(self) -> None:
-        command = [PYTHON, str(SERVER), str(self.port)]
+        command = [PYTHON, str(SERVER), str(self.port), *self._what]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "serving\n"
@@ -66,6 +76,12 @@ class Server:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+
+    def freeze(self) -> int:
+        """Show one picture for ever, or others again, from the time that is given on."""
+        assert self._process.stdout is not None
+        self._process.send_signal(signal.SIGUSR1)
+        return int(self._process.stdout.readline())
 
     def stall(self) -> None:
         """Say nothing any more, and hang up neither."""
@@ -77,13 +93,22 @@ class Server:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    if not served():
-        pytest.skip("needs python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-ugly")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = Server(port)
+    server = Server()
     yield server
     server.kill()
+
+
+@contextmanager
+def serve(pictures: Sequence[Image], folder: Path, kbit_s: int) -> Iterator[Server]:
+    """25 a second, over and over."""
+    height, width = pictures[0].shape
+    path = folder / "pictures.raw"
+    path.write_bytes(b"".join(picture.tobytes() for picture in pictures))
+    server = Server(str(path), str(width), str(height), str(kbit_s))
+    try:
+        yield server
+    finally:
+        server.kill()
 
 
 def test_a_synthetic_source_shows_what_lies_under_it_until_it_fails() -> None:
@@ -139,9 +164,25 @@ def test_an_rtsp_stream_tells_its_times_and_ends_with_its_server(server: Server)
             source.grab()
     source.close()
     assert "secret" not in str(caught.value)
-    with pytest.raises(CameraError, match=r"127\.0\.0\.1/rail cannot be opened") as caught:
+    with pytest.raises(CameraError, match=f"127.0.0.1:{server.port}/rail cannot be op") as caught:
         RtspSource(server.url)
     assert "secret" not in str(caught.value)
+
+
+def test_a_password_that_is_not_written_as_urls_have_it_is_refused_and_not_shown() -> None:
+    with pytest.raises(ConfigurationError, match="write / as %2F") as caught:
+        RtspSource("rtsp://user:sec/ret@127.0.0.1/rail")
+    assert "sec" not in str(caught.value)
+
+
+def a_line(folder: Path, url: str, speed_mm_s: int, **laid: int) -> LineConfig:
+    """The demo's, with an RTSP camera."""
+    line = yaml.safe_load(DEMO_LINE.read_text())
+    line["camera"] = {"type": "rtsp", "url": url, "along_um": 250, "across_um": 250, **laid}
+    line["encoder"]["speed_mm_s"] = speed_mm_s
+    path = folder / "line.yaml"
+    path.write_text(yaml.safe_dump(line))
+    return read_line(path)
 
 
 @pytest.mark.parametrize(("fail", "mend"), [("kill", "start"), ("stall", "go_on")])
@@ -149,16 +190,8 @@ def test_a_line_outlives_its_rtsp_server(
     server: Server, tmp_path: Path, fail: str, mend: str
 ) -> None:
     """Its rail is UNKNOWN until there is a server again that says something."""
-    line = yaml.safe_load(DEMO_LINE.read_text())
-    line["camera"] = {
-        "type": "rtsp",
-        "url": server.url,
-        **{"along_um": 250, "across_um": 250, "overlap_mm": 8, "lost_after_mm": 40},
-    }
-    line["encoder"]["speed_mm_s"] = 100
-    path = tmp_path / "line.yaml"
-    path.write_text(yaml.safe_dump(line))
-    with open_line(read_line(path)) as opened:
+    laid = {"overlap_mm": 8, "lost_after_mm": 40}
+    with open_line(a_line(tmp_path, server.url, speed_mm_s=100, **laid)) as opened:
         assert isinstance(opened.camera, LiveCamera)
         frames = opened.camera.frames()
         assert any(isinstance(seen, Frame) for seen in islice(frames, 5))
@@ -171,6 +204,96 @@ def test_a_line_outlives_its_rtsp_server(
         last = next(seen for seen in frames if isinstance(seen, Frame))
         assert last.stretch.start_um >= lost.stretch.end_um
         assert opened.camera.counts().reopened > 0
+
+
+def test_check_reckons_with_the_picture_that_a_stream_holds_back(tmp_path: Path) -> None:
+    frame = Frame(0, np.zeros((352, 352), np.uint8), 0, Stretch(0, 88_000), 250)
+    for lost_after_mm, passed in ((107, False), (108, True)):
+        laid = {"overlap_mm": 20, "lost_after_mm": lost_after_mm}
+        config = a_line(tmp_path, "rtsp://camera/rail", speed_mm_s=500, **laid)
+        [check] = check_pictures(config, frame, latency_ms=0)
+        assert check.passed is passed
+
+
+def test_no_frame_is_given_of_a_picture_that_a_codec_codes_again_and_again(
+    tmp_path: Path,
+) -> None:
+    """A camera that froze sends on, and no two of its pictures are the same to the bit."""
+    rail, _ = SimulatedLine(seed=7).render(0, 100 * 80)
+    pictures = [rail[80 * n : 80 * n + 352] for n in range(90)]
+    with (
+        serve(pictures, tmp_path, kbit_s=500) as server,
+        open_line(
+            a_line(tmp_path, server.url, speed_mm_s=500, overlap_mm=50, lost_after_mm=200)
+        ) as opened,
+    ):
+        assert isinstance(opened.camera, LiveCamera)
+        frames = opened.camera.frames()
+        assert any(isinstance(seen, Frame) for seen in islice(frames, 20))
+        froze_ns = server.freeze()
+        seen, enough = list[Frame | LostFrame](), opened.camera.counts().reopened + 4
+        while opened.camera.counts().reopened < enough:  # each time by a key frame
+            seen.append(next(frames))
+        server.freeze()
+        # A picture comes when the next one does, and that is taken for the time of its light.
+        stale = [each for each in seen if each.captured_ns > froze_ns + 2 * EVERY_NS]
+        assert stale and not [each for each in stale if isinstance(each, Frame)]
+        reasons = {each.reason for each in stale if isinstance(each, LostFrame)}
+        assert any("the same picture again" in reason for reason in reasons)
+        assert any(isinstance(each, Frame) for each in islice(frames, 20))  # it is believed again
+
+
+@contextmanager
+def cut_short(port: int, cut: Event) -> Iterator[int]:
+    """A port that leads to another one, and then hangs up in the middle of a picture."""
+
+    def lead() -> None:
+        client, _ = listening.accept()
+        with client, socket.create_connection(("127.0.0.1", port)) as server:
+            Thread(target=forward, args=(client, server), daemon=True).start()
+            while not cut.is_set() or select.select([server], [], [], 0.01)[0]:
+                client.sendall(server.recv(65536))
+            client.sendall(server.recv(PART, socket.MSG_WAITALL))
+            for each in (client, server):
+                each.shutdown(socket.SHUT_RDWR)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        leader = Thread(target=lead)
+        leader.start()
+        yield listening.getsockname()[1]
+        cut.set()
+        leader.join()
+
+
+def forward(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+
+
+def which(pictures: Sequence[Image], image: Image, rows: slice) -> int:
+    """Of which one an image's rows are."""
+    shown = image[rows, :, 0].ravel()
+    return int(np.argmax([np.corrcoef(shown, each[rows].ravel())[0, 1] for each in pictures]))
+
+
+def test_the_picture_in_which_a_stream_is_cut_is_not_given(tmp_path: Path) -> None:
+    """A decoder makes up what it lacks: here, the last rows."""
+    noise = np.random.default_rng(0).integers(60, 190, (15, 144, 176)).astype(np.uint8)
+    pictures = list(noise)
+    with serve(pictures, tmp_path, kbit_s=3000) as server:
+        for _ in range(4):
+            given, cut = list[Image](), Event()
+            with cut_short(server.port, cut) as port, pytest.raises(CameraError, match="ended"):
+                source = RtspSource(f"rtsp://127.0.0.1:{port}/rail")
+                for _ in range(1000):
+                    given.append(source.grab().image)
+                    if len(given) == 4:
+                        cut.set()
+            source.close()
+            first, last = slice(0, 16), slice(128, 144)
+            for image in given:
+                assert which(pictures, image, first) == which(pictures, image, last)
 
 
 @given(

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.cameras.source import Grab
 from edge.cameras.stream_clock import StreamClock
-from edge.errors import CameraError
+from edge.errors import CameraError, ConfigurationError
 from edge.types import Image
 
 _OPEN_MS, _READ_MS = 5000, 2000
@@ -105,13 +105,15 @@ class RtspSource:
     """An RTSP stream over TCP, so that no packet of a picture is lost without a word.
 
     Its pictures carry the camera's times; the first ones, which the camera had in store, are passed
-    over. One thread decodes, because several would each hold a picture back.
+    over. One thread decodes, because several would each hold a picture back. A picture is given
+    when one of a later time has followed: what the one lacks in which a stream was cut, the decoder
+    makes up without a word, and gives it as the last, or twice.
     """
 
     def __init__(self, url: str) -> None:
         self._clock = StreamClock()
-        parts = urlsplit(url)
-        self._name = f"{parts.scheme}://{parts.hostname}{parts.path}"  # without a password
+        self._name = _without_password(url)
+        self._held: Grab | None = None  # until another one follows
         self._capture = cv2.VideoCapture(
             url,
             cv2.CAP_FFMPEG,
@@ -130,13 +132,9 @@ class RtspSource:
     def grab(self) -> Grab:
         until_s = time.monotonic() + _CATCH_UP_S
         while time.monotonic() < until_s:
-            if not self._capture.grab():
-                raise CameraError(f"{self._name} has ended: see to camera and network")
-            arrived_ns = time.monotonic_ns()
-            told_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-            taken_ns = self._clock.taken_ns(told_ns, arrived_ns)
-            if taken_ns is not None:
-                return Grab(_retrieved(self._capture, self._name), taken_ns)
+            held, self._held = self._held, self._decode()
+            if held is not None and self._held is not None:
+                return held
         raise CameraError(
             f"{self._name} does not tell when its pictures are taken: see that the camera sends "
             "timestamps, and fewer pictures than the network carries"
@@ -144,6 +142,30 @@ class RtspSource:
 
     def close(self) -> None:
         self._capture.release()
+
+    def _decode(self) -> Grab | None:
+        """The next picture, whole or not; None of one that is not later, or has to catch up."""
+        if not self._capture.grab():
+            raise CameraError(f"{self._name} has ended: see to camera and network")
+        arrived_ns = time.monotonic_ns()
+        told_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+        taken_ns = self._clock.taken_ns(told_ns, arrived_ns)
+        if taken_ns is None:
+            return None
+        return Grab(_retrieved(self._capture, self._name), taken_ns)
+
+
+def _without_password(url: str) -> str:
+    """For messages."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:  # which names what it took for the port: maybe a part of the password
+        raise ConfigurationError(
+            "camera.url has no number for its port: in user and password write / as %2F, ? as %3F, "
+            "# as %23"
+        ) from None
+    return f"{parts.scheme}://{parts.hostname}{f':{port}' if port else ''}{parts.path}"
 
 
 def _retrieved(capture: cv2.VideoCapture, name: str) -> Image:
