@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from importlib import import_module
 from itertools import islice
+from pathlib import Path
+from threading import Event
 
 from edge.app import Line, open_line
 from edge.bridge_config import ActuatorConfig
@@ -12,15 +16,19 @@ from edge.calibration import read_calibration
 from edge.camera_config import CameraSettings, RtspSettings, ScaledSettings
 from edge.camera_wiring import is_line_scan, live_settings, open_camera
 from edge.config import LineConfig
+from edge.drift import read_baseline
 from edge.errors import CameraError
 from edge.inspector import Inspection
 from edge.manifest import Manifest
 from edge.preprocess import to_pixels
 from edge.store.event_file import try_store
 from edge.store.settings import StoreSettings
+from edge.telemetry.spool import Spool
+from edge.telemetry_config import MetricsSettings, MqttSettings
 from edge.tiling import Shown, TiledView
 from edge.types import Frame, State, Stretch, Verdict
 from edge.view_config import TileSettings
+from edge.web_config import WebSettings
 from edge.wiring import clock_ns
 
 _ROUNDS = 31  # inspections; the slowest stands for the line's latency
@@ -55,6 +63,8 @@ def check_line(config: LineConfig) -> list[Check]:
             check_pace(config, frame, latency_ms),
             check_reach(config, frame, latency_ms),
             *check_store(config.store),
+            *check_baseline(config.health.baseline),
+            *check_telling(config),
         ]
 
 
@@ -171,6 +181,56 @@ def check_store(settings: StoreSettings | None) -> list[Check]:
         return []
     last_id = try_store(settings.path)
     return [Check("store", True, f"{settings.path} can be written; its latest event is {last_id}")]
+
+
+def check_baseline(path: Path | None) -> list[Check]:
+    """There may be none."""
+    if path is None:
+        return []
+    return [Check("baseline", True, f"{path}: {read_baseline(path).frames} frames")]
+
+
+def check_telling(config: LineConfig) -> list[Check]:
+    """All that a line tells others by, open at once, as `run` has it: two may not share a port.
+
+    While the line itself runs its ports are refused, as its pins and its store are.
+    """
+    with ExitStack() as stack:
+        return [
+            *check_mqtt(config.mqtt, stack),
+            *check_metrics(config.metrics, stack),
+            *check_page(config.web, stack),
+        ]
+
+
+def check_mqtt(settings: MqttSettings | None, stack: ExitStack) -> list[Check]:
+    """The broker is told nothing, and need not be there: a line runs without it."""
+    if settings is None:
+        return []
+    mqtt = import_module("edge.telemetry.mqtt")  # needs the extra `mqtt`
+    spool = stack.enter_context(Spool(settings.spool, limit=settings.max_spooled))
+    mqtt.MqttCourier(settings, spool, Event(), clock_ns)
+    detail = f"{settings.spool} can be used, {len(spool)} messages wait in it"
+    return [Check("mqtt", True, f"{detail}; the broker was not asked")]
+
+
+def check_metrics(settings: MetricsSettings | None, stack: ExitStack) -> list[Check]:
+    """There may be none."""
+    if settings is None:
+        return []
+    metrics = import_module("edge.telemetry.metrics")  # needs the extra `metrics`
+    stack.enter_context(metrics.listening(settings, list))
+    return [Check("metrics", True, f"can be served at {settings.host} port {settings.port}")]
+
+
+def check_page(settings: WebSettings | None, stack: ExitStack) -> list[Check]:
+    """There may be none."""
+    if settings is None:
+        return []
+    import_module("edge.web.pages")  # needs the extra `web`
+    server = import_module("edge.web.server")
+    stack.enter_context(server.listening(settings))
+    return [Check("web", True, f"can be served at {settings.host} port {settings.port}")]
 
 
 def check_bridge(line: Line) -> list[Check]:

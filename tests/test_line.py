@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import json
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,14 +18,15 @@ import cv2
 import pytest
 import yaml
 
+from benchmarks.ports import free_port
 from edge.app import open_line
 from edge.camera_wiring import open_camera
 from edge.cameras.camera_faults import Fault, Faults
-from edge.check import check_line
+from edge.check import check_line, check_telling
 from edge.config import LineConfig, read_line
 from edge.demo import DEMO_LINE, pulses_on_rail, run_demo
 from edge.engines import LiteRtSettings, OnnxRuntimeSettings, OpenVinoSettings
-from edge.errors import LineStopped
+from edge.errors import ConfigurationError, LineStopped
 from edge.inspector import Inspection
 from edge.network import load_network
 from edge.simulation import SimulatedLine
@@ -39,12 +42,16 @@ FRAME_UM = 88_000
 PATIENT = {"offset_mm": 1500, "margin_mm": 40, "tolerance_mm": 40}
 SLOW = {"speed_mm_s": 100}
 
+MQTT = {"host": "broker.invalid", "topic": "rail", "spool": "spool.sqlite"}
+ELSEWHERE = {"host": "192.0.2.1", "port": 0}  # no box has this address
+NOBODY = r"192\.0\.2\.1 port 0: Cannot assign requested address"
+
 
 def a_line(folder: Path, **sections: dict[str, Any]) -> LineConfig:
     """The demo's line with some keys changed; a section with a `type` is replaced."""
     line = copy.deepcopy(yaml.safe_load(DEMO_LINE.read_text()))
     for name, changes in sections.items():
-        line[name] = changes if "type" in changes else {**line[name], **changes}
+        line[name] = changes if "type" in changes else {**line.get(name, {}), **changes}
     path = folder / "line.yaml"
     path.write_text(yaml.safe_dump(line))
     return read_line(path)
@@ -225,6 +232,53 @@ def test_check_says_what_cannot_work_and_what_to_change(
     checks = {check.name: check for check in check_line(a_line(tmp_path, **sections))}
     assert not checks[name].passed
     assert remedy in checks[name].detail
+
+
+def test_check_opens_what_a_line_tells_others_by_and_lets_it_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.check._ROUNDS", 2)
+    port, running = free_port(), threading.active_count()
+    config = a_line(tmp_path, mqtt=MQTT, metrics={"port": 0}, web={"port": port})
+    checks = {check.name: check for check in check_line(config)}
+    assert all(checks[name].passed for name in ("mqtt", "metrics", "web"))
+    assert "0 messages wait in it; the broker was not asked" in checks["mqtt"].detail
+    assert threading.active_count() == running
+    socket.create_server(("127.0.0.1", port)).close()
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"mqtt": {**MQTT, "tls": {"ca": "none.pem"}}}, r"mqtt\.tls: .*PEM files that can be read"),
+        ({"mqtt": {**MQTT, "spool": "line.yaml"}}, r"line\.yaml: .*: give mqtt\.spool a file"),
+        ({"web": {**ELSEWHERE, "token": 16 * "x"}}, f"web: {NOBODY}: choose another address or"),
+        ({"metrics": ELSEWHERE}, f"metrics: {NOBODY}: choose another address or port"),
+        ({"health": {"baseline": "none.json"}}, r"none\.json: No such file .*trackside commission"),
+    ],
+)
+def test_check_refuses_what_a_start_would(
+    sections: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.check._ROUNDS", 2)
+    with pytest.raises(ConfigurationError, match=said):
+        check_line(a_line(tmp_path, **sections))
+
+
+def test_check_says_that_a_port_is_in_use_and_may_be_by_the_line_itself(tmp_path: Path) -> None:
+    port = free_port()
+    both = a_line(tmp_path, metrics={"port": port}, web={"port": port})
+    with pytest.raises(ConfigurationError, match=f"web: 127.0.0.1 port {port}: in use: if this l"):
+        check_telling(both)
+    page = a_line(tmp_path, metrics={"port": 0}, web={"port": port})
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(
+            ConfigurationError, match="if this line runs now, stop it first; else choose"
+        ),
+    ):
+        check_telling(page)
+    assert [check.name for check in check_telling(page)] == ["metrics", "web"]
 
 
 def test_grease_rust_and_welds_on_a_sound_rail_are_left_alone(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from prometheus_client.registry import Collector
 
 from edge.box import Box
 from edge.cameras import CameraCounts
-from edge.errors import ConfigurationError
 from edge.health import BOUNDS_NS, Counted, Keeping, Snapshot
+from edge.telemetry.address import refused
 from edge.telemetry_config import MetricsSettings
 
 _BOUNDS = [*(repr(ns / 1e9) for ns in BOUNDS_NS), "+Inf"]
@@ -222,6 +222,12 @@ def serve_metrics(
     settings: MetricsSettings, collect: Callable[[], Iterable[Metric]]
 ) -> Iterator[int]:
     """Serve `/metrics` until left; gives the port."""
+    with listening(settings, collect) as server, _served_by(server):
+        yield server.server_port
+
+
+def listening(settings: MetricsSettings, collect: Callable[[], Iterable[Metric]]) -> WSGIServer:
+    """The page's server, which has its address and answers nobody yet."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Page(collect))
     page = make_wsgi_app(registry)
@@ -234,14 +240,9 @@ def serve_metrics(
         return [b"the figures are at /metrics\n"]
 
     try:
-        server = make_server(settings.host, settings.port, app, _Server, _Handler)
+        return make_server(settings.host, settings.port, app, _Server, _Handler)
     except OSError as error:
-        raise ConfigurationError(
-            f"metrics: {settings.host} port {settings.port}: {error.strerror}: choose another "
-            "address or port"
-        ) from error
-    with server, _served_by(server):
-        yield server.server_port
+        raise refused("metrics", settings.host, settings.port, error) from error
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 
-from edge.errors import ConfigurationError
+from edge.telemetry.address import refused
 from edge.web_config import WebSettings
 
 _DEAD_MS = 20_000  # a browser that takes nothing for so long is hung up on, by the kernel
@@ -25,7 +25,7 @@ log = logging.getLogger("trackside")
 @contextmanager
 def serve(app: Any, settings: WebSettings, closing: Callable[[], None]) -> Iterator[int]:
     """Gives the port. `closing` is to end the answers that otherwise never do."""
-    with _listening(settings) as listener:
+    with listening(settings) as listener:
         port: int = listener.getsockname()[1]
         config = uvicorn.Config(
             app,
@@ -51,15 +51,14 @@ def serve(app: Any, settings: WebSettings, closing: Callable[[], None]) -> Itera
             thread.join(_CLOSE_S * 2)
 
 
-def _listening(settings: WebSettings) -> socket.socket:
+def listening(settings: WebSettings) -> socket.socket:
+    """The page's address, at which nobody is answered yet."""
     host, port = settings.host, settings.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
-        raise ConfigurationError(
-            f"web: {host} port {port}: {error.strerror}: choose another address or port"
-        ) from error
+        raise refused("web", host, port, error) from error
     # Every connection has both from here: what a browser does not take neither piles up in the
     # kernel nor is waited for.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD_BYTES)
