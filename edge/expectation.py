@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from edge.errors import ConfigurationError
+from edge.json_text import parsed
 from edge.types import Verdict
 
 Extent = tuple[int, int]  # start_um, end_um
@@ -46,22 +49,19 @@ class Expectation:
     tolerance_um: int
 
 
+_EXPECTATION = TypeAdapter(Expectation)
+
+
 def write_expectation(path: Path, expected: Expectation) -> None:
     path.write_text(json.dumps(asdict(expected), indent=1) + "\n")
 
 
 def read_expectation(path: Path) -> Expectation:
     try:
-        values = json.loads(path.read_text())
-        outcome = values["outcome"]
-        frames = tuple(
-            Judged(**{**each, "defects": _extents(each["defects"])}) for each in outcome["frames"]
-        )
-        rejects = {name: _extents(extents) for name, extents in outcome["rejects"].items()}
-        return Expectation(Outcome(outcome["bundle"], frames, rejects), values["tolerance_um"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        return parsed(path.name, path.read_bytes(), _EXPECTATION)
+    except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"{path} does not say what is expected ({error}): write it with --accept"
+            f"{path.parent} does not say what is expected ({error}): write it with --accept"
         ) from error
 
 
@@ -87,8 +87,9 @@ def judged_differently(
 def _differences(expected: Expectation, found: Outcome) -> Iterator[str]:
     outcome, tolerance_um = expected.outcome, expected.tolerance_um
     yield from judged_differently(outcome.frames, found.frames, tolerance_um)
-    for name, extents in outcome.rejects.items():
-        yield from _moved(f"{name}: reject", extents, found.rejects.get(name, ()), tolerance_um)
+    for name in outcome.rejects | found.rejects:  # an actuator of one alone differs too
+        one, two = outcome.rejects.get(name, ()), found.rejects.get(name, ())
+        yield from _moved(f"{name}: reject", one, two, tolerance_um)
 
 
 def _moved(
@@ -103,7 +104,3 @@ def _moved(
 
 def _mm(extent: Extent) -> str:
     return f"{extent[0] / 1000:.1f} to {extent[1] / 1000:.1f} mm"
-
-
-def _extents(pairs: list[list[int]]) -> tuple[Extent, ...]:
-    return tuple((start_um, end_um) for start_um, end_um in pairs)

@@ -1,6 +1,6 @@
 """A recorded line: its frames, when they were taken and judged, where the rail was, its settings.
 
-    DIR/line.yaml        the line file as written: secrets stay in the environment
+    DIR/line.yaml        the line file as written: secrets stay in the environment of the line
     DIR/line.bundle      the network
     DIR/recording.json   format, digest of the bundle, version
     DIR/frames.jsonl     a line for each frame, written as it comes
@@ -12,18 +12,34 @@ Times are nanoseconds from the first frame on.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from edge.config import LineConfig, read_line
-from edge.errors import ConfigurationError, FrameError
+from pydantic import Field, TypeAdapter
+
+from edge.config import LineConfig
+from edge.errors import ConfigurationError
 from edge.image_file import read_image
+from edge.json_text import parsed
 from edge.types import Frame, LostFrame, Stretch
+from edge.yaml_file import read_yaml
 
 FORMAT = 1
+
+# What keeps and tells has no part in a replay, and its files are where the line was.
+_NO_PART = ("health", "metrics", "mqtt", "store", "swap", "web")
+
+Pitch = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What of recording.json a replay goes by."""
+
+    format: int
+    bundle: str  # its digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +54,13 @@ class RecordedFrame:
     decided_ns: int
     at_ns: int  # of the encoder's reading
     position_um: int
-    across_um: float | None  # None for a frame that was lost
-    rows: int  # 0 for one that was lost
+    across_um: Pitch | None  # None for a frame that was lost
+    rows: Annotated[int, Field(ge=0)]  # 0 for one that was lost
     colour: bool
     lost: str | None  # why
+
+
+_FACTS, _FRAME = TypeAdapter(_Facts), TypeAdapter(RecordedFrame)
 
 
 @dataclass(frozen=True)
@@ -75,27 +94,33 @@ class Recording:
 def read_recording(folder: Path) -> Recording:
     """A recording, with each of its frames whole."""
     try:
-        facts: dict[str, Any] = json.loads((folder / "recording.json").read_text())
-        rows = (folder / "frames.jsonl").read_text(encoding="utf-8").splitlines()
-        frames = tuple(RecordedFrame(**json.loads(row)) for row in rows)
-    except (OSError, ValueError, TypeError) as error:
+        facts = parsed("recording.json", (folder / "recording.json").read_bytes(), _FACTS)
+        if facts.format != FORMAT:
+            raise ConfigurationError(
+                f"{folder} is of format {facts.format}, and this trackside reads {FORMAT}: "
+                "record it again"
+            )
+        frames = _read_frames(folder / "frames.jsonl")
+        config = read_yaml(folder / "line.yaml", LineConfig, without=_NO_PART, lenient=True)
+        recording = Recording(folder, config, facts.bundle, frames)
+        for _ in recording.seen():
+            pass
+    except ConfigurationError:  # it says what to do already
+        raise
+    except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"{folder} is no whole recording ({error}): give what `trackside record` wrote"
         ) from error
-    if facts.get("format") != FORMAT:
-        raise ConfigurationError(
-            f"{folder} is of format {facts.get('format')}, and this trackside reads {FORMAT}: "
-            "record it again"
-        )
-    if not frames:
-        raise ConfigurationError(f"{folder} holds no frame: record it again")
-    recording = Recording(folder, read_line(folder / "line.yaml"), facts["bundle"], frames)
-    try:
-        for _ in recording.seen():
-            pass
-    except FrameError as error:
-        raise ConfigurationError(f"{folder} is no whole recording: {error}") from error
     return recording
+
+
+def _read_frames(path: Path) -> tuple[RecordedFrame, ...]:
+    rows = path.read_bytes().splitlines()
+    if not rows:
+        raise ConfigurationError(f"{path.parent} holds no frame: record it again")
+    return tuple(
+        parsed(f"{path.name}:{line}", row, _FRAME) for line, row in enumerate(rows, start=1)
+    )
 
 
 def picture_path(folder: Path, index: int) -> Path:

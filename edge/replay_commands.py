@@ -35,11 +35,14 @@ def replay(
     ] = None,
 ) -> None:
     """Run the loop on a recording, in its own time: the same each time."""
+    from edge.errors import UsageError
     from edge.expectation import first_difference, read_expectation
     from edge.recording import read_recording
     from edge.replay import accept as expect_from_now_on
     from edge.replay import replay
 
+    if expect and accept:
+        raise UsageError("give --expect, or --accept to expect another outcome, but not both")
     opened = read_recording(recording)
     outcome = replay(opened, bundle)
     if outcome.bundle != opened.digest:

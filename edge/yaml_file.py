@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,13 +23,20 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _QUOTED = re.compile(r"'(.+?)'")
 
 
-def read_yaml(path: Path, model: type[Model]) -> Model:
+def read_yaml(
+    path: Path, model: type[Model], *, without: Collection[str] = (), lenient: bool = False
+) -> Model:
     """The file as a `model`, validated with its folder as context; `${NAME}` is an environment
     variable's value. Raises `ConfigurationError` with one line for each mistake.
+
+    The sections `without` are left out. Where it is `lenient`, a variable that is not set stays
+    `${NAME}` and is a mistake only if the model will not have that.
     """
-    document = _Document()
+    document = _Document(lenient)
     try:
         values = document.read(_compose(path), ())
+        for name in without:
+            values.pop(name, None)
     except RecursionError as error:
         raise ConfigurationError(f"{path}: nested too deep: write it flat") from error
     try:
@@ -76,9 +83,11 @@ def _compose(path: Path) -> yaml.MappingNode:
 class _Document:
     """Where each value was written, how, and what is wrong with it."""
 
+    lenient: bool
     lines: dict[Place, int] = field(default_factory=lambda: {(): 1})
     texts: dict[Place, str] = field(default_factory=dict)  # as typed, so that no secret is shown
     mistakes: dict[Place, tuple[int, str]] = field(default_factory=dict)
+    unset: dict[Place, str] = field(default_factory=dict)  # what is said if it is not let pass
 
     def read(self, node: yaml.Node, place: Place) -> Any:
         """A node as dicts, lists and scalars."""
@@ -121,7 +130,9 @@ class _Document:
             return value
         for name in _VARIABLE.findall(value):
             if name not in os.environ:
-                self._blame(place, f"the environment variable {name} is not set: export it first")
+                self.unset[place] = f"the environment variable {name} is not set: export it first"
+                if not self.lenient:
+                    self._blame(place, self.unset[place])
         return _VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), value)
 
     def explain(self, detail: ErrorDetails, schema: dict[str, Any]) -> None:
@@ -169,6 +180,7 @@ class _Document:
 
     def _blame(self, place: Place, text: str, line: int | None = None) -> None:
         # The first mistake found at a place is the nearest to what was typed there.
+        text = self.unset.get(place, text)
         self.mistakes.setdefault(place, (line or self.lines[place], f"{_key(place)}: {text}"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from make_recording import CUT, DARK, FRAMES, LINE, RECORDING, write_frames, wri
 
 from edge.cli import app
 from edge.errors import ConfigurationError, UsageError
-from edge.expectation import Expectation, first_difference, read_expectation
+from edge.expectation import Expectation, Outcome, first_difference, read_expectation
 from edge.recorder import record_line
 from edge.recording import read_recording
 from edge.replay import accept, replay
@@ -108,6 +109,86 @@ def test_another_network_must_be_asked_for_and_is_said(
     app(["replay", str(recording), "--bundle", other, "--expect"], standalone_mode=False)
     said = capsys.readouterr().out.splitlines()[0]
     assert said == f"recorded with bundle {'0' * 12}, replayed with {facts['bundle'][:12]}"
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "said"),
+    [
+        ({}, {"bin": ((0, 9),)}, "bin: rejects: expected 0, there are 1"),
+        ({"bin": ((0, 9),)}, {}, "bin: rejects: expected 1, there are 0"),
+        ({}, {"bin": ()}, None),
+    ],
+)
+def test_an_actuator_that_is_known_to_one_side_alone_is_compared_too(
+    expected: dict[str, tuple[tuple[int, int], ...]],
+    found: dict[str, tuple[tuple[int, int], ...]],
+    said: str | None,
+) -> None:
+    wanted = Expectation(Outcome("", (), expected), tolerance_um=0)
+    assert first_difference(wanted, Outcome("", (), found)) == said
+
+
+def test_an_expectation_is_not_asked_for_and_replaced_at_once(recording: Path) -> None:
+    before = (recording / "expected.json").read_bytes()
+    with pytest.raises(UsageError, match="give --expect, or --accept"):
+        app(["replay", str(recording), "--expect", "--accept"], standalone_mode=False)
+    assert (recording / "expected.json").read_bytes() == before
+
+
+def test_a_replay_needs_no_secret_of_the_line(recording: Path) -> None:
+    line = yaml.safe_load((recording / "line.yaml").read_text())
+    line["camera"] = {
+        "type": "rtsp",
+        "url": "rtsp://line:${CAMERA_PASSWORD}@camera/stream",
+        "along_um": 1000,
+        "across_um": 1000,
+        "overlap_mm": 10,
+        "lost_after_mm": 200,
+    }
+    line["web"] = {"token": "${REVIEW_TOKEN}"}
+    line["mqtt"] = {
+        "host": "${BROKER}",
+        "topic": "${TOPIC}",
+        "username": "line",
+        "password": "${REVIEW_TOKEN}",
+        "spool": "spool.sqlite",
+    }
+    (recording / "line.yaml").write_text(yaml.safe_dump(line))
+    app(["replay", str(recording), "--expect"], standalone_mode=False)
+
+
+def test_a_variable_without_which_a_replay_cannot_be_is_named(recording: Path) -> None:
+    with (recording / "line.yaml").open("a") as file:
+        file.write("bundle_key: ${BUNDLE_KEY}\n")
+    with pytest.raises(ConfigurationError, match="bundle_key: the environment variable BUNDLE_K"):
+        read_recording(recording)
+
+
+@pytest.mark.parametrize(
+    ("part", "written", "said"),
+    [
+        ("recording.json", "[]", r"\(recording\.json: Input should be an object\)"),
+        ("recording.json", '{"format": 1}', r"\(recording\.json: bundle: Field required\)"),
+        ("recording.json", '{"format": 9, "bundle": ""}', "is of format 9, and this trackside"),
+        ("frames.jsonl", "", "holds no frame"),
+        ("frames.jsonl", '{"index": 0}', r"\(frames\.jsonl:1: start_um: Field required\)"),
+        ("frames.jsonl", '"start_um": "x"', r"\(frames\.jsonl:1: start_um: Input should be a val"),
+        ("frames.jsonl", '"across_um": NaN', r"\(frames\.jsonl:1: across_um: "),
+        ("expected.json", '{"outcome": []}', r"\(expected\.json: outcome: .*write it with --acc"),
+        ("expected.json", '{"tolerance_um": 1}', r"\(expected\.json: outcome: Field required\)"),
+    ],
+)
+def test_a_recording_that_says_what_it_cannot_is_refused_in_one_line(
+    recording: Path, part: str, written: str, said: str
+) -> None:
+    if written.startswith('"'):  # a key of an otherwise sound first row
+        key = written.partition(":")[0]
+        rows = (recording / part).read_text()
+        written = re.sub(f"{key}: [^,]+", written, rows, count=1)
+    (recording / part).write_text(written)
+    with pytest.raises(ConfigurationError, match=said) as refused:
+        app(["replay", str(recording), "--expect"], standalone_mode=False)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("part", ["frames/000003.png", "frames.jsonl", "recording.json"])
