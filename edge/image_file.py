@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import FrameError
+from edge.errors import FrameError, UsageError
 from edge.types import Image
 
 # What is wrong with a file is in our error; libpng and libjpeg need not say it too.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
+_WRITTEN = IMAGE_SUFFIXES - {".pgm"}  # which has no colours
 
 
 def read_image(path: Path, *, colour: bool) -> Image:
@@ -50,7 +51,14 @@ def _is_cut_jpeg(data: bytes) -> bool:
     return data.startswith(b"\xff\xd8") and data.rfind(end_of_image) < data.rfind(start_of_scan)
 
 
+def check_suffix(path: Path) -> None:
+    """Refuse a name that no picture can be written to; to be asked before long work for one."""
+    if path.suffix.lower() not in _WRITTEN:
+        raise UsageError(f"{path}: end the picture's name in {', '.join(sorted(_WRITTEN))}")
+
+
 def write_image(path: Path, image: Image) -> None:
     """Encode by the suffix; OpenCV reports a full disk only through its return value."""
+    check_suffix(path)
     if not cv2.imwrite(str(path), image):
         raise OSError(f"{path} could not be written: is the disk full or the folder read-only?")

@@ -14,6 +14,8 @@ import pytest
 from datasets_on_disk import SIDE, WRITERS, picture, plain, real_data, write
 from numpy.typing import NDArray
 
+from edge.errors import UsageError
+from edge.image_file import write_image
 from edge.types import Image
 from reference.data_check import judge, look
 from reference.data_commands import check
@@ -202,6 +204,13 @@ def test_the_picture_shows_what_was_found_or_the_set(
     assert sound is not None and sound.std() > 20
     assert broken is not None and broken.shape == sound.shape
     assert not np.array_equal(sound, broken)
+
+
+@pytest.mark.parametrize("name", ["found.foo", "found.pgm", "found"])
+def test_a_picture_is_written_by_a_suffix_that_is_known(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"end the picture's name in \.bmp, .*\.png, "):
+        write_image(tmp_path / name, np.zeros((9, 9, 3), np.uint8))
+    assert not (tmp_path / name).exists()
 
 
 def findings_in(root: Path) -> Counter[str]:
