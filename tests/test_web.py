@@ -610,6 +610,28 @@ def test_a_browser_logs_in_and_stays_in(browser: Browser) -> None:
         context.close()
 
 
+@needs_browser
+def test_a_browser_too_many_is_told_so_and_let_in_when_another_has_gone(browser: Browser) -> None:
+    with served() as server:
+        streams = [server.ask("GET", "/events") for _ in range(MOST_VIEWERS)]
+        wait_until(lambda: server.hub.is_full)
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(server.origin)
+        status = page.locator("#connection")
+        expect(status).to_have_text(
+            "too many browsers look at this line: close one of them; what is shown is old; "
+            "trying again"
+        )
+        page.wait_for_timeout(5000)  # the page asks again, and is not left to fall silent
+        expect(status).to_contain_text("close one of them")
+        expect(page.locator("#mode strong")).to_have_text("not known")
+        for stream in streams:
+            stream.close()
+        expect(status).to_have_text("live")
+        context.close()
+
+
 def test_the_loop_inspects_every_frame_in_order_beside_browsers_that_do_not_read(
     tmp_path: Path,
 ) -> None:

@@ -28,6 +28,7 @@ from edge.web.view import LineView
 _STATIC = Path(__file__).parent / "static"
 _FORM_BYTES = 4096  # of a login, at most
 _WRONG_TOKEN_S = 0.5  # until it is said to be wrong
+_FULL = "too many browsers look at this line: close one of them"
 _FRESH = {"Cache-Control": "no-store"}
 
 
@@ -43,11 +44,13 @@ class Pages:
     testing: asyncio.Lock
 
     async def state(self, request: Request) -> Response:
-        return JSONResponse(self.board.state(), headers=_FRESH)
+        # A browser's script is not told why it was given no events; it asks here.
+        full = _FULL if self.hub.is_full else None
+        return JSONResponse({**self.board.state(), "full": full}, headers=_FRESH)
 
     async def events(self, request: Request) -> Response:
         if self.hub.is_full:
-            return _said(503, "too many browsers look at this line: close one of them")
+            return _said(503, _FULL)
         return StreamingResponse(self.hub.stream(), media_type="text/event-stream", headers=_FRESH)
 
     async def live_frame(self, request: Request) -> Response:

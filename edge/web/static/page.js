@@ -126,10 +126,20 @@ function connected(how) {
 }
 
 function disconnected(why) {
+  showOld("gone", `${why} at ${timeOfDay(Date.now())}:`);
+}
+
+/** The line answers, and sends no news. */
+function turnedAway(why) {
+  heardAt = performance.now();
+  showOld("full", `${why};`);
+}
+
+function showOld(is, why) {
   const status = byId("connection");
-  if (status.dataset.is !== "gone") {
-    status.dataset.is = "gone";
-    say(status, `${why} at ${timeOfDay(Date.now())}: what is shown is old; trying again`);
+  if (status.dataset.is !== is) {
+    status.dataset.is = is;
+    say(status, `${why} what is shown is old; trying again`);
     document.title = "no connection · Trackside";
   }
   showMode("not known");
@@ -142,13 +152,22 @@ function listen() {
   on("state", take);
   on("news", add);
   on("end", () => disconnected("the line was stopped"));
-  stream.addEventListener("error", async () => {
-    disconnected("connection lost");
-    if (stream.readyState !== EventSource.CLOSED) return; // the browser itself tries again
-    const answer = await fetch("/state").catch(() => null);
-    if (answer?.status === 401) location.assign("/login");
-    else setTimeout(listen, 2000);
+  stream.addEventListener("error", () => {
+    if (stream.readyState === EventSource.CLOSED) askWhy();
+    else disconnected("connection lost"); // the browser itself tries again
   });
+}
+
+async function askWhy() {
+  const answer = await fetch("/state").catch(() => null);
+  if (answer?.status === 401) {
+    location.assign("/login");
+    return;
+  }
+  const state = answer?.ok ? await answer.json().catch(() => null) : null;
+  if (state?.full) turnedAway(state.full);
+  else disconnected("connection lost");
+  setTimeout(listen, 2000);
 }
 
 setInterval(() => {
