@@ -28,11 +28,13 @@ def check(
     from rich.console import Console
     from rich.progress import track
 
-    from edge.image_file import write_image
+    from edge.image_file import check_suffix, write_image
     from reference.data_check import DataReport, judge, look
     from reference.data_picture import picture_of
     from reference.datasets import list_samples, recognise
 
+    if picture is not None:
+        check_suffix(picture)
     layout = layout or recognise(folder)
     listing = list_samples(folder, layout)
     progress, total = Console(stderr=True), len(listing.samples)

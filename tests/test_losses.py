@@ -50,8 +50,8 @@ BY_HAND: dict[str, list[float]] = {
     "importance_aware": [0, SURE, 2 * SURE, 1.5 * LN2, 1.25 * LN2, 0, 1.5 * SURE],
     # Where all pixels are of one kind there is no correlation.
     "abhishek": [1, 1, 1, 1, 1, 0, 2],
-    # 1 / 1.25 of each kind where unsure. The measure cuts at column 5: left of it all is of one kind,
-    # which counts as alike whatever is said; of the 11 columns right of it 3 are there.
+    # 1 / 1.25 of each kind where unsure. The measure cuts at column 5: left of it all is of one
+    # kind, which counts as alike whatever is said; of the 11 columns right of it 3 are there.
     "structure": [0, 1, 1, 0.5, 1 - (0.8 + 5 / 16) / 2, 0, 1 - (5 - 11 * 48 / 73) / 32],
 }
 
