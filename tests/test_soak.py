@@ -21,8 +21,8 @@ pytest.importorskip("scipy", reason="pip install 'trackside[evaluate]'")
 from benchmarks.loop_cost import lines, loop_cost
 from benchmarks.soak.broker import MOSQUITTO
 from benchmarks.soak.evidence import Evidence, Sample
-from benchmarks.soak.figures import memory_slope
-from benchmarks.soak.invariants import memory_is_flat
+from benchmarks.soak.figures import blocks_slope, memory_slope
+from benchmarks.soak.invariants import blocks_are_flat, memory_is_flat
 from benchmarks.soak.judgement import Judgement, judge
 from benchmarks.soak.picture import draw
 from benchmarks.soak.report import markdown, record
@@ -178,7 +178,7 @@ def test_the_slope_of_memory_is_found_below_its_noise(mb_an_hour: float) -> None
     slope = memory_slope(grown(mb_an_hour))
     assert slope is not None
     assert slope.low - 0.01 <= mb_an_hour <= slope.high + 0.01
-    assert abs(slope.mb_an_hour - mb_an_hour) < 0.5
+    assert abs(slope.an_hour - mb_an_hour) < 0.5
 
 
 def test_a_seed_gives_one_schedule_and_each_fault_before_any_comes_again() -> None:
@@ -202,6 +202,16 @@ def test_a_fault_that_nobody_knows_cannot_be_left_out() -> None:
 def test_memory_that_surely_grows_is_said() -> None:
     assert memory_is_flat(memory_slope(grown(0.0))).holds
     assert not memory_is_flat(memory_slope(grown(20.0))).holds
+
+
+@pytest.mark.parametrize(("kept_of_each", "holds"), [(0, True), (4, False)])
+def test_what_is_kept_of_every_order_is_said(kept_of_each: int, holds: bool) -> None:
+    chance, evidence = random.Random(1), Evidence(ended_ns=30 * MINUTE_NS)
+    for second in range(1800):
+        orders = 2 * second
+        under_way = chance.randrange(20_000)
+        evidence.blocks.append((second * 10**9, 400_000 + under_way + kept_of_each * orders))
+    assert blocks_are_flat(blocks_slope(evidence)).holds == holds
 
 
 def test_the_loop_beyond_the_engine_is_taken_from_the_heartbeat(tmp_path: Path) -> None:

@@ -120,6 +120,7 @@ class Evidence:
     kept: list[Kept] = field(default_factory=list)
     losses: int = 0  # events that the store says it lost
     samples: list[Sample] = field(default_factory=list)
+    blocks: list[tuple[int, int]] = field(default_factory=list)  # at_ns, Python's own in use
     scrapes: int = 0
     pictures_viewed: int = 0  # on the live page
     episodes: list[Episode] = field(default_factory=list)

@@ -1,8 +1,8 @@
-"""Figures of a soak: percentiles by stage, deadlines, the slope of the memory."""
+"""Figures of a soak: percentiles by stage, deadlines, the slopes of what is held."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -23,28 +23,36 @@ Quantiles = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """Of resident memory over time, with the interval that holds it in 95 of 100 cases."""
+    """Of what is held over time, with the interval that holds it in 95 of 100 cases."""
 
-    mb_an_hour: float
+    an_hour: float
     low: float
     high: float
 
 
 def memory_slope(evidence: Evidence) -> Slope | None:
+    """Of resident megabytes."""
+    return _slope(evidence, [(s.at_ns, s.resident_bytes / 1e6) for s in evidence.samples])
+
+
+def blocks_slope(evidence: Evidence) -> Slope | None:
+    """Of Python's blocks in use, which no allocator, page cache or trim hides anything in."""
+    return _slope(evidence, evidence.blocks)
+
+
+def _slope(evidence: Evidence, held: Iterable[tuple[int, float]]) -> Slope | None:
     """The median slope between the least of each minute; None where there are too few.
 
     The least is what was still held when the line had given back all that was free.
     """
-    minutes: dict[int, list[int]] = {}
-    for sample in evidence.samples:
-        if evidence.steady_ns <= sample.at_ns <= evidence.ended_ns:
-            minute = (sample.at_ns - evidence.steady_ns) // (60 * _NS)
-            minutes.setdefault(minute, []).append(sample.resident_bytes)
-    whole = {minute: values for minute, values in minutes.items() if len(values) >= 30}
+    minutes: dict[int, list[float]] = {}
+    for at_ns, value in held:
+        if evidence.steady_ns <= at_ns <= evidence.ended_ns:
+            minutes.setdefault((at_ns - evidence.steady_ns) // (60 * _NS), []).append(value)
+    whole = {minute: min(values) for minute, values in minutes.items() if len(values) >= 30}
     if len(whole) < _LEAST_MINUTES:
         return None
-    megabytes = [min(values) / 1e6 for values in whole.values()]
-    slope, _, low, high = theilslopes(megabytes, np.asarray(list(whole)) / 60)
+    slope, _, low, high = theilslopes(list(whole.values()), np.asarray(list(whole)) / 60)
     return Slope(float(slope), float(low), float(high))
 
 

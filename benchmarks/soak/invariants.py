@@ -15,6 +15,7 @@ from edge.types import State, Stretch, unite
 from firmware_bridge.ledger_file import OUTCOMES, EntryKind
 
 MOST_MB_AN_HOUR = 1.0
+MOST_BLOCKS_AN_HOUR = 10_000  # of up to half a kilobyte, a hundred bytes as a rule
 MOST_SOUND_SHARE = 0.25  # of the rail; an output stuck at reject would hit every defect
 _EXAMPLES = 5
 
@@ -178,12 +179,22 @@ def files_and_threads(evidence: Evidence) -> Finding:
 
 def memory_is_flat(slope: Slope | None) -> Finding:
     name = f"memory grows by less than {MOST_MB_AN_HOUR:g} MB an hour"
+    return _is_flat(name, slope, MOST_MB_AN_HOUR, "+.2f", "MB")
+
+
+def blocks_are_flat(slope: Slope | None) -> Finding:
+    """What is kept of every frame or order shows here first: resident memory is full of noise."""
+    name = f"Python holds no more blocks: less than {MOST_BLOCKS_AN_HOUR} an hour"
+    return _is_flat(name, slope, MOST_BLOCKS_AN_HOUR, "+.0f", "blocks")
+
+
+def _is_flat(name: str, slope: Slope | None, most: float, form: str, unit: str) -> Finding:
     if slope is None:
         return Finding(name, True, "not judged: the run is too short")
-    said = f"{slope.mb_an_hour:+.2f} MB/h (95%: {slope.low:+.2f} to {slope.high:+.2f})"
-    if slope.low < MOST_MB_AN_HOUR <= slope.mb_an_hour:
+    said = f"{slope.an_hour:{form}} {unit}/h (95%: {slope.low:{form}} to {slope.high:{form}})"
+    if slope.low < most <= slope.an_hour:
         said += ", which is not to be told from less in so short a time"
-    return _finding(name, said, [said] if slope.low >= MOST_MB_AN_HOUR else [])
+    return _finding(name, said, [said] if slope.low >= most else [])
 
 
 def faults_recovered(evidence: Evidence) -> Finding:

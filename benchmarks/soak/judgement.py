@@ -25,7 +25,7 @@ class Judgement:
 
 
 def judge(config: LineConfig, evidence: Evidence) -> Judgement:
-    slope = figures.memory_slope(evidence)
+    slope, blocks = figures.memory_slope(evidence), figures.blocks_slope(evidence)
     findings = [
         invariants.defects_rejected(fates(config, evidence), sound_share(config, evidence)),
         invariants.orders_in_ledger(evidence, passed_um(config, evidence)),
@@ -33,6 +33,7 @@ def judge(config: LineConfig, evidence: Evidence) -> Judgement:
         invariants.rail_inspected(evidence),
         invariants.files_and_threads(evidence),
         invariants.memory_is_flat(slope),
+        invariants.blocks_are_flat(blocks),
         invariants.faults_recovered(evidence),
         invariants.ended_safe(evidence),
     ]
@@ -47,6 +48,8 @@ def judge(config: LineConfig, evidence: Evidence) -> Judgement:
             "processor_share": round(figures.processor_share(evidence), 3),
             "memory_mb": [round(s.resident_bytes / 1e6, 1) for s in evidence.samples[::60]],
             "memory_slope": None if slope is None else asdict(slope),
+            "blocks": [count for _, count in evidence.blocks[::60]],
+            "blocks_slope": None if blocks is None else asdict(blocks),
             "takeovers": figures.takeovers(evidence),
             "scrapes": evidence.scrapes,
             "pictures_viewed": evidence.pictures_viewed,

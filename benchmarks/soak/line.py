@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -29,6 +30,7 @@ from edge.service import run_line
 from firmware_bridge.memory_line import History, MemoryLine
 
 _EVERY_S = 0.05
+_COUNT_NS = 1_000_000_000  # between two counts of what the process holds
 
 
 class Probe:
@@ -56,7 +58,7 @@ class Probe:
         self._out.close()
 
     def _tell(self, pins: dict[str, MemoryLine]) -> None:
-        stopping = False
+        stopping, counted_ns = False, 0
         while not stopping:
             stopping = self._stopping.wait(_EVERY_S)
             for name, pin in pins.items():
@@ -66,6 +68,9 @@ class Probe:
                     self._say(name, pin.history[-1])
             for facts in _emptied(self._seen):
                 self._say("frame", facts)
+            if (now_ns := time.monotonic_ns()) - counted_ns >= _COUNT_NS:
+                counted_ns = now_ns
+                self._say("blocks", [now_ns, sys.getallocatedblocks()])
             self._out.flush()
 
     def _say(self, what: str, fact: Any) -> None:

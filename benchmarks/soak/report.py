@@ -133,6 +133,7 @@ def _tables(kept: Mapping[str, Any]) -> Iterator[tuple[str, list[list[str]]]]:
             ["deadlines missed", ", ".join(f"{count} {when}" for when, count in late.items())],
             ["processor", f"{figures['processor_share']:.0%} of one core"],
             ["resident memory, MB, by the minute", ", ".join(map(str, figures["memory_mb"]))],
+            ["Python's blocks, by the minute", ", ".join(map(str, figures["blocks"]))],
             ["bundles that took over", f"{figures['takeovers']}"],
             ["metrics read", f"{figures['scrapes']} times"],
             ["pictures seen on the live page", f"{figures['pictures_viewed']}"],

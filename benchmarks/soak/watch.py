@@ -140,6 +140,8 @@ def read_report(text: str, evidence: Evidence) -> None:
             evidence.rail_ns = fact
         case "beat":
             evidence.beats_ns.append(fact[0])
+        case "blocks":
+            evidence.blocks.append((fact[0], fact[1]))
         case "reject":
             evidence.reject_edges.append((fact[0], fact[1]))
         case "frame":
