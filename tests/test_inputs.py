@@ -155,7 +155,7 @@ def late_news(
 
 def test_what_no_sensor_watches_is_not_kept() -> None:
     def kept() -> int:
-        return sum(isinstance(each, Switch) for each in gc.get_objects())
+        return sum(type(each) is Switch for each in gc.get_objects())
 
     watch, before = InputWatch([], [], lambda: 0), kept()
     for at_ns in range(100):
