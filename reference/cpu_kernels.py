@@ -1,4 +1,4 @@
-"""Blocks of convolution, normalisation and ReLU that train on a CPU about twice as fast as torch's.
+"""Blocks of convolution, normalisation and ReLU that train MINet on a CPU faster than torch's.
 
 The gradient of a dilated depthwise convolution takes half of a step of MINet in torch, and its
 normalisation and ReLU go through memory five times where two do. The parameters, their names and
