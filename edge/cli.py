@@ -33,6 +33,7 @@ EXTRA_OF_MODULE = {
     "uvicorn": "web",
     "kornia": "train",
     "lightning_fabric": "train",
+    "ninja": "train",
     "nncf": "quantize",
     "onnx": "quantize",
     "onnxscript": "quantize",

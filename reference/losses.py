@@ -45,7 +45,7 @@ def ssim_half(logits: Tensor, target: Tensor) -> Tensor:
 
     Half size is what MINet's finest decoder resolves, and one map of it costs a twentieth of five
     at full size: on a CPU, training time is what limits the network. The window is a product of
-    matrices from both sides, a tenth of what its convolution with one channel costs there.
+    matrices from both sides: its convolution with a single channel is slow there.
     """
     p, t = (F.avg_pool2d(x, 2) for x in (torch.sigmoid(logits), target))
     down, across = (_mirrored_window(length).to(p) for length in p.shape[-2:])
