@@ -164,9 +164,12 @@ class OrderDesk(Closing, ABC):
     def _take_up(self) -> None:
         """What was due while the program was down counts as missed; call it once it runs."""
         reconciled = self._ledger.reconciled if self._ledger is not None else ()
-        if reconciled and self._on_missed is not Mode.ORDERED:
+        if reconciled == () or self._on_missed is Mode.ORDERED:
+            return
+        reason = "what was due while the program was down cannot be known, its disk refuses"
+        if reconciled is not None:
             reason = f"{len(reconciled)} orders were due while the program was down"
-            self._send(Latch(MISSED, self._on_missed, reason))
+        self._send(Latch(MISSED, self._on_missed, reason))
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -11,7 +11,8 @@ because it was due sooner or the disk is full, the reject is fired all the same,
 so: in the log, in `trouble`, and as an entry as soon as it can write.
 
 Opening it begins a run. Orders that the run before left without an outcome, because it was killed
-or ended, are then entered as missed: they were due while the program was down.
+or ended, are then entered as missed: they were due while the program was down. On a disk that is
+full or read-only the run begins as soon as it can be written, and until then rejects are fired.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from firmware_bridge.ledger_file import (
     last_id,
     lock,
     open_database,
+    refuses,
     unfinished,
     utc_now,
 )
@@ -49,12 +50,13 @@ log = logging.getLogger(__name__)
 class Ledger(Closing):
     """The ledger of one line, open for writing by this program alone.
 
-    `reconciled` holds what the run before left without an outcome, entered as missed. `add` may be
-    called from any thread and never waits for the disk.
+    `reconciled` holds what the run before left without an outcome, entered as missed; None while
+    the disk refuses to tell. `add` may be called from any thread and never waits for the disk.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self.trouble: str | None = None
+        self.reconciled: tuple[Entry, ...] | None = None
         self._path = path
         self._clock = clock
         self._inbox: queue.SimpleQueue[Entry | threading.Event | None] = queue.SimpleQueue()
@@ -63,19 +65,24 @@ class Ledger(Closing):
         self._durable_ns: dict[tuple[int | None, str | None], int] = {}  # orders under way
         self._lost = 0
         self._is_closed = False
-        with ExitStack() as stack:
-            self._lock = stack.enter_context(lock(path))
-            self._database = stack.enter_context(closing(open_database(path)))
-            self._run_id, self.reconciled = self._begin_run()
-            self._resources = stack.pop_all()
-        for missed in self.reconciled:
-            log.warning("order %s (%s): %s", missed.number, missed.tag, missed.reason)
+        self._database: sqlite3.Connection | None = None
+        self._begun = Entry(EntryKind.BEGUN, clock(), utc=utc_now())
+        self._lock = lock(path)
+        try:
+            self._begin_run()
+        except sqlite3.Error as error:
+            if not (isinstance(error, sqlite3.OperationalError) and refuses(path.parent)):
+                self._lock.close()
+                raise LedgerError(
+                    f"{path}: {error}: move it away if it is no ledger, and make room on its disk"
+                ) from error
+            self._say_trouble(error)
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
     def add(self, entry: Entry) -> None:
         """Have it written. What is handed over first is on disk first."""
-        self._inbox.put(self._stamped(entry))
+        self._inbox.put(replace(entry, utc=utc_now()))
 
     def flush(self, timeout_ns: int) -> bool:
         """Wait until all that was added is on disk; whether it is."""
@@ -91,33 +98,38 @@ class Ledger(Closing):
         self.add(Entry(EntryKind.ENDED, self._clock()))
         self._inbox.put(None)
         self._thread.join()
-        self._resources.close()
+        if self._database is not None:
+            self._database.close()
+        self._lock.close()
         left = len(self._backlog) + self._inbox.qsize()
         if left:
             raise LedgerError(f"{left} entries are lost: {self.trouble}")
 
-    def _begin_run(self) -> tuple[int, tuple[Entry, ...]]:
-        """The run's number, and what the one before it left."""
-        now_ns = self._clock()
+    def _begin_run(self) -> None:
+        """Enter what the run before left, and that this one begins; sqlite3.Error if it cannot."""
+        database = open_database(self._path)
         try:
-            with self._database as database:
+            with database:
                 database.execute("BEGIN IMMEDIATE")
-                missed = tuple(_went_down(order, now_ns) for order in unfinished(database))
+                missed = tuple(_went_down(o, self._begun.at_ns) for o in unfinished(database))
                 append(database, missed)
-                run = last_id(database) + 1
-                append(database, [Entry(EntryKind.BEGUN, now_ns, utc=utc_now(), run=run)])
-        except sqlite3.Error as error:
-            raise LedgerError(f"{self._path}: {error}: make room on its disk") from error
-        return run, missed
+                self._run_id = last_id(database) + 1
+                append(database, [replace(self._begun, run=self._run_id)])
+        except sqlite3.Error:
+            database.close()
+            raise
+        self._database, self.reconciled = database, missed
+        for order in missed:
+            log.warning("order %s (%s): %s", order.number, order.tag, order.reason)
 
     def _run(self) -> None:
         open_ended = True
         try:
             while open_ended:
                 open_ended = self._receive()
-                if self._backlog:
+                if self._backlog or self._database is None:
                     self._write()
-                if not self._backlog:
+                if not self._backlog and self._database is not None:
                     for done in self._flushes:
                         done.set()
                     self._flushes.clear()
@@ -128,7 +140,8 @@ class Ledger(Closing):
     def _receive(self) -> bool:
         """Wait for an entry and take all there are; whether more may come."""
         try:
-            item = self._inbox.get(timeout=RETRY_NS / SECOND_NS if self._backlog else None)
+            waits = self._backlog or self._database is None
+            item = self._inbox.get(timeout=RETRY_NS / SECOND_NS if waits else None)
             while item is not None:
                 if isinstance(item, threading.Event):
                     self._flushes.append(item)
@@ -143,17 +156,17 @@ class Ledger(Closing):
 
     def _write(self) -> None:
         """Put all of the backlog on disk, or none of it."""
-        unwritten = [self._stamped(entry) for entry in self._unwritten()]
+        now = utc_now()
+        unwritten = [replace(entry, utc=now) for entry in self._unwritten()]
         said = list(unwritten)
         if self._lost:
-            lost = Entry(EntryKind.LOST, self._clock(), measure_um=self._lost)
-            said.append(self._stamped(lost))
+            said.append(Entry(EntryKind.LOST, self._clock(), measure_um=self._lost, utc=now))
         try:
+            if self._database is None:
+                self._begin_run()
             self._commit(self._backlog + said)
         except sqlite3.Error as error:
-            if self.trouble is None:
-                log.error("%s: %s: make room; rejects are fired all the same", self._path, error)
-            self.trouble = f"{self._path} cannot be written ({error}): make room on its disk"
+            self._say_trouble(error)
             return
         for entry in unwritten:  # said once it is written, and not with every attempt
             log.warning("order %d: %s", entry.number, entry.reason)
@@ -162,12 +175,18 @@ class Ledger(Closing):
         self.trouble, self._lost = None, 0
         self._note_durable()
 
+    def _say_trouble(self, error: sqlite3.Error) -> None:
+        if self.trouble is None:
+            log.error("%s: %s: make room; rejects are fired all the same", self._path, error)
+        self.trouble = f"{self._path} cannot be written ({error}): make room on its disk"
+
     def _commit(self, entries: list[Entry]) -> None:
+        assert self._database is not None
         if self._database.in_transaction:  # whose commit the disk had refused
             self._database.rollback()
         with self._database as database:
             database.execute("BEGIN IMMEDIATE")
-            append(database, entries)
+            append(database, [replace(entry, run=self._run_id) for entry in entries])
 
     def _unwritten(self) -> Iterator[Entry]:
         """An entry for each order of the backlog's outcomes that was acted on too soon."""
@@ -189,9 +208,6 @@ class Ledger(Closing):
             elif entry.kind in OUTCOMES:
                 self._durable_ns.pop(order, None)
         self._backlog.clear()
-
-    def _stamped(self, entry: Entry) -> Entry:
-        return replace(entry, utc=utc_now(), run=self._run_id)
 
 
 def _went_down(order: Entry, now_ns: int) -> Entry:

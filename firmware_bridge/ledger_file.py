@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -16,6 +18,7 @@ from typing import TextIO
 from firmware_bridge.types import SECOND_NS, BridgeError
 
 _CACHE_KIB = 256  # of pages: whoever only appends comes back to few of them
+_ROOM = 1_000_000  # bytes: what SQLite takes to begin with, a few times over
 LOCKED_NS = 5 * SECOND_NS  # whoever locks the file for longer is trouble
 
 
@@ -125,7 +128,7 @@ def lock(path: Path) -> TextIO:
     """Held for as long as the file is open; the system lets go of it however this process ends."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        locked = path.with_name(path.name + ".lock").open("a")
+        locked = _lock_file(path.with_name(path.name + ".lock"))
     except OSError as error:
         raise LedgerError(f"{path}: {error.strerror}: give a folder you may write to") from error
     try:
@@ -136,22 +139,37 @@ def lock(path: Path) -> TextIO:
     return locked
 
 
-def open_database(path: Path) -> sqlite3.Connection:
+def _lock_file(path: Path) -> TextIO:
     try:
-        database = sqlite3.connect(
-            path,
-            timeout=LOCKED_NS / SECOND_NS,
-            isolation_level=None,
-            check_same_thread=False,  # opened here, then used by the ledger's thread alone
-        )
+        return path.open("a")
+    except OSError as error:
+        if error.errno == errno.EROFS and path.exists():
+            return path.open()  # holds the lock as well
+        raise
+
+
+def refuses(folder: Path) -> bool:
+    """Whether its disk is full or read-only: a run waits for the end of that."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize < _ROOM or bool(disk.f_flag & os.ST_RDONLY)
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """The ledger, made if there is none; sqlite3.Error if it cannot be."""
+    database = sqlite3.connect(
+        path,
+        timeout=LOCKED_NS / SECOND_NS,
+        isolation_level=None,
+        check_same_thread=False,  # opened by one thread, then used by the ledger's alone
+    )
+    try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         database.executescript(_SCHEMA)
-    except sqlite3.Error as error:
-        raise LedgerError(
-            f"{path}: {error}: move it away if it is no ledger, and make room on its disk"
-        ) from error
+    except sqlite3.Error:
+        database.close()
+        raise
     return database
 
 

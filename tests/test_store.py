@@ -26,6 +26,7 @@ import yaml
 from event_stores import DIGEST, PATIENT_S, SIZE, Clocks, inspection, settings, utc_now
 from pyarrow import parquet
 from pycocotools.coco import COCO
+from small_disk import a_small_disk
 
 from edge import doctor
 from edge.bundle import open_bundle
@@ -498,20 +499,6 @@ def test_a_store_whose_program_is_killed_is_readable_and_its_pictures_are_whole(
         picture_path(path, event.id, name) for event in read_events(path) for name in event.pictures
     }
     assert set((path / "images").rglob("*.*")) <= named
-
-
-def _works(command: list[str]) -> bool:
-    return subprocess.run(command, check=False, capture_output=True).returncode == 0
-
-
-def a_small_disk(path: Path) -> tuple[str, ...]:
-    """What runs a command with a disk of four megabytes at `path`, seen by nobody else."""
-    path.mkdir()
-    script = 'mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@"'
-    wrapper = ("unshare", "--mount", "--map-root-user", "sh", "-c", script, str(path))
-    if shutil.which("unshare") is None or not _works([*wrapper, "true"]):
-        pytest.skip("no disk can be mounted here: needs root, or user namespaces")
-    return wrapper
 
 
 def test_a_full_disk_costs_pictures_first_then_is_said_and_no_event_is_lost(

@@ -1,11 +1,13 @@
 """Messages that wait for a broker, in order, in a SQLite file that outlasts restarts and kills.
 
 A process that is killed loses nothing that was appended; a box that loses power may lose the latest
-second, since the disk is not made to wait for each message.
+second, since the disk is not made to wait for each message. On a disk that is full or read-only the
+file is opened as soon as it can be.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from threading import Lock
 
 from edge.errors import ConfigurationError
 
+_ROOM = 1_000_000  # bytes: what SQLite takes to begin with, a few times over
 _TABLE = """
 CREATE TABLE IF NOT EXISTS message (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -35,21 +38,18 @@ class Spool:
     """First in, first out. Any thread may use it."""
 
     def __init__(self, path: Path, *, limit: int) -> None:
-        self._limit = limit
-        self._count: int
+        self._path, self._limit = path, limit
+        self._count = 0
         self._lock = Lock()
+        self._file: sqlite3.Connection | None = None
         try:
-            self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._file.execute("PRAGMA journal_mode=WAL")
-            self._file.execute("PRAGMA synchronous=NORMAL")
-            self._file.execute("PRAGMA cache_size=-256")  # KiB; a queue has two ends
-            self._file.execute(_TABLE)
-            self._count = self._file.execute("SELECT count(*) FROM message").fetchone()[0]
+            self._file = self._open()
         except sqlite3.Error as error:
-            raise ConfigurationError(
-                f"{path}: {error}: give mqtt.spool a file in a folder that may be written to, and "
-                "that nothing else uses"
-            ) from error
+            if not (isinstance(error, sqlite3.OperationalError) and _refuses(path.parent)):
+                raise ConfigurationError(
+                    f"{path}: {error}: give mqtt.spool a file in a folder that may be written to, "
+                    "and that nothing else uses"
+                ) from error
 
     def append(self, messages: Sequence[Message]) -> int:
         """Add them all or, if the disk will not have them (sqlite3.Error), none. Returns how many
@@ -57,11 +57,12 @@ class Spool:
         """
         rows = [(message.topic, message.payload) for message in messages]
         with self._lock:
+            self._file = self._file or self._open()
             over: int = max(0, self._count + len(rows) - self._limit)
-            with self._file:
-                self._file.execute("BEGIN")
-                self._file.executemany("INSERT INTO message (topic, payload) VALUES (?, ?)", rows)
-                self._file.execute(
+            with self._file as file:
+                file.execute("BEGIN")
+                file.executemany("INSERT INTO message (topic, payload) VALUES (?, ?)", rows)
+                file.execute(
                     "DELETE FROM message WHERE id IN (SELECT id FROM message ORDER BY id LIMIT ?)",
                     (over,),
                 )
@@ -71,6 +72,8 @@ class Spool:
     def oldest(self) -> tuple[int, Message] | None:
         """The message that has waited for longest, and by what to remove it."""
         with self._lock:
+            if self._file is None:
+                return None
             row = self._file.execute(
                 "SELECT id, topic, payload FROM message ORDER BY id LIMIT 1"
             ).fetchone()
@@ -79,6 +82,7 @@ class Spool:
     def remove(self, number: int) -> None:
         """It has arrived."""
         with self._lock:
+            assert self._file is not None  # whence its number came
             removed = self._file.execute("DELETE FROM message WHERE id = ?", (number,))
             self._count -= removed.rowcount
 
@@ -87,10 +91,32 @@ class Spool:
 
     def close(self) -> None:
         with self._lock:
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
+
+    def _open(self) -> sqlite3.Connection:
+        file = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+        try:
+            file.execute("PRAGMA journal_mode=WAL")
+            file.execute("PRAGMA synchronous=NORMAL")
+            file.execute("PRAGMA cache_size=-256")  # KiB; a queue has two ends
+            file.execute(_TABLE)
+            [(self._count,)] = file.execute("SELECT count(*) FROM message")
+        except sqlite3.Error:
+            file.close()
+            raise
+        return file
 
     def __enter__(self) -> Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _refuses(folder: Path) -> bool:
+    """Whether its disk is full or read-only, which is no mistake in the line file."""
+    if not folder.is_dir():
+        return False
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize < _ROOM or bool(disk.f_flag & os.ST_RDONLY)
