@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edge.errors import ConfigurationError
+from quantize.dead_channels import mute
 from quantize.fold_norms import fold_norms
 from reference import checkpoint
 from reference.networks import build, logit_maps
@@ -51,6 +52,7 @@ def read_trained(path: Path) -> Trained:
         )
     network = build(**recipe.network)
     network.load_state_dict(groups["ema"])
+    mute(network)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     # Grey images on one scale are three equal channels; on a scale for each they are not.
     channels = 1 if isinstance(recipe.mean, float) and isinstance(recipe.std, float) else 3

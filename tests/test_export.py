@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from edge.simulation import SimulatedLine
+from quantize.dead_channels import mute
 from quantize.deploy_form import deploy
 from quantize.export import ExportError, to_onnx
 from quantize.layers import layers
@@ -78,6 +79,21 @@ def test_signs_of_both_kinds_are_among_the_mixes_that_were_compared() -> None:
     stage = trained("minet", **ON_GRID).get_submodule("stages.1")
     weights = torch.cat([block.mix[0].weight.flatten() for block in list(stage)[1:]])
     assert (weights < 0).any() and (weights > 0).any()
+
+
+def test_a_channel_that_died_in_training_is_a_constant_and_no_amplifier() -> None:
+    network, x = trained("minet", **ON_GRID), images(SIDE).expand(-1, 3, -1, -1)
+    fed, norm = (network.get_submodule(f"stages.1.{name}.1") for name in ("0.1", "1.branches.2"))
+    fed.weight.data[3], fed.bias.data[3] = 0, -1  # under a ReLU: nothing ever comes
+    norm.running_mean[3], norm.running_var[3] = 0, 1e-15
+    with torch.inference_mode():
+        wanted = network(x)[0]
+        loudest = deploy(network).get_submodule("stages.1.1.branches.2").weight[3].abs().max()
+        mute(network)
+        torch.testing.assert_close(network(x)[0], wanted, rtol=0, atol=1e-4)
+    muted = deploy(network).get_submodule("stages.1.1.branches.2").weight
+    assert not muted[3].any() and loudest > 30 * muted.abs().max()
+    assert (muted.flatten(1).abs().sum(1) > 0).sum() == len(muted) - 1
 
 
 def test_channels_on_scales_of_their_own_stay_three() -> None:
