@@ -106,7 +106,7 @@ class Evidence:
     began_ns: int = 0  # when the line's process was started
     complete_ns: int = 0  # when it saw frames, and all around it was there
     settled_ns: int = 0  # when the warm-up was over
-    steady_ns: int = 0  # when each fault had been there once
+    steady_ns: int = 0  # from when on memory is compared
     ended_ns: int = 0  # when it was told to stop
     rail_ns: int | None = None  # when the rail was at 0
     exit_code: int | None = None

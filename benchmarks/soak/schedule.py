@@ -9,6 +9,9 @@ from dataclasses import dataclass
 _WARM_UP, _CALM = (0.15, 120.0), (0.12, 120.0)  # share of the run, and at most so many seconds
 _SLOT_S = (3.0, 20.0)  # a fault and the recovery from it
 _SHARE = (0.25, 0.5)  # of its slot that a fault lasts
+# By then all that the line remembers is full: the page's ten minutes, the latest outcomes, the
+# store's disk. Until it is, memory grows by its nature.
+_FULL_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Schedule:
     """A warm-up, fault after fault, and a calm end in which all must have recovered."""
 
     settled_s: float
-    steady_s: float  # each fault was there once: no memory is taken for the first time any more
+    steady_s: float  # no memory is taken for the first time any more
     faults: tuple[Planned, ...]
     end_s: float
 
@@ -37,7 +40,7 @@ def schedule(
     warm_up_s, calm_s = (min(share * seconds, most) for share, most in (_WARM_UP, _CALM))
     room_s = seconds - warm_up_s - calm_s
     if not faults:
-        return Schedule(warm_up_s, warm_up_s, (), seconds)
+        return Schedule(warm_up_s, _FULL_S, (), seconds)
     first = [*faults, *more_at_first]
     slot_s = min(max(room_s / len(first), _SLOT_S[0]), _SLOT_S[1])
     chance = random.Random(seed)
@@ -48,5 +51,5 @@ def schedule(
         for fault in chance.sample(names, len(names)):
             begin_s = warm_up_s + len(planned) * slot_s
             planned.append(Planned(fault, begin_s, begin_s + slot_s * chance.uniform(*_SHARE)))
-    steady_s = warm_up_s + len(first) * slot_s
+    steady_s = max(warm_up_s + len(first) * slot_s, _FULL_S)  # each fault was there once
     return Schedule(warm_up_s, steady_s, tuple(planned[:slots]), seconds)
