@@ -33,6 +33,10 @@ def evaluate(
     engine: Annotated[
         EngineName | None, typer.Option(help="What runs a bundle; `onnxruntime` by default.")
     ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Pixels a side that a checkpoint sees; else its recipe's."),
+    ] = None,
     stretch: Annotated[
         bool, typer.Option("--stretch", help="Stretch each map to 0..1, as papers' tables do.")
     ] = False,
@@ -57,7 +61,7 @@ def evaluate(
     from reference.metrics import Scoring
 
     wanted = None if threshold is None else _threshold(threshold)
-    with _open(network, pred, gt, data, layout, split, engine) as chosen:
+    with _open(network, pred, gt, data, layout, split, engine, size) as chosen:
         limit = chosen.threshold if wanted is None else wanted
         least = chosen.min_share if min_share is None else min_share
         scoring = Scoring(stretch=stretch, threshold=limit, min_share=least)
@@ -81,6 +85,7 @@ def _open(
     layout: str | None,
     split: Split | None,
     engine: EngineName | None,
+    size: int | None,
 ) -> AbstractContextManager[Evaluated]:
     """What the command line names; anything but one thing to score and one truth is refused."""
     if (network is None) == (pred is None):
@@ -90,6 +95,8 @@ def _open(
     is_bundle = network is not None and Path(network).suffix != ".safetensors"
     if engine is not None and not is_bundle:
         raise UsageError("--engine is for a bundle: leave it out, a checkpoint runs on torch")
+    if size is not None and (network is None or is_bundle):
+        raise UsageError("--size is for a checkpoint: leave it out, a bundle has its own")
     if data is None and (layout is not None or split is not None):
         raise UsageError("--layout and --split say what --data holds: leave them out with --gt")
     from quantize import evaluated
@@ -103,7 +110,7 @@ def _open(
     assert network is not None
     if is_bundle:
         return evaluated.bundle_on(network, engine or "onnxruntime", choice)
-    return nullcontext(evaluated.checkpoint_on(Path(network), choice))
+    return nullcontext(evaluated.checkpoint_on(Path(network), choice, size))
 
 
 def _threshold(text: str) -> float | Literal["otsu"]:

@@ -71,13 +71,16 @@ def maps_on(predictions: Path, data: DataChoice) -> Evaluated:
     return Evaluated(str(predictions), str(data), cases_of_maps(predictions, data.pairs()))
 
 
-def checkpoint_on(path: Path, data: DataChoice) -> Evaluated:
-    """A reference network as it was trained."""
+def checkpoint_on(path: Path, data: DataChoice, size: int | None = None) -> Evaluated:
+    """A reference network as it was trained, on images of this side or of its recipe's."""
     from reference.trained_network import open_network  # noqa: PLC0415 (others do without torch)
 
     trained = open_network(path)
+    name = f"{path} on torch fp32"
+    if size is not None:
+        trained, name = trained.at(size), f"{name} at {size}x{size}"
     cases = cases_of(trained.predict, data.pairs(), trained.classify)
-    return Evaluated(f"{path} on torch fp32", str(data), cases)
+    return Evaluated(name, str(data), cases)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -26,6 +26,11 @@ class TrainedNetwork:
     network: nn.Module
     recipe: Recipe
     classes: tuple[str, ...]  # none where the network names none
+
+    def at(self, size: int) -> TrainedNetwork:
+        """The same, given images of another side."""
+        validation = self.recipe.validation.model_copy(update={"size": size})
+        return replace(self, recipe=self.recipe.model_copy(update={"validation": validation}))
 
     @property
     def predict(self) -> Predictor:

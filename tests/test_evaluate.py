@@ -18,16 +18,18 @@ from py_sod_metrics import MAE, Emeasure, FmeasureHandler, FmeasureV2, Smeasure,
 
 from edge.errors import ConfigurationError, UsageError
 from quantize.evaluate_commands import evaluate as evaluate_command
-from quantize.evaluated import DataChoice
+from quantize.evaluated import DataChoice, checkpoint_on
 from reference.data import read
 from reference.datasets import DataError
 from reference.evaluate import Answer, Case, evaluate, score_cases
 from reference.evaluation_report import Evaluation, write_report
 from reference.map_folders import cases_of_folders, cases_of_maps
 from reference.metrics import ScoreError, Scoring, pfom, score
+from reference.networks.layers import NetworkError
 from reference.summary import by_class, by_size, curves, summarise
 
 ROOT = Path(__file__).parents[1]
+CHECKPOINT = ROOT / "reference" / "checkpoints" / "minet_line.safetensors"
 
 
 def square(value: float = 1) -> NDArray[np.float64]:
@@ -350,11 +352,23 @@ HERE = Path()
         ({"pred": HERE, "gt": HERE, "split": "test"}, "leave them out with --gt"),
         ({"pred": HERE, "gt": HERE, "engine": "openvino"}, "--engine is for a bundle"),
         ({"network": "a.safetensors", "data": HERE, "engine": "openvino"}, "runs on torch"),
+        ({"network": "shipped", "data": HERE, "size": 368}, "--size is for a checkpoint"),
     ],
 )
 def test_a_question_without_sense_is_refused(arguments: dict[str, Any], remedy: str) -> None:
     with pytest.raises(UsageError, match=remedy):
         evaluate_command(**arguments)
+
+
+def test_a_checkpoint_is_scored_at_any_size_that_its_network_takes(tmp_path: Path) -> None:
+    WRITERS["sd900"](tmp_path)
+    data = DataChoice(tmp_path, None, "validation")
+    own, paper = (checkpoint_on(CHECKPOINT, data, size) for size in (None, 368))
+    assert paper.name == f"{own.name} at 368x368"
+    maps = [evaluated.cases[0].answer().probability for evaluated in (own, paper)]
+    assert 0 < np.abs(maps[0] - maps[1]).max() < 1
+    with pytest.raises(NetworkError, match="pad to 112"):
+        checkpoint_on(CHECKPOINT, data, 100).cases[0].answer()
 
 
 def test_a_side_that_is_not_there_lists_those_that_are(tmp_path: Path) -> None:
@@ -366,7 +380,7 @@ def test_a_side_that_is_not_there_lists_those_that_are(tmp_path: Path) -> None:
 def test_a_checkpoint_and_its_bundle_score_alike(tmp_path: Path) -> None:
     WRITERS["sd900"](tmp_path)
     figures = []
-    for network in ("reference/checkpoints/minet_line.safetensors", "shipped"):
+    for network in (str(CHECKPOINT), "shipped"):
         answer = trackside("evaluate", network, "--data", str(tmp_path), "--json")
         assert answer.returncode == 0, answer.stderr
         figures.append(json.loads(answer.stdout))
