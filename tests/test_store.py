@@ -54,7 +54,7 @@ from edge.store.pictures import picture_path
 from edge.store.writer import EventStore
 from edge.types import Frame, State, Stretch, Verdict
 
-KILLS = 15
+KILLS = 50
 
 
 def picture(root: Path, event: Event, name: str) -> np.ndarray:
