@@ -176,9 +176,12 @@ class Ledger(Closing):
         self._note_durable()
 
     def _say_trouble(self, error: sqlite3.Error) -> None:
+        remedy = "make room on its disk"
+        if "readonly" in str(error):
+            remedy = "see `dmesg` for why its disk is read-only, and let it be written"
         if self.trouble is None:
-            log.error("%s: %s: make room; rejects are fired all the same", self._path, error)
-        self.trouble = f"{self._path} cannot be written ({error}): make room on its disk"
+            log.error("%s: %s: %s; rejects are fired all the same", self._path, error, remedy)
+        self.trouble = f"{self._path} cannot be written ({error}): {remedy}"
 
     def _commit(self, entries: list[Entry]) -> None:
         assert self._database is not None

@@ -18,6 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from event_stores import fill
+from small_disk import a_small_disk
 
 from edge.cli import app
 from edge.demo import DEMO_LINE
@@ -171,14 +173,14 @@ def test_what_was_due_while_down_is_missed_and_brings_about_what_a_miss_does(
 # --- processes that are killed, and disks that are full ------------------------------------------
 
 
-def run_here(function: Callable[[Path], None], path: Path) -> subprocess.Popen[str]:
+def run_here(function: Callable[[Path], None], path: Path, *wrapper: str) -> subprocess.Popen[str]:
     """A function of this file in a process of its own."""
     command = (
         f"import test_ledger, pathlib; test_ledger.{function.__name__}(pathlib.Path({str(path)!r}))"
     )
     folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
     return subprocess.Popen(
-        [sys.executable, "-c", command],
+        [*wrapper, sys.executable, "-c", command],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
@@ -252,6 +254,32 @@ def test_on_a_full_disk_rejects_are_fired_and_written_when_there_is_room(tmp_pat
     written = Counter(kinds(path))
     assert written[EntryKind.ORDER] == written[EntryKind.UNWRITTEN] == 1
     assert written[EntryKind.FIRED] + written[EntryKind.MISSED] == 1
+
+
+def start_on_a_full_disk(disk: Path) -> None:
+    """Where the run before left an order."""
+    path = disk / "ledger.db"
+    with Ledger(path, CLOCK) as ledger:
+        ledger.add(an_order(1))
+    filler = fill(disk)
+    with Ledger(path, CLOCK) as ledger:
+        known = ledger.reconciled
+        with Rejector(a_rig(), CLOCK, ledger=ledger, on_missed=Mode.REJECT_ALL) as rejector:
+            eventually(lambda: rejector.mode is Mode.REJECT_ALL)
+            filler.unlink()
+            eventually(lambda: ledger.reconciled is not None)
+        print(json.dumps([known, [missed.number for missed in ledger.reconciled or ()]]))
+
+
+def test_what_was_due_while_down_counts_as_missed_while_a_full_disk_does_not_tell(
+    tmp_path: Path,
+) -> None:
+    disk = tmp_path / "disk"
+    with run_here(start_on_a_full_disk, disk, *a_small_disk(disk)) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+    assert process.returncode == 0
+    assert json.loads(said) == [None, [1]]
 
 
 def test_the_command_prints_the_latest_entries_of_a_ledger_or_of_a_line(
