@@ -11,12 +11,15 @@ demo: $(BOX)/ready ## inspect a simulated line with the shipped bundle
 
 install: $(DEV)/ready ## everything: training, quantization, tests
 
-# Training in the process in which every vendor's library has run before has ended in a crash.
+# Training in the process in which every vendor's library has run before has ended in a crash: it has
+# a process of its own, beside the others, and its say after them.
 APART = tests/test_quantize.py tests/test_training.py
 
 test: $(DEV)/ready ## the tests
-	$(DEV)/bin/python -m pytest $(APART:%=--ignore=%)
-	$(DEV)/bin/python -m pytest $(APART)
+	@$(DEV)/bin/python -m pytest $(APART) >$(DEV)/apart.log 2>&1 & apart=$$!; \
+	trap "kill $$apart" INT TERM; \
+	$(DEV)/bin/python -m pytest $(APART:%=--ignore=%); others=$$?; \
+	wait $$apart; apart=$$?; cat $(DEV)/apart.log; exit $$((others | apart))
 
 check: $(DEV)/ready ## format, lint, types, walls
 	$(DEV)/bin/ruff format --check .
