@@ -127,9 +127,9 @@ class Ledger(Closing):
         try:
             while open_ended:
                 open_ended = self._receive()
-                if self._backlog or self._database is None:
+                if self._is_behind:
                     self._write()
-                if not self._backlog and self._database is not None:
+                if not self._is_behind:
                     for done in self._flushes:
                         done.set()
                     self._flushes.clear()
@@ -137,11 +137,15 @@ class Ledger(Closing):
             log.exception("the ledger's thread failed; rejects are fired all the same")
             self.trouble = f"{self._path} is written no more ({failure!r}): start again"
 
+    @property
+    def _is_behind(self) -> bool:
+        """Whether entries are not on disk, or not even that the run has begun."""
+        return bool(self._backlog) or self._database is None
+
     def _receive(self) -> bool:
         """Wait for an entry and take all there are; whether more may come."""
         try:
-            waits = self._backlog or self._database is None
-            item = self._inbox.get(timeout=RETRY_NS / SECOND_NS if waits else None)
+            item = self._inbox.get(timeout=RETRY_NS / SECOND_NS if self._is_behind else None)
             while item is not None:
                 if isinstance(item, threading.Event):
                     self._flushes.append(item)

@@ -17,6 +17,6 @@ def mute(network: nn.Module) -> None:
     input would span the output's whole range, and XNNPACK refuses the graph.
     """
     for norm in network.modules():
-        if isinstance(norm, nn.BatchNorm2d) and norm.affine and norm.running_var is not None:
+        if isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None:
             with torch.no_grad():
                 norm.weight[norm.running_var < _ALIVE * norm.eps] = 0

@@ -10,19 +10,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import yaml
 from event_stores import fill
+from spools import drained
 
 from edge.config import LineConfig, read_line
 from edge.demo import DEMO_LINE
 from edge.inspector import Inspection
 from edge.service import run_line
 from edge.store.event_file import read_events
-from edge.telemetry.spool import Message, Spool
+from edge.telemetry.spool import Spool
 from edge.types import State
 from firmware_bridge.ledger_file import OUTCOMES, EntryKind, read_ledger
 
@@ -75,13 +76,6 @@ def main(disk: Path, how: str) -> None:
         "verdicts": sum(message.topic.endswith("/verdict") for message in messages),
     }
     print(json.dumps(said), flush=True)
-
-
-def drained(spool: Spool) -> Iterator[Message]:
-    while (first := spool.oldest()) is not None:
-        number, message = first
-        spool.remove(number)
-        yield message
 
 
 if __name__ == "__main__":

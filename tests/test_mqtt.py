@@ -23,6 +23,7 @@ import pytest
 pytest.importorskip("paho.mqtt", reason="pip install 'trackside[mqtt]'")
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
+from spools import drained
 from test_health import NONE, inspection, recorded_line
 
 from benchmarks.ports import free_port
@@ -314,7 +315,7 @@ def test_a_line_runs_to_its_end_beside_a_broker_that_never_answers(tmp_path: Pat
             text = urlopen(f"http://127.0.0.1:{page}/metrics", timeout=60).read().decode()
     assert "trackside_mqtt_connected 0.0" in text
     with a_spool(tmp_path) as spool:
-        waiting = list(_drained(spool))
+        waiting = list(drained(spool))
     verdicts = [VerdictMessage.model_validate_json(m.payload) for m in waiting if "verd" in m.topic]
     states = [HealthMessage.model_validate_json(m.payload) for m in waiting if "hea" in m.topic]
     assert [v.number for v in verdicts] == [v.frame + 1 for v in verdicts] == list(range(1, 13))
@@ -322,17 +323,11 @@ def test_a_line_runs_to_its_end_beside_a_broker_that_never_answers(tmp_path: Pat
     assert states[-1].frames == {State.OK: 12, State.NG: 0, State.UNKNOWN: 0}
 
 
-def _drained(spool: Spool) -> Iterator[Message]:
-    while (found := spool.oldest()) is not None:
-        yield found[1]
-        spool.remove(found[0])
-
-
 def test_a_spool_gives_up_the_oldest_and_says_how_many(tmp_path: Path) -> None:
     with a_spool(tmp_path, limit=4) as spool:
         assert spool.append(numbered("verdict", range(3))) == 0
         assert spool.append(numbered("verdict", range(3, 6))) == 2
-        assert [m.payload for m in _drained(spool)] == [b"2", b"3", b"4", b"5"]
+        assert [m.payload for m in drained(spool)] == [b"2", b"3", b"4", b"5"]
         assert len(spool) == 0
 
 
@@ -348,7 +343,7 @@ def test_a_spool_outlasts_a_process_that_is_killed(tmp_path: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
     assert killed.returncode == -9
     with a_spool(tmp_path) as spool:
-        assert [int(m.payload) for m in _drained(spool)] == list(range(50))
+        assert [int(m.payload) for m in drained(spool)] == list(range(50))
 
 
 def test_a_file_that_is_no_spool_is_refused(tmp_path: Path) -> None:
@@ -391,7 +386,7 @@ def test_while_the_disk_is_full_messages_wait_in_memory(tmp_path: Path) -> None:
             assert len(spool) == 0
             spool.full = False
             wait_until(lambda: len(spool) >= 20)
-        frames = [json.loads(m.payload).get("frame") for m in _drained(spool)]
+        frames = [json.loads(m.payload).get("frame") for m in drained(spool)]
     assert [frame for frame in frames if frame is not None] == list(range(20))
 
 
