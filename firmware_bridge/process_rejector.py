@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from firmware_bridge.channel import Channel
 from firmware_bridge.control import Command, News
@@ -17,6 +17,11 @@ from firmware_bridge.reject_process import Close, Failed, Opening, OpenRig, Read
 from firmware_bridge.types import SECOND_NS, Clock, Mode, Reading
 
 START_NS = 30 * SECOND_NS  # a process that takes longer to claim its lines hangs in one of them
+# Isolated, so that nothing is imported before the path is what this process says it is.
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[1:]; "
+    "from firmware_bridge.reject_process import main; main()"
+)
 SIGN_NS = 20_000_000  # between two signs of life, and two tries to send what there was no room for
 
 
@@ -161,9 +166,19 @@ def _start() -> tuple[subprocess.Popen[bytes], Channel]:
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from firmware_bridge.reject_process import main; main()"],
+            [sys.executable, "-I", "-c", _PROGRAM, *_import_path()],
             stdin=theirs.fileno(),
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             start_new_session=True,  # Ctrl-C is for this process
         )
     return process, Channel(ours)
+
+
+def _import_path() -> list[str]:
+    """Where the other process imports from: where this one does, but for the working directory.
+
+    Whoever may write there could otherwise have a `socket.py` of his run with this one's rights.
+    Where that is the home of this package itself, it comes last.
+    """
+    here, home = Path.cwd(), str(Path(__file__).resolve().parents[1])
+    trusted = [each for each in sys.path if each and Path(each).resolve() != here]
+    return trusted if home in trusted else [*trusted, home]

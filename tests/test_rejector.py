@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from edge.demo import DEMO_LINE
 from firmware_bridge.control import Actuator, News
 from firmware_bridge.desk import OrderDesk, RejectorStopped
 from firmware_bridge.encoder import Encoder, EncoderError, SimulatedEncoder, Speed
@@ -325,6 +327,18 @@ def claim_in_vain(stack: ExitStack) -> Rig:
 def test_what_the_process_cannot_claim_is_raised_here() -> None:
     with pytest.raises(LineError, match="line 17 is in use"):
         ProcessRejector(claim_in_vain, CLOCK)
+
+
+def test_the_process_runs_nothing_that_lies_in_the_working_directory(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    for module in ("socket", "signal", "struct", "firmware_bridge", "edge"):
+        (tmp_path / f"{module}.py").write_text(f"open({str(ran)!r}, 'a').write('{module} ')")
+    line = yaml.safe_load(DEMO_LINE.read_text())
+    line["reject"]["isolation"] = "process"
+    (tmp_path / "line.yaml").write_text(yaml.safe_dump(line))
+    inspecting = [sys.executable, "-I", "-m", "edge.cli", "run", "line.yaml", "--frames", "2"]
+    done = subprocess.run(inspecting, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, ran.exists()) == (0, False), done.stderr
 
 
 def test_a_process_that_is_killed_is_noticed() -> None:
