@@ -18,7 +18,7 @@ from edge.errors import ConfigurationError
 from quantize.dead_channels import mute
 from quantize.fold_norms import fold_norms
 from reference import checkpoint
-from reference.networks import build, logit_maps
+from reference.networks import Output, build, class_maps, logit_maps
 from reference.networks.layers import ConvBNReLU
 from reference.networks.minet import DILATIONS, Ablation, MINet, MultiScaleInteraction
 from reference.recipe import Recipe
@@ -60,7 +60,10 @@ def read_trained(path: Path) -> Trained:
 
 
 def deploy(trained: nn.Module, *, channels: int = 1) -> nn.Module:
-    """One map of logits out, exactly the trained network's first; of equal channels one goes in.
+    """Exactly the trained network's first map of logits out; of equal channels one goes in.
+
+    Of a network that names classes the output has 1 + C channels: the map that decides, and after
+    it a logit for each class, at the same size.
 
     A MINet whose maps keep to the pixel grid leaves the last resize to the mask step; what ends in
     `align_corners=True`, which the mask step cannot do, keeps it.
@@ -69,7 +72,7 @@ def deploy(trained: nn.Module, *, channels: int = 1) -> nn.Module:
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(1, channels, PROBE, PROBE, generator=generator).double()
     with torch.no_grad():
-        wanted = logit_maps(exact(image.expand(-1, 3, -1, -1)))[0]
+        wanted = first_map(exact(image.expand(-1, 3, -1, -1)))
         on_grid = isinstance(exact, MINet) and not exact.align_corners
         form = DeployMINet(exact, channels) if on_grid else FirstMap(exact, channels)
         answer = form(image)
@@ -82,6 +85,13 @@ def deploy(trained: nn.Module, *, channels: int = 1) -> nn.Module:
             "logit: a convolution's output is used beside its normalisation, name them apart"
         )
     return form.float().eval().requires_grad_(False)
+
+
+def first_map(output: Output) -> Tensor:
+    """The map that decides and the classes beside it, N,1+C,H,W at the map's size."""
+    decided = logit_maps(output)[0]
+    named = [F.interpolate(n, decided.shape[-2:], mode="bilinear") for n in class_maps(output)[:1]]
+    return torch.cat([decided, *named], dim=1)
 
 
 class SignedSum(nn.Module):
@@ -120,7 +130,7 @@ class SignedSum(nn.Module):
 
 
 class DeployMINet(nn.Module):
-    """One logit map at the size of the finest features out.
+    """One logit map at the size of the finest features out, and those of classes beside it.
 
     Side heads and dropout are gone, the three equal input channels are one, and the sigmoid and the
     resize to the frame are left to the mask step.
@@ -142,7 +152,7 @@ class DeployMINet(nn.Module):
         self.factors = [fine // coarse for fine, coarse in pairwise(sizes)]
 
     def forward(self, x: Tensor) -> Tensor:
-        """N,C,H,W normalised pixels to logits: N,1,H/2,W/2 but for a backbone that starts at H."""
+        """N,C,H,W normalised pixels to logits at H/2,W/2 but for a backbone that starts at H."""
         features = self._encode(x)
         x = self.decoders[-1](features.pop())
         for feature, decoder, factor in zip(
@@ -166,7 +176,7 @@ class DeployMINet(nn.Module):
 
 
 class FirstMap(nn.Module):
-    """Any other network: normalisations folded, and of its maps only the result.
+    """Any other network: normalisations folded, and of its maps only the result, with its names.
 
     The side heads are still there, and are dropped from every graph, which keeps what its output
     needs.
@@ -180,8 +190,8 @@ class FirstMap(nn.Module):
         self.network = _folded(exact, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """N,C,H,W normalised pixels to N,1,H,W logits."""
-        return logit_maps(self.network(x))[0]
+        """N,C,H,W normalised pixels to N,1,H,W logits, or N,1+C,H,W."""
+        return first_map(self.network(x))
 
 
 def _deploy(trained: nn.Module) -> nn.Module:

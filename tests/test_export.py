@@ -17,7 +17,7 @@ from quantize.dead_channels import mute
 from quantize.deploy_form import deploy
 from quantize.export import ExportError, to_onnx
 from quantize.layers import layers
-from reference.networks import NETWORKS, build, logit_maps
+from reference.networks import NETWORKS, build, class_maps, logit_maps
 from reference.networks.minet import MI_MODULES
 
 torch.set_num_threads(1)  # beside other work on the machine, two wait for each other for ever
@@ -103,6 +103,17 @@ def test_channels_on_scales_of_their_own_stay_three() -> None:
         wanted, answer = network(colour)[0], form(colour)
     answer = F.interpolate(answer, scale_factor=2.0, mode="bilinear")
     torch.testing.assert_close(answer, wanted, rtol=0, atol=1e-4)
+
+
+def test_a_minet_that_names_classes_answers_the_map_and_a_map_for_each_class() -> None:
+    network, x = trained("minet", class_maps=3, **ON_GRID), images(SIDE)
+    with torch.inference_mode():
+        output = network(x.expand(-1, 3, -1, -1))
+        answer = deploy(network)(x)
+    assert answer.shape[1:] == (4, SIDE // 2, SIDE // 2)
+    decided = F.interpolate(answer[:, :1], scale_factor=2.0, mode="bilinear")
+    torch.testing.assert_close(decided, logit_maps(output)[0], rtol=0, atol=1e-4)
+    torch.testing.assert_close(answer[:, 1:], class_maps(output)[0], rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

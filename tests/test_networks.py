@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from reference.commands import networks
-from reference.networks import NETWORKS, build, logit_maps
+from reference.networks import NETWORKS, build, class_maps, logit_maps
 from reference.networks.backbones import (
     Backbone,
     BackboneWeightsError,
@@ -89,6 +89,18 @@ def test_every_variant_gives_maps_of_the_inputs_size_and_trains_every_parameter(
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_names_classes_beside_its_maps_and_decides_as_without(name: str) -> None:
+    plain, named = on_meta(name), on_meta(name, class_maps=7)
+    image = torch.empty(2, 3, 64, 64, device="meta")
+    assert class_maps(plain(image)) == []
+    decided, names = logit_maps(named(image)), class_maps(named(image))
+    assert {tuple(m.shape) for m in decided} == {(2, 1, 64, 64)}
+    assert {tuple(n.shape[:2]) for n in names} == {(2, 7)}
+    more = sum(p.numel() for p in named.parameters()) - sum(p.numel() for p in plain.parameters())
+    assert more == {"minet": 1603, "nadinet": 903, "csepnet": 231, "lsanet": 231, "dms": 5383}[name]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
 def test_a_size_that_does_not_line_up_names_the_one_to_pad_to(name: str) -> None:
     network = on_meta(name)
     with pytest.raises(ValueError, match=r"height 250 is not a multiple of \d+: pad to 256"):
@@ -115,7 +127,7 @@ def test_lsanet_shows_where_it_located_and_what_its_loss_keeps_apart() -> None:
     assert output.location.shape == (2, 1, 32, 32)
     assert [tuple(v.shape) for v in output.shapes] == [(2, 384, 8, 8)] * 2
     plain = on_meta("lsanet", lam=None, sdm=False)(image)
-    assert plain[1:] == (None, (), ())
+    assert plain[1:] == (None, (), (), ())
 
 
 def test_normalised_attention_is_the_cosine_between_channels() -> None:

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from reference.networks.csepnet import CSEPNet
 from reference.networks.dms import DMS, DMSOutput
-from reference.networks.layers import NetworkError, choose
+from reference.networks.layers import NamedMaps, NetworkError, choose
 from reference.networks.lsanet import LSANet, LSANetOutput
 from reference.networks.minet import MINet
 from reference.networks.nadinet import NaDiNet
 
-Output = list[Tensor] | LSANetOutput | DMSOutput
+Output = list[Tensor] | NamedMaps | LSANetOutput | DMSOutput
 
 NETWORKS: dict[str, type[nn.Module]] = {
     "minet": MINet,
@@ -65,3 +65,8 @@ def _check_arguments(name: str, network: type[nn.Module], arguments: dict[str, A
 def logit_maps(output: Output) -> list[Tensor]:
     """The logit maps of any network's output, the result first."""
     return output if isinstance(output, list) else output.maps
+
+
+def class_maps(output: Output) -> list[Tensor]:
+    """The class logits of any network's output, finest first; none where it names nothing."""
+    return [] if isinstance(output, list) else [*output.names]

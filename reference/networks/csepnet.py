@@ -13,9 +13,11 @@ from reference.networks.backbones import Backbone, resnet50, vgg16_bn
 from reference.networks.layers import (
     CBAM,
     ConvBNReLU,
+    NamedMaps,
     SpatialAttention,
     check_size,
     choose,
+    name_head,
     resize,
 )
 
@@ -218,6 +220,7 @@ class CSEPNet(nn.Module):
         cbam: bool = True,
         cscm: str | None = "full",
         csfim: str | None = "full",
+        class_maps: int = 0,
     ) -> None:
         super().__init__()
         self.backbone = choose("backbone", backbone, BACKBONES)()
@@ -233,8 +236,9 @@ class CSEPNet(nn.Module):
         # The finest map has its own head; the others are side outputs.
         self.head = nn.Sequential(nn.Conv2d(WIDTHS[0], 1, 1), _conv(1, 1))
         self.side_heads = nn.ModuleList(SideHead(width) for width in WIDTHS[1:])
+        self.name = name_head(WIDTHS[0], class_maps)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def forward(self, x: Tensor) -> list[Tensor] | NamedMaps:
         """Five logit maps at the input's size, finest first; the first is the result."""
         check_size(x)
         maps = self.backbone(x)
@@ -248,4 +252,5 @@ class CSEPNet(nn.Module):
             decoded.append(self.decoders[i](woven[-1]))
         heads = zip(self.side_heads, woven[-2::-1], strict=True)
         logits = [self.head(decoded[-1]), *(head(w) for head, w in heads)]
-        return [resize(z, x.shape[-2:], align_corners=True) for z in logits]
+        answers = [resize(z, x.shape[-2:], align_corners=True) for z in logits]
+        return NamedMaps(answers, [self.name(decoded[-1])]) if self.name else answers

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reference.networks.backbones import resnext101_32x4d
-from reference.networks.layers import ConvBNPReLU, check_size, choose, resize
+from reference.networks.layers import ConvBNPReLU, check_size, choose, name_head, resize
 
 WIDTH = 256  # of each fused level
 PUBLISHED_SIZE = (300, 300)
@@ -33,6 +33,7 @@ class DMSOutput(NamedTuple):
 
     maps: list[Tensor]
     classes: list[Tensor]
+    names: Sequence[Tensor] = ()  # N,C,h,w class logits, alone; none where nothing is named
 
 
 class ASPP(nn.Module):
@@ -144,6 +145,7 @@ class DMS(nn.Module):
 
     `reuse` is how features go on to the next level: `concat`, `skip` (D) or None (A); `classes` is
     None without classification (B); `aspp` is C's, and `refine=False` is E. The baseline has none.
+    `class_maps` is how many classes it names pixel by pixel, from all three levels.
     """
 
     def __init__(
@@ -154,6 +156,7 @@ class DMS(nn.Module):
         refine: bool = True,
         classes: int | None = 6,
         aspp: bool = False,
+        class_maps: int = 0,
     ) -> None:
         super().__init__()
         choose("reuse", reuse, dict.fromkeys(REUSES))
@@ -164,6 +167,7 @@ class DMS(nn.Module):
         stream = partial(Stream, reuse=reuse, refine=refine, classes=classes)
         self.top_down = stream(starts=True)
         self.bottom_up = stream(starts=False) if bidirectional else None
+        self.name = name_head(3 * WIDTH, class_maps)
 
     def forward(self, x: Tensor) -> DMSOutput:
         size = x.shape[-2:]
@@ -175,7 +179,11 @@ class DMS(nn.Module):
             levels = [_resize(level, low.shape[-2:]) for level in (low, middle, high)]
             more_maps, more_classes = self.bottom_up(levels, maps[-1])
             maps, classes = maps + more_maps, classes + more_classes
-        return DMSOutput([_resize(m, size) for m in reversed(maps)], classes[::-1])
+        names: tuple[Tensor, ...] = ()
+        if self.name:
+            levels = [_resize(level, low.shape[-2:]) for level in (low, middle, high)]
+            names = (self.name(torch.cat(levels, dim=1)),)
+        return DMSOutput([_resize(m, size) for m in reversed(maps)], classes[::-1], names)
 
     def _levels(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """256 channels each: low at H/4, middle at H/8, high at H/16."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +41,22 @@ def resize(x: Tensor, size: Sequence[int], *, align_corners: bool) -> Tensor:
     if x.shape[-2:] == (height, width):
         return x
     return F.interpolate(x, size=(height, width), mode="bilinear", align_corners=align_corners)
+
+
+class NamedMaps(NamedTuple):
+    """Logit maps at the input's size, the result first, and what each class answers beside it.
+
+    `names` has N,C,h,w class logits, finest first, each at its level's own size: they name what the
+    maps find, and a name needs no outline.
+    """
+
+    maps: list[Tensor]
+    names: list[Tensor]
+
+
+def name_head(channels: int, class_maps: int) -> nn.Conv2d | None:
+    """A logit for each class beside a network's own head; None where nothing is named."""
+    return nn.Conv2d(channels, class_maps, 1) if class_maps else None
 
 
 class ConvBN(nn.Sequential):

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reference.networks.layers import ConvBNReLU, check_size, choose, resize
+from reference.networks.layers import ConvBNReLU, check_size, choose, name_head, resize
 
 WIDTHS = (32, 64, 128, 256, 512)
 GROUPS = 8  # in which the location is found
@@ -27,6 +27,7 @@ class LSANetOutput(NamedTuple):
     location: Tensor | None  # logits of the defects' boxes, N,1,H/2,W/2; None without LAM
     shapes: tuple[Tensor, ...]  # V1 and V2, which should differ, N,384,H/8,W/8; none without SDM
     shape_maps: tuple[Tensor, ...]  # a logit map of each, N,1,H/8,W/8
+    names: tuple[Tensor, ...] = ()  # N,C,H,W class logits, alone; none where nothing is named
 
 
 class Block(nn.Sequential):
@@ -162,6 +163,7 @@ class LSANet(nn.Module):
         sdm: bool = True,
         fem: bool = True,
         strip_parts: int = 2,
+        class_maps: int = 0,
     ) -> None:
         super().__init__()
         self.encoders = nn.ModuleList(map(Block, (3, *WIDTHS), WIDTHS))
@@ -172,6 +174,7 @@ class LSANet(nn.Module):
             Block(width + coarser, width) for width, coarser in pairwise(WIDTHS)
         )
         self.head = nn.Conv2d(WIDTHS[0], 1, 1)
+        self.name = name_head(WIDTHS[0], class_maps)
 
     def forward(self, x: Tensor) -> LSANetOutput:
         check_size(x)
@@ -189,4 +192,5 @@ class LSANet(nn.Module):
         x = self.fem(x)
         for skip, decode in zip(skips[-2::-1], reversed(self.decoders), strict=True):
             x = decode(torch.cat([skip, _up(x, skip.shape[-2:])], dim=1))
-        return LSANetOutput([_up(self.head(x), size)], location, shapes, shape_maps)
+        names = (self.name(x),) if self.name else ()
+        return LSANetOutput([_up(self.head(x), size)], location, shapes, shape_maps, names)

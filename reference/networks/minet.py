@@ -19,6 +19,7 @@ from reference.networks.backbones import (
 from reference.networks.layers import (
     ConvBNReLU,
     DSConv,
+    NamedMaps,
     NetworkError,
     check_size,
     choose,
@@ -142,6 +143,7 @@ class MINet(nn.Module):
     `mi` is what the encoder is built of, as in the paper's ablations; a `backbone` of the paper's
     table takes the whole encoder's place. `align_corners=True` is the paper's; `False` makes every
     x2 a fixed stencil at multiples of 32, which is what the deployed network is trained with.
+    `class_maps` is how many classes each head names beside its map: 1 + C channels for 1.
     """
 
     def __init__(
@@ -152,8 +154,10 @@ class MINet(nn.Module):
         align_corners: bool = True,
         mi: str = "full",
         backbone: str | None = None,
+        class_maps: int = 0,
     ) -> None:
         super().__init__()
+        self.class_maps = class_maps
         self.align_corners = align_corners
         self.backbone: Backbone | None = None
         widths: tuple[int, ...] = WIDTHS
@@ -170,10 +174,10 @@ class MINet(nn.Module):
             for width, out in zip(widths, finer, strict=True)
         )
         self.heads = nn.ModuleList(
-            nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(out, 1, 1)) for out in finer
+            nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(out, 1 + class_maps, 1)) for out in finer
         )
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def forward(self, x: Tensor) -> list[Tensor] | NamedMaps:
         """A logit map of each scale at the input's size, finest first; the first is the result."""
         check_size(x, 16)  # the paper's 368 is no multiple of 32
         features = self._encode(x)
@@ -182,7 +186,9 @@ class MINet(nn.Module):
             decoded.append(
                 decoder(feature + self._up(decoded[-1], feature) if decoded else feature)
             )
-        return [self._up(head(d), x) for head, d in zip(self.heads, reversed(decoded), strict=True)]
+        answers = [head(d) for head, d in zip(self.heads, reversed(decoded), strict=True)]
+        maps = [self._up(answer[:, :1], x) for answer in answers]
+        return NamedMaps(maps, [answer[:, 1:] for answer in answers]) if self.class_maps else maps
 
     def _encode(self, x: Tensor) -> list[Tensor]:
         features: list[Tensor] = []

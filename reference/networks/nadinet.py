@@ -15,7 +15,16 @@ from reference.networks.backbones import (
     residual_layers,
     vgg16_bn,
 )
-from reference.networks.layers import CBAM, ConvBN, ConvBNReLU, check_size, choose, resize
+from reference.networks.layers import (
+    CBAM,
+    ConvBN,
+    ConvBNReLU,
+    NamedMaps,
+    check_size,
+    choose,
+    name_head,
+    resize,
+)
 
 WIDTH = 128  # of every level once it is reduced
 
@@ -238,6 +247,7 @@ class NaDiNet(nn.Module):
         fuse_groups: int = 2,
         attention: str | None = "nam",
         interaction: str | None = "dual",
+        class_maps: int = 0,
     ) -> None:
         super().__init__()
         self.backbone = choose("backbone", backbone, BACKBONES)()
@@ -249,8 +259,9 @@ class NaDiNet(nn.Module):
         self.attentions = nn.ModuleList(attend() for _ in range(levels))
         self.interactions = nn.ModuleList(interact(fuse_groups) for _ in range(levels))
         self.heads = nn.ModuleList(nn.Conv2d(WIDTH, 1, 1) for _ in range(levels + 1))
+        self.name = name_head(WIDTH, class_maps)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def forward(self, x: Tensor) -> list[Tensor] | NamedMaps:
         """Six logit maps at the input's size, finest first; the last is the context's."""
         check_size(x)
         maps = self.backbone(x)
@@ -260,7 +271,8 @@ class NaDiNet(nn.Module):
             reversed(levels), reversed(self.attentions), reversed(self.interactions), strict=True
         ):
             decoded.append(interaction(attention(level), decoded[-1]))
-        return [
+        answers = [
             _resize(head(d), x.shape[-2:])
             for head, d in zip(self.heads, reversed(decoded), strict=True)
         ]
+        return NamedMaps(answers, [self.name(decoded[-1])]) if self.name else answers
