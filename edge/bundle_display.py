@@ -71,7 +71,8 @@ def show_verified(bundle: Bundle, *, signed: bool) -> bool:
             failed = True
             console.print(f"✗ {_name(artefact)}: {error}", soft_wrap=True)
         else:
-            console.print(f"✓ {_name(artefact)}: golden pair with IoU {result.iou:.3f}")
+            found = f"{result.defects} defect{'s' if result.defects > 1 else ''}"
+            console.print(f"✓ {_name(artefact)}: golden pair with IoU {result.iou:.3f}, {found}")
             engine.close()
     return failed
 

@@ -58,6 +58,7 @@ def check_line(config: LineConfig) -> list[Check]:
             *check_calibration(config.camera),
             check_sight(frame, inspections[-1].verdict),
             check_scale(frame, manifest, config.tiles),
+            check_limits(frame, manifest),
             *check_tiles(line, frame),
             *check_pictures(config, frame, latency_ms),
             check_pace(config, frame, latency_ms),
@@ -126,6 +127,18 @@ def check_scale(frame: Frame, manifest: Manifest, tiles: TileSettings | None) ->
         return Check("scale", False, f"{detail}: leave tiles.um_per_px out or train at this scale")
     remedy = "nearer" if ratio > 1 else "further away"
     return Check("scale", False, f"{detail}: bring the camera {remedy} or train at this scale")
+
+
+def check_limits(frame: Frame, manifest: Manifest) -> Check:
+    """A frame must be able to show what the network's limits let count."""
+    limits = manifest.limits
+    along_mm = frame.stretch.length_mm
+    across_mm = frame.across_um * frame.image.shape[1] / 1000
+    detail = f"a defect counts from {limits.min_area_mm2:g} mm2 and {limits.min_extent_mm:g} mm on"
+    if limits.reached_by(along_mm * across_mm, max(along_mm, across_mm)):
+        return Check("limits", True, detail)
+    shown = f"a frame shows {along_mm:g} x {across_mm:g} mm"
+    return Check("limits", False, f"{detail}, {shown}: take a bundle that is good for less")
 
 
 def check_tiles(line: Line, frame: Frame) -> list[Check]:

@@ -144,7 +144,7 @@ def _hold_against_truth(line: Line, tally: Tally, verdicts: list[Verdict], rows:
 
 def _is_above(limits: Limits, defect: TrueDefect) -> bool:
     extent_mm = max(defect.width_mm, defect.stretch.length_mm)
-    return defect.area_mm2 >= limits.min_area_mm2 and extent_mm >= limits.min_extent_mm
+    return limits.reached_by(defect.area_mm2, extent_mm)
 
 
 def pulses_on_rail(line: Line) -> tuple[Stretch, ...]:

@@ -10,30 +10,34 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 FORMAT = 1
+MOST_PX = 16_384  # a side of what a network takes or answers
+MOST_UM = 10_000  # a network pixel: a centimetre shows no defect that a rail or a strip may have
 
 EngineName = Literal["openvino", "onnxruntime", "litert", "native"]
 Precision = Literal["int8", "fp32"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Infinity would switch a limit off, and NaN compares with nothing.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class InputSpec(_Section):
     """tensor = (pixel - mean) * scale, in units of 8-bit pixels, after the resize."""
 
-    height: PositiveInt
-    width: PositiveInt
+    height: PositiveInt = Field(le=MOST_PX)
+    width: PositiveInt = Field(le=MOST_PX)
     channels: Literal[1, 3]  # 1: colour is turned grey; 3: B, G, R, and grey is replicated
     mean: list[float]  # one a channel
     scale: list[PositiveFloat]
     resize: Literal["linear"]  # stretched to the network's size
-    um_per_px: PositiveFloat  # of surface a network pixel shows, as in training
+    um_per_px: PositiveFloat = Field(le=MOST_UM)  # of surface a pixel shows, as in training
 
     @model_validator(mode="after")
     def _one_value_a_channel(self) -> InputSpec:
@@ -41,12 +45,17 @@ class InputSpec(_Section):
             raise ValueError(f"mean and scale must each have {self.channels} values")
         return self
 
+    @property
+    def shown_mm(self) -> tuple[float, float]:
+        """Along and across: the surface that the network is shown at once."""
+        return self.height * self.um_per_px / 1000, self.width * self.um_per_px / 1000
+
 
 class OutputSpec(_Section):
     """One map of logits; the mask step resizes it to the frame."""
 
-    height: PositiveInt
-    width: PositiveInt
+    height: PositiveInt = Field(le=MOST_PX)
+    width: PositiveInt = Field(le=MOST_PX)
     kind: Literal["logits"]
 
 
@@ -55,6 +64,10 @@ class Limits(_Section):
 
     min_area_mm2: PositiveFloat
     min_extent_mm: PositiveFloat  # along or across the rail, whichever is more
+
+    def reached_by(self, area_mm2: float, extent_mm: float) -> bool:
+        """Whether a defect is large enough to count."""
+        return area_mm2 >= self.min_area_mm2 and extent_mm >= self.min_extent_mm
 
 
 class Artefact(_Section):
@@ -115,6 +128,25 @@ class Manifest(_Section):
     provenance: dict[str, str]
     packed: Packed | None = None
     files: dict[str, str] = {}  # every other file in the bundle -> sha256; write_bundle fills it
+
+    @field_validator("limits")
+    @classmethod
+    def _let_a_defect_through(cls, limits: Limits, info: ValidationInfo) -> Limits:
+        """A network that may never report anything is in agreement with any other on sound rail."""
+        shown: InputSpec | None = info.data.get("input")
+        if shown is None:  # what is wrong with it is said already
+            return limits
+        along_mm, across_mm = shown.shown_mm
+        for name, asked, most in (
+            ("min_area_mm2", limits.min_area_mm2, along_mm * across_mm),
+            ("min_extent_mm", limits.min_extent_mm, max(along_mm, across_mm)),
+        ):
+            if asked > most:
+                raise ValueError(
+                    f"{name} {asked:g} is more than the {most:g} that the network is shown at "
+                    "once, so that no defect would ever count: give the smallest it is good for"
+                )
+        return limits
 
     @field_validator("files")
     @classmethod

@@ -34,7 +34,7 @@ class Piece:
 
     def is_above(self, limits: Limits) -> bool:
         extent_mm = max(self.stretch.length_mm, (self.right_um - self.left_um) / 1000)
-        return self.area_mm2 >= limits.min_area_mm2 and extent_mm >= limits.min_extent_mm
+        return limits.reached_by(self.area_mm2, extent_mm)
 
 
 def find_pieces(frame: Frame, mask: Mask, own: range, limits: Limits) -> list[Piece] | None:

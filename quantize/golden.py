@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from edge.bundle import count_defects
 from edge.engines import Engine
 from edge.errors import TracksideError
 from edge.manifest import Golden, Manifest
@@ -30,12 +31,14 @@ def golden_pair(fp32: Engine, manifest: Manifest) -> dict[str, bytes]:
         mask = read_mask(
             logits, (manifest.output.height, manifest.output.width), manifest.threshold
         )
-        if MIN_SHARE <= mask.binary.mean() <= MAX_SHARE and _surety(mask) > best_surety:
+        telling = MIN_SHARE <= mask.binary.mean() <= MAX_SHARE
+        if telling and count_defects(mask.binary, manifest) and _surety(mask) > best_surety:
             best_surety, best = _surety(mask), (frame.image, mask.probability)
     if best is None:
         raise GoldenError(
             f"in each of {TRIES} frames of the simulated line the network marks "
-            f"less than {MIN_SHARE:.1%} or more than {MAX_SHARE:.0%}: train it further"
+            f"less than {MIN_SHARE:.1%}, more than {MAX_SHARE:.0%} or nothing that counts by its "
+            "limits: train it further, or lower them"
         )
     image, probability = best
     answer = np.rint(probability * 255).astype(np.uint8)

@@ -128,6 +128,19 @@ def _edit(**changes: Any) -> Callable[[Path], object]:
         (_edit(threshold="0.5"), "manifest.json: threshold: Input should be a valid number"),
         (_edit(treshold=0.5), "manifest.json: treshold: Extra inputs are not permitted"),
         (_edit(artefacts=[]), "manifest.json: artefacts: List should have at least 1 item"),
+        *(
+            (_edit(limits={"min_area_mm2": area, "min_extent_mm": 1}), why)
+            for area, why in (
+                (float("inf"), "limits.min_area_mm2: Input should be a finite number: pack"),
+                (float("nan"), "limits.min_area_mm2: Input should be a finite number: pack"),
+                (1e12, "min_area_mm2 1e+12 is more than the 96 that the network is shown at once"),
+                (-1, "limits.min_area_mm2: Input should be greater than 0"),
+            )
+        ),
+        (
+            _edit(limits={"min_area_mm2": 1, "min_extent_mm": 13}),
+            "min_extent_mm 13 is more than the 12 that the network is shown at once",
+        ),
         (_edit(files={"../../etc/passwd": "00"}), "'../../etc/passwd' is not a plain relative"),
         (
             _edit(golden={"input": "no.png", "output": "no.png", "min_iou": 1, "max_mae": 0}),

@@ -225,9 +225,9 @@ def _write_bundle(path: Path) -> None:
     kernel[..., 6:11, 6:11] = -1 / 25
     model = _model(40 * kernel, bias=-8)
     image = np.full((SIZE, SIZE), 128, np.uint8)
-    image[100:112, 100:112] = 50
+    image[100:120, 100:112] = 50
     answer = np.zeros((SIZE // 2, SIZE // 2), np.uint8)
-    answer[50:56, 50:56] = 255
+    answer[50:60, 50:56] = 255
     manifest = Manifest(
         format=1,
         name="dark",
