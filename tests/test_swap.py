@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from threading import Thread
@@ -19,6 +20,7 @@ from typing import NamedTuple
 from urllib.request import urlopen
 from weakref import WeakSet
 
+import cv2
 import numpy as np
 import pytest
 from bundles import (
@@ -41,13 +43,18 @@ from benchmarks.ports import free_port
 from edge.app import Line, open_line
 from edge.bundle import MANIFEST, Bundle, open_bundle, write_bundle
 from edge.config import LineConfig, read_line
+from edge.engines import AutoSettings
 from edge.errors import TracksideError, UsageError
 from edge.inspector import Inspection
-from edge.network import SHIPPED_BUNDLE
+from edge.manifest import Golden, Limits
+from edge.mask import read_mask
+from edge.network import SHIPPED_BUNDLE, network_of
+from edge.preprocess import to_tensor
 from edge.recorder import record_line
 from edge.recording import read_recording
 from edge.service import run_line
 from edge.signature import make_key, sign
+from edge.simulation import SimulatedLine
 from edge.store.event_file import read_events
 from edge.swap.folder import (
     Comparison,
@@ -251,6 +258,9 @@ def test_a_shadow_period_must_be_as_good_as_the_line_file_says() -> None:
     good = Comparison(
         frames=100,
         agreement=0.95,
+        rejected=20,
+        rejected_too=19,
+        golden_missed=False,
         overlap=0.5,
         old_p50_ms=1,
         old_p99_ms=10,
@@ -262,11 +272,47 @@ def test_a_shadow_period_must_be_as_good_as_the_line_file_says() -> None:
     assert objections(good.model_copy(update={"overlap": None}), limits) == []  # nothing was found
     for worse, why in (
         ({"agreement": 0.94}, "it agrees on 94.0% of 100 frames"),
+        ({"rejected_too": 18}, "of 20 frames that the old one rejects it rejects 18, and swap.min"),
+        ({"golden_missed": True}, "it lets pass the defect of the old one's golden pair"),
         ({"overlap": 0.49}, "its masks overlap by 0.49"),
         ({"new_p99_ms": 15.2}, "its p99 is 15.2 ms, 1.52 times the old one's"),
     ):
         [said] = objections(good.model_copy(update=worse), limits)
         assert said.startswith(why)
+
+
+@pytest.mark.parametrize("defects_per_metre", [4, 0])
+def test_a_network_that_never_rejects_is_refused_however_well_it_agrees(
+    tmp_path: Path, hurry: None, defects_per_metre: float
+) -> None:
+    """The same masks, and limits that let nothing count but what its own golden pair shows."""
+    shipped = open_bundle(SHIPPED_BUNDLE)
+    files = {name: shipped.read(name) for name in shipped.manifest.files}
+    golden = Golden(input="golden/large.png", output="golden/map.png", min_iou=0.8, max_mae=0.1)
+    files |= large_defect(shipped, golden)
+    limits = Limits(min_area_mm2=1000, min_extent_mm=20)
+    blind = shipped.manifest.model_copy(update={"limits": limits, "golden": golden})
+    rail = {"type": "synthetic", "seed": 3, "defects_per_metre": defects_per_metre}
+    sections = {"camera": rail | {"distractors_per_metre": 0}, "engine": {"type": "auto"}}
+    swap = LENIENT | {"shadow_frames": 40, "min_agreement": 0.5}
+    config = read_line(write_line(tmp_path, "shipped", swap=swap, **sections))
+    asked(config, write_bundle(blind, files, tmp_path / "blind.bundle"))
+    why = "golden pair, which is rejected now"
+    if defects_per_metre:
+        why = f"of [1-9][0-9]* frames that the old one rejects it rejects 0, .*{why}"
+    assert_refused(config, shipped, why)
+
+
+def large_defect(bundle: Bundle, golden: Golden) -> dict[str, bytes]:
+    """A golden pair that the bundle's own network answers with a defect of more than 1000 mm2."""
+    spec, output = bundle.manifest.input, bundle.manifest.output
+    image, _ = SimulatedLine(5, defects_per_metre=0, distractors_per_metre=0).render(0, spec.height)
+    cv2.ellipse(image, (176, 176), (110, 75), 0, 0, 360, (30,), -1)
+    with closing(network_of(AutoSettings(), bundle).engine) as engine:
+        answer = engine.infer(to_tensor(image, spec))
+    mask = read_mask(answer, (output.height, output.width), bundle.manifest.threshold)
+    seen = np.rint(mask.probability * 255).astype(np.uint8)
+    return {golden.input: png(image), golden.output: png(seen)}
 
 
 def test_a_bundle_that_was_damaged_on_its_way_is_refused(
@@ -294,7 +340,7 @@ def test_a_bundle_that_another_signed_is_refused(tmp_path: Path, two: Bundles, h
 
 
 def test_a_network_of_another_size_takes_over(tmp_path: Path, two: Bundles, hurry: None) -> None:
-    swap = LENIENT | {"min_agreement": 0, "min_overlap": 0}
+    swap = LENIENT | {"min_agreement": 0, "min_ng_agreement": 0, "min_overlap": 0}
     config = read_line(write_line(tmp_path, "shipped", swap=swap))
     watched = Watched(config, lambda: change(config, two.b.path))
     shipped = open_bundle(SHIPPED_BUNDLE).digest

@@ -39,7 +39,9 @@ def described(outcome: Outcome) -> str:
     if compared is None:
         return line
     overlap = "no mask had anything" if compared.overlap is None else f"{compared.overlap:.2f}"
+    rejects = f"rejects {compared.rejected_too} of the old one's {compared.rejected}"
+    times = f"p99 {compared.new_p99_ms:.1f} ms, the old one's {compared.old_p99_ms:.1f} ms"
     return (
-        f"{line}\n{compared.frames} frames: same verdict on {compared.agreement:.1%}, overlap "
-        f"{overlap}, p99 {compared.new_p99_ms:.1f} ms, the old one's {compared.old_p99_ms:.1f} ms"
+        f"{line}\n{compared.frames} frames: same verdict on {compared.agreement:.1%}, {rejects}, "
+        f"overlap {overlap}, {times}"
     )

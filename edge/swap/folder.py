@@ -52,6 +52,9 @@ class Comparison(_Record):
 
     frames: int
     agreement: float  # share of the frames with the same verdict
+    rejected: int  # frames that are NG by the old one, after its limits and the line's rules
+    rejected_too: int  # of these, NG by the new one
+    golden_missed: bool  # what the old one's golden pair shows is NG by the old one alone
     overlap: float | None  # of the masks; None where neither showed anything
     old_p50_ms: float
     old_p99_ms: float

@@ -20,6 +20,13 @@ class SwapSettings(Section):
     min_agreement: float = Field(
         default=0.95, ge=0, le=1, description="Least share of them with the same verdict."
     )
+    min_ng_agreement: float = Field(
+        default=0.95,
+        ge=0,
+        le=1,
+        description="Least share of those that the old one rejects that the new one rejects too; "
+        "the defect of the old one's golden pair must be among them, unless this is 0.",
+    )
     min_overlap: float = Field(
         default=0.5,
         ge=0,

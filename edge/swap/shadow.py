@@ -11,11 +11,15 @@ from threading import Condition
 
 import numpy as np
 
+from edge.bundle import golden_input
 from edge.errors import TracksideError
 from edge.inspector import Inspection, Inspector
+from edge.mask import read_mask
+from edge.preprocess import to_tensor
 from edge.swap.folder import Comparison
 from edge.swap.settings import SwapSettings
-from edge.types import Frame
+from edge.types import Frame, State, Stretch
+from edge.verdict import Judge, find_defects
 
 
 class Slot:
@@ -47,6 +51,8 @@ class Shadow:
     old: Inspector
     new: Inspector
     _agreed: int = 0
+    _rejected: int = 0
+    _rejected_too: int = 0
     _shared_px: int = 0
     _marked_px: int = 0
     _old_ns: list[int] = field(default_factory=list)
@@ -68,6 +74,9 @@ class Shadow:
             reasons = "; ".join(new.verdict.reasons)
             raise TracksideError(f"it cannot judge frame {frame.index} ({reasons})")
         self._agreed += new.verdict.state is old.verdict.state
+        if old.verdict.state is State.NG:
+            self._rejected += 1
+            self._rejected_too += new.verdict.state is State.NG
         was, now = old.mask.binary, new.mask.binary
         self._shared_px += int(np.count_nonzero(was & now))
         self._marked_px += int(np.count_nonzero(was | now))
@@ -80,6 +89,9 @@ class Shadow:
         return Comparison(
             frames=self.frames,
             agreement=self._agreed / self.frames,
+            rejected=self._rejected,
+            rejected_too=self._rejected_too,
+            golden_missed=_misses_golden(self.old, self.new),
             overlap=self._shared_px / self._marked_px if self._marked_px else None,
             old_p50_ms=round(float(old_p50), 3),
             old_p99_ms=round(float(old_p99), 3),
@@ -93,6 +105,25 @@ def _inspect(inspector: Inspector, frame: Frame) -> Inspection:
     return inspector.inspect(replace(frame, captured_ns=inspector.clock_ns()))
 
 
+def _misses_golden(old: Inspector, new: Inspector) -> bool:
+    """Whether the new one lets pass what the old one rejects in its own golden pair.
+
+    Sound rail shows no defect for hours, and this one is always there.
+    """
+    spec, image = old.network.bundle.manifest.input, golden_input(old.network.bundle)
+    frame = Frame(0, image, 0, Stretch(0, round(spec.height * spec.um_per_px)), spec.um_per_px)
+    return _judge(old, frame) is State.NG and _judge(new, frame) is not State.NG
+
+
+def _judge(inspector: Inspector, frame: Frame) -> State:
+    """By limits and rules; a golden pair is of no camera, so neither its view nor its quality."""
+    (bundle, engine), spec = inspector.network, inspector.network.bundle.manifest.input
+    answer = engine.infer(to_tensor(frame.image, spec))
+    mask = read_mask(answer, frame.image.shape[:2], bundle.manifest.threshold)
+    defects = find_defects(mask, frame, bundle.manifest.limits)
+    return Judge(inspector.rules).judge(frame, defects).state
+
+
 def objections(comparison: Comparison, settings: SwapSettings) -> list[str]:
     """Why the new network must not take over; none if it may."""
     found = []
@@ -101,6 +132,14 @@ def objections(comparison: Comparison, settings: SwapSettings) -> list[str]:
             f"it agrees on {comparison.agreement:.1%} of {comparison.frames} frames, and "
             f"swap.min_agreement is {settings.min_agreement:.1%}"
         )
+    rejected, rejected_too = comparison.rejected, comparison.rejected_too
+    if rejected_too < settings.min_ng_agreement * rejected:
+        found.append(
+            f"of {rejected} frames that the old one rejects it rejects {rejected_too}, and "
+            f"swap.min_ng_agreement is {settings.min_ng_agreement:.1%}"
+        )
+    if comparison.golden_missed and settings.min_ng_agreement > 0:
+        found.append("it lets pass the defect of the old one's golden pair, which is rejected now")
     if comparison.overlap is not None and comparison.overlap < settings.min_overlap:
         found.append(
             f"its masks overlap by {comparison.overlap:.2f}, and swap.min_overlap is "
