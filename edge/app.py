@@ -20,8 +20,8 @@ from edge.engines import Engine
 from edge.errors import LineStopped
 from edge.inspector import Inspection, Inspector, make_inspector
 from edge.loop import run
-from edge.network import load_network
-from edge.swap.folder import bundle_in_force
+from edge.network import network_of
+from edge.swap.folder import open_in_force
 from edge.types import State
 from edge.wiring import clock_ns
 from firmware_bridge.encoder import Encoder, SimulatedEncoder
@@ -109,7 +109,7 @@ def open_line(
         # Held by the inspector alone, so that a swap leaves nothing of it behind.
         inspector = make_inspector(
             config,
-            load_network(config.engine, bundle_in_force(config), config.bundle_key),
+            network_of(config.engine, open_in_force(config)),
             clock_ns,
         )
 

@@ -35,7 +35,14 @@ def read_files(path: Path) -> dict[str, bytes]:
 
 
 def write_zip(files: Mapping[str, bytes], path: Path) -> None:
-    """The same bytes for the same files; the old zip stays until the new one is whole."""
+    """The old zip stays until the new one is whole."""
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.write_bytes(zipped(files))
+    unfinished.replace(path)
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """A zip, the same bytes for the same files."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as writer:
         for name in sorted(files):
@@ -43,9 +50,7 @@ def write_zip(files: Mapping[str, bytes], path: Path) -> None:
             member.external_attr = (stat.S_IFREG | 0o644) << 16
             member.compress_type = zipfile.ZIP_DEFLATED
             writer.writestr(member, files[name])
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_bytes(archive.getvalue())
-    unfinished.replace(path)
+    return archive.getvalue()
 
 
 def write_directory(files: Mapping[str, bytes], path: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from edge.archive import read_files, write_directory, write_zip
+from edge.archive import read_files, write_directory, write_zip, zipped
 from edge.engines import Engine
 from edge.errors import BundleError, FrameError
 from edge.manifest import (
@@ -61,6 +61,10 @@ class Bundle:
     def save(self, path: Path) -> None:
         """Write it as a zip, the same bytes for the same content."""
         write_zip(self._files, path)
+
+    def zipped(self) -> bytes:
+        """What `save` writes."""
+        return zipped(self._files)
 
     def unpack(self, directory: Path) -> None:
         """Write its files into a new directory."""

@@ -24,6 +24,7 @@ from edge.box_checks import (
     check_time,
     is_clock_kept,
 )
+from edge.bundle import Bundle, open_bundle
 from edge.check import Check, first_frame
 from edge.config import LineConfig
 from edge.drift import read_baseline
@@ -31,14 +32,14 @@ from edge.engines import AutoSettings
 from edge.errors import ConfigurationError, TracksideError
 from edge.ledger import find_gaps
 from edge.manifest import EngineName
-from edge.network import load_network
+from edge.network import SHIPPED_BUNDLE, network_of
 from edge.quality import faults
 from edge.region import region_of
 from edge.store.damage import DATABASE, kept_aside
 from edge.store.event import KEPT, NO_IMAGE
 from edge.store.event_file import Wanted, read_events, read_losses
 from edge.store.settings import StoreSettings
-from edge.swap.folder import bundle_in_force
+from edge.swap.folder import open_in_force
 
 _CONNECT_S = 5
 _LATEST = 1000  # events, and entries of the ledger, that are looked at
@@ -56,7 +57,7 @@ def examine(config: LineConfig | None, box: Box) -> Iterator[Check]:
     yield check_memory(box)
     yield from check_disks(config)
     if config is None:
-        yield tried("bundle", lambda: _golden(AutoSettings(), "shipped", None))
+        yield tried("bundle", lambda: _golden(AutoSettings(), open_bundle(SHIPPED_BUNDLE)))
         return
     if kept := set(_kept(config)):
         yield tried("writing", lambda: check_writing(kept))
@@ -172,15 +173,15 @@ def _installed(module: str, extra: str) -> str:
     return f"{module} is installed"
 
 
-def _golden(engine: Any, path: Path | str, key: str | None) -> str:
-    bundle, loaded = load_network(engine, path, key)
+def _golden(engine: Any, opened: Bundle) -> str:
+    bundle, loaded = network_of(engine, opened)
     name = loaded.name
     loaded.close()
     return f"{bundle.manifest.name}: {name} reproduces the golden pair"
 
 
 def _golden_in_force(config: LineConfig) -> str:
-    return _golden(config.engine, bundle_in_force(config), config.bundle_key)
+    return _golden(config.engine, open_in_force(config))
 
 
 def _sight(config: LineConfig) -> Check:

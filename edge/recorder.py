@@ -13,17 +13,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from edge.app import open_line
-from edge.bundle import open_bundle
 from edge.config import LineConfig, read_line
 from edge.errors import TracksideError, UsageError
 from edge.expectation import Judged, Outcome, judged_differently, read_expectation
 from edge.image_file import write_image
 from edge.inspector import Inspection
-from edge.network import resolve_bundle
 from edge.recording import FORMAT, RecordedFrame, picture_path, read_recording
 from edge.replay import accept, replay
 from edge.service import stop_on_signals
-from edge.swap.folder import bundle_in_force
+from edge.swap.folder import open_in_force
 from edge.types import Frame, LostFrame
 from firmware_bridge.types import Reading
 
@@ -60,7 +58,7 @@ class Recorder:
             raise UsageError(f"{folder} is not empty: give --out a folder of its own")
         (folder / "frames").mkdir(parents=True, exist_ok=True)
         shutil.copyfile(line_file, folder / "line.yaml")
-        bundle = open_bundle(resolve_bundle(bundle_in_force(config)), config.bundle_key)
+        bundle = open_in_force(config)
         bundle.save(folder / "line.bundle")
         facts = {"format": FORMAT, "line": config.name, "bundle": bundle.digest}
         facts["version"] = version("trackside")

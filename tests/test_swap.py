@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -44,7 +45,7 @@ from edge.app import Line, open_line
 from edge.bundle import MANIFEST, Bundle, open_bundle, write_bundle
 from edge.config import LineConfig, read_line
 from edge.engines import AutoSettings
-from edge.errors import TracksideError, UsageError
+from edge.errors import BundleError, ConfigurationError, TracksideError, UsageError
 from edge.inspector import Inspection
 from edge.manifest import Golden, Limits
 from edge.mask import read_mask
@@ -61,8 +62,8 @@ from edge.swap.folder import (
     Outcome,
     Progress,
     Request,
-    bundle_in_force,
     is_answered,
+    open_in_force,
     swap_folder,
 )
 from edge.swap.request import activate, answers, roll_back
@@ -169,7 +170,7 @@ def test_a_hundred_swaps_under_load_lose_no_frame_and_leave_nothing_behind(
     kept = [event for event in read_events(tmp_path / "events") if event.run > 1]
     assert {event.bundle for event in kept} == {two.a.digest, two.b.digest}
     assert all(event.bundle == watched.digests[event.frame] for event in kept)
-    assert open_bundle(Path(bundle_in_force(config))).digest == two.a.digest
+    assert open_in_force(config).digest == two.a.digest
 
 
 def asked(config: LineConfig, bundle: Bundle) -> None:
@@ -498,6 +499,103 @@ def test_what_cannot_be_read_is_complained_of_and_nothing_else(
     assert "was not written by this trackside" in said[0]
 
 
+def test_what_lies_in_the_place_of_a_file_is_not_written_through(
+    tmp_path: Path, two: Bundles
+) -> None:
+    """Root asks in a folder of the line's user, who would have another's file overwritten."""
+    config, victim = a_line(tmp_path, two), tmp_path / "victim"
+    victim.write_text("mine")
+    root = swap_folder(config).root
+    (root / "bundles").mkdir(parents=True)
+    for name in ("request.json", ".request.json.new", f"bundles/.{two.b.digest}.bundle.new"):
+        (root / name).symlink_to(victim)
+    asked(config, two.b)
+    found = swap_folder(config).request()
+    assert found is not None and found.digest == two.b.digest
+    assert victim.read_text() == "mine"
+    assert swap_folder(config).open(two.b.digest, None).digest == two.b.digest
+    elsewhere = tmp_path / "elsewhere"
+    (root / "bundles").rename(elsewhere)
+    (elsewhere / "theirs").touch()
+    (root / "bundles").symlink_to(elsewhere)
+    with pytest.raises(ConfigurationError, match="bundles is a link or no folder"):
+        asked(config, two.b)
+    assert (elsewhere / "theirs").exists()
+
+
+def lay_zeros(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def lay_much(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(4 << 30)
+
+
+@pytest.mark.parametrize("lay", [os.mkfifo, lay_zeros, lay_much, Path.mkdir])
+def test_what_is_no_small_file_neither_holds_a_line_up_nor_fills_its_memory(
+    tmp_path: Path,
+    two: Bundles,
+    hurry: None,
+    caplog: pytest.LogCaptureFixture,
+    lay: Callable[[Path], object],
+) -> None:
+    config = a_line(tmp_path, two)
+    root = swap_folder(config).root
+    root.mkdir()
+    lay(root / "request.json")
+    most_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + 200_000
+    assert run_line(config, frames=50).states[State.UNKNOWN] == 0
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < most_kb
+    assert any("request.json is no plain file of" in record.message for record in caplog.records)
+    lay(root / "standing.json")
+    with pytest.raises(ConfigurationError, match=r"standing.json is no plain file of .* remove it"):
+        run_line(config, frames=1)
+
+
+@pytest.mark.parametrize(
+    ("digest", "why"),
+    [
+        ("../../elsewhere", "request.json was not written by this trackside"),
+        ("B", "it is not what was in force before: activate it"),
+        ("f" * 64, "it is not what was in force before: activate it"),
+    ],
+)
+def test_a_forged_rollback_does_not_skip_the_shadow(  # noqa: PLR0917
+    tmp_path: Path,
+    two: Bundles,
+    hurry: None,
+    caplog: pytest.LogCaptureFixture,
+    digest: str,
+    why: str,
+) -> None:
+    config = a_line(tmp_path, two)
+    asked(config, two.b)
+    two.b.save(tmp_path / "elsewhere.bundle")
+    root = swap_folder(config).root
+    forged = {"id": "2", "kind": "rollback", "name": "b"}
+    forged["digest"] = two.b.digest if digest == "B" else digest
+    (root / "request.json").write_text(json.dumps(forged))
+    run_line(config, frames=100)
+    assert open_in_force(config).digest == two.a.digest
+    assert any(why in record.message for record in caplog.records)
+
+
+def test_a_copy_is_what_its_digest_says_or_it_is_refused(
+    tmp_path: Path, two: Bundles, hurry: None
+) -> None:
+    config = a_line(tmp_path, two)
+    Watched(config, lambda: change(config, two.b.path))
+    folder = swap_folder(config)
+    assert open_in_force(config).digest == folder.standing().in_force == two.b.digest
+    two.a.save(folder.bundle_path(two.b.digest))
+    with pytest.raises(BundleError, match=f"is another bundle, {two.a.digest[:12]}"):
+        run_line(config, frames=1)
+    two.b.save(folder.bundle_path(two.a.digest))
+    with pytest.raises(BundleError, match=f"is another bundle, {two.b.digest[:12]}"):
+        roll_back(config)
+
+
 def seconds_until(happens: Callable[[], object]) -> float:
     begun_s = time.monotonic()
     while not happens():
@@ -523,7 +621,7 @@ def test_a_line_killed_at_any_moment_starts_with_the_old_bundle_or_the_new(
                 time.sleep(chance.uniform(0, longest_s))
             os.kill(int(child), signal.SIGKILL)
             assert parent.stdout.readline() == "dead\n"
-            found = open_bundle(Path(bundle_in_force(config))).digest
+            found = open_in_force(config).digest
             assert found in {two.a.digest, two.b.digest}
             changed += found != in_force
             in_force = found

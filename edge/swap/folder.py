@@ -8,24 +8,29 @@
 
 Each file is written beside its place, synced and moved there, after whatever it names. So a start
 after a kill at any moment finds the old bundle in force or the new one, whole.
+
+Others may write there too, and what they wrote is not believed: a name that is no digest is no
+request, a copy is what its digest says or it is refused, and what lies in a file's place is read
+and replaced as `held_folder` does it.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edge.bundle import Bundle
+from edge.bundle import Bundle, open_bundle
 from edge.config import LineConfig
-from edge.errors import ConfigurationError
+from edge.errors import BundleError, ConfigurationError
+from edge.held_folder import HeldFolder, held
+from edge.network import resolve_bundle
 
+_MOST_BYTES = 65_536  # of a file of ours
 _ATTEMPT_S = 0.1  # between two attempts at a lock
 
 
@@ -35,16 +40,17 @@ class _Record(BaseModel):
 
 Kind = Literal["activate", "rollback"]
 Doing = Literal["loading", "shadowing", "handing over"]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # it is a part of a path
 Record = TypeVar("Record", bound=_Record)
 
 
 class Request(_Record):
     """A bundle that is to take over, of which the folder holds a copy."""
 
-    id: str
+    id: str = Field(pattern=r"^[0-9a-f]{1,32}$")
     kind: Kind
-    digest: str
-    name: str
+    digest: Digest
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
 
 
 class Comparison(_Record):
@@ -75,8 +81,8 @@ class Standing(_Record):
     """What holds over restarts."""
 
     format: Literal[1] = 1
-    in_force: str | None = None  # digest; None: the bundle that the line file names
-    before: str | None = None
+    in_force: Digest | None = None  # None: the bundle that the line file names
+    before: Digest | None = None
     outcome: Outcome | None = None
 
 
@@ -104,6 +110,17 @@ class SwapFolder:
 
     def bundle_path(self, digest: str) -> Path:
         return self.root / "bundles" / f"{digest}.bundle"
+
+    def open(self, digest: str, public_key: str | None) -> Bundle:
+        """The copy of that digest, verified, of the key's owner."""
+        path = self.bundle_path(digest)
+        bundle = open_bundle(path, public_key)
+        if bundle.digest != digest:
+            raise BundleError(
+                f"{path} is another bundle, {bundle.digest[:12]}: find out who put it there, and "
+                "activate the right one again"
+            )
+        return bundle
 
     def standing(self) -> Standing:
         return self._read("standing.json", Standing) or Standing()
@@ -134,10 +151,8 @@ class SwapFolder:
 
     def keep(self, bundle: Bundle) -> None:
         """Have a copy of a bundle; only while `changing`."""
-        path = self.bundle_path(bundle.digest)
-        bundle.save(path)
-        _sync(path)
-        _sync(path.parent)
+        with held(self.root, make=True) as root, root.folder("bundles", make=True) as bundles:
+            bundles.replace(self.bundle_path(bundle.digest).name, bundle.zipped())
 
     def settle(self, standing: Standing) -> None:
         """Say what holds from now on; only while `changing`, by who holds the line."""
@@ -150,42 +165,41 @@ class SwapFolder:
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Nobody else changes the folder meanwhile."""
-        with _opened(self.root / "bundles") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
+        with held(self.root, make=True) as root, root.folder("bundles", make=True) as bundles:
+            bundles.lock(wait=True)
             yield
 
     @contextmanager
     def holding_line(self, attempts: int = 1) -> Iterator[bool]:
         """Be the line's program until left; False where another one is."""
-        with _opened(self.root) as held:
-            yield _locked(held, attempts)
+        with held(self.root, make=True) as root:
+            yield _locked(root, attempts)
 
     def _drop_all_but(self, digests: set[str | None]) -> None:
-        kept = {self.bundle_path(digest) for digest in digests if digest is not None}
-        for path in (self.root / "bundles").iterdir():
-            if path not in kept:
-                path.unlink()
+        kept = {self.bundle_path(digest).name for digest in digests if digest is not None}
+        with held(self.root) as root, root.folder("bundles", make=False) as bundles:
+            for name in bundles.names():
+                if name not in kept:
+                    bundles.remove(name)
 
     def _read(self, name: str, record: type[Record]) -> Record | None:
-        path = self.root / name
         try:
-            return record.model_validate_json(path.read_bytes())
+            with held(self.root) as root:
+                text = root.read(name, _MOST_BYTES)
         except FileNotFoundError:
             return None
+        try:
+            return None if text is None else record.model_validate_json(text)
         except ValidationError as error:
             raise ConfigurationError(
-                f"{path} was not written by this trackside: remove it, and activate a bundle anew"
+                f"{self.root / name} was not written by this trackside: remove it, and activate a "
+                "bundle anew"
             ) from error
 
     def _write(self, name: str, record: _Record, *, sync: bool = True) -> None:
-        path = self.root / name
-        fresh = path.with_name(f".{name}.new")
-        fresh.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        if sync:
-            _sync(fresh)
-        fresh.replace(path)
-        if sync:
-            _sync(self.root)
+        text = record.model_dump_json(indent=2) + "\n"
+        with held(self.root, make=True) as root:
+            root.replace(name, text.encode(), sync=sync)
 
 
 def is_answered(request: Request, standing: Standing) -> bool:
@@ -203,53 +217,20 @@ def swap_folder(config: LineConfig) -> SwapFolder:
     return SwapFolder(config.swap.folder)
 
 
-def bundle_in_force(config: LineConfig) -> Path | str:
+def open_in_force(config: LineConfig) -> Bundle:
     """What a start of the line runs: what was activated last, or what the line file names."""
-    if config.swap is None:
-        return config.bundle
-    folder = SwapFolder(config.swap.folder)
-    digest = folder.standing().in_force
-    return config.bundle if digest is None else folder.bundle_path(digest)
+    if config.swap is not None:
+        folder = SwapFolder(config.swap.folder)
+        digest = folder.standing().in_force
+        if digest is not None:
+            return folder.open(digest, config.bundle_key)
+    return open_bundle(resolve_bundle(config.bundle), config.bundle_key)
 
 
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    """A folder, to be locked; the system lets go of it however this process ends."""
-    _make(folder)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _make(folder: Path) -> None:
-    """What root's command makes belongs to the line that is to use it, as what it lies in does."""
-    if folder.exists():
-        return
-    _make(folder.parent)
-    folder.mkdir(exist_ok=True)
-    if os.geteuid() == 0:
-        above = folder.parent.stat()
-        os.chown(folder, above.st_uid, above.st_gid)
-
-
-def _locked(descriptor: int, attempts: int) -> bool:
+def _locked(folder: HeldFolder, attempts: int) -> bool:
     for attempt in range(attempts):
         if attempt:
             time.sleep(_ATTEMPT_S)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        return True
+        if folder.lock(wait=False):
+            return True
     return False
-
-
-def _sync(path: Path) -> None:
-    """Have the disk hold it before anything else is written."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,10 +8,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from uuid import uuid4
 
-from edge.bundle import Bundle
+from edge.bundle import Bundle, open_bundle
 from edge.config import LineConfig
 from edge.errors import TracksideError, UsageError
-from edge.network import load_network
+from edge.network import network_of, resolve_bundle
 from edge.swap.folder import (
     Kind,
     Outcome,
@@ -29,7 +29,8 @@ _POLL_S = 0.2
 def activate(config: LineConfig, path: Path | str) -> Request:
     """Ask the line to try a bundle, which has to be whole, signed and right before that."""
     folder = swap_folder(config)
-    return _ask(folder, "activate", _sound(config, path))
+    bundle = open_bundle(resolve_bundle(path), config.bundle_key)
+    return _ask(folder, "activate", _sound(config, bundle))
 
 
 def roll_back(config: LineConfig) -> Request:
@@ -38,8 +39,8 @@ def roll_back(config: LineConfig) -> Request:
     standing = folder.standing()
     if standing.before is None:
         raise UsageError(f"{folder.root}: no bundle was in force before this one: activate one")
-    bundle = _sound(config, folder.bundle_path(standing.before))
-    request = _ask(folder, "rollback", bundle)
+    bundle = folder.open(standing.before, config.bundle_key)
+    request = _ask(folder, "rollback", _sound(config, bundle))
     with folder.holding_line() as nobody_runs, folder.changing():
         if nobody_runs:
             at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
@@ -70,10 +71,9 @@ def answers(config: LineConfig, request: Request) -> Iterator[Progress | Outcome
         time.sleep(_POLL_S)
 
 
-def _sound(config: LineConfig, path: Path | str) -> Bundle:
+def _sound(config: LineConfig, bundle: Bundle) -> Bundle:
     """The line checks it again; here even one that ends the process does no harm."""
-    bundle, engine = load_network(config.engine, path, config.bundle_key)
-    engine.close()
+    network_of(config.engine, bundle).engine.close()
     return bundle
 
 

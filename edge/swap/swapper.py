@@ -21,7 +21,7 @@ from threading import Event, Thread
 from edge.config import LineConfig
 from edge.errors import ConfigurationError, TracksideError
 from edge.inspector import Inspection, Inspector
-from edge.network import Network, load_network, network_of
+from edge.network import Network, network_of
 from edge.swap.folder import (
     Attempt,
     Comparison,
@@ -155,8 +155,10 @@ class Swapper:
         old, comparison = self._inspector.network, None
         try:
             self._tell(request, "loading")
-            path = self._folder.bundle_path(request.digest)
-            network = load_network(self._config.engine, path, self._config.bundle_key)
+            if request.kind == "rollback" and request.digest != self._standing.before:
+                raise TracksideError("it is not what was in force before: activate it")
+            bundle = self._folder.open(request.digest, self._config.bundle_key)
+            network = network_of(self._config.engine, bundle)
             with ExitStack() as unless_taken:
                 unless_taken.callback(network.engine.close)
                 new = replace(self._inspector, network=network)  # refuses what does not fit
