@@ -13,7 +13,7 @@ install: $(DEV)/ready ## everything: training, quantization, tests
 
 # Training in the process in which every vendor's library has run before has ended in a crash: it has
 # a process of its own, beside the others, and its say after them.
-APART = tests/test_quantize.py tests/test_training.py
+APART = tests/quantize tests/reference/training
 
 test: $(DEV)/ready ## the tests
 	@$(DEV)/bin/python -m pytest $(APART) >$(DEV)/apart.log 2>&1 & apart=$$!; \

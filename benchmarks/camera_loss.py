@@ -24,11 +24,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from edge.app import Line, open_line
-from edge.cameras.camera_faults import Fault, Faults
-from edge.config import LineConfig, read_line
+from edge.assembly import Line, open_line
+from edge.cameras import Fault, Faults
 from edge.demo import DEMO_LINE
-from edge.inspector import Inspection
+from edge.inspect import Inspection
+from edge.line_file import LineConfig, read_line
 from edge.types import State
 
 _CALM_FRAMES = 3  # with a verdict, before the next trial

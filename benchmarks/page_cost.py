@@ -54,7 +54,7 @@ def _running(folder: Path) -> Iterator[tuple[int, str]]:
     line = {**yaml.safe_load(DEMO_LINE.read_text()), "web": {"port": port}}
     path, url = folder / "line.yaml", f"http://127.0.0.1:{port}/"
     path.write_text(yaml.safe_dump(line))
-    command = [sys.executable, "-c", "from edge.cli import main; main()", "run", str(path)]
+    command = [sys.executable, "-c", "from edge.cli.app import main; main()", "run", str(path)]
     with subprocess.Popen(command) as process:
         try:
             _await(url)

@@ -28,15 +28,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.reject_benches import BENCHES, Bench, OpenBench, Stretch, Unavailable, clock_ns
-from benchmarks.reject_picture import Curve, draw
-from edge.inspector import Inspector
+from benchmarks.reject.benches import BENCHES, Bench, OpenBench, Stretch, Unavailable, clock_ns
+from benchmarks.reject.picture import Curve, draw
+from edge.inspect import Inspector
+from edge.line_file import MinArea, Quality, Rules
 from edge.network import engine_by_name, load_network
-from edge.rules import MinArea, Quality, Rules
 from edge.simulation import SimulatedLine
 from edge.types import Frame
 from edge.types import Stretch as Rail
-from firmware_bridge.types import SECOND_NS, BridgeError
+from firmware_bridge.errors import BridgeError
+from firmware_bridge.types import SECOND_NS
 
 AHEAD_NS = 5 * SECOND_NS  # orders are given so long before; slow inspection must not make them late
 PULSE_NS, PAUSE_NS = 10_000_000, (15_000_000, 25_000_000)  # on average 33 orders a second

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from firmware_bridge.tracker import ActuatorSettings, Tracker
+from firmware_bridge.core import ActuatorSettings, Tracker
 from firmware_bridge.types import Fired, Missed, Order, Reading
 
 MM, MS = 1_000, 1_000_000

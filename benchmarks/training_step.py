@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from reference.cpu_kernels import use_kernels
 from reference.data import Batch
-from reference.optimizer import Length
+from reference.kernels.cpu_kernels import use_kernels
 from reference.recipe import Recipe, read_recipe
-from reference.run import begin
-from reference.train import launch
-from reference.trainer import Trainer
+from reference.training.optimizer import Length
+from reference.training.run import begin
+from reference.training.train import launch
+from reference.training.trainer import Trainer
 
 
 def main() -> None:

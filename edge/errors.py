@@ -1,15 +1,18 @@
 """What can go wrong on the box, and the exit code each kind ends the process with.
 
-TracksideError                      1   failure while working
-├── UsageError         (ValueError) 2   the command line asks for something impossible
-├── ConfigurationError (ValueError) 78  a file or setting must be changed before a start makes sense
-│   ├── BundleError                 78  a bundle that is corrupt, tampered with or answers wrongly
-│   ├── EngineUnavailable (ImportError) 78  an engine whose package is not installed
-│   └── CameraUnavailable (ImportError) 78  a camera whose package is not installed
-├── CameraError        (OSError)    1   a camera that cannot be opened or has gone
-├── EngineError      (RuntimeError) 1   an engine that ran and now does not
-├── FrameError         (ValueError) 1   an image that cannot be inspected
-└── LineStopped      (RuntimeError) 1   inspection ended because nobody could look
+TracksideError                         1   failure while working
+├── UsageError            (ValueError) 2   the command line asks for something impossible
+├── ConfigurationError    (ValueError) 78  what must be changed before a start makes sense
+│   ├── BundleError                    78  a bundle that is corrupt, altered or answers wrongly
+│   ├── EngineUnavailable (ImportError) 78 an engine whose package is not installed
+│   └── CameraUnavailable (ImportError) 78 a camera whose package is not installed
+├── CameraError              (OSError) 1   a camera that cannot be opened or has gone
+│   └── NoPicture                      1   none came in time
+├── EngineError         (RuntimeError) 1   an engine that ran and now does not
+├── FrameError            (ValueError) 1   an image that cannot be inspected
+├── LineStopped         (RuntimeError) 1   inspection ended because nobody could look
+├── StoreError               (OSError) 1   an event store that cannot be opened or read
+└── TrialFailed                        1   something that rejects did not do what it was told
 
 Every message names the remedy.
 """
@@ -61,3 +64,15 @@ class FrameError(TracksideError, ValueError):
 
 class LineStopped(TracksideError, RuntimeError):
     """The line was stopped on purpose, because what passed could not be inspected."""
+
+
+class NoPicture(CameraError):
+    """None came in time, of a camera that may be waiting for the rail to move."""
+
+
+class StoreError(TracksideError, OSError):
+    """A store that cannot be opened or read."""
+
+
+class TrialFailed(TracksideError):
+    """Something did not do what it was told."""

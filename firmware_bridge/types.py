@@ -9,20 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Protocol, TypeVar
 
 Clock = Callable[[], int]  # monotonic nanoseconds
 SECOND_NS = 1_000_000_000
 PLACE_LIMIT_UM = 10**16  # either way; what the firmware reckons with, and the ledger holds
-
-
-class BridgeError(Exception):
-    """Parent of every error this package raises on purpose.
-
-    BridgeError
-    ├── LineError       (OSError)       an output that cannot be driven
-    ├── EncoderError    (OSError)       an encoder that cannot be read
-    └── RejectorStopped (RuntimeError)  the thread that fires orders is no longer firing them
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +123,20 @@ class Pulse:
 
 
 Event = Switch | Fired | Missed | Passed | Pulse
+
+
+Closed = TypeVar("Closed", bound="Closing")
+
+
+class Closing(Protocol):
+    """Subclass it to inherit `with`."""
+
+    def close(self) -> None:
+        """Let go. Closing again does nothing."""
+        ...
+
+    def __enter__(self: Closed) -> Closed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -30,12 +30,12 @@ def export(
     """Write a checkpoint's deploy form as an FP32 ONNX graph, checked against the network."""
     with _steps() as step:
         with step("Read the checkpoint"):
-            from quantize.deploy_form import read_trained
+            from quantize.deploy import read_trained
             from quantize.describe import input_spec
 
             trained = read_trained(checkpoint)
         with step("Export and compare"):
-            from quantize.export import to_onnx
+            from quantize.deploy import to_onnx
 
             spec = input_spec(trained, um_per_px=1)
             rows = height or spec.height
@@ -93,15 +93,14 @@ def quantize(
     """Make a bundle of a checkpoint: INT8 for every engine, measured against the FP32 network."""
     with _steps() as step:
         with step("Start the converters"):
-            from edge.manifest import Limits
-            from quantize.calibrate import choose
-            from quantize.deploy_form import read_trained
+            from edge.bundle import Limits
+            from quantize.deploy import read_trained
             from quantize.describe import Purpose, input_spec
             from quantize.display import show_outcome
-            from quantize.gate import ParityError, parse_limits
             from quantize.inputs import read_inputs
             from quantize.pack import Wishes, build
-            from quantize.targets import parse_targets
+            from quantize.parity import ParityError, parse_limits
+            from quantize.targets import choose, parse_targets
 
             wishes = Wishes(
                 targets=parse_targets(targets),

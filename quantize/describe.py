@@ -13,14 +13,10 @@ from pathlib import Path
 
 import torch
 
-from edge.manifest import InputSpec, Limits, Manifest, OutputSpec, Packed
-from quantize.calibrate import Calibration
-from quantize.deploy_form import DeployFormError, Trained
-from quantize.golden import GOLDEN
-from quantize.parity import Parity
-from quantize.report import Settled
-from quantize.subjects import sha256
-from quantize.targets import Fp32Onnx
+from edge.bundle import InputSpec, Limits, Manifest, OutputSpec, Packed
+from quantize.deploy import DeployFormError, Trained
+from quantize.parity import GOLDEN, Parity, Settled, sha256
+from quantize.targets import Calibration, Fp32Onnx
 from reference.data import Pair
 from reference.networks.catalogue import count_macs
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from quantize.gate import FIGURES
 from quantize.pack import Outcome
-from quantize.parity import Parity
-from quantize.report import Settled
+from quantize.parity import FIGURES, Parity, Settled
 
 SHOWN = ("S", "MAE", "WF")  # the report has them all
 LAYERS = 12  # of each engine

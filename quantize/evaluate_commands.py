@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from edge.commands import EngineName
+from edge.cli.commands import EngineName
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
     from quantize.evaluated import Evaluated
-    from reference.evaluation_report import Evaluation as Scored
+    from reference.evaluation import Evaluation as Scored
 
 Split = Literal["train", "validation", "test", "all"]
 
@@ -56,9 +56,7 @@ def evaluate(
     from rich.console import Console
     from rich.progress import track
 
-    from reference.evaluate import score_cases
-    from reference.evaluation_report import Evaluation, write_report
-    from reference.metrics import Scoring
+    from reference.evaluation import Evaluation, Scoring, score_cases, write_report
 
     wanted = None if threshold is None else _threshold(threshold)
     with _open(network, pred, gt, data, layout, split, engine, size) as chosen:
@@ -130,8 +128,7 @@ def _show(evaluation: Scored) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from reference.evaluation_report import HEADINGS, shown
-    from reference.summary import by_class, by_size, summarise
+    from reference.evaluation import HEADINGS, by_class, by_size, shown, summarise
 
     whole, classes = {"all": summarise(evaluation.scores)}, by_class(evaluation.scores)
     for columns in (whole | classes if len(classes) > 1 else whole, by_size(evaluation.scores)):

@@ -13,17 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.commands import EngineName
+from edge.bundle import Manifest
+from edge.cli.commands import EngineName
 from edge.errors import ConfigurationError
-from edge.manifest import Manifest
-from edge.mask import read_mask
-from edge.network import engine_by_name, load_network
-from edge.preprocess import to_pixels, to_tensor
+from edge.network import engine_by_name, load_network, read_mask, to_pixels, to_tensor
 from edge.types import Image
 from reference.data import Pair, read
 from reference.datasets import recognise
-from reference.evaluate import Case, cases_of
-from reference.map_folders import cases_of_folders, cases_of_maps
+from reference.evaluation import Case, cases_of, cases_of_folders, cases_of_maps
 
 THRESHOLD = 0.5  # of who brings none
 
@@ -73,7 +70,7 @@ def maps_on(predictions: Path, data: DataChoice) -> Evaluated:
 
 def checkpoint_on(path: Path, data: DataChoice, size: int | None = None) -> Evaluated:
     """A reference network as it was trained, on images of this side or of its recipe's."""
-    from reference.trained_network import open_network  # noqa: PLC0415 (others do without torch)
+    from reference.trained import open_network  # noqa: PLC0415 (others do without torch)
 
     trained = open_network(path)
     name = f"{path} on torch fp32"

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.errors import UsageError
-from quantize.calibrate import Candidate, of_pairs, read_folder
+from quantize.targets import Candidate, of_pairs, read_folder
 from reference.data import READERS, Pair
 from reference.datasets import recognise
-from reference.recipe import Recipe
-from reference.recipe_data import read_sources
+from reference.recipe import Recipe, read_sources
 
 
 def read_inputs(

@@ -8,23 +8,42 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from edge.bundle import check_golden, write_bundle
-from edge.engines import open_engine, settings_for
+from edge.bundle import Artefact, Manifest, write_bundle
+from edge.engines import open_engine
 from edge.errors import BundleError
-from edge.manifest import Artefact, Manifest
-from edge.preprocess import to_tensor
-from quantize import gate
-from quantize.accuracy import Accuracy
-from quantize.calibrate import Calibration
-from quantize.deploy_form import Trained
+from edge.line_file import settings_for
+from edge.network import check_golden, to_tensor
+from quantize.deploy import Trained, to_onnx
 from quantize.describe import Purpose, describe, measured
-from quantize.export import to_onnx
-from quantize.golden import golden_pair
-from quantize.layers import LayerNoise, measure, resolve, worst
-from quantize.parity import Answers, Parity, TorchEngine, ask, compare
-from quantize.report import Settled, as_html, as_json, report
-from quantize.subjects import Subject, simulated, subjects
-from quantize.targets import Files, Fp32Onnx, Material, Target, open_target
+from quantize.parity import (
+    Answers,
+    Parity,
+    Settled,
+    Subject,
+    TorchEngine,
+    as_html,
+    as_json,
+    ask,
+    compare,
+    gate,
+    golden_pair,
+    simulated,
+)
+from quantize.parity.report import report
+from quantize.parity.subjects import subjects
+from quantize.targets import (
+    Accuracy,
+    Calibration,
+    Files,
+    Fp32Onnx,
+    LayerNoise,
+    Material,
+    Target,
+    measure,
+    open_target,
+    resolve,
+    worst,
+)
 from reference.data import Pair
 
 Step = Callable[[str], AbstractContextManager[None]]  # shows what is being done, and for how long

@@ -46,7 +46,7 @@ def train(
     import torch
 
     from reference.recipe import read_recipe
-    from reference.train import train as train_network
+    from reference.training.train import train as train_network
 
     if threads is not None:
         torch.set_num_threads(threads)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from reference.data_check import DataReport
+    from reference.data import DataReport
 
 data = typer.Typer(help="The data sets that networks are trained on.", no_args_is_help=True)
 
@@ -28,9 +28,8 @@ def check(
     from rich.console import Console
     from rich.progress import track
 
-    from edge.image_file import check_suffix, write_image
-    from reference.data_check import DataReport, judge, look
-    from reference.data_picture import picture_of
+    from edge.files.image_file import check_suffix, write_image
+    from reference.data import DataReport, judge, look, picture_of
     from reference.datasets import list_samples, recognise
 
     if picture is not None:
@@ -66,7 +65,7 @@ def layouts() -> None:
 
 def _show(report: DataReport) -> None:
     """A line for what it is, and for each kind of finding some of its files."""
-    from reference.data_check import KINDS
+    from reference.data import KINDS
     from reference.datasets import LAYOUTS
 
     record = report.record()

@@ -4,8 +4,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from gpio_chip import GpioChip, JetsonHeader
-from plc import Plc
+
+from stands.gpio_chip import GpioChip, JetsonHeader
+from stands.plc import Plc
 
 # Two threads of torch on a busy machine wait for each other far longer than they compute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -30,8 +30,8 @@ from benchmarks.soak.plant import DISK_MB
 from benchmarks.soak.report import markdown, record, show
 from benchmarks.soak.run import soak
 from benchmarks.soak.schedule import schedule
-from edge.config import read_line
 from edge.errors import TracksideError, UsageError
+from edge.line_file import read_line
 
 _SWAPS_AT_FIRST = 3  # more, until libc keeps the room that three networks at once take
 _KINDS = {name.split()[0] for name in FAULTS}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.types import State, Stretch
-from firmware_bridge.ledger_file import Entry
+from firmware_bridge.ledger import Entry
 
 Edge = tuple[int, bool]  # at_ns, active
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.reject_timing import spinning
 from benchmarks.soak.plant import Plant
 from edge.bundle import open_bundle, write_bundle
-from edge.cameras.camera_faults import Fault as CameraFault
+from edge.cameras import Fault as CameraFault
 from edge.network import SHIPPED_BUNDLE
 
 Fault = Callable[[Plant, random.Random], AbstractContextManager[str]]
@@ -70,7 +70,15 @@ def processor_busy(plant: Plant, chance: random.Random) -> Iterator[str]:
 def bundle_changed(plant: Plant, chance: random.Random) -> Iterator[str]:
     """For its twin, and then back, by the command; its answer may come after the fault."""
     wanted = "shipped" if len(plant.changes) % 2 else str(twin_bundle(plant.folder))
-    command = [sys.executable, "-m", "edge.cli", "bundle", "activate", str(plant.line_file), wanted]
+    command = [
+        sys.executable,
+        "-m",
+        "edge.cli",
+        "bundle",
+        "activate",
+        str(plant.line_file),
+        wanted,
+    ]
     plant.changes.append(
         subprocess.Popen(
             [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.stats import theilslopes
 
 from benchmarks.soak.evidence import Evidence, Seen
-from edge.config import LineConfig
 from edge.health import deadline_of
+from edge.line_file import LineConfig
 
 _STAGES = ("capture", "preprocess", "quality", "infer", "mask", "decide", "actuate")
 _LEAST_MINUTES = 12  # for a slope

@@ -10,9 +10,9 @@ from itertools import pairwise
 from benchmarks.soak.evidence import Evidence
 from benchmarks.soak.figures import Slope
 from benchmarks.soak.truth import Fate
-from edge.store.event import KEPT, NO_IMAGE
+from edge.store import KEPT, NO_IMAGE
 from edge.types import State, Stretch, unite
-from firmware_bridge.ledger_file import OUTCOMES, EntryKind
+from firmware_bridge.ledger import OUTCOMES, EntryKind
 
 MOST_MB_AN_HOUR = 1.0
 MOST_BLOCKS_AN_HOUR = 10_000  # of up to half a kilobyte, a hundred bytes as a rule

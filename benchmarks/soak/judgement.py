@@ -9,7 +9,7 @@ from benchmarks.soak import figures, invariants
 from benchmarks.soak.evidence import Evidence
 from benchmarks.soak.invariants import Finding
 from benchmarks.soak.truth import fates, passed_um, sound_share
-from edge.config import LineConfig
+from edge.line_file import LineConfig
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,13 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from edge.app import Line
-from edge.cameras.camera_faults import Fault, Faults
-from edge.config import read_line
-from edge.inspector import Inspection
-from edge.logs import log_to_stderr
-from edge.service import run_line
-from firmware_bridge.memory_line import History, MemoryLine
+from edge.assembly import Line
+from edge.cameras import Fault, Faults
+from edge.cli.logs import log_to_stderr
+from edge.inspect import Inspection
+from edge.line_file import read_line
+from edge.run import run_line
+from firmware_bridge.lines import History, MemoryLine
 
 _EVERY_S = 0.05
 _COUNT_NS = 1_000_000_000  # between two counts of what the process holds

@@ -10,7 +10,8 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks.soak.evidence import Evidence
-from edge.charts import nice, svg, text
+from edge.html import nice, text
+from edge.html.svg import svg
 from edge.types import State
 
 _LEFT, _PLOT, _RIGHT = 120, 1000, 20

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import Probe
+from benchmarks.bench.machine import Probe
 from benchmarks.soak.evidence import Evidence
 from benchmarks.soak.judgement import Judgement
 

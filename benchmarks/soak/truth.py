@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.soak.evidence import Evidence, Told
-from edge.camera_wiring import simulated_line
-from edge.config import LineConfig
-from edge.inspector import Inspector
+from edge.assembly import simulated_line
+from edge.inspect import Inspector, reject_stretches
+from edge.line_file import LineConfig, Quality
 from edge.network import Network, load_network
-from edge.rules import Quality
 from edge.simulation import TrueDefect
 from edge.types import Frame, State, Stretch, unite
-from edge.verdict import reject_stretches
 
 _LONGEST_UM = 200_000  # no defect is longer
 _END_OF_RAIL_UM = 10**15

@@ -16,11 +16,10 @@ from urllib.request import urlopen
 from benchmarks.soak.broker import TOPIC, heard
 from benchmarks.soak.evidence import Evidence, Kept, Sample, Seen
 from benchmarks.soak.plant import Plant
-from edge.store.event_file import read_losses
-from edge.store.pictures import picture_path
-from edge.telemetry.spool import Spool
+from edge.store import picture_path, read_losses
+from edge.telemetry import Spool
 from edge.types import State, Stretch
-from firmware_bridge.ledger_file import read_ledger
+from firmware_bridge.ledger import read_ledger
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")

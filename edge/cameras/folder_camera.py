@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edge.cameras import EndToEnd, as_it_is
+from edge.cameras.camera import EndToEnd, as_it_is
 from edge.errors import CameraError, FrameError
-from edge.image_file import IMAGE_SUFFIXES, read_image
+from edge.files.image_file import IMAGE_SUFFIXES, read_image
 from edge.types import Frame, Image, LostFrame
 
 

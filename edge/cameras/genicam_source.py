@@ -11,9 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge.cameras.source import Grab, NoPicture
+from edge.cameras.source import Grab
 from edge.cameras.stream_clock import StreamClock
-from edge.errors import CameraError, CameraUnavailable, ConfigurationError
+from edge.errors import CameraError, CameraUnavailable, ConfigurationError, NoPicture
 from edge.types import Image
 
 try:

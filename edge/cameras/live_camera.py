@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from threading import Condition
 
-from edge.cameras import CameraCounts
+from edge.cameras.camera import CameraCounts
 from edge.cameras.capture import STUCK_NS, Capture
 from edge.cameras.ring import Laying, Picture, Ring
 from edge.cameras.sight import Sight

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from edge.cameras import Camera
+from edge.cameras.camera import Camera
 from edge.types import Frame, LostFrame
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edge.cameras import size
+from edge.cameras.camera import size
 from edge.cameras.texture import Texture, likeness, texture_of
 from edge.errors import CameraError
 from edge.types import Image

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from edge.errors import CameraError
 from edge.types import Image
 
 
@@ -16,10 +15,6 @@ class Grab:
 
     image: Image
     taken_ns: int | None = None  # monotonic; None where the source does not tell
-
-
-class NoPicture(CameraError):
-    """None came in time, of a camera that may be waiting for the rail to move."""
 
 
 class Source(Protocol):

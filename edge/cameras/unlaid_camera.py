@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from edge.cameras import EndToEnd
+from edge.cameras.camera import EndToEnd
 from edge.cameras.source import Source
 from edge.types import Frame, LostFrame
 

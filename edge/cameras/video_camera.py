@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.cameras import EndToEnd, as_it_is
+from edge.cameras.camera import EndToEnd, as_it_is
 from edge.errors import CameraError
 from edge.types import Frame, Image, LostFrame
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle
-from edge.engines import LiteRtSettings, Run
-from edge.manifest import Artefact
+from edge.bundle import Artefact, Bundle
+from edge.engines.engine import Run
+from edge.line_file import LiteRtSettings
 from edge.types import Tensor
 
 if find_spec("tflite_runtime") and not find_spec("ai_edge_litert"):

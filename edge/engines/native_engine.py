@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle
-from edge.engines import NativeSettings, Prepared, Run
+from edge.bundle import Artefact, Bundle
+from edge.engines.engine import Prepared, Run
 from edge.errors import EngineUnavailable
-from edge.manifest import Artefact
+from edge.line_file import NativeSettings
 
 TAKES_PIXELS = True
 LIBRARY = Path(__file__).with_name("libtrackside.so.1")

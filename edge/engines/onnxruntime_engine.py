@@ -6,10 +6,10 @@ from typing import Any
 
 import onnxruntime
 
-from edge.bundle import Bundle
-from edge.engines import OnnxRuntimeSettings, Run
+from edge.bundle import Artefact, Bundle
+from edge.engines.engine import Run
 from edge.errors import EngineUnavailable
-from edge.manifest import Artefact
+from edge.line_file import OnnxRuntimeSettings
 from edge.types import Tensor
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import openvino
 
-from edge.bundle import Bundle
-from edge.engines import OpenVinoSettings, Run
+from edge.bundle import Artefact, Bundle
+from edge.engines.engine import Run
 from edge.errors import EngineUnavailable
-from edge.manifest import Artefact
+from edge.line_file import OpenVinoSettings
 from edge.types import Tensor
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.image_file import write_image
+from edge.files.image_file import write_image
 from edge.simulation.blemishes import DEFECTS
 from edge.simulation.line import SimulatedLine
 from edge.simulation.surface import SURFACES

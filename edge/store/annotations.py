@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import FrameError
-from edge.image_file import read_image
+from edge.files.image_file import read_image
 from edge.store.event import Event
 from edge.store.pictures import FRAME, MASK, picture_path
 

@@ -8,7 +8,8 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-DATABASE = "events.sqlite"
+from edge.line_file import DATABASE
+
 # Of a disk, and not of a wrong setting: a line inspects without its store until they are over.
 DISK_FAULTS = (errno.EROFS, errno.EIO, errno.ENOSPC, errno.EDQUOT)
 _ASIDE = "events.damaged-"

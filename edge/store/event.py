@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from edge.inspector import Inspection
-from edge.store.settings import StoreSettings
+from edge.inspect import Inspection
+from edge.line_file import StoreSettings
 from edge.types import Defect, State, sigmoid
 
 KEPT = "kept"  # `evidence` of an event that has its pictures; otherwise it says why it has none

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
 
-from edge.errors import TracksideError
-from edge.store.damage import DATABASE, DISK_FAULTS, is_damage, is_emptied, told
+from edge.errors import StoreError
+from edge.line_file import DATABASE
+from edge.store.damage import DISK_FAULTS, is_damage, is_emptied, told
 from edge.store.event import Event, Why
 from edge.types import Defect, State, Stretch
 
@@ -31,10 +32,6 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE INDEX IF NOT EXISTS by_time ON events (utc);
 CREATE TABLE IF NOT EXISTS losses (utc TEXT NOT NULL, events INTEGER NOT NULL, reason TEXT NOT NULL)
 """
-
-
-class StoreError(TracksideError, OSError):
-    """A store that cannot be opened or read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge.errors import FrameError
-from edge.overlay import draw_overlay
+from edge.inspect import draw_overlay
 from edge.types import Defect, Image, Mask, Verdict
 
 FRAME, MASK, OVERLAY = "frame.png", "mask.png", "overlay.jpg"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from edge.line_file import StoreSettings
 from edge.store.event_file import EventFile
 from edge.store.pictures import remove_pictures
-from edge.store.settings import StoreSettings
 
 _RETIRE = 100  # events removed at a time
 _ROW_BYTES = 1000  # of an event without its pictures, about

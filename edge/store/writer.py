@@ -26,8 +26,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from edge.errors import FrameError
-from edge.inspector import Inspection
+from edge.errors import FrameError, StoreError
+from edge.inspect import Inspection
+from edge.line_file import StoreSettings
 from edge.store.damage import is_damage, set_aside, told
 from edge.store.event import (
     DAMAGED,
@@ -41,10 +42,9 @@ from edge.store.event import (
     confidence,
     event_of,
 )
-from edge.store.event_file import EventFile, StoreError, lock
+from edge.store.event_file import EventFile, lock
 from edge.store.pictures import draw_pictures, sweep, write_pictures
 from edge.store.retention import Retention, utc_text
-from edge.store.settings import StoreSettings
 from edge.types import Frame
 
 BACKLOG = 10_000  # events, without pictures, kept while the disk refuses; about 10 MB

@@ -1,1 +1,18 @@
 """Another bundle for a line that runs: asked for, tried beside the old one, taken or refused."""
+
+from edge.swap.folder import Outcome, Progress, Request, open_in_force
+from edge.swap.request import activate, answers, roll_back
+from edge.swap.swapper import Swapper, SwapStatus, swapping
+
+__all__ = [
+    "Outcome",
+    "Progress",
+    "Request",
+    "SwapStatus",
+    "Swapper",
+    "activate",
+    "answers",
+    "open_in_force",
+    "roll_back",
+    "swapping",
+]

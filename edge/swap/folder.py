@@ -25,9 +25,9 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge.bundle import Bundle, open_bundle
-from edge.config import LineConfig
 from edge.errors import BundleError, ConfigurationError
-from edge.held_folder import HeldFolder, held
+from edge.files.held_folder import HeldFolder, held
+from edge.line_file import LineConfig
 from edge.network import resolve_bundle
 
 _MOST_BYTES = 65_536  # of a file of ours

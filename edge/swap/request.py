@@ -9,8 +9,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from edge.bundle import Bundle, open_bundle
-from edge.config import LineConfig
 from edge.errors import TracksideError, UsageError
+from edge.line_file import LineConfig
 from edge.network import network_of, resolve_bundle
 from edge.swap.folder import (
     Kind,

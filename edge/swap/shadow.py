@@ -11,15 +11,13 @@ from threading import Condition
 
 import numpy as np
 
-from edge.bundle import golden_input
 from edge.errors import TracksideError
-from edge.inspector import Inspection, Inspector
-from edge.mask import read_mask
-from edge.preprocess import to_tensor
+from edge.inspect import Inspection, Inspector, Judge, find_defects
+from edge.line_file import SwapSettings
+from edge.network import read_mask, to_tensor
+from edge.network.golden import golden_input
 from edge.swap.folder import Comparison
-from edge.swap.settings import SwapSettings
 from edge.types import Frame, State, Stretch
-from edge.verdict import Judge, find_defects
 
 
 class Slot:

@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from threading import Event, Thread
 
-from edge.config import LineConfig
 from edge.errors import ConfigurationError, TracksideError
-from edge.inspector import Inspection, Inspector
+from edge.inspect import Inspection, Inspector
+from edge.line_file import LineConfig, SwapSettings
 from edge.network import Network, network_of
 from edge.swap.folder import (
     Attempt,
@@ -33,7 +33,6 @@ from edge.swap.folder import (
     SwapFolder,
     is_answered,
 )
-from edge.swap.settings import SwapSettings
 from edge.swap.shadow import Shadow, Slot, objections
 from edge.types import Frame
 

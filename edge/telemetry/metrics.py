@@ -21,11 +21,11 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from edge.address import refused
 from edge.box import Box
 from edge.cameras import CameraCounts
 from edge.health import BOUNDS_NS, Counted, Keeping, Snapshot
-from edge.telemetry.address import refused
-from edge.telemetry_config import MetricsSettings
+from edge.line_file import MetricsSettings
 
 _BOUNDS = [*(repr(ns / 1e9) for ns in BOUNDS_NS), "+Inf"]
 _READER_S = 5  # until a reader that says or takes nothing is left

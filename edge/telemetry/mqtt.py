@@ -20,8 +20,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.errors import ConfigurationError
+from edge.line_file import MqttSettings, TlsSettings
 from edge.telemetry.spool import Message, Spool
-from edge.telemetry_config import MqttSettings, TlsSettings
 
 log = logging.getLogger("trackside")
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from edge.box import Box
 from edge.health import Snapshot
-from edge.inspector import Inspection
+from edge.inspect import Inspection
 from edge.telemetry.messages import Stamp, health_message, verdict_message
 from edge.telemetry.spool import Message, Spool
 from edge.types import Verdict

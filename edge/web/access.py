@@ -10,7 +10,7 @@ from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
-from edge.web_config import WebSettings
+from edge.line_file import WebSettings
 
 # Nothing from elsewhere, nothing inline, in nobody's frame.
 HEADERS = {

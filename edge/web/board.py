@@ -11,10 +11,9 @@ from itertools import islice
 from typing import Any
 
 from edge.box import Box
-from edge.inspector import Inspection
-from edge.swap.swapper import SwapStatus
+from edge.inspect import Inspection, reject_stretches
+from edge.swap import SwapStatus
 from edge.types import Defect, Frame, State, Stretch, Verdict
-from edge.verdict import reject_stretches
 from edge.web.feed import Feed, Passed
 from edge.web.pictures import Shot, cutting_jpeg, cutting_of
 from edge.web.view import LineView

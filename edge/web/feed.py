@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TypeVar
 
-from edge.inspector import Inspection
+from edge.inspect import Inspection
 from edge.types import State, Verdict
 
 MOST_PASSED = 4096  # frames that wait for a server that is held up; a minute and more

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
 
-from edge.app import Line, Missed
+from edge.assembly import Line
 from edge.box import Box
-from edge.bridge import bridge_errors_as_ours
-from edge.check import Check
+from edge.bridge import Missed, bridge_errors_as_ours
+from edge.checks import Check
+from edge.clock import clock_ns
 from edge.errors import TracksideError
 from edge.health import Health, deadline_of
-from edge.inspector import Inspection
+from edge.inspect import Inspection
 from edge.types import Stretch
 from edge.web.access import Door
 from edge.web.board import Board
@@ -24,7 +25,6 @@ from edge.web.pages import page_app
 from edge.web.self_test import self_test
 from edge.web.server import serve
 from edge.web.view import Cause, LineView, Outputs, Settled
-from edge.wiring import clock_ns
 
 log = logging.getLogger("trackside")
 

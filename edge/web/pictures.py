@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from edge.inspector import Inspection
-from edge.overlay import draw_overlay
+from edge.inspect import Inspection, draw_overlay
 from edge.types import Defect, Frame, Image, Mask, Verdict
 
 FRAME_PX, CUTTING_PX = 640, 320  # the longer side, at most

@@ -16,12 +16,9 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from edge.box import Box
-from edge.box_checks import check_heat, check_memory
-from edge.check import Check
-from edge.config import LineConfig
-from edge.doctor import check_disks, tried
-from edge.engines import EngineChoice
+from edge.checks import Check, check_disks, check_heat, check_memory, tried
 from edge.errors import TracksideError
+from edge.line_file import EngineChoice, LineConfig
 from edge.network import Network, load_network
 
 _LOAD_S = 120  # a slow box compiles for long
@@ -45,7 +42,7 @@ def self_test(
             yield Check(name, name not in troubles, troubles.get(name, "is written"))
     yield check_memory(box)
     yield check_heat(box)
-    yield from check_disks(config)
+    yield from check_disks(config.kept_files)
 
 
 def _opened_again(config: LineConfig, network: Network) -> Check:

@@ -11,8 +11,8 @@ from typing import Any
 
 import uvicorn
 
-from edge.telemetry.address import refused
-from edge.web_config import WebSettings
+from edge.address import refused
+from edge.line_file import WebSettings
 
 _DEAD_MS = 20_000  # a browser that takes nothing for so long is hung up on, by the kernel
 _UNREAD_BYTES = 256 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edge.check import Check
+from edge.checks import Check
 from edge.health import Snapshot
 from edge.types import Stretch
 

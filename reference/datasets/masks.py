@@ -11,7 +11,7 @@ from xml.etree.ElementTree import ElementTree, ParseError, parse
 import numpy as np
 
 from edge.errors import ConfigurationError
-from edge.image_file import read_image
+from edge.files.image_file import read_image
 from edge.types import Image
 
 _VOC_CORNERS = ("xmin", "ymin", "xmax", "ymax")

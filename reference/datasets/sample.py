@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edge.image_file import IMAGE_SUFFIXES
+from edge.files.image_file import IMAGE_SUFFIXES
 from reference.datasets.masks import DataError, Mask
 
 Split = Literal["train", "validation", "test"]

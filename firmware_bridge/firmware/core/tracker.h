@@ -4,7 +4,7 @@
 //     tracker_advance(&tracker, reading)      with each reading
 //     tracker_drives(&tracker)                what the output has to be before the next one
 //
-// The rules are those of firmware_bridge/tracker.py, reckoned to the same micrometre:
+// The rules are those of firmware_bridge/core/tracker.py, reckoned to the same micrometre:
 //
 // - An order begins when the place under the actuator, led by the way the rail goes while the coil
 //   rises, reaches its start less the margin. It ends when the place itself reaches its end plus

@@ -1,0 +1,1 @@
+"""`trackside bench`: every engine and peer in turns, with accuracy and the roofline."""

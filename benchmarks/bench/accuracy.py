@@ -1,0 +1,80 @@
+"""Simulated frames with their exact truth, and how an engine's answers compare with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.bundle import Manifest
+from edge.inspect import Inspector, Judge, find_defects
+from edge.line_file import MinArea, Rules
+from edge.simulation import SURFACES, SimulatedLine
+from edge.types import Frame, Mask, State, Stretch
+
+FIRST_SEED = 900_000  # far from any that a network is trained on
+_DEFECTS_PER_METRE = 7  # as in training: about half of the frames show one
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A frame, and where its defects really are."""
+
+    frame: Frame
+    truth: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Answers compared with the truth."""
+
+    iou: float  # of all frames' masks together
+    verdict_agreement: float
+
+
+def simulated_frames(
+    manifest: Manifest, count: int, first_seed: int = FIRST_SEED
+) -> Iterator[Seen]:
+    """Frames of the network's own size and scale, each of another rail or strip."""
+    spec = manifest.input
+    pitch_um = round(spec.um_per_px)
+    for index in range(count):
+        seed = first_seed + index
+        line = SimulatedLine(
+            seed,
+            surface=SURFACES[seed % len(SURFACES)],
+            width_px=spec.width,
+            um_per_px=pitch_um,
+            defects_per_metre=_DEFECTS_PER_METRE,
+            distractors_per_metre=_DEFECTS_PER_METRE,
+        )
+        image, labels = line.render(0, spec.height)
+        yield Seen(Frame(index, image, 0, Stretch(0, spec.height * pitch_um), pitch_um), labels > 0)
+
+
+def rules_of(manifest: Manifest) -> Rules:
+    """Every defect that the bundle is good for counts."""
+    return Rules(reject_if=MinArea(min_area_mm2=manifest.limits.min_area_mm2))
+
+
+def score(inspector: Inspector, frames: Iterable[Seen]) -> Score:
+    """Inspect every frame; one that the engine leaves UNKNOWN agrees with no truth."""
+    manifest = inspector.network.bundle.manifest
+    overlap = union = agreed = count = 0
+    for seen in frames:
+        inspection = inspector.inspect(seen.frame)
+        found = np.zeros_like(seen.truth) if inspection.mask is None else inspection.mask.binary
+        overlap += int(np.count_nonzero(found & seen.truth))
+        union += int(np.count_nonzero(found | seen.truth))
+        agreed += inspection.verdict.state is _true_state(seen, manifest)
+        count += 1
+    return Score(overlap / union if union else 1.0, agreed / count)
+
+
+def _true_state(seen: Seen, manifest: Manifest) -> State:
+    """What the rules say of a perfect mask."""
+    surely = np.where(seen.truth, np.float32(20), np.float32(-20))
+    defects = find_defects(Mask(surely, manifest.threshold), seen.frame, manifest.limits)
+    return Judge(rules_of(manifest)).judge(seen.frame, defects).state

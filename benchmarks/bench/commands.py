@@ -1,0 +1,127 @@
+"""`trackside bench`: how fast a bundle is on this machine, and how that compares."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def bench(
+    bundles: Annotated[
+        list[str] | None, typer.Argument(metavar="BUNDLE...", help="*.bundle files, or `shipped`.")
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="all|NAME,...",
+            help="Engines, each with settings if need be: openvino:device=GPU.",
+        ),
+    ] = "all",
+    threads: Annotated[str, typer.Option(metavar="N,...", help="Of each inference.")] = "1",
+    size: Annotated[
+        str | None, typer.Option(metavar="N,...", help="Input sizes other than the bundle's own.")
+    ] = None,
+    mode: Annotated[
+        Literal["latency", "throughput", "paced"],
+        typer.Option(
+            help="One frame after the other, as many as go at once, or as the line moves."
+        ),
+    ] = "latency",
+    speed: Annotated[
+        float, typer.Option(min=1, metavar="MM/S", help="Of the line, for --mode paced.")
+    ] = 500,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Measure PyTorch, other engines and forms beside it.")
+    ] = False,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="What the bundle was made of, for --peers.")
+    ] = None,
+    pin: Annotated[
+        bool, typer.Option("--pin", help="Hold each engine to its own physical cores.")
+    ] = False,
+    runs: Annotated[int, typer.Option(min=3, help="Least runs of a row.")] = 200,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Least time of a row.")] = 10,
+    frames: Annotated[
+        int, typer.Option(min=1, help="Simulated frames that accuracy is measured on.")
+    ] = 32,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the record; - is stdout.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with charts.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write a section for benchmarks/RESULTS.md.")
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="A.json B.json", help="Compare two records, and measure nothing."),
+    ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the record's JSON Schema, and measure nothing.")
+    ] = False,
+) -> None:
+    """Measure bundles on this machine's engines: latency, accuracy, distance to the roofline."""
+    from rich.console import Console
+
+    from benchmarks.bench.compare import print_comparison
+    from benchmarks.bench.plan import parse_engines, parse_numbers
+    from benchmarks.bench.report.markdown import write_section
+    from benchmarks.bench.report.page import write_record_page
+    from benchmarks.bench.report.table import print_record, progress
+    from benchmarks.bench.rounds import Effort
+    from benchmarks.bench.run import Order, run
+    from benchmarks.bench.schema import Record, read_record
+
+    if schema:
+        print(json.dumps(Record.model_json_schema(), indent=2))
+        return
+    if compare:
+        before, after = compare
+        print_comparison(read_record(before), read_record(after), Console(highlight=False))
+        return
+    to_stdout = str(json_file) == "-"
+    _refuse_what_cannot_be_written(html, markdown, None if to_stdout else json_file)
+    order = Order(
+        bundles=_named(bundles),
+        engines=parse_engines(engine),
+        threads=parse_numbers("--threads", threads),
+        sizes=parse_numbers("--size", size) if size else [None],
+        effort=Effort(runs, seconds, frames, mode, speed, pin),
+        peers=peers,
+        checkpoint=checkpoint,
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does
+    with progress() as show:
+        record = run(order, shlex.join(["trackside", *sys.argv[1:]]), show)
+    if json_file and not to_stdout:
+        json_file.write_text(record.model_dump_json(indent=1))
+    if html:
+        write_record_page(record, html)
+    if markdown:
+        write_section(record, markdown)
+    if to_stdout:
+        print(record.model_dump_json())
+    print_record(record, Console(stderr=to_stdout, highlight=False))
+    sys.exit(0 if record.complete else 130)
+
+
+def _named(bundles: list[str] | None) -> list[str]:
+    from edge.errors import UsageError
+
+    if not bundles:
+        raise UsageError("name a bundle to measure, such as `trackside bench shipped`")
+    return list(dict.fromkeys(bundles))
+
+
+def _refuse_what_cannot_be_written(*paths: Path | None) -> None:
+    """Now, and not after minutes of measuring."""
+    from edge.errors import UsageError
+
+    for path in filter(None, paths):
+        if path.is_dir() or not path.parent.is_dir():
+            raise UsageError(f"{path} cannot be written: name a file in a folder that exists")

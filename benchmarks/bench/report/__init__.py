@@ -1,0 +1,1 @@
+"""A run of the benchmark for people: in the terminal, as a page, as Markdown."""

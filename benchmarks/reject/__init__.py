@@ -1,0 +1,1 @@
+"""What `benchmarks.reject_timing` measures, and its picture."""

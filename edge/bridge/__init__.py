@@ -1,0 +1,33 @@
+"""The bridge of one line, opened from its line file: only this room imports `firmware_bridge`."""
+
+from edge.bridge.bench import open_bench
+from edge.bridge.bridge import Bridge, Rehearsal, bridge_errors_as_ours, open_bridge
+from edge.bridge.ledger import find_gaps, latest_entries
+from edge.bridge.recorded_rail import STEP_NS, RecordedRail
+from edge.bridge.wires import open_input
+from firmware_bridge.desk import RejectReport
+from firmware_bridge.ledger import Entry
+from firmware_bridge.lines import Encoder, SimulatedEncoder
+from firmware_bridge.types import SECOND_NS, Fired, Missed, Mode, Reading
+
+__all__ = [
+    "SECOND_NS",
+    "STEP_NS",
+    "Bridge",
+    "Encoder",
+    "Entry",
+    "Fired",
+    "Missed",
+    "Mode",
+    "Reading",
+    "RecordedRail",
+    "Rehearsal",
+    "RejectReport",
+    "SimulatedEncoder",
+    "bridge_errors_as_ours",
+    "find_gaps",
+    "latest_entries",
+    "open_bench",
+    "open_bridge",
+    "open_input",
+]

@@ -1,0 +1,84 @@
+"""A line's bridge on the bench: its outputs are driven by hand, and must own up to it."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from edge.bridge.bridge import Bridge, Seen, open_bridge
+from edge.clock import clock_ns
+from edge.errors import TrialFailed
+from edge.line_file import Confirm, LineConfig
+from firmware_bridge.core import Change, Confirmed, News
+from firmware_bridge.types import Event, Mode, Pulse
+
+CAUSE = "reject test"
+HELD_S = 0.5  # long enough to be seen and heard
+NEWS_S = 2  # a machine that is slower than this is none to reject with
+
+
+@contextmanager
+def open_bench(config: LineConfig) -> Iterator[Bench]:
+    """The bridge of a line on which nothing is inspected."""
+    heard: queue.SimpleQueue[News | Seen] = queue.SimpleQueue()
+    with open_bridge(config, heard.put) as bridge:
+        time.sleep(HELD_S)  # until the actuators have come to rest
+        yield Bench(bridge, heard, {actuator.name for actuator in config.reject.actuators})
+
+
+class Bench:
+    """An open bridge, all that is told of it, and the actuators it has."""
+
+    def __init__(
+        self, bridge: Bridge, told: queue.SimpleQueue[News | Seen], actuators: set[str]
+    ) -> None:
+        self._bridge = bridge
+        self._told = told
+        self._kept: list[News | Seen] = []  # told, and not asked for yet
+        self._actuators = actuators
+
+    def override(self, mode: Mode) -> str:
+        """Have the outputs do this for a while; each actuator must own up to a pulse."""
+        asked_ns = clock_ns()
+        self._bridge.desk.hold(CAUSE, mode, "the outputs are tried")
+        driven_ns = self._news(Change).at_ns
+        time.sleep(HELD_S)
+        self._bridge.check()
+        self._bridge.desk.release(CAUSE, "the trial is over")
+        pulsed: set[str] = set()
+        while pulsed < self._actuators:
+            pulsed.add(self._news(Pulse).actuator)
+        soon_ms = (driven_ns - asked_ns) / 1e6
+        return f"driven after {soon_ms:.1f} ms, for {HELD_S * 1000:.0f} ms"
+
+    def confirmed_ms(self, confirm: Confirm) -> float | None:
+        """How soon the sensor saw it; None if it did not."""
+        patience_s = (confirm.within_ms + confirm.settle_ms) / 1000 + NEWS_S
+        seen = self._hear(lambda told: isinstance(told, Seen), patience_s)
+        assert isinstance(seen, Seen)
+        return seen.outcome.after_ns / 1e6 if isinstance(seen.outcome, Confirmed) else None
+
+    def _news(self, kind: type[Event | Change]) -> News:
+        news = self._hear(
+            lambda told: isinstance(told, News) and isinstance(told.event, kind), NEWS_S
+        )
+        assert isinstance(news, News)
+        return news
+
+    def _hear(self, wanted: Callable[[News | Seen], bool], patience_s: float) -> News | Seen:
+        """The first of what is told that is wanted; the rest is kept."""
+        for told in self._kept:
+            if wanted(told):
+                self._kept.remove(told)
+                return told
+        try:
+            while not wanted(told := self._told.get(timeout=patience_s)):
+                self._kept.append(told)
+        except queue.Empty:
+            raise TrialFailed(
+                f"nothing was heard of it for {patience_s:g} s: check the encoder, which gives the "
+                "outputs their time, and the load on this machine"
+            ) from None
+        return told

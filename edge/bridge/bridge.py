@@ -1,0 +1,187 @@
+"""The bridge of one line, opened from its line file: outputs, heartbeat, inputs and the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from edge.bridge.wires import (
+    actuator_settings,
+    open_board,
+    open_input,
+    open_output,
+    open_rig,
+    open_stop_line,
+)
+from edge.clock import clock_ns
+from edge.errors import TracksideError, UsageError
+from edge.line_file import InputConfig, LineConfig, RejectConfig, SerialEncoderSettings
+from firmware_bridge.core import News, Outcome, Role
+from firmware_bridge.desk import (
+    Heartbeat,
+    InputWatch,
+    OrderDesk,
+    Output,
+    ProcessRejector,
+    Rejector,
+    Rig,
+    Sensor,
+    Statement,
+)
+from firmware_bridge.errors import BridgeError
+from firmware_bridge.ledger import Ledger
+from firmware_bridge.lines import LastReading, MemoryLine, OutputLine, SimulatedEncoder
+from firmware_bridge.types import Mode, Reading
+
+_MODES = {
+    "report": Mode.ORDERED,
+    "reject_all": Mode.REJECT_ALL,
+    "stop_line": Mode.STOP_LINE,
+    "bypass": Mode.BYPASS,
+}
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """What rejects, ready. It is the main loop's rejector, and has its heartbeat."""
+
+    desk: OrderDesk
+    inputs: InputWatch
+    heartbeat: Heartbeat
+    heartbeat_line: OutputLine
+    where: Callable[[], Reading]  # the newest reading of the encoder, for any thread
+    rig: Rig | None  # None where another process or a board has it
+    ledger: Ledger | None
+
+    def submit(self, start_um: int, end_um: int, tag: str) -> None:
+        """Have this rail rejected."""
+        self.desk.submit(start_um, end_um, tag)
+
+    def check(self) -> None:
+        """Raise unless orders are being fired and the inputs are being read."""
+        self.desk.check()
+        self.inputs.check()
+
+    def rehearsal(self) -> Rehearsal:
+        """Its encoder and pins, if it has no wires; UsageError if it has."""
+        match self.rig, self.heartbeat_line:
+            case Rig(SimulatedEncoder() as encoder, [Output(_, MemoryLine() as reject), *_]), (
+                MemoryLine() as beat
+            ):
+                return Rehearsal(encoder, reject, beat)
+        raise UsageError(
+            "this line is wired, and nobody can look into its pins: give it a simulated encoder "
+            "and outputs of type memory, in this process, or use `trackside run`"
+        )
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What can be looked into: an encoder with a known speed, pins that remember."""
+
+    encoder: SimulatedEncoder
+    reject_pin: MemoryLine
+    heartbeat_pin: MemoryLine
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a sensor saw of its actuator."""
+
+    actuator: str
+    outcome: Outcome
+
+
+@contextmanager
+def open_bridge(
+    config: LineConfig, hear: Callable[[News | Seen], None] = lambda _: None
+) -> Iterator[Bridge]:
+    """Wire the bridge. Leaving it leaves the outputs safe, since nobody inspects any more.
+
+    `hear` is told all that becomes known, on the thread that learns of it, and must not wait.
+    """
+    reject = config.reject
+    with bridge_errors_as_ours(), ExitStack() as stack:
+        ledger = stack.enter_context(Ledger(reject.ledger, clock_ns)) if reject.ledger else None
+        beat = stack.enter_context(open_output(config.heartbeat.output, safe_active=False))
+        inputs = InputWatch(
+            [_statement(each, stack) for each in config.inputs],
+            _sensors(reject, stack),
+            clock_ns,
+            default_reject=reject.default_reject,
+            stall_ns=round(reject.silence_ms * 1e6),
+            hear=lambda actuator, outcome: hear(Seen(actuator, outcome)),
+        )
+
+        def watch(news: News) -> None:
+            inputs.take(news)
+            hear(news)
+
+        desk, where, rig = _open_desk(config, watch, ledger, stack)
+        stack.enter_context(inputs.reporting_to(desk))
+        timeout_ns = round(config.heartbeat.timeout_ms * 1e6)
+        heartbeat = Heartbeat(beat, timeout_ns, clock_ns)
+        yield Bridge(desk, inputs, heartbeat, beat, where, rig, ledger)
+
+
+def _open_desk(
+    config: LineConfig, watch: Callable[[News], None], ledger: Ledger | None, stack: ExitStack
+) -> tuple[OrderDesk, Callable[[], Reading], Rig | None]:
+    """Who fires the orders, how to learn where the rail is, and the rig if it is this process's."""
+    encoder, reject = config.encoder, config.reject
+    silence_ns = round(reject.silence_ms * 1e6)
+    settings: dict[str, Any] = {
+        "default_reject": reject.default_reject,
+        "on_missed": _MODES[reject.on_missed],
+        "ledger": ledger,
+        "watch": watch,
+    }
+    if isinstance(encoder, SerialEncoderSettings) and reject.output.type == "serial":
+        settings |= {"name": reject.name, "stop_line": open_stop_line(reject, stack)}
+        settings["release_on_close"] = reject.safe == "pass"
+        board = open_board(encoder, actuator_settings(reject), silence_ns=silence_ns, **settings)
+        stack.enter_context(board)
+        return board, board.read, None
+    settings["priority"] = reject.priority
+    claim = partial(open_rig, encoder, reject)
+    if reject.isolation == "process":
+        apart = ProcessRejector(claim, clock_ns, silence_ns=silence_ns, **settings)
+        stack.enter_context(apart)
+        return apart, apart.read, None
+    rig = claim(stack)
+    last = LastReading(rig.encoder)
+    desk = Rejector(replace(rig, encoder=last), clock_ns, stall_ns=silence_ns, **settings)
+    stack.enter_context(desk)
+    return desk, lambda: last.newest, rig
+
+
+def _statement(config: InputConfig, stack: ExitStack) -> Statement:
+    mode = None if config.then == "acknowledge" else _MODES[config.then]
+    role = Role(config.name, mode, settle_ns=round(config.settle_ms * 1e6))
+    return Statement(role, stack.enter_context(open_input(config.input)))
+
+
+def _sensors(reject: RejectConfig, stack: ExitStack) -> list[Sensor]:
+    return [
+        Sensor(
+            actuator.name,
+            stack.enter_context(open_input(actuator.confirm.input)),
+            within_ns=round(actuator.confirm.within_ms * 1e6),
+            settle_ns=round(actuator.confirm.settle_ms * 1e6),
+            unconfirmed=_MODES[actuator.confirm.otherwise],
+        )
+        for actuator in reject.actuators
+        if actuator.confirm is not None
+    ]
+
+
+@contextmanager
+def bridge_errors_as_ours() -> Iterator[None]:
+    """The bridge knows nothing of this room's errors, nor the command line of the bridge's."""
+    try:
+        yield
+    except BridgeError as error:
+        raise TracksideError(str(error)) from error

@@ -1,0 +1,21 @@
+"""What a line's ledger says, for those who may not import the bridge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.bridge.bridge import bridge_errors_as_ours
+from firmware_bridge.ledger import Entry, EntryKind, describe, read_ledger
+
+_GAPS = {EntryKind.LOST, EntryKind.UNWRITTEN}
+
+
+def latest_entries(path: Path, last: int) -> list[Entry]:
+    """In the order in which they were written."""
+    with bridge_errors_as_ours():
+        return read_ledger(path, last=last)
+
+
+def find_gaps(path: Path, last: int) -> list[str]:
+    """What the latest entries tell of others that the disk did not have, or not in time."""
+    return [describe(entry) for entry in latest_entries(path, last) if entry.kind in _GAPS]

@@ -1,0 +1,31 @@
+"""A bundle: one directory or zip that holds a network, its manifest and its golden pair."""
+
+from edge.bundle.bundle import MANIFEST, Bundle, open_bundle, pack_directory, write_bundle
+from edge.bundle.manifest import (
+    Artefact,
+    EngineName,
+    Golden,
+    InputSpec,
+    Limits,
+    Manifest,
+    OutputSpec,
+    Packed,
+    Precision,
+)
+
+__all__ = [
+    "MANIFEST",
+    "Artefact",
+    "Bundle",
+    "EngineName",
+    "Golden",
+    "InputSpec",
+    "Limits",
+    "Manifest",
+    "OutputSpec",
+    "Packed",
+    "Precision",
+    "open_bundle",
+    "pack_directory",
+    "write_bundle",
+]

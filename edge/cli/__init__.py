@@ -1,0 +1,5 @@
+"""The `trackside` command."""
+
+from edge.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,124 @@
+"""The `trackside` command: this room's commands, and those the other rooms register."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import entry_points
+from typing import NoReturn
+
+import typer
+
+from edge.cli import (
+    bundle_commands,
+    calibrate_commands,
+    commands,
+    event_commands,
+    ledger_commands,
+    replay_commands,
+)
+from edge.cli.logs import log, logs_json
+from edge.errors import ConfigurationError, TracksideError
+
+# What a missing module needs; anything else missing is a fault of ours and shows its traceback.
+EXTRA_OF_MODULE = {
+    "Jetson": "jetson",
+    "cryptography": "sign",
+    "gpiod": "gpio",
+    "gpiozero": "gpiozero",
+    "paho": "mqtt",
+    "prometheus_client": "metrics",
+    "pyarrow": "parquet",
+    "pymodbus": "modbus",
+    "starlette": "web",
+    "uvicorn": "web",
+    "kornia": "train",
+    "lightning_fabric": "train",
+    "ninja": "train",
+    "nncf": "quantize",
+    "onnx": "quantize",
+    "onnxscript": "quantize",
+    "litert_torch": "quantize",
+    "ai_edge_quantizer": "quantize",
+    "py_sod_metrics": "evaluate",
+    "pycocotools": "evaluate",
+    "safetensors": "train",
+    "scipy": "evaluate",
+    "torch": "train",
+}
+
+app = typer.Typer(
+    name="trackside",
+    help="Edge inspection for rail and strip-steel surfaces.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+for _command in (
+    commands.demo,
+    commands.run,
+    commands.check,
+    commands.commission,
+    commands.doctor,
+    commands.reject_test,
+    commands.predict,
+    commands.simulate,
+):
+    app.command()(_command)
+app.add_typer(commands.config, name="config")
+app.add_typer(bundle_commands.bundle, name="bundle")
+app.add_typer(event_commands.events, name="events")
+app.command()(ledger_commands.ledger)
+app.command()(calibrate_commands.calibrate)
+app.command()(replay_commands.record)
+app.command()(replay_commands.replay)
+
+
+def _register_other_rooms() -> None:
+    """Training and quantization come by entry point: `edge` does not know the desktop's rooms."""
+    for entry in sorted(entry_points(group="trackside.commands"), key=lambda e: e.name):
+        command = entry.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=entry.name)
+        else:
+            app.command(entry.name)(command)
+
+
+def main() -> NoReturn:
+    """Run the command line; errors of ours become one line and their exit code."""
+    _register_other_rooms()
+    try:
+        _run()
+    except TracksideError as error:
+        _fail(str(error), error.exit_code)
+    except OSError as error:  # a full disk, a folder that is read-only: it names the file itself
+        _fail(str(error), TracksideError.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA_OF_MODULE:
+            raise
+        extra = EXTRA_OF_MODULE[error.name]
+        remedy = f"{error.name} is not installed: pip install 'trackside[{extra}]'"
+        _fail(remedy, ConfigurationError.exit_code)
+    sys.exit(0)
+
+
+def _run() -> None:
+    """The command; where the log is JSON, a fault of ours is told in it too."""
+    try:
+        app()
+    except (TracksideError, OSError, ModuleNotFoundError):
+        raise
+    except Exception as error:
+        if not logs_json():
+            raise
+        log.critical("a fault of trackside's own: %r", error, exc_info=True)
+        sys.exit(TracksideError.exit_code)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    if logs_json():
+        log.critical("%s", message, extra={"exit_code": code})
+    else:
+        print(f"trackside: {message}", file=sys.stderr)
+    sys.exit(code)

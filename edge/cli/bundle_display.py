@@ -1,0 +1,82 @@
+"""What the terminal shows of a bundle."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from edge.bundle import Artefact, Bundle
+from edge.engines import open_engine
+from edge.errors import BundleError, EngineUnavailable
+from edge.line_file import settings_for
+from edge.network import check_golden
+
+FIGURES = ("s_measure", "mae", "mask_iou", "flips")  # `--json` and parity.json have them all
+
+
+def show_bundle(bundle: Bundle) -> None:
+    """Its manifest, a line for each thing one asks of it."""
+    manifest, spec, limits = bundle.manifest, bundle.manifest.input, bundle.manifest.limits
+    console = Console(highlight=False)
+    console.print(f"{manifest.name}, {manifest.network}, format {manifest.format}", style="bold")
+    table = Table.grid(padding=(0, 2))
+    for name, value in {
+        "digest": f"sha256 {bundle.digest}",
+        "signature": "there is one: verify it with --key" if bundle.is_signed else "none",
+        "input": f"{spec.width}x{spec.height}, {spec.channels} channel(s), {spec.um_per_px:g} um",
+        "threshold": f"{manifest.threshold:g}",
+        "classes": ", ".join(manifest.classes),
+        "good for": f"{limits.min_area_mm2:g} mm2, {limits.min_extent_mm:g} mm and more",
+        **manifest.provenance,
+    }.items():
+        table.add_row(name, value)
+    console.print(table)
+    console.print(_artefacts(bundle))
+    if packed := manifest.packed:
+        console.print(f"packed {packed.at} on {packed.machine}")
+
+
+def _artefacts(bundle: Bundle) -> Table:
+    measured = bundle.manifest.packed.infer_ms if bundle.manifest.packed else {}
+    table = Table()
+    table.add_column("engine", no_wrap=True)
+    for heading in ("kB", "ms there", *FIGURES):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for artefact in bundle.manifest.artefacts:
+        name, accuracy = _name(artefact), artefact.accuracy
+        table.add_row(
+            name,
+            f"{sum(len(bundle.read(file)) for file in artefact.files) / 1000:.0f}",
+            f"{measured[name]:.1f}" if name in measured else "",
+            *(f"{accuracy[figure]:.4f}" if figure in accuracy else "" for figure in FIGURES),
+        )
+    return table
+
+
+def show_verified(bundle: Bundle, *, signed: bool) -> bool:
+    """A line for each check; True if an engine answered wrongly."""
+    console, failed = Console(highlight=False), False
+    console.print(f"✓ files      {len(bundle.manifest.files)} match their sha256")
+    if signed:
+        console.print("✓ signature  of the key given")
+    else:
+        there = "not checked: give --key" if bundle.is_signed else "none"
+        console.print(f"? signature  {there}")
+    for artefact in bundle.manifest.artefacts:
+        try:
+            engine = open_engine(settings_for(artefact), bundle)
+            result = check_golden(bundle, engine)
+        except EngineUnavailable as error:
+            console.print(f"? {_name(artefact)}: {error}", soft_wrap=True)
+        except BundleError as error:
+            failed = True
+            console.print(f"✗ {_name(artefact)}: {error}", soft_wrap=True)
+        else:
+            found = f"{result.defects} defect{'s' if result.defects > 1 else ''}"
+            console.print(f"✓ {_name(artefact)}: golden pair with IoU {result.iou:.3f}, {found}")
+            engine.close()
+    return failed
+
+
+def _name(artefact: Artefact) -> str:
+    return f"{artefact.engine} {artefact.precision}"

@@ -1,0 +1,13 @@
+"""The simulated line, inspected and rejected for real, then held against what was truly there."""
+
+from edge.demo.demo import DEMO_LINE, DemoResult, run_demo
+from edge.demo.report import headline, what_happened, write_report
+
+__all__ = [
+    "DEMO_LINE",
+    "DemoResult",
+    "headline",
+    "run_demo",
+    "what_happened",
+    "write_report",
+]

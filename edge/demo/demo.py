@@ -1,0 +1,193 @@
+"""The simulated line, inspected and rejected for real, then held against what was truly there.
+
+The inspection never sees the truth: it is asked for only afterwards, and compared with the edges
+that the reject pin made, not with what the rejector says of itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.assembly import Line, open_line, simulated_line
+from edge.bundle import Limits
+from edge.errors import UsageError
+from edge.inspect import Inspection, reject_stretches
+from edge.line_file import LineConfig, SyntheticSettings
+from edge.run import Tally
+from edge.simulation import TrueDefect
+from edge.types import State, Stretch, Verdict
+
+DEMO_LINE = Path(__file__).parents[1] / "examples" / "demo.yaml"
+_REACH_MM = 100  # beyond this no defect that begins outside the run reaches into it
+_MOST_SOUND_SHARE = 0.25  # of the rail; an output stuck at reject would hit every defect
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One true defect, and whether the actuator acted on all of it."""
+
+    defect: TrueDefect
+    found: bool
+    rejected: bool
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """A finished demo: what was seen, what was really there, and where the actuator acted."""
+
+    config: LineConfig
+    bundle: str
+    engine: str
+    tally: Tally
+    outcomes: tuple[Outcome, ...]  # of the true defects above the bundle's limits
+    ordered: tuple[Stretch, ...]
+    pulses: tuple[Stretch, ...]  # rail under the actuator while it acted, by the pin's edges
+    false_pulses: tuple[Stretch, ...]
+    sound_mm: float  # rail rejected near no true defect
+    rail_mm: float
+    scheduled: int
+    fired: int
+    missed: int
+    error_mm_max: float
+
+    @property
+    def passed(self) -> bool:
+        """Every true defect above the limits was rejected within tolerance, and little else."""
+        all_rejected = all(outcome.rejected for outcome in self.outcomes)
+        return all_rejected and self.sound_mm <= _MOST_SOUND_SHARE * self.rail_mm
+
+    def summary(self) -> dict[str, Any]:
+        """The object that `trackside demo --json` prints."""
+        states = self.tally.states
+        return {
+            "passed": self.passed,
+            "frames": self.tally.frames,
+            "ok": states[State.OK],
+            "ng": states[State.NG],
+            "unknown": states[State.UNKNOWN],
+            "defects_true": len(self.outcomes),
+            "defects_found": sum(outcome.found for outcome in self.outcomes),
+            "defects_rejected": sum(outcome.rejected for outcome in self.outcomes),
+            "false_rejects": len(self.false_pulses),
+            "sound_rail_rejected_mm": round(self.sound_mm, 1),
+            "rejects_scheduled": self.scheduled,
+            "rejects_fired": self.fired,
+            "rejects_missed": self.missed,
+            "reject_error_mm_max": round(self.error_mm_max, 3),
+            "tolerance_mm": self.config.reject.tolerance_mm,
+            "speed_mm_s": self.config.encoder.speed_mm_s,
+            "latency_ms": self.tally.latency_ms(),
+            "engine": self.engine,
+            "bundle": self.bundle,
+        }
+
+
+def run_demo(
+    config: LineConfig, seconds: float, watch: Callable[[Line, Tally], None] | None = None
+) -> DemoResult:
+    """Run a simulated line for so many seconds of rail; `watch` is given the live line."""
+    if not isinstance(config.camera, SyntheticSettings):
+        raise UsageError("the demo knows the truth only of a synthetic camera: use `trackside run`")
+    if config.camera.fps is not None:
+        raise UsageError("the demo lays its frames end to end: leave camera.fps out")
+    frame_um = config.camera.height_px * config.camera.um_per_px
+    frames = math.ceil(seconds * config.encoder.speed_mm_s * 1000 / frame_um)
+    tally, verdicts = Tally(), []
+
+    def record(inspection: Inspection) -> None:
+        tally.add(inspection)
+        verdicts.append(inspection.verdict)
+
+    with open_line(config, frames=frames) as line:
+        if watch is not None:
+            watch(line, tally)
+        line.run(record)
+        line.wait_for(frames * frame_um + round(config.reject.offset_mm * 1000) + frame_um)
+        return _hold_against_truth(line, tally, verdicts, frames * config.camera.height_px)
+
+
+def _hold_against_truth(line: Line, tally: Tally, verdicts: list[Verdict], rows: int) -> DemoResult:
+    config, reject, limits = line.config, line.config.reject, line.bundle.manifest.limits
+    assert isinstance(config.camera, SyntheticSettings)
+    simulated = simulated_line(config.camera)
+    margin_um, tolerance_um = round(reject.margin_mm * 1000), round(reject.tolerance_mm * 1000)
+    reach_rows = round(_REACH_MM * 1000 / config.camera.um_per_px)
+    around = simulated.true_defects(-reach_rows, rows + reach_rows)
+    near = [defect.stretch.widened(margin_um + tolerance_um) for defect in around]
+    truth = [d for d in simulated.true_defects(0, rows) if _is_above(limits, d)]
+    ordered = [stretch for verdict in verdicts for stretch in reject_stretches(verdict)]
+    pulses, report = pulses_on_rail(line), line.report()
+    return DemoResult(
+        config=config,
+        bundle=line.bundle.manifest.name,
+        engine=line.engine.name,
+        tally=tally,
+        outcomes=_outcomes(truth, verdicts, [p.widened(tolerance_um) for p in pulses]),
+        ordered=tuple(ordered),
+        pulses=pulses,
+        false_pulses=tuple(p for p in pulses if not any(p.overlaps(s) for s in near)),
+        sound_mm=_uncovered_um(pulses, near) / 1000,
+        rail_mm=rows * config.camera.um_per_px / 1000,
+        scheduled=report.scheduled,
+        fired=report.fired,
+        missed=report.missed,
+        error_mm_max=_error_um_max(ordered, pulses, margin_um) / 1000,
+    )
+
+
+def _is_above(limits: Limits, defect: TrueDefect) -> bool:
+    extent_mm = max(defect.width_mm, defect.stretch.length_mm)
+    return limits.reached_by(defect.area_mm2, extent_mm)
+
+
+def pulses_on_rail(line: Line) -> tuple[Stretch, ...]:
+    """Which rail was under the actuator during each pulse, from the pin's edges alone."""
+    reject = line.config.reject
+    delay_ns, offset_um = round(reject.delay_ms * 1e6), round(reject.offset_mm * 1000)
+
+    def place_um(at_ns: int) -> int:
+        return line.rehearsal.encoder.position_um(at_ns) - offset_um
+
+    # The pin is at reject until the first release, which says that somebody inspects.
+    edges = line.rehearsal.reject_pin.history[1:]
+    starts = [at_ns for at_ns, active in edges if active]
+    ends = [at_ns for at_ns, active in edges[1:] if not active]
+    return tuple(
+        Stretch(place_um(start + delay_ns), place_um(end))
+        for start, end in zip(starts, ends, strict=False)
+    )
+
+
+def _outcomes(
+    truth: list[TrueDefect], verdicts: list[Verdict], reached: list[Stretch]
+) -> tuple[Outcome, ...]:
+    """A defect is found where a verdict names it; rejecting what was UNKNOWN finds nothing."""
+    named = [defect.stretch for verdict in verdicts for defect in verdict.defects]
+    return tuple(
+        Outcome(
+            defect,
+            found=any(stretch.overlaps(defect.stretch) for stretch in named),
+            rejected=_uncovered_um([defect.stretch], reached) == 0,
+        )
+        for defect in truth
+    )
+
+
+def _error_um_max(ordered: list[Stretch], pulses: tuple[Stretch, ...], margin_um: int) -> int:
+    """The furthest that a pulse began from where its first order, led by the margin, begins."""
+    errors = [0]
+    for pulse in pulses:
+        starts = [o.start_um - margin_um for o in ordered if pulse.overlaps(o)]
+        if starts:
+            errors.append(abs(pulse.start_um - min(starts)))
+    return max(errors)
+
+
+def _uncovered_um(stretches: Sequence[Stretch], by: Sequence[Stretch]) -> int:
+    """How much of some stretches is under none of the others."""
+    bare = [piece for stretch in stretches for piece in stretch.without(by)]
+    return sum(piece.end_um - piece.start_um for piece in bare)

@@ -1,0 +1,358 @@
+"""A finished demo as one HTML file that needs nothing else: no script, no network."""
+
+from __future__ import annotations
+
+import os
+import platform
+from base64 import b64encode
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from itertools import chain, count, islice
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+
+from edge.assembly import simulated_line
+from edge.demo.charts import Mark, lanes_along_the_rail, latency_histogram
+from edge.demo.demo import DemoResult, Outcome
+from edge.html import facts, section, wide, write_page
+from edge.html.page import page
+from edge.inspect import Inspection, draw_overlay
+from edge.line_file import LineConfig, SyntheticSettings
+from edge.simulation import TrueDefect
+from edge.types import Defect, Frame, Image, State, Stretch, Verdict
+
+_PICTURES = 12
+_PICTURE_PX = 704  # a longer side than this is made smaller
+_OUTLINE = (0, 191, 255)  # BGR
+_NUMBERS = ("place, m", "length, mm", "width, mm", "area, mm²")
+_RIGHT = " class=right"
+
+
+def headline(result: DemoResult) -> str:
+    """The verdict on the run, in one line."""
+    true, rejected = len(result.outcomes), sum(o.rejected for o in result.outcomes)
+    if not true:
+        said = "no true defect came by"
+    else:
+        said = (
+            f"{rejected} of {true} true defects rejected "
+            f"within {result.config.reject.tolerance_mm:g} mm"
+        )
+    if rejected < true:
+        said += f": {true - rejected} got away"
+    if false := len(result.false_pulses):
+        said += f", {false} false reject{'s' if false > 1 else ''}"
+    return said
+
+
+def what_happened(outcome: Outcome) -> str:
+    """A true defect and its fate, in one line."""
+    defect = outcome.defect
+    return f"{defect.kind} at {_place(defect.stretch)}, {_size(defect)}: {_fate(outcome)}"
+
+
+def _fate(outcome: Outcome) -> str:
+    if outcome.rejected:
+        return "rejected"
+    return "found, but not rejected in full" if outcome.found else "not found"
+
+
+def _place(stretch: Stretch) -> str:
+    return f"{stretch.start_um / 1e6:.3f} m"
+
+
+def _size(defect: TrueDefect) -> str:
+    length_mm = defect.stretch.length_mm
+    return f"{length_mm:.0f} by {defect.width_mm:.0f} mm, {defect.area_mm2:.0f} mm²"
+
+
+def write_report(result: DemoResult, path: Path) -> None:
+    """Write the page."""
+    sections = (
+        _numbers(result),
+        _timeline(result),
+        _latency(result),
+        _gallery(result),
+        _truth(result),
+        facts("The line", _known(result.config, result)),
+    )
+    above, said = f"demo, line {result.config.name}", headline(result)
+    write_page(path, page(above, said, sections, good=result.passed, style=_STYLE))
+
+
+def _numbers(result: DemoResult) -> str:
+    """Each figure with a line on what it means."""
+    of = result.summary()
+    latency = of["latency_ms"]
+    rail_m = _rail(result).end_um / 1e6
+    rejected_m = sum(pulse.length_mm for pulse in result.pulses) / 1000
+    tiles = (
+        (of["frames"], "frames", f"{rail_m:.1f} m of rail at {of['speed_mm_s']:g} mm/s"),
+        (of["ng"], "NG", f"{of['ok']} OK, {of['unknown']} UNKNOWN"),
+        (of["defects_found"], "defects found", f"of {of['defects_true']} that were there"),
+        (of["defects_rejected"], "defects rejected", f"of {of['defects_true']}"),
+        (
+            of["false_rejects"],
+            "false rejects",
+            f"of {len(result.pulses)} pulses; {rejected_m / rail_m:.1%} of the rail rejected",
+        ),
+        (of["rejects_missed"], "orders missed", f"of {of['rejects_scheduled']}"),
+        (f"{of['reject_error_mm_max']:.1f} mm", "furthest out of place", "where a pulse began"),
+        (f"{latency['p99']:.1f} ms", "latency, p99", f"half within {latency['p50']:.1f} ms"),
+    )
+    cells = "".join(
+        f"<div><dt>{name}</dt><dd><strong>{value}</strong> {note}</dd></div>\n"
+        for value, name, note in tiles
+    )
+    return f'<dl class="numbers">\n{cells}</dl>'
+
+
+def _rail(result: DemoResult) -> Stretch:
+    """What the camera saw."""
+    latest = result.tally.latest
+    return Stretch(0, latest.seen.stretch.end_um if latest else 1)
+
+
+def _timeline(result: DemoResult) -> str:
+    false = set(result.false_pulses)
+    lanes = {
+        "true": [
+            Mark(
+                o.defect.stretch,
+                what_happened(o),
+                "" if o.rejected else f"✗ {o.defect.kind}",
+            )
+            for o in result.outcomes
+        ],
+        "ordered": [Mark(s, f"ordered at {_place(s)}, {_length(s)}") for s in result.ordered],
+        "pulse": [
+            Mark(s, f"pulse at {_place(s)}, {_length(s)}", "✗ false" if s in false else "")
+            for s in result.pulses
+        ],
+    }
+    end_um = max([_rail(result).end_um, *(s.end_um for s in result.pulses)])
+    return section(
+        "Along the rail",
+        "What was there, what was ordered off the line, and the rail that was under the actuator "
+        "while the reject pin was active. A pulse over a defect below the bundle's limits is "
+        "neither counted nor false.",
+        wide(lanes_along_the_rail(lanes, end_um)),
+    )
+
+
+def _length(stretch: Stretch) -> str:
+    return f"{stretch.length_mm:.0f} mm long"
+
+
+def _latency(result: DemoResult) -> str:
+    tally = result.tally
+    network = (
+        f" Of that the network takes {median(tally.infer_ns) / 1e6:.1f} ms (median)."
+        if tally.infer_ns
+        else ""
+    )
+    return section(
+        "Latency",
+        f"From the light on the sensor to the verdict, {len(tally.latencies_ns)} frames.{network}",
+        wide(latency_histogram([ns / 1e6 for ns in tally.latencies_ns], tally.latency_ms())),
+    )
+
+
+@dataclass(frozen=True)
+class _Picture:
+    image: Image
+    title: str
+    lines: tuple[str, ...]
+    alarm: bool = False
+
+
+def _gallery(result: DemoResult) -> str:
+    pictures = list(islice(chain(_got_away(result), _most_various(result)), _PICTURES))
+    if not pictures:
+        return ""
+    return section(
+        "Pictures",
+        "Red is what the network marked, with a box round each defect that counts. What got away "
+        "comes first, its true outline in yellow.",
+        f'<div class="pictures">\n{"".join(map(_figure_of, pictures))}</div>',
+    )
+
+
+def _figure_of(picture: _Picture) -> str:
+    lines = "".join(f"<br>{escape(line)}" for line in picture.lines)
+    return (
+        f"<figure{' class=alarm' if picture.alarm else ''}>"
+        f'<img src="data:image/jpeg;base64,{_jpeg(picture.image)}" alt="{escape(picture.title)}">'
+        f"<figcaption><strong>{escape(picture.title)}</strong>{lines}</figcaption></figure>\n"
+    )
+
+
+def _jpeg(image: Image) -> str:
+    scale = min(1.0, _PICTURE_PX / max(image.shape[:2]))
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
+    return b64encode(encoded.tobytes()).decode()
+
+
+def _got_away(result: DemoResult) -> Iterator[_Picture]:
+    """The simulated rail drawn once more, since a frame that was found OK is not kept."""
+    camera = result.config.camera
+    assert isinstance(camera, SyntheticSettings)
+    line = simulated_line(camera)
+    for outcome in result.outcomes:
+        if outcome.rejected:
+            continue
+        stretch = outcome.defect.stretch
+        middle_row = (stretch.start_um + stretch.end_um) // 2 // camera.um_per_px
+        image, mask = line.render(middle_row - camera.height_px // 2, camera.height_px)
+        canvas = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+        around = cv2.dilate(mask, np.ones((7, 7), np.uint8))  # so that it covers no defect
+        outlines, _ = cv2.findContours(around, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(canvas, outlines, -1, _OUTLINE, 1)
+        yield _Picture(
+            np.asarray(canvas, np.uint8),
+            f"✗ {outcome.defect.kind} at {_place(stretch)}",
+            (_size(outcome.defect), _fate(outcome)),
+            alarm=True,
+        )
+
+
+def _most_various(result: DemoResult) -> Iterator[_Picture]:
+    """Frames that were not OK: the largest of each kind, then the next of each, and so on."""
+    ranks: defaultdict[str, Iterator[int]] = defaultdict(count)
+    ranked = []
+    for inspection in sorted(result.tally.rejected, key=_marked_mm2, reverse=True):
+        kind = _kind(inspection, result)
+        ranked.append((next(ranks[kind]), kind, inspection))
+    for _, kind, inspection in sorted(ranked, key=lambda r: r[0]):
+        seen, verdict = inspection.seen, inspection.verdict
+        if isinstance(seen, Frame):
+            yield _Picture(
+                draw_overlay(seen.image, inspection.mask, verdict),
+                f"{kind} at {_place(_bad(verdict)[0])}",
+                tuple(map(_found, verdict.defects)) or verdict.reasons,
+            )
+
+
+def _marked_mm2(inspection: Inspection) -> float:
+    return sum(defect.area_mm2 for defect in inspection.verdict.defects)
+
+
+def _kind(inspection: Inspection, result: DemoResult) -> str:
+    """What the truth calls it."""
+    if inspection.verdict.state is State.UNKNOWN:
+        return "UNKNOWN"
+    for bad in _bad(inspection.verdict):
+        for defect in (outcome.defect for outcome in result.outcomes):
+            if bad.overlaps(defect.stretch):
+                return defect.kind
+    return "no true defect"
+
+
+def _bad(verdict: Verdict) -> list[Stretch]:
+    """The rail for which a frame is not OK."""
+    return [defect.stretch for defect in verdict.defects] or [verdict.stretch]
+
+
+def _found(defect: Defect) -> str:
+    return (
+        f"{defect.length_mm:.0f} by {defect.width_mm:.0f} mm, {defect.area_mm2:.0f} mm², "
+        f"score {defect.score:.2f}"
+    )
+
+
+def _truth(result: DemoResult) -> str:
+    numbers = "".join(f"<th{_RIGHT}>{name}</th>" for name in _NUMBERS)
+    head = f"<th>kind</th>{numbers}<th>outcome</th>"
+    rows = "".join(_truth_row(outcome) for outcome in result.outcomes)
+    return section(
+        "Every true defect",
+        "Those above the bundle's limits. Rejected means that the actuator acted on all of it, "
+        f"give or take {result.config.reject.tolerance_mm:g} mm, by the edges of the pin.",
+        wide(f"<table>\n<tr>{head}</tr>\n{rows}</table>"),
+    )
+
+
+def _truth_row(outcome: Outcome) -> str:
+    defect = outcome.defect
+    numbers = (
+        f"{defect.stretch.start_um / 1e6:.3f}",
+        f"{defect.stretch.length_mm:.1f}",
+        f"{defect.width_mm:.1f}",
+        f"{defect.area_mm2:.1f}",
+    )
+    cells = "".join(f"<td{_RIGHT}>{number}</td>" for number in numbers)
+    sign = "✓" if outcome.rejected else "✗"
+    alarm = "" if outcome.rejected else " class=alarm"
+    return (
+        f"<tr{alarm}><td>{sign} {escape(defect.kind)}</td>{cells}<td>{_fate(outcome)}</td></tr>\n"
+    )
+
+
+def _known(config: LineConfig, result: DemoResult) -> Iterator[tuple[str, str]]:
+    camera, reject = config.camera, config.reject
+    yield "network", f"{result.bundle} on {result.engine}"
+    yield "engine threads", f"{config.engine.threads}"
+    if isinstance(camera, SyntheticSettings):
+        yield (
+            "camera",
+            f"simulated {camera.surface}, seed {camera.seed}, {camera.width_px} by "
+            f"{camera.height_px} pixels of {camera.um_per_px / 1000:g} mm",
+        )
+    yield "speed", f"{config.encoder.speed_mm_s:g} mm/s"
+    yield (
+        "actuator",
+        f"{reject.offset_mm:g} mm after the camera, rises in {reject.delay_ms:g} ms, "
+        f"acts {reject.min_pulse_ms:g} ms or longer, and {reject.margin_mm:g} mm "
+        "before and after each defect",
+    )
+    yield "machine", _machine()
+    yield "system", f"{platform.platform()}, Python {platform.python_version()}"
+
+
+def _machine() -> str:
+    board, processors = Path("/proc/device-tree/model"), Path("/proc/cpuinfo")
+    if board.exists():  # a Raspberry Pi, a Jetson
+        name = board.read_text().strip("\0")
+    else:
+        lines = processors.read_text().splitlines() if processors.exists() else []
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        name = names[0] if names else platform.machine()
+    return f"{name}, {os.cpu_count()} processors"
+
+
+_STYLE = """
+:root { --true: #38424b; --pulse: #2273b8; }
+@media (prefers-color-scheme: dark) {
+  :root { --true: #bcc6ce; --pulse: #6db3ef; }
+}
+svg.timeline { min-width: 44rem; }
+svg.histogram { min-width: 24rem; max-width: 48rem; }
+svg .alarm { fill: var(--bad); }
+svg path.alarm { stroke: var(--bad); }
+svg text.alarm { font-weight: 600; }
+.true { fill: var(--true); }
+.ordered { fill: var(--paper); stroke: var(--true); }
+.pulse, .bar { fill: var(--pulse); }
+svg path.flag { stroke: var(--ink); }
+svg text.flag { fill: var(--ink); }
+.pictures {
+  display: grid; grid-template-columns: repeat(4, 1fr); gap: 1rem;
+}
+figure { margin: 0; break-inside: avoid; }
+figure img { display: block; width: 100%; height: auto; }
+figcaption { padding-top: 0.35rem; font-size: 0.85rem; color: var(--quiet); }
+figcaption strong { color: var(--ink); }
+figure.alarm strong, tr.alarm td { color: var(--bad); }
+@media screen and (max-width: 44rem) {
+  .pictures { grid-template-columns: repeat(2, 1fr); }
+}
+@media print {
+  svg.timeline { min-width: 0; }
+}
+"""

@@ -1,0 +1,176 @@
+"""The Engine protocol, the settings that choose an engine, and the promises that all of them keep.
+
+An adapter is `<type>_engine.py` with one function, `load(settings, artefact, bundle) -> Run`. It
+alone imports its vendor's library, and is itself imported only when the settings ask for it. Where
+`TAKES_PIXELS` is set there, its `Run` is given bytes in place of a normalised tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.bundle import Artefact, InputSpec, OutputSpec
+from edge.errors import BundleError, ConfigurationError, EngineError, EngineUnavailable
+from edge.line_file import EngineSettings, NativeSettings, OpenVinoSettings
+from edge.types import Tensor
+
+if TYPE_CHECKING:
+    from edge.bundle import Bundle
+
+Prepared = NDArray[Any]  # N,C,H,W: a normalised tensor, or the pixels it would be made of
+Run = Callable[[Prepared], NDArray[Any]]  # in the artefact's layout to its one output
+
+
+class Engine(Protocol):
+    """A loaded network. One thread at a time; `close` gives its memory back."""
+
+    name: str
+    takes_pixels: bool  # infers soonest from what `to_pixels` makes
+
+    def infer(self, tensor: Prepared) -> Tensor:
+        """N,C,H,W normalised pixels to N,1,h,w logits, whatever layout the vendor prefers."""
+        ...
+
+    def infer_all(self, tensors: Sequence[Prepared]) -> list[Tensor]:
+        """Several frames or tiles: side by side where the engine gains by it."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_engine(settings: EngineSettings, bundle: Bundle) -> Engine:
+    """Load the bundle's artefact for these settings and run it once: it fails here or not at all.
+
+    Whether it answers rightly is for `edge.network.check_golden` to say.
+    """
+    engine = load_engine(settings, bundle)
+    spec = bundle.manifest.input
+    with _refusing(settings, bundle):
+        engine.infer(np.zeros((1, spec.channels, spec.height, spec.width), np.float32))
+    return engine
+
+
+def load_engine(settings: EngineSettings, bundle: Bundle) -> Engine:
+    """What `open_engine` does before the first run, for those who time the two apart."""
+    artefact = bundle.artefact(settings.type, settings.precision)
+    adapter = _import_adapter(settings.type)
+    with _refusing(settings, bundle):
+        run = _exact(adapter.load(settings, artefact, bundle), artefact, bundle.manifest.output)
+    return _BundleEngine(
+        f"{artefact.engine} {artefact.precision}",
+        run,
+        bundle.manifest.input,
+        takes_pixels=getattr(adapter, "TAKES_PIXELS", False),
+        side_by_side=_side_by_side(settings),
+    )
+
+
+def _side_by_side(settings: EngineSettings) -> int:
+    match settings:
+        case NativeSettings():
+            return settings.threads
+        case OpenVinoSettings():
+            return settings.streams
+    return 1  # others gain less by it than by their threads inside of one inference
+
+
+@contextmanager
+def _refusing(settings: EngineSettings, bundle: Bundle) -> Iterator[None]:
+    """An engine that cannot run its artefact makes the bundle one to refuse."""
+    try:
+        yield
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        path = bundle.artefact(settings.type, settings.precision).path
+        cause = error.__cause__ if isinstance(error, EngineError) else error
+        raise BundleError(
+            f"{bundle.path}: {settings.type} cannot run {path} ({_in_one_line(cause)}): "
+            "install the version the bundle was packed with, or pack it again"
+        ) from error
+
+
+def _import_adapter(engine: str) -> Any:
+    try:
+        return import_module(f"edge.engines.{engine}_engine")
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"engine {engine} cannot be imported ({error}): pip install 'trackside[{engine}]'"
+        ) from error
+
+
+def _exact(run: Run, artefact: Artefact, output: OutputSpec) -> Run:
+    """The adapter's `run` as N,C,H,W to float32 N,1,h,w that the next run does not overwrite."""
+    logits_shape = (1, 1, output.height, output.width)
+    # One channel is the same memory in either layout, and converters differ in which they say.
+    shapes = {logits_shape, (1, output.height, output.width, 1)}
+
+    def logits(tensor: Tensor) -> Tensor:
+        if artefact.layout == "NHWC":
+            tensor = tensor.transpose(0, 2, 3, 1)
+        answer = run(np.ascontiguousarray(tensor))  # copies nothing where there is one channel
+        if answer.shape not in shapes:
+            raise ValueError(f"its output is {answer.shape}, the manifest's {logits_shape}")
+        return np.array(answer, np.float32).reshape(logits_shape)
+
+    return logits
+
+
+class _BundleEngine:
+    """A network that runs, behind one check of what goes in and no exception but ours."""
+
+    def __init__(
+        self, name: str, run: Run, spec: InputSpec, *, takes_pixels: bool, side_by_side: int
+    ) -> None:
+        self.name = name
+        self._run: Run | None = run
+        self._spec = spec
+        self._shape = (1, spec.channels, spec.height, spec.width)
+        self.takes_pixels = takes_pixels
+        self._pool = ThreadPoolExecutor(side_by_side, "engine") if side_by_side > 1 else None
+
+    def infer(self, tensor: Prepared) -> Tensor:
+        if self._run is None:
+            raise ValueError(f"engine {self.name} is closed: open it again")
+        if self.takes_pixels and tensor.dtype == np.float32:
+            tensor = self._as_pixels(tensor)
+        wanted = np.dtype(np.uint8 if self.takes_pixels else np.float32)
+        if tensor.shape != self._shape or tensor.dtype != wanted:
+            raise ValueError(
+                f"engine {self.name} takes float32 {self._shape}, "
+                f"not {tensor.dtype} {tensor.shape}: make the tensor with to_tensor"
+            )
+        try:
+            return self._run(tensor)
+        except Exception as error:
+            raise EngineError(
+                f"engine {self.name} failed ({_in_one_line(error)}): check its device and driver, "
+                "then start again"
+            ) from error
+
+    def infer_all(self, tensors: Sequence[Prepared]) -> list[Tensor]:
+        each = self._pool.map if self._pool and len(tensors) > 1 else map
+        return list(each(self.infer, tensors))
+
+    def _as_pixels(self, tensor: Tensor) -> Prepared:
+        """The bytes a tensor was made of."""
+        mean = np.asarray(self._spec.mean, np.float32).reshape(1, -1, 1, 1)
+        scale = np.asarray(self._spec.scale, np.float32).reshape(1, -1, 1, 1)
+        levels = np.rint(tensor / scale + mean)
+        return np.asarray(np.clip(levels, 0, 255), np.uint8)
+
+    def close(self) -> None:
+        self._run = None
+        if self._pool:
+            self._pool.shutdown()
+
+
+def _in_one_line(error: BaseException | None) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,9 @@
+"""Files that are read whole or not at all, and replaced whole: images, YAML, JSON.
+
+Images want OpenCV, which a line file can do without: `image_file` is no part of the face.
+"""
+
+from edge.files.json_text import parsed
+from edge.files.yaml_file import read_yaml
+
+__all__ = ["parsed", "read_yaml"]

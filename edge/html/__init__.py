@@ -1,0 +1,14 @@
+"""Pages and charts that need nothing else: no script, no network."""
+
+from edge.html.page import facts, section, wide, write_page
+from edge.html.svg import nice, nice_below, text
+
+__all__ = [
+    "facts",
+    "nice",
+    "nice_below",
+    "section",
+    "text",
+    "wide",
+    "write_page",
+]

@@ -1,0 +1,108 @@
+"""One frame through the network to a verdict, with the time each stage took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from edge.errors import FrameError
+from edge.inspect.quality import faults
+from edge.inspect.region import Region, region_of
+from edge.inspect.seams import Seams
+from edge.inspect.tiling import Shown, TiledView, View, WholeView
+from edge.inspect.verdict import Judge, unknown
+from edge.line_file import LineConfig, Quality, Rules
+from edge.network import Network, refuse_what_is_no_image, to_pixels, to_tensor
+from edge.types import Frame, LostFrame, Mask, State, Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """All that is known of one stretch of rail after it was looked at."""
+
+    seen: Frame | LostFrame
+    verdict: Verdict
+    mask: Mask | None  # None where the network never ran
+    stage_ns: dict[str, int]
+    decided_ns: int
+    bundle: str  # the digest of the one it was judged with
+
+    @property
+    def latency_ns(self) -> int:
+        """From the light on the sensor to the verdict."""
+        return self.decided_ns - self.seen.captured_ns
+
+
+@dataclass
+class Inspector:
+    """The network, the rules and the limits of one line."""
+
+    network: Network
+    rules: Rules
+    quality: Quality
+    clock_ns: Callable[[], int]
+    view: View = field(default_factory=WholeView)
+    region: Region = field(default_factory=Region)
+    _seams: Seams = field(default_factory=Seams, init=False)
+    _before: Shown | None = field(default=None, init=False)
+    _judge: Judge = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.view.check(self.network.bundle.manifest.input)
+        self._judge = Judge(self.rules)
+
+    def inspect(self, seen: Frame | LostFrame) -> Inspection:
+        """A verdict for whatever the camera gave; one that cannot be reached is UNKNOWN."""
+        marks = [("start", self.clock_ns())]
+        mask = None
+        if isinstance(seen, LostFrame):
+            verdict = unknown(seen, (seen.reason,))
+        else:
+            try:
+                verdict, mask = self._look(seen, marks)
+            except FrameError as error:
+                verdict = unknown(seen, (str(error),))
+        if verdict.state is State.UNKNOWN:
+            self._seams.forget()
+            self._before = None
+        marks.append(("decide", self.clock_ns()))
+        digest = self.network.bundle.digest
+        return Inspection(seen, verdict, mask, _durations(marks), marks[-1][1], digest)
+
+    def _look(self, frame: Frame, marks: list[tuple[str, int]]) -> tuple[Verdict, Mask | None]:
+        bundle, engine = self.network
+        manifest = bundle.manifest
+        prepare = to_pixels if engine.takes_pixels else to_tensor
+        refuse_what_is_no_image(frame.image)
+        inside = self.region.inside(frame.image)
+        shown = self.view.widen(self._before, Shown(frame, inside), manifest.input)
+        parts = self.view.cut(shown, manifest.input, prepare)
+        marks.append(("preprocess", self.clock_ns()))
+        if reasons := faults(frame, self.quality, marks[-1][1], inside):
+            return unknown(frame, reasons), None
+        marks.append(("quality", self.clock_ns()))
+        answers = engine.infer_all(parts)
+        marks.append(("infer", self.clock_ns()))
+        mask = self.view.put_together(answers, shown, manifest)
+        marks.append(("mask", self.clock_ns()))
+        defects = self._seams.follow(shown.frame, mask, manifest.limits)
+        self._before = shown
+        verdict = self._judge.judge(frame, [shown.own_box(defect) for defect in defects])
+        return verdict, shown.own_mask(mask)
+
+
+def make_inspector(config: LineConfig, network: Network, clock_ns: Callable[[], int]) -> Inspector:
+    """As the line file describes it."""
+    return Inspector(
+        network,
+        config.rules,
+        config.quality,
+        clock_ns,
+        view=WholeView() if config.tiles is None else TiledView(config.tiles),
+        region=region_of(config.camera),
+    )
+
+
+def _durations(marks: list[tuple[str, int]]) -> dict[str, int]:
+    return {name: at - before for (_, before), (name, at) in pairwise(marks)}

@@ -1,0 +1,155 @@
+"""Defects along the strip: what touches or overlaps from one frame to the next is one defect.
+
+Where two frames overlap, each row of rail belongs to the frame in which it lies deeper: the seam is
+in the middle of the overlap, and of frames that lie end to end it is where they meet. Nothing is
+held back for that. Each frame is judged to its end at once, because it may be the last that is
+seen; what lies beyond the seam is looked at again when the next frame has come, and only that
+second look is carried on. Across a gap nothing merges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import count
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.bundle import Limits
+from edge.inspect.pieces import Piece, Spot, find_pieces, join, row_um
+from edge.types import Defect, Frame, Mask
+
+_IN_A_ROW = (0.02, 0.98)  # but for rounding, its first and its last micrometre
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """The latest frame: what of it may have to be looked at again."""
+
+    frame: Frame
+    mask: Mask
+    first_row: int  # what lies before it belongs to the frame before
+    open: Sequence[Piece]  # that reach the row before the first
+    found: Sequence[Piece]  # each by its number, if it has one
+    blank: bool  # no pixel of its own rows is defective
+
+    def goes_on_in(self, frame: Frame) -> bool:
+        """The same columns of the rail, and no row missing between."""
+        before, shown = self.frame.stretch, frame.stretch
+        return (
+            self.frame.across_um == frame.across_um
+            and self.frame.image.shape[1] == frame.image.shape[1]
+            and before.start_um <= shown.start_um <= before.end_um + frame.along_um / 2
+            and before.end_um <= shown.end_um
+        )
+
+    def open_at(self, seam_um: float, limits: Limits) -> Sequence[Piece]:
+        """The pieces that reach the last row before a seam."""
+        seam_row = round((seam_um - self.frame.stretch.start_um) / self.frame.along_um)
+        if seam_row <= self.first_row:
+            return self.open
+        if self.blank:
+            return ()
+        found = self.found
+        if seam_row < self.frame.image.shape[0]:
+            own = range(self.first_row, seam_row)
+            parts = self.known(self.frame, find_pieces(self.frame, self.mask, own, limits))
+            # What goes on of those that are open has its number in this frame.
+            nameless = [replace(piece, numbers=frozenset[int]()) for piece in self.open]
+            found = join(nameless, parts)
+        reaching = (piece for piece in found if piece.foot is not None)
+        return [replace(piece, spots=(), head=None) for piece in reaching]
+
+    def known(self, frame: Frame, pieces: list[Piece] | None) -> list[Piece]:
+        """Pieces of this frame, or of the next, by the numbers that were given in their place."""
+        return [
+            replace(piece, numbers=self._numbers_at(frame, spot))
+            for piece in pieces or ()
+            for spot in piece.spots
+        ]
+
+    def _numbers_at(self, frame: Frame, spot: Spot) -> frozenset[int]:
+        (rows, columns), inside = spot
+        if self.blank or row_um(frame, rows.start) >= self.frame.stretch.end_um:
+            return frozenset()
+        ahead_um = frame.stretch.start_um - self.frame.stretch.start_um
+        found = set[int]()
+        for part in _IN_A_ROW:  # its rows need not begin where those of this frame do
+            places_um = ahead_um + (np.arange(rows.start, rows.stop) + part) * frame.along_um
+            at = np.floor(places_um / self.frame.along_um).astype(int)
+            seen = at < self.mask.logits.shape[0]
+            found |= set(np.unique(self._numbers[at[seen], columns][inside[seen]]).tolist())
+        return frozenset(found - {0})
+
+    @cached_property
+    def _numbers(self) -> NDArray[np.int32]:
+        """H,W: of the defect there, or 0."""
+        drawn = np.zeros(self.mask.logits.shape, np.int32)
+        for piece in self.found:
+            for where, inside in piece.spots:
+                drawn[where][inside] = min(piece.numbers, default=0)
+        return drawn
+
+
+@dataclass
+class Seams:
+    """Follows defects along the strip, frame by frame; their numbers begin at 1."""
+
+    _unused: Iterator[int] = field(default_factory=lambda: count(1))
+    _latest: _Look | None = None
+
+    def forget(self) -> None:
+        """Nobody saw what comes next: nothing merges across it."""
+        self._latest = None
+
+    def follow(self, frame: Frame, mask: Mask, limits: Limits) -> list[Defect]:
+        """The defects in the rows that are this frame's own, as far as they are known by now.
+
+        What as a whole is smaller than the limits is none.
+        """
+        before = self._latest
+        if before is not None and not before.goes_on_in(frame):
+            before = None
+        first_row, open_ = 0, list[Piece]()
+        if before is not None:
+            overlap_um = before.frame.stretch.end_um - frame.stretch.start_um
+            first_row = max(0, round(overlap_um / 2 / frame.along_um))
+            seam_um = frame.stretch.start_um + first_row * frame.along_um
+            open_ += before.open_at(seam_um, limits)
+        parts = find_pieces(frame, mask, range(first_row, frame.image.shape[0]), limits)
+        known = (before.known(frame, parts) if before else parts) or []
+        found, defects = self._name(join(open_, known), limits)
+        self._latest = _Look(frame, mask, first_row, open_, found, blank=parts is None)
+        return defects
+
+    def _name(self, pieces: list[Piece], limits: Limits) -> tuple[list[Piece], list[Defect]]:
+        """Those that are large enough become defects, in order along the strip."""
+        found, defects, taken = list[Piece](), list[Defect](), set[int]()
+        for piece in sorted(pieces, key=lambda p: (p.stretch.start_um, p.left_um)):
+            if not piece.is_above(limits):
+                found.append(piece)
+                continue
+            known = piece.numbers - taken  # where one has parted, the first keeps its number
+            number = min(known) if known else next(self._unused)
+            taken |= known
+            found.append(replace(piece, numbers=frozenset({number})))
+            defects.append(_defect(piece, number, known - {number}))
+        return found, defects
+
+
+def _defect(piece: Piece, number: int, absorbed: frozenset[int]) -> Defect:
+    rows, columns = zip(*(where for where, _ in piece.spots), strict=True)
+    top, left = min(each.start for each in rows), min(each.start for each in columns)
+    bottom, right = max(each.stop for each in rows), max(each.stop for each in columns)
+    return Defect(
+        stretch=piece.stretch,
+        left_um=piece.left_um,
+        right_um=piece.right_um,
+        area_mm2=piece.area_mm2,
+        score=piece.score_mm2 / piece.area_mm2,
+        box_px=(left, top, right - left, bottom - top),
+        number=number,
+        absorbed=tuple(sorted(absorbed)),
+    )

@@ -1,0 +1,74 @@
+"""From a mask to what is decided: defects in millimetres, and OK or NG by the line's rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edge.bundle import Limits
+from edge.inspect.seams import Seams
+from edge.line_file import Rules
+from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict, unite
+
+_METRE_UM = 1_000_000
+
+
+def find_defects(mask: Mask, frame: Frame, limits: Limits) -> list[Defect]:
+    """The connected pieces of one frame's mask that are at least as large as the limits."""
+    return Seams().follow(frame, mask, limits)
+
+
+@dataclass
+class Judge:
+    """Applies the rules frame by frame; remembers the last metre: what it held, what left it."""
+
+    rules: Rules
+    _recent_um: dict[int, int] = field(default_factory=dict)  # number -> end_um
+    _rejected: list[Stretch] = field(default_factory=list)
+
+    def judge(self, frame: Frame, defects: list[Defect]) -> Verdict:
+        """OK or NG; the verdict's defects are those that make it NG."""
+        counting = tuple(d for d in defects if self.rules.reject_if.matches(d))
+        reasons = tuple(
+            f"{d.area_mm2:.0f} mm2, {d.length_mm:.0f} mm long, score {d.score:.2f}"
+            for d in counting
+        )
+        crowd = self._count_last_metre(frame, defects)
+        if self.rules.max_per_metre is not None and crowd > self.rules.max_per_metre:
+            counting = tuple(defects)
+            reasons = (*reasons, f"{crowd} defects in the last metre")
+        state = State.NG if counting else State.OK
+        reasons = reasons if counting else ()
+        rejects = self._reject(frame, counting)
+        return Verdict(state, frame.index, frame.stretch, counting, reasons, rejects)
+
+    def _count_last_metre(self, frame: Frame, defects: list[Defect]) -> int:
+        for defect in defects:
+            for number in defect.absorbed:
+                self._recent_um.pop(number, None)
+            self._recent_um[defect.number] = defect.stretch.end_um
+        since_um = frame.stretch.end_um - _METRE_UM
+        self._recent_um = {n: end_um for n, end_um in self._recent_um.items() if end_um > since_um}
+        return len(self._recent_um)
+
+    def _reject(self, frame: Frame, defects: tuple[Defect, ...]) -> tuple[Stretch, ...]:
+        """Each defect but for what a verdict before has rejected.
+
+        Ordered twice, rail that has long been rejected would count as missed.
+        """
+        rejects = [
+            stretch for defect in defects for stretch in defect.stretch.without(self._rejected)
+        ]
+        since_um = frame.stretch.start_um - _METRE_UM
+        united = unite([*self._rejected, *rejects])
+        self._rejected = [stretch for stretch in united if stretch.end_um > since_um]
+        return tuple(rejects)
+
+
+def unknown(seen: Frame | LostFrame, reasons: tuple[str, ...]) -> Verdict:
+    """The verdict on a stretch that nobody could look at."""
+    return Verdict(State.UNKNOWN, seen.index, seen.stretch, reasons=reasons)
+
+
+def reject_stretches(verdict: Verdict) -> tuple[Stretch, ...]:
+    """What must leave the line: what an NG frame adds to it, the whole of an UNKNOWN one."""
+    return (verdict.stretch,) if verdict.state is State.UNKNOWN else verdict.rejects

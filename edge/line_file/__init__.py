@@ -1,0 +1,98 @@
+"""The line file: the whole format, a section a file, each mistake named with its remedy."""
+
+from edge.line_file.camera import (
+    CameraSettings,
+    GenicamSettings,
+    HardwareSettings,
+    LiveSettings,
+    Picamera2Settings,
+    RtspSettings,
+    ScaledSettings,
+    SyntheticSettings,
+    V4l2Settings,
+    VideoSettings,
+)
+from edge.line_file.encoder import (
+    EncoderSettings,
+    GpiodEncoderSettings,
+    ModbusEncoderSettings,
+    SerialEncoderSettings,
+    SimulatedEncoderSettings,
+)
+from edge.line_file.engine import (
+    AutoSettings,
+    EngineChoice,
+    EngineSettings,
+    LiteRtSettings,
+    NativeSettings,
+    OnnxRuntimeSettings,
+    OpenVinoSettings,
+    settings_for,
+)
+from edge.line_file.line import LineConfig, PublicKey, line_schema, read_line
+from edge.line_file.reject import (
+    ActuatorConfig,
+    Confirm,
+    HeartbeatConfig,
+    InputConfig,
+    RejectConfig,
+)
+from edge.line_file.rules import MinArea, Quality, Rules
+from edge.line_file.section import Section
+from edge.line_file.storage import DATABASE, StoreSettings, SwapSettings
+from edge.line_file.telemetry import HealthSettings, MetricsSettings, MqttSettings, TlsSettings
+from edge.line_file.view import Polygon, RegionSettings, TileSettings
+from edge.line_file.web import WebSettings
+from edge.line_file.wires import InputSettings, OutputSettings
+
+__all__ = [
+    "DATABASE",
+    "ActuatorConfig",
+    "AutoSettings",
+    "CameraSettings",
+    "Confirm",
+    "EncoderSettings",
+    "EngineChoice",
+    "EngineSettings",
+    "GenicamSettings",
+    "GpiodEncoderSettings",
+    "HardwareSettings",
+    "HealthSettings",
+    "HeartbeatConfig",
+    "InputConfig",
+    "InputSettings",
+    "LineConfig",
+    "LiteRtSettings",
+    "LiveSettings",
+    "MetricsSettings",
+    "MinArea",
+    "ModbusEncoderSettings",
+    "MqttSettings",
+    "NativeSettings",
+    "OnnxRuntimeSettings",
+    "OpenVinoSettings",
+    "OutputSettings",
+    "Picamera2Settings",
+    "Polygon",
+    "PublicKey",
+    "Quality",
+    "RegionSettings",
+    "RejectConfig",
+    "RtspSettings",
+    "Rules",
+    "ScaledSettings",
+    "Section",
+    "SerialEncoderSettings",
+    "SimulatedEncoderSettings",
+    "StoreSettings",
+    "SwapSettings",
+    "SyntheticSettings",
+    "TileSettings",
+    "TlsSettings",
+    "V4l2Settings",
+    "VideoSettings",
+    "WebSettings",
+    "line_schema",
+    "read_line",
+    "settings_for",
+]

@@ -1,0 +1,142 @@
+"""The line file: one YAML file that says what a line is made of, and how it is judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from edge.errors import ConfigurationError
+from edge.files import read_yaml
+from edge.line_file.camera import CameraSettings
+from edge.line_file.encoder import EncoderSettings
+from edge.line_file.engine import AutoSettings, EngineChoice
+from edge.line_file.reject import (
+    HeartbeatConfig,
+    InputConfig,
+    RejectConfig,
+    check_board,
+    check_names,
+    check_stop,
+    check_wires,
+)
+from edge.line_file.rules import Quality, Rules
+from edge.line_file.section import LinePath, Section
+from edge.line_file.storage import StoreSettings, SwapSettings
+from edge.line_file.telemetry import HealthSettings, MetricsSettings, MqttSettings
+from edge.line_file.view import TileSettings
+from edge.line_file.web import WebSettings, check_key
+
+PublicKey = Annotated[
+    str,
+    Field(
+        pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$",
+        description="What `trackside bundle keygen` printed, `ed25519:...=`.",
+    ),
+]
+
+
+class LineConfig(Section):
+    """One inspection line."""
+
+    name: str = Field(min_length=1, description="The line's name in reports.")
+    bundle: Literal["shipped"] | LinePath = Field(
+        union_mode="left_to_right",
+        description="The network: the path of a *.bundle, or `shipped` for the one installed.",
+    )
+    bundle_key: PublicKey | None = Field(
+        default=None,
+        description="Public key of those who may sign the bundle; any other bundle is refused.",
+    )
+    swap: SwapSettings | None = Field(
+        default=None,
+        description="Lets the bundle be changed while the line runs; off if left out.",
+    )
+    camera: CameraSettings = Field(description="Where frames come from.")
+    engine: EngineChoice = Field(default=AutoSettings(), description="What runs the network.")
+    encoder: EncoderSettings = Field(description="What tells how far the rail has moved.")
+    reject: RejectConfig = Field(description="What takes a defective stretch out of the line.")
+    heartbeat: HeartbeatConfig = Field(description="What tells the line that inspection is alive.")
+    inputs: tuple[InputConfig, ...] = Field(
+        default=(), strict=False, description="Keys, buttons and sensors; may be left out."
+    )
+    tiles: TileSettings | None = Field(
+        default=None,
+        description="Cuts frames to tiles of the network's size; left out, they are stretched to "
+        "it.",
+    )
+    rules: Rules = Field(description="When a frame is NG.")
+    quality: Quality = Field(default=Quality(), description="When a frame is UNKNOWN.")
+    health: HealthSettings = Field(
+        default=HealthSettings(), description="What the line's health is held against."
+    )
+    metrics: MetricsSettings | None = Field(
+        default=None, description="Serves the line's health to Prometheus; off if left out."
+    )
+    mqtt: MqttSettings | None = Field(
+        default=None, description="Tells a broker verdicts and health; off if left out."
+    )
+    store: StoreSettings | None = Field(
+        default=None,
+        description="Keeps what is rejected or unsure, with pictures; may be left out.",
+    )
+    web: WebSettings | None = Field(
+        default=None, description="Serves a page that shows the line; off if left out."
+    )
+
+    @field_validator("reject")
+    @classmethod
+    def _has_its_board(cls, reject: RejectConfig, info: ValidationInfo) -> RejectConfig:
+        encoder = info.data.get("encoder")
+        if encoder is not None:
+            check_board(encoder, reject)
+        return reject
+
+    @field_validator("heartbeat")
+    @classmethod
+    def _has_its_own_wire(cls, heartbeat: HeartbeatConfig, info: ValidationInfo) -> HeartbeatConfig:
+        reject = info.data.get("reject")
+        if reject is not None:
+            check_wires([*reject.outputs, heartbeat.output])
+        return heartbeat
+
+    @field_validator("inputs")
+    @classmethod
+    def _can_do_what_they_say(
+        cls, inputs: tuple[InputConfig, ...], info: ValidationInfo
+    ) -> tuple[InputConfig, ...]:
+        check_names("input", [each.name for each in inputs])
+        reject = info.data.get("reject")
+        if reject is not None:
+            check_stop([each.then for each in inputs], reject)
+        return inputs
+
+    @field_validator("web")
+    @classmethod
+    def _has_its_key(cls, web: WebSettings | None, info: ValidationInfo) -> WebSettings | None:
+        inputs = info.data.get("inputs")
+        if web is not None and inputs is not None:
+            check_key(web, [each.name for each in inputs])
+        return web
+
+    @property
+    def kept_files(self) -> tuple[Path, ...]:
+        """What the line writes, in folders of its own."""
+        store = self.store and self.store.database
+        swap = self.swap and self.swap.folder / "bundles"
+        spool = self.mqtt and self.mqtt.spool
+        return tuple(path for path in (self.reject.ledger, store, swap, spool) if path)
+
+
+def line_schema() -> dict[str, Any]:
+    """The JSON Schema of a line file."""
+    return LineConfig.model_json_schema()
+
+
+def read_line(path: Path) -> LineConfig:
+    """Read and check a line file. Every mistake is named with its line, its key and the remedy."""
+    if not path.exists():
+        examples = Path(__file__).parents[1] / "examples"
+        raise ConfigurationError(f"{path}: no such file: copy one of those in {examples}")
+    return read_yaml(path, LineConfig)

@@ -1,0 +1,161 @@
+"""What makes a frame NG, and what makes it UNKNOWN: the line file's `rules` and `quality`.
+
+A rule is written as it is said, "reject if any of: large and certain, or long":
+
+    reject_if:
+      any:
+        - all:
+            - min_area_mm2: 20
+            - min_score: 0.6
+        - min_length_mm: 15
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    Tag,
+    model_validator,
+)
+
+from edge.line_file.section import Section
+from edge.types import Defect
+
+
+class AnyOf(Section):
+    """Any one of the conditions is enough."""
+
+    any: tuple[Condition, ...] = Field(min_length=1, strict=False)
+
+    def matches(self, defect: Defect) -> bool:
+        return any(condition.matches(defect) for condition in self.any)
+
+
+class AllOf(Section):
+    """Every condition must hold."""
+
+    all: tuple[Condition, ...] = Field(min_length=1, strict=False)
+
+    def matches(self, defect: Defect) -> bool:
+        return all(condition.matches(defect) for condition in self.all)
+
+
+class MinArea(Section):
+    """The defect covers at least this much surface."""
+
+    min_area_mm2: NonNegativeFloat
+
+    def matches(self, defect: Defect) -> bool:
+        return defect.area_mm2 >= self.min_area_mm2
+
+
+class MinLength(Section):
+    """The defect is at least this long along the rail."""
+
+    min_length_mm: NonNegativeFloat
+
+    def matches(self, defect: Defect) -> bool:
+        return defect.length_mm >= self.min_length_mm
+
+
+class MinWidth(Section):
+    """The defect is at least this wide across the rail."""
+
+    min_width_mm: NonNegativeFloat
+
+    def matches(self, defect: Defect) -> bool:
+        return defect.width_mm >= self.min_width_mm
+
+
+class MinScore(Section):
+    """The network's mean probability over the defect is at least this."""
+
+    min_score: float = Field(ge=0, le=1)
+
+    def matches(self, defect: Defect) -> bool:
+        return defect.score >= self.min_score
+
+
+class Classes(Section):
+    """The defect is of one of these classes; one of unknown class might be, so it matches."""
+
+    classes: tuple[str, ...] = Field(min_length=1, strict=False)
+
+    def matches(self, defect: Defect) -> bool:
+        return defect.class_name is None or defect.class_name in self.classes
+
+
+def _key(node: Any) -> str | None:
+    """The one key of a condition, which says what kind it is."""
+    keys = node if isinstance(node, dict) else getattr(type(node), "model_fields", ())
+    return next(iter(keys), None)
+
+
+def _one_key(node: Any) -> Any:
+    if not isinstance(node, dict | Section):
+        raise ValueError("a condition is one key and its value, such as `min_area_mm2: 20`")
+    # {min_area_mm2: 20, min_score: 0.6} could mean AND or OR: never guess which.
+    if isinstance(node, dict) and len(node) != 1:
+        raise ValueError(
+            f"{len(node)} keys in one condition: give each its own dash under any: or all:"
+        )
+    return node
+
+
+Condition = Annotated[
+    Annotated[AnyOf, Tag("any")]
+    | Annotated[AllOf, Tag("all")]
+    | Annotated[MinArea, Tag("min_area_mm2")]
+    | Annotated[MinLength, Tag("min_length_mm")]
+    | Annotated[MinWidth, Tag("min_width_mm")]
+    | Annotated[MinScore, Tag("min_score")]
+    | Annotated[Classes, Tag("classes")],
+    Discriminator(_key),
+    BeforeValidator(_one_key),
+]
+
+
+class Rules(Section):
+    """When a frame is NG."""
+
+    reject_if: Condition = Field(
+        description="A defect for which this holds makes its frame NG.",
+    )
+    max_per_metre: PositiveFloat | None = Field(
+        default=None,
+        description="More defects than this in a metre make the frame NG,"
+        " even where each alone would pass.",
+    )
+
+
+class Quality(Section):
+    """Outside these limits a frame is UNKNOWN: nobody could have seen a defect in it."""
+
+    min_sharpness: NonNegativeFloat = Field(
+        default=8,
+        description="Least variance of the Laplacian of the grey image: less is a blur.",
+    )
+    dark_below: float = Field(default=20, ge=0, le=255, description="Least mean grey level.")
+    bright_above: float = Field(default=240, ge=0, le=255, description="Greatest mean grey level.")
+    max_saturated_share: float = Field(
+        default=0.3, ge=0, le=1, description="Greatest share of the pixels that may be at 255."
+    )
+    stale_after_ms: PositiveFloat = Field(
+        default=1000,
+        description="Greatest age of a frame, from the light on the sensor to the verdict.",
+    )
+
+    @model_validator(mode="after")
+    def _leave_room_between(self) -> Quality:
+        if self.dark_below >= self.bright_above:
+            raise ValueError(
+                f"dark_below {self.dark_below:g} must be less than bright_above"
+                f" {self.bright_above:g}: every frame would be UNKNOWN"
+            )
+        return self

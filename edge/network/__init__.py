@@ -1,0 +1,30 @@
+"""A verified bundle on an engine that has reproduced its golden pair: pixels in, a mask out."""
+
+from edge.network.golden import GoldenResult, check_golden
+from edge.network.loading import (
+    SHIPPED_BUNDLE,
+    Network,
+    engine_by_name,
+    load_network,
+    network_of,
+    resolve_bundle,
+)
+from edge.network.mask import SURELY_SOUND, read_mask, refuse_no_number
+from edge.network.preprocess import refuse_what_is_no_image, to_pixels, to_tensor
+
+__all__ = [
+    "SHIPPED_BUNDLE",
+    "SURELY_SOUND",
+    "GoldenResult",
+    "Network",
+    "check_golden",
+    "engine_by_name",
+    "load_network",
+    "network_of",
+    "read_mask",
+    "refuse_no_number",
+    "refuse_what_is_no_image",
+    "resolve_bundle",
+    "to_pixels",
+    "to_tensor",
+]

@@ -1,0 +1,86 @@
+"""A verified bundle, and an engine that has reproduced its golden pair."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import TypeAdapter
+
+from edge.bundle import Bundle, open_bundle
+from edge.engines import Engine, open_engine
+from edge.errors import ConfigurationError, EngineUnavailable
+from edge.line_file import (
+    AutoSettings,
+    EngineChoice,
+    EngineSettings,
+    LiteRtSettings,
+    NativeSettings,
+    OnnxRuntimeSettings,
+    OpenVinoSettings,
+)
+from edge.network.golden import check_golden
+
+SHIPPED_BUNDLE = Path(__file__).parents[1] / "bundles" / "minet-line.bundle"
+log = logging.getLogger("trackside")
+
+
+class Network(NamedTuple):
+    """What judges frames: an engine that runs what a bundle holds."""
+
+    bundle: Bundle
+    engine: Engine
+
+
+def resolve_bundle(path: Path | str) -> Path:
+    """`shipped` is the bundle that is installed with the product."""
+    return SHIPPED_BUNDLE if str(path) == "shipped" else Path(path)
+
+
+def engine_by_name(name: str) -> EngineChoice:
+    """An engine with its default settings."""
+    settings: EngineChoice = TypeAdapter(EngineChoice).validate_python({"type": name})
+    return settings
+
+
+def load_network(
+    settings: EngineChoice, path: Path | str, public_key: str | None = None
+) -> Network:
+    """The bundle, of the key's owner, and the engine of the settings, ready to run."""
+    return network_of(settings, open_bundle(resolve_bundle(path), public_key))
+
+
+def network_of(settings: EngineChoice, bundle: Bundle) -> Network:
+    """A verified bundle and the engine of the settings, ready to run."""
+    if not isinstance(settings, AutoSettings):
+        return Network(bundle, _proven(settings, bundle))
+    refused = []
+    for candidate in _candidates(settings):
+        try:
+            engine = _proven(candidate, bundle)
+        except ConfigurationError as error:
+            refused.append(f"{candidate.type}: {error}")
+        else:
+            log.info("engine %s%s", engine.name, "".join(f"; not {why}" for why in refused))
+            return Network(bundle, engine)
+    raise EngineUnavailable(f"no engine runs {bundle.path}: {'; '.join(refused)}")
+
+
+def _proven(settings: EngineSettings, bundle: Bundle) -> Engine:
+    engine = open_engine(settings, bundle)
+    try:
+        check_golden(bundle, engine)
+    except ConfigurationError:
+        engine.close()
+        raise
+    return engine
+
+
+def _candidates(settings: AutoSettings) -> Iterator[EngineSettings]:
+    """The fastest first, as measured on x86 and expected on ARM."""
+    yield NativeSettings(threads=settings.threads, portable=False)
+    yield OnnxRuntimeSettings(threads=settings.threads)
+    yield OpenVinoSettings(threads=settings.threads)
+    yield LiteRtSettings(threads=settings.threads)

@@ -1,0 +1,106 @@
+"""What a recording comes to, and the first thing in which that differs from what is expected."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from edge.errors import ConfigurationError
+from edge.files import parsed
+from edge.types import Verdict
+
+Extent = tuple[int, int]  # start_um, end_um
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was decided of one frame."""
+
+    index: int
+    start_um: int
+    state: str
+    defects: tuple[Extent, ...]
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Judged:
+        places = sorted((d.stretch.start_um, d.stretch.end_um) for d in verdict.defects)
+        state, start_um = verdict.state.value, verdict.stretch.start_um
+        return cls(verdict.frame_index, start_um, state, tuple(places))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The verdicts, and the rail that each actuator rejected."""
+
+    bundle: str  # its digest
+    frames: tuple[Judged, ...]
+    rejects: dict[str, tuple[Extent, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """An outcome, and how far the same may lie from it: engines round differently."""
+
+    outcome: Outcome
+    tolerance_um: int
+
+
+_EXPECTATION = TypeAdapter(Expectation)
+
+
+def write_expectation(path: Path, expected: Expectation) -> None:
+    path.write_text(json.dumps(asdict(expected), indent=1) + "\n")
+
+
+def read_expectation(path: Path) -> Expectation:
+    try:
+        return parsed(path.name, path.read_bytes(), _EXPECTATION)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{path.parent} does not say what is expected ({error}): write it with --accept"
+        ) from error
+
+
+def first_difference(expected: Expectation, found: Outcome) -> str | None:
+    """In words, along the rail; frames before rejects."""
+    return next(_differences(expected, found), None)
+
+
+def judged_differently(
+    expected: tuple[Judged, ...], found: tuple[Judged, ...], tolerance_um: int
+) -> Iterator[str]:
+    """What of the frames differs."""
+    if len(found) != len(expected):
+        yield f"expected {len(expected)} frames, there are {len(found)}"
+    for one, two in zip(expected, found, strict=False):
+        where = f"frame {one.index} at {one.start_um / 1e6:.3f} m"
+        if two.state != one.state:
+            yield f"{where}: expected {one.state}, it is {two.state}"
+        else:
+            yield from _moved(f"{where}: defect", one.defects, two.defects, tolerance_um)
+
+
+def _differences(expected: Expectation, found: Outcome) -> Iterator[str]:
+    outcome, tolerance_um = expected.outcome, expected.tolerance_um
+    yield from judged_differently(outcome.frames, found.frames, tolerance_um)
+    for name in outcome.rejects | found.rejects:  # an actuator of one alone differs too
+        one, two = outcome.rejects.get(name, ()), found.rejects.get(name, ())
+        yield from _moved(f"{name}: reject", one, two, tolerance_um)
+
+
+def _moved(
+    what: str, expected: tuple[Extent, ...], found: tuple[Extent, ...], tolerance_um: int
+) -> Iterator[str]:
+    for number, (one, two) in enumerate(zip(expected, found, strict=False), start=1):
+        if any(abs(a - b) > tolerance_um for a, b in zip(one, two, strict=True)):
+            yield f"{what} {number}: expected {_mm(one)}, it is {_mm(two)}"
+    if len(expected) != len(found):
+        yield f"{what}s: expected {len(expected)}, there are {len(found)}"
+
+
+def _mm(extent: Extent) -> str:
+    return f"{extent[0] / 1000:.1f} to {extent[1] / 1000:.1f} mm"

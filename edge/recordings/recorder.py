@@ -1,0 +1,102 @@
+"""A line that runs and is recorded; the recording is replayed once, to show that it can be.
+
+A recording has one bundle: what is asked for meanwhile is tried by the next start.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import closing
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+from edge.assembly import open_line
+from edge.bridge import Reading
+from edge.errors import TracksideError, UsageError
+from edge.files.image_file import write_image
+from edge.inspect import Inspection
+from edge.line_file import LineConfig, read_line
+from edge.recordings.expectation import Judged, Outcome, judged_differently, read_expectation
+from edge.recordings.recording import FORMAT, RecordedFrame, picture_path, read_recording
+from edge.recordings.replay import accept, replay
+from edge.run import stop_on_signals
+from edge.swap import open_in_force
+from edge.types import Frame, LostFrame
+
+
+def record_line(line_file: Path, folder: Path, *, frames: int | None = None) -> Outcome:
+    """Run a line and record it; then replay it once, which must come to the same verdicts."""
+    config, judged = read_line(line_file), list[Judged]()
+    recorder = Recorder(folder, line_file, config)  # before the line runs, which waits for nobody
+
+    def record(inspection: Inspection) -> None:
+        recorder.record(inspection, line.bridge.where())
+        judged.append(Judged.of(inspection.verdict))
+
+    with (
+        closing(recorder),
+        open_line(config, frames=frames) as line,
+        stop_on_signals(line),
+    ):
+        line.run(record)
+    recording = read_recording(folder)
+    outcome = replay(recording)
+    accept(recording, outcome)
+    tolerance_um = read_expectation(recording.expected).tolerance_um
+    for difference in judged_differently(tuple(judged), outcome.frames, tolerance_um):
+        raise TracksideError(f"{folder} does not replay as it ran: {difference}: record it again")
+    return outcome
+
+
+class Recorder:
+    """Writes a recording of a line that runs."""
+
+    def __init__(self, folder: Path, line_file: Path, config: LineConfig) -> None:
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty: give --out a folder of its own")
+        (folder / "frames").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(line_file, folder / "line.yaml")
+        bundle = open_in_force(config)
+        bundle.save(folder / "line.bundle")
+        facts = {"format": FORMAT, "line": config.name, "bundle": bundle.digest}
+        facts["version"] = version("trackside")
+        (folder / "recording.json").write_text(json.dumps(facts, indent=2) + "\n")
+        self._folder = folder
+        self._first_ns: int | None = None
+        self._rows = (folder / "frames.jsonl").open("w", encoding="utf-8")
+
+    def record(self, inspection: Inspection, reading: Reading) -> None:
+        """Write one frame, whose orders have been given by now, and where the rail is."""
+        seen = inspection.seen
+        if self._first_ns is None:
+            self._first_ns = seen.captured_ns
+        if isinstance(seen, Frame):
+            write_image(picture_path(self._folder, seen.index), seen.image)
+        row = _row(inspection, reading, self._first_ns)
+        print(json.dumps(asdict(row)), file=self._rows, flush=True)
+
+    def close(self) -> None:
+        self._rows.close()
+
+
+def _row(inspection: Inspection, reading: Reading, first_ns: int) -> RecordedFrame:
+    seen, stages = inspection.seen, inspection.stage_ns
+    # Its age is asked for when it has been made ready for the network.
+    since_looked_ns = sum(stages.values()) - stages.get("preprocess", 0)
+    frame = seen if isinstance(seen, Frame) else None
+    return RecordedFrame(
+        index=seen.index,
+        start_um=seen.stretch.start_um,
+        end_um=seen.stretch.end_um,
+        captured_ns=seen.captured_ns - first_ns,
+        looked_ns=inspection.decided_ns - since_looked_ns - first_ns,
+        decided_ns=inspection.decided_ns - first_ns,
+        at_ns=reading.at_ns - first_ns,
+        position_um=reading.position_um,
+        across_um=None if frame is None else frame.across_um,
+        rows=0 if frame is None else frame.image.shape[0],
+        colour=frame is not None and frame.image.ndim == 3,
+        lost=seen.reason if isinstance(seen, LostFrame) else None,
+    )

@@ -1,0 +1,127 @@
+"""A recorded line: its frames, when they were taken and judged, where the rail was, its settings.
+
+    DIR/line.yaml        the line file as written: secrets stay in the environment of the line
+    DIR/line.bundle      the network
+    DIR/recording.json   format, digest of the bundle, version
+    DIR/frames.jsonl     a line for each frame, written as it comes
+    DIR/frames/*.png     the frames, without loss
+    DIR/expected.json    what the loop makes of it
+
+Times are nanoseconds from the first frame on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+
+from edge.errors import ConfigurationError
+from edge.files import parsed, read_yaml
+from edge.files.image_file import read_image
+from edge.line_file import LineConfig
+from edge.types import Frame, LostFrame, Stretch
+
+FORMAT = 1
+
+# What keeps and tells has no part in a replay, and its files are where the line was.
+_NO_PART = ("health", "metrics", "mqtt", "store", "swap", "web")
+
+Pitch = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What of recording.json a replay goes by."""
+
+    format: int
+    bundle: str  # its digest
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFrame:
+    """One frame, without its image."""
+
+    index: int
+    start_um: int
+    end_um: int
+    captured_ns: int
+    looked_ns: int  # when its age was asked for
+    decided_ns: int
+    at_ns: int  # of the encoder's reading
+    position_um: int
+    across_um: Pitch | None  # None for a frame that was lost
+    rows: Annotated[int, Field(ge=0)]  # 0 for one that was lost
+    colour: bool
+    lost: str | None  # why
+
+
+_FACTS, _FRAME = TypeAdapter(_Facts), TypeAdapter(RecordedFrame)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording that can be replayed."""
+
+    folder: Path
+    config: LineConfig
+    digest: str  # of the bundle
+    frames: tuple[RecordedFrame, ...]
+
+    @property
+    def bundle(self) -> Path:
+        return self.folder / "line.bundle"
+
+    @property
+    def expected(self) -> Path:
+        return self.folder / "expected.json"
+
+    def seen(self) -> Iterator[tuple[RecordedFrame, Frame | LostFrame]]:
+        """Each frame as the camera gave it."""
+        for each in self.frames:
+            stretch = Stretch(each.start_um, each.end_um)
+            if each.across_um is None:
+                yield each, LostFrame(each.index, each.captured_ns, stretch, each.lost or "")
+                continue
+            image = read_image(picture_path(self.folder, each.index), colour=each.colour)
+            yield each, Frame(each.index, image, each.captured_ns, stretch, each.across_um)
+
+
+def read_recording(folder: Path) -> Recording:
+    """A recording, with each of its frames whole."""
+    try:
+        facts = parsed("recording.json", (folder / "recording.json").read_bytes(), _FACTS)
+        if facts.format != FORMAT:
+            raise ConfigurationError(
+                f"{folder} is of format {facts.format}, and this trackside reads {FORMAT}: "
+                "record it again"
+            )
+        frames = _read_frames(folder / "frames.jsonl")
+        config = read_yaml(folder / "line.yaml", LineConfig, without=_NO_PART, lenient=True)
+        recording = Recording(folder, config, facts.bundle, frames)
+        for _ in recording.seen():
+            pass
+    except ConfigurationError:  # it says what to do already
+        raise
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{folder} is no whole recording ({error}): give what `trackside record` wrote"
+        ) from error
+    return recording
+
+
+def _read_frames(path: Path) -> tuple[RecordedFrame, ...]:
+    rows = path.read_bytes().splitlines()
+    if not rows:
+        raise ConfigurationError(f"{path.parent} holds no frame: record it again")
+    return tuple(
+        parsed(f"{path.name}:{line}", row, _FRAME) for line, row in enumerate(rows, start=1)
+    )
+
+
+def picture_path(folder: Path, index: int) -> Path:
+    """Where a frame lies."""
+    return folder / "frames" / f"{index:06d}.png"

@@ -1,0 +1,85 @@
+"""A recorded line, run again: the same loop, in the recording's time and on the recorded rail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edge.bridge import SECOND_NS, STEP_NS, RecordedRail
+from edge.errors import ConfigurationError
+from edge.inspect import Inspection, make_inspector, run
+from edge.network import load_network
+from edge.recordings.expectation import Expectation, Judged, Outcome, write_expectation
+from edge.recordings.recording import RecordedFrame, Recording
+from edge.types import Frame, LostFrame, State
+
+
+def replay(recording: Recording, bundle: str | None = None) -> Outcome:
+    """Run it again with its own bundle, which must be the one it was recorded with, or another."""
+    config = recording.config
+    network = load_network(config.engine, bundle or recording.bundle, config.bundle_key)
+    digest = network.bundle.digest
+    try:
+        if bundle is None and digest != recording.digest:
+            raise ConfigurationError(
+                f"{recording.bundle} is not the bundle that was recorded with: put that back, or "
+                "name another with --bundle"
+            )
+        world = _World(recording)
+        inspector = make_inspector(config, network, world.clock_ns)
+        run(world, inspector, world, world, world.record)
+        world.rail.finish(recording.frames[-1].end_um)
+    finally:
+        network.engine.close()
+    rejects = {name: tuple(extents) for name, extents in world.rail.rejects.items()}
+    return Outcome(digest, tuple(world.judged), rejects)
+
+
+def accept(recording: Recording, outcome: Outcome) -> None:
+    """Expect this from now on, but for two rows of a frame and one reading of the encoder."""
+    looked_at = [each for each in recording.frames if each.rows]
+    row_um = max(((each.end_um - each.start_um) // each.rows for each in looked_at), default=0)
+    step_um = round(recording.config.encoder.speed_mm_s * 1000) * STEP_NS // SECOND_NS
+    write_expectation(recording.expected, Expectation(outcome, 2 * row_um + step_um))
+
+
+class _World:
+    """All that is round the loop, as it was: camera and clock, rejector and heartbeat."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.rail = RecordedRail(
+            recording.config,
+            {each.at_ns: each.position_um for each in recording.frames},
+            min(each.captured_ns for each in recording.frames),
+        )
+        self.judged: list[Judged] = []
+        self._recording = recording
+        self._now: RecordedFrame = recording.frames[0]
+
+    def frames(self) -> Iterator[Frame | LostFrame]:
+        for now, seen in self._recording.seen():
+            self._now = now
+            yield seen
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def clock_ns(self) -> int:
+        return self._now.looked_ns
+
+    def submit(self, start_um: int, end_um: int, tag: str) -> None:
+        self.rail.order(start_um, end_um, tag, self._now.decided_ns, is_pass=False)
+
+    def check(self) -> None:
+        """Orders are fired here, or this would not run."""
+
+    def beat(self) -> None:
+        """Nobody listens."""
+
+    def record(self, inspection: Inspection) -> None:
+        verdict = inspection.verdict
+        self.judged.append(Judged.of(verdict))
+        default_reject = self._recording.config.reject.default_reject
+        if default_reject and verdict.state is not State.UNKNOWN:
+            stretch, tag = verdict.stretch, f"frame {verdict.frame_index}"
+            at_ns = self._now.decided_ns
+            self.rail.order(stretch.start_um, stretch.end_um, tag, at_ns, is_pass=True)

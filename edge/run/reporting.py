@@ -1,0 +1,164 @@
+"""What a running line tells others: its health, and the figures made of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+from edge.assembly import Line
+from edge.box import Box
+from edge.clock import clock_ns
+from edge.health import Baseline, Health, Keeping, Rejects, deadline_of, read_baseline
+from edge.inspect import Inspection
+from edge.store import EventStore
+from edge.swap import Swapper
+from edge.telemetry import Outbox, Spool
+
+_VERSION = version("trackside")  # which is read off the disk
+
+log = logging.getLogger("trackside")
+
+
+@contextmanager
+def reporting(
+    line: Line, store: EventStore | None = None, swapper: Swapper | None = None
+) -> Iterator[Callable[[Inspection], None]]:
+    """Give out what is to be told each inspection, once its orders have been given."""
+    health = health_of(line, store, swapper)
+    with ExitStack() as stack:
+        post = None if line.config.mqtt is None else _open_post(line, health, stack)
+        if line.config.metrics is not None:
+            _serve_metrics(line, health, post, stack)
+        show = None if line.config.web is None else _show_page(line, health, stack)
+
+        def report(inspection: Inspection) -> None:
+            health.see(inspection, clock_ns())
+            if post is not None:
+                post.outbox.tell(inspection)
+            if show is not None:
+                show(inspection)
+
+        yield report
+
+
+def health_of(line: Line, store: EventStore | None, swapper: Swapper | None) -> Health:
+    """An account of the line's health, with nothing in it yet."""
+
+    def rejects() -> Rejects:
+        report = line.report()
+        return Rejects(
+            ordered=report.scheduled,
+            fired=report.fired,
+            missed=report.missed,
+            pending=report.pending,
+            mode=report.mode.value,
+        )
+
+    def keeping() -> Keeping:
+        ledger = line.bridge.ledger
+        said = {
+            "store": None if store is None else store.trouble,
+            "ledger": None if ledger is None else ledger.trouble,
+        }
+        return Keeping(
+            troubles={name: trouble for name, trouble in said.items() if trouble is not None},
+            pictures_dropped=0 if store is None else store.pictures_dropped,
+            events_lost=0 if store is None else store.events_lost,
+        )
+
+    return Health(
+        deadline_of(line.config),
+        rejects,
+        _baseline(line),
+        keeping=keeping,
+        swap=lambda: None if swapper is None else swapper.status(),
+        camera=line.camera_counts,
+    )
+
+
+def _baseline(line: Line) -> Baseline | None:
+    path = line.config.health.baseline
+    if path is None:
+        return None
+    baseline = read_baseline(path)
+    if baseline.bundle != line.bundle.digest:
+        # A line that was given a new bundle must still start.
+        log.warning(
+            "%s was recorded with another bundle: drift is not reported with this one until "
+            "`trackside commission` has been run again",
+            path,
+        )
+    return baseline
+
+
+def line_facts(line: Line) -> dict[str, str]:
+    """What runs."""
+    return {
+        "line": line.config.name,
+        "bundle": line.bundle.manifest.name,
+        "bundle_digest": line.bundle.digest,
+        "engine": line.engine.name,
+        "version": _VERSION,
+    }
+
+
+def _show_page(line: Line, health: Health, stack: ExitStack) -> Callable[[Inspection], None]:
+    live = import_module("edge.web.live")  # needs the extra `web`
+    show: Callable[[Inspection], None] = stack.enter_context(
+        live.live_page(line, health, lambda: line_facts(line))
+    )
+    return show
+
+
+@dataclass(frozen=True)
+class _Post:
+    """The way of messages to the broker."""
+
+    outbox: Outbox
+    courier: Any  # of the adapter, which is imported only when it is asked for
+
+
+def _open_post(line: Line, health: Health, stack: ExitStack) -> _Post:
+    settings = line.config.mqtt
+    assert settings is not None
+    mqtt = import_module("edge.telemetry.mqtt")  # needs the extra `mqtt`
+    spool = stack.enter_context(Spool(settings.spool, limit=settings.max_spooled))
+    outbox = Outbox(
+        spool,
+        line=line.config.name,
+        topic=settings.topic,
+        health=health.snapshot,
+        health_every_s=settings.health_every_s,
+        clock_ns=clock_ns,
+        utc_now=lambda: datetime.now(timezone.utc),
+        limit=settings.max_spooled,
+    )
+    courier = stack.enter_context(mqtt.MqttCourier(settings, spool, outbox.added, clock_ns))
+    stack.enter_context(outbox)  # closed first, so that its last words are still carried
+    return _Post(outbox, courier)
+
+
+def _serve_metrics(line: Line, health: Health, post: _Post | None, stack: ExitStack) -> None:
+    assert line.config.metrics is not None
+    metrics = import_module("edge.telemetry.metrics")  # needs the extra `metrics`
+    box = Box()
+
+    def collect() -> Iterable[Any]:
+        yield metrics.line_info(line_facts(line))
+        yield from metrics.line_metrics(health.snapshot(), clock_ns())
+        yield from metrics.box_metrics(box)
+        if post is not None:
+            yield from metrics.post_metrics(
+                connected=post.courier.connected,
+                spooled=post.outbox.spooled,
+                given_up=post.outbox.given_up,
+            )
+
+    port = stack.enter_context(metrics.serve_metrics(line.config.metrics, collect))
+    log.info("metrics at http://%s:%d/metrics", line.config.metrics.host, port)

@@ -1,0 +1,108 @@
+"""`trackside run`: a line that inspects until its camera ends or it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+
+from edge.assembly import Line, open_line
+from edge.cameras import Faults
+from edge.clock import clock_ns
+from edge.inspect import Inspection
+from edge.line_file import LineConfig
+from edge.run.memory import giving_back_memory, share_memory
+from edge.run.reporting import reporting
+from edge.run.systemd import notifying
+from edge.run.tally import Tally
+from edge.run.verdict_log import VerdictLog
+from edge.store import keeping
+from edge.swap import swapping
+from edge.types import State
+
+log = logging.getLogger("trackside")
+
+
+def run_line(
+    config: LineConfig,
+    *,
+    frames: int | None = None,
+    watch: Callable[[Line], Callable[[Inspection], None]] = lambda line: lambda inspection: None,
+    camera_faults: Faults | None = None,
+) -> Tally:
+    """Inspect, and log what is not OK. Told to stop, the line ends at the frame it is in.
+
+    Orders still on their way then are not lost: the output is left at reject. `watch` is given the
+    live line, and what it returns is given every inspection; neither may wait. A synthetic camera
+    that runs freely suffers `camera_faults`.
+    """
+    share_memory()
+    # Nobody looks at the rejected ones' pictures here.
+    tally, verdicts = Tally(rejected=deque(maxlen=0)), VerdictLog()
+
+    def record(inspection: Inspection) -> None:
+        report(inspection)
+        notifier.inspected(inspection, clock_ns())
+        if store is not None:
+            store.record(inspection)
+        tally.add(inspection)
+        verdicts.add(inspection.verdict)
+        tell(inspection)
+        if swapper is not None:
+            swapper.between_frames(inspection)
+
+    with (
+        keeping(config.store, lambda: datetime.now(timezone.utc)) as store,
+        notifying(os.environ) as notifier,
+        # Safe before the store writes what is left.
+        open_line(
+            config,
+            frames=frames,
+            waited=lambda: notifier.waited(clock_ns()),
+            camera_faults=camera_faults,
+        ) as line,
+        stop_on_signals(line),
+        giving_back_memory(),
+        swapping(config, line.inspector) as swapper,
+        reporting(line, store, swapper) as report,
+    ):
+        tell = watch(line)
+        log.info("%s: %s on %s", config.name, line.bundle.manifest.name, line.engine.name)
+        try:
+            line.run(record)
+        finally:
+            _log_end(line, tally)
+    return tally
+
+
+def _log_end(line: Line, tally: Tally) -> None:
+    states, report = tally.states, line.report()
+    log.info(
+        "%d frames: %s; latency ms %s",
+        tally.frames,
+        ", ".join(f"{states[state]} {state.value}" for state in State),
+        tally.latency_ms(),
+    )
+    log.info(
+        "%d rejects ordered: %d fired, %d missed, %d still to come; the output is left at reject",
+        report.scheduled,
+        report.fired,
+        report.missed,
+        report.pending,
+    )
+
+
+@contextmanager
+def stop_on_signals(line: Line) -> Iterator[None]:
+    """SIGTERM and Ctrl-C close the camera, which ends the loop after the frame it is in."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: line.camera.close()) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,187 @@
+"""What was submitted, and what became of it: counted, logged, and entered in the ledger."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from firmware_bridge.core import NO_PASS, Actuator, Change, News
+from firmware_bridge.ledger import Entry, EntryKind, Ledger
+from firmware_bridge.types import Fired, Missed, Mode, Order, Passed, Pulse
+
+LATEST = 500  # outcomes and pulses kept for the report; the sums go back to the start
+_NEWEST = 40  # outcomes that any thread may see at once
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RejectReport:
+    """What became of the orders so far: `scheduled == fired + missed + pending`.
+
+    An order counts once for each actuator that serves its rail.
+    """
+
+    mode: Mode
+    scheduled: int
+    fired: int
+    missed: int
+    pending: int  # not yet gone by the actuator, or going by
+    passed: int
+    late_passes: int  # whose rail was rejected for it
+    error_um_max: int  # the largest |error_um| of those fired
+    outcomes: tuple[Fired | Missed, ...]  # the latest
+    pulses: tuple[Pulse, ...]  # the latest
+
+
+@dataclass(slots=True)
+class _Open:
+    """An order or a pass that not all of its actuators have spoken of."""
+
+    order: Order
+    waits_for: int  # actuators
+
+
+class Record:
+    """Numbers the orders, and knows them by their numbers when news of them comes.
+
+    Below it, an order's tag is its number. One thread at a time.
+    """
+
+    def __init__(self, actuators: Sequence[Actuator], ledger: Ledger | None) -> None:
+        self.mode = Mode.ORDERED
+        self.standing: tuple[Change, ...] = ()  # by which each cause that stands came
+        self.newest: tuple[Fired | Missed, ...] = ()
+        self._ledger = ledger
+        self._serving: dict[str, list[str]] = {}  # rail -> names of actuators
+        for actuator in actuators:
+            self._serving.setdefault(actuator.rail, []).append(actuator.name)
+        self._number = 0
+        self._open: dict[int, _Open] = {}
+        self._scheduled = self._fired = self._missed = self._error_um_max = 0
+        self._passed = self._late_passes = 0
+        self._outcomes: deque[Fired | Missed] = deque(maxlen=LATEST)
+        self._pulses: deque[Pulse] = deque(maxlen=LATEST)
+
+    def enter(self, order: Order, now_ns: int, *, is_pass: bool = False) -> Order:
+        """The order as it is known below."""
+        serving = self._serving.get(order.rail)
+        if serving is None:
+            raise ValueError(
+                f"order {order.tag!r} is for rail {order.rail!r}, which no actuator serves: "
+                f"give one of {sorted(self._serving)}"
+            )
+        self._number += 1
+        self._open[self._number] = _Open(order, len(serving))
+        if not is_pass:
+            self._scheduled += len(serving)
+            for actuator in serving:
+                entry = _entry(EntryKind.ORDER, now_ns, actuator, order, number=self._number)
+                self._add(entry)
+        return replace(order, tag=str(self._number))
+
+    def numbered(self, number: int) -> Order:
+        """An order that is still spoken of, as it is known below."""
+        return replace(self._open[number].order, tag=str(number))
+
+    def take(self, news: Iterable[News]) -> list[News]:
+        """Enter what became known; the same with the orders as they were submitted."""
+        return [self._take(each) for each in news]
+
+    def report(self) -> RejectReport:
+        return RejectReport(
+            mode=self.mode,
+            scheduled=self._scheduled,
+            fired=self._fired,
+            missed=self._missed,
+            pending=self._scheduled - self._fired - self._missed,
+            passed=self._passed,
+            late_passes=self._late_passes,
+            error_um_max=self._error_um_max,
+            outcomes=tuple(self._outcomes),
+            pulses=tuple(self._pulses),
+        )
+
+    def confirm(self, now_ns: int, actuator: str, *, seen: bool, reason: str) -> None:
+        kind = EntryKind.CONFIRMED if seen else EntryKind.UNCONFIRMED
+        self._add(Entry(kind, now_ns, actuator=actuator, reason=reason))
+
+    def _take(self, news: News) -> News:
+        at_ns, actuator, event = news
+        match event:
+            case Change(mode, cause, reason):
+                others = tuple(each for each in self.standing if each.cause != cause)
+                self.standing = others if event.standing is None else (*others, event)
+                self.mode = mode
+                log.warning("%s: %s: now %s", cause, reason, mode.value)
+                self._add(Entry(EntryKind.MODE, at_ns, reason=f"{cause}: {reason}", tag=mode.value))
+            case Pulse(from_um, until_um):
+                self._pulses.append(event)
+                entry = Entry(EntryKind.PULSE, at_ns, actuator=actuator)
+                self._add(replace(entry, start_um=from_um, end_um=until_um))
+            case Fired() | Missed():
+                return News(at_ns, actuator, self._end(at_ns, actuator, event))
+            case Passed():
+                return News(at_ns, actuator, self._hear(at_ns, actuator, event))
+        return news
+
+    def _end(self, at_ns: int, actuator: str, event: Fired | Missed) -> Fired | Missed:
+        number = None if event.order.tag == NO_PASS else int(event.order.tag)
+        if number is None:  # rail that no pass came for, and that was not all rejected
+            self._scheduled += 1
+        else:
+            event = replace(event, order=self._close(number))
+        self._outcomes.append(event)
+        self.newest = (*self.newest[1 - _NEWEST :], event)
+        if isinstance(event, Fired):
+            self._fired += 1
+            self._error_um_max = max(self._error_um_max, abs(event.error_um))
+            kind, measure_um, reason = EntryKind.FIRED, event.error_um, None
+        else:
+            self._missed += 1
+            kind, measure_um, reason = EntryKind.MISSED, event.missed_um, event.reason.value
+            log.warning("%s: %s: %d um missed: %s", actuator, event.order.tag, measure_um, reason)
+        entry = _entry(kind, at_ns, actuator, event.order, number=number)
+        self._add(replace(entry, measure_um=measure_um, reason=reason, begun_ns=event.begun_ns))
+        return event
+
+    def _hear(self, at_ns: int, actuator: str, event: Passed) -> Passed:
+        number = int(event.order.tag)
+        event = replace(event, order=self._close(number))
+        self._passed += not event.late
+        if event.late:
+            self._late_passes += 1
+            tag, over_um = event.order.tag, event.over_um
+            log.warning("%s: %s: %d um too late to pass; rejected", actuator, tag, over_um)
+            entry = _entry(EntryKind.LATE_PASS, at_ns, actuator, event.order, number=number)
+            self._add(replace(entry, measure_um=over_um))
+        return event
+
+    def _close(self, number: int) -> Order:
+        """One more of its actuators has spoken of it."""
+        opened = self._open[number]
+        opened.waits_for -= 1
+        if not opened.waits_for:
+            del self._open[number]
+        return opened.order
+
+    def _add(self, entry: Entry) -> None:
+        if self._ledger is not None:
+            self._ledger.add(entry)
+
+
+def _entry(
+    kind: EntryKind, at_ns: int, actuator: str, order: Order, *, number: int | None
+) -> Entry:
+    return Entry(
+        kind,
+        at_ns,
+        number=number,
+        actuator=actuator,
+        rail=order.rail,
+        start_um=order.start_um,
+        end_um=order.end_um,
+        tag=order.tag,
+    )

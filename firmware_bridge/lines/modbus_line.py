@@ -1,0 +1,197 @@
+"""Outputs, inputs and a counter in a PLC, over Modbus TCP; the only place that knows pymodbus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from pymodbus.client import ModbusTcpClient
+from pymodbus.exceptions import ModbusException
+
+from firmware_bridge.core import CountedPosition, SpeedLimit
+from firmware_bridge.errors import EncoderError, LineError
+from firmware_bridge.lines.line import InputLine, OutputLine
+from firmware_bridge.types import SECOND_NS, Clock, Closing, Reading
+
+PORT = 502
+TIMEOUT_NS = SECOND_NS // 4  # a PLC answers within a few of its cycles, or not at all
+
+OutputTable = Literal["coil", "holding_register"]
+InputTable = Literal["coil", "discrete_input", "holding_register", "input_register"]
+CounterTable = Literal["holding_register", "input_register"]
+
+
+class ModbusOutput(OutputLine):
+    """A coil, or a register that is 1 or 0; each `set` is read back.
+
+    The PLC keeps what it was told last, even when nobody is left to tell it more: have its program
+    watch the heartbeat and reject by itself (see WIRING.md). After an error `set` connects anew.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        port: int = PORT,
+        unit: int = 1,
+        table: OutputTable,
+        address: int,
+        safe_active: bool,
+        active_low: bool = False,
+        timeout_ns: int = TIMEOUT_NS,
+    ) -> None:
+        self._place = _Place(
+            host, port=port, unit=unit, table=table, address=address, timeout_ns=timeout_ns
+        )
+        self._safe_active = safe_active
+        self._active_low = active_low
+        self.set(safe_active)
+
+    def set(self, active: bool) -> None:
+        self._place.write(active != self._active_low)
+
+    def close(self) -> None:
+        if not self._place.is_closed:
+            try:
+                self.set(self._safe_active)
+            finally:
+                self._place.close()
+
+
+class ModbusInput(InputLine):
+    """A bit, or a register that is active when it is not 0. After an error `read` connects anew."""
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        port: int = PORT,
+        unit: int = 1,
+        table: InputTable,
+        address: int,
+        active_low: bool = False,
+        timeout_ns: int = TIMEOUT_NS,
+    ) -> None:
+        self._place = _Place(
+            host, port=port, unit=unit, table=table, address=address, timeout_ns=timeout_ns
+        )
+        self._active_low = active_low
+        self.read()
+
+    def read(self) -> bool:
+        return bool(self._place.read()[0]) != self._active_low
+
+    def close(self) -> None:
+        self._place.close()
+
+
+class ModbusEncoder(Closing):
+    """A counter that the PLC keeps in one register, or in two that follow each other.
+
+    It may roll over. A leap that the line is not fast enough for, such as a PLC that was restarted
+    and counts from 0 again, is an EncoderError: nobody knows then where the rail is.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        clock: Clock,
+        *,
+        port: int = PORT,
+        unit: int = 1,
+        table: CounterTable,
+        address: int,
+        bits: Literal[16, 32] = 16,
+        low_word_first: bool = False,
+        nm_per_count: int,
+        fastest_um_s: int,
+        timeout_ns: int = TIMEOUT_NS,
+    ) -> None:
+        self._place = _Place(
+            host, port=port, unit=unit, table=table, address=address, timeout_ns=timeout_ns
+        )
+        self._clock = clock
+        self._words = bits // 16
+        self._low_word_first = low_word_first
+        self._position = CountedPosition(bits=bits, nm_per_count=nm_per_count)
+        self._limit = SpeedLimit(fastest_um_s, slack_um=abs(nm_per_count) // 1000 + 1)
+        self.read()
+
+    def read(self) -> Reading:
+        asked_ns = self._clock()
+        try:
+            words = self._place.read(self._words)
+        except LineError as error:
+            raise EncoderError(str(error)) from error
+        at_ns = (asked_ns + self._clock()) // 2
+        raw = 0
+        for word in reversed(words) if self._low_word_first else words:
+            raw = raw << 16 | word
+        reading = Reading(self._position.position_um(raw), at_ns)
+        self._limit.check(reading)
+        return reading
+
+    def close(self) -> None:
+        self._place.close()
+
+
+class _Place:
+    """One address in one PLC, on a connection of its own, so that threads need not wait in line."""
+
+    def __init__(
+        self, host: str, *, port: int, unit: int, table: InputTable, address: int, timeout_ns: int
+    ) -> None:
+        self.is_closed = False
+        self._name = f"{host}:{port} unit {unit} {table} {address}"
+        self._at = {"address": address, "device_id": unit}
+        self._table = table
+        self._client: Any = ModbusTcpClient(
+            host, port=port, timeout=timeout_ns / SECOND_NS, retries=0
+        )
+
+    def read(self, count: int = 1) -> list[int]:
+        """The words, or the bits, from the address on."""
+        ask = {
+            "coil": self._client.read_coils,
+            "discrete_input": self._client.read_discrete_inputs,
+            "holding_register": self._client.read_holding_registers,
+            "input_register": self._client.read_input_registers,
+        }[self._table]
+        answer = self._ask(lambda: ask(count=count, **self._at))
+        values: list[int] = answer.registers if "register" in self._table else answer.bits
+        return values
+
+    def write(self, level: bool) -> None:
+        if self._table == "coil":
+            self._ask(lambda: self._client.write_coil(value=level, **self._at))
+        else:
+            self._ask(lambda: self._client.write_register(value=int(level), **self._at))
+        if bool(self.read()[0]) is not level:
+            raise self._failed(
+                f"was set to {int(level)} and reads otherwise",
+                "see that the PLC's program does not write it too",
+            )
+
+    def close(self) -> None:
+        self.is_closed = True
+        self._client.close()
+
+    def _ask(self, question: Callable[[], Any]) -> Any:
+        if self.is_closed:
+            raise LineError(f"{self._name}: is closed: claim it anew")
+        try:
+            answer = question()
+        except (ModbusException, OSError) as error:
+            remedy = "check the PLC's address, its supply and the network cable"
+            raise self._failed(str(error), remedy) from error
+        if answer.isError():
+            raise self._failed(
+                f"the PLC refuses it (exception {answer.exception_code})",
+                "check unit, table and address against the PLC's Modbus map",
+            )
+        return answer
+
+    def _failed(self, what: str, remedy: str) -> LineError:
+        """Hang up too: an answer that comes after all must not be taken for the next one."""
+        self._client.close()
+        return LineError(f"{self._name}: {what}: {remedy}")

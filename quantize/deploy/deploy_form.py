@@ -1,0 +1,241 @@
+"""Networks as they are deployed: the trained one's exact algebra in fewer, plainer layers."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from edge.errors import ConfigurationError
+from quantize.deploy.dead_channels import mute
+from quantize.deploy.fold_norms import fold_norms
+from reference.networks import Output, build, class_maps, logit_maps
+from reference.networks.layers import ConvBNReLU
+from reference.networks.minet import DILATIONS, Ablation, MINet, MultiScaleInteraction
+from reference.recipe import Recipe
+from reference.trained import checkpoint
+
+PROBE = 32  # pixels a side: the least that every network takes
+TOLERANCE = 1e-9  # of the largest logit, in double precision
+
+
+class DeployFormError(ConfigurationError):
+    """A network that has no deploy form; the message says what to train instead."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A checkpoint's averaged weights in deploy form, and how they came to be."""
+
+    network: nn.Module
+    recipe: Recipe
+    iteration: int
+    sha256: str  # of the checkpoint file
+
+
+def read_trained(path: Path) -> Trained:
+    """The deploy form of a checkpoint."""
+    groups, record = checkpoint.load(path)
+    recipe = Recipe.model_validate(record["recipe"])
+    if recipe.divide_by_maximum:
+        raise DeployFormError(
+            f"{path} was trained on images divided by their own maximum, where one hot pixel moves "
+            "a verdict: train it without `divide_by_maximum`"
+        )
+    network = build(**recipe.network)
+    network.load_state_dict(groups["ema"])
+    mute(network)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    # Grey images on one scale are three equal channels; on a scale for each they are not.
+    channels = 1 if isinstance(recipe.mean, float) and isinstance(recipe.std, float) else 3
+    return Trained(deploy(network, channels=channels), recipe, record["iteration"], digest)
+
+
+def deploy(trained: nn.Module, *, channels: int = 1) -> nn.Module:
+    """Exactly the trained network's first map of logits out; of equal channels one goes in.
+
+    Of a network that names classes the output has 1 + C channels: the map that decides, and after
+    it a logit for each class, at the same size.
+
+    A MINet whose maps keep to the pixel grid leaves the last resize to the mask step; what ends in
+    `align_corners=True`, which the mask step cannot do, keeps it.
+    """
+    exact = copy.deepcopy(trained).eval().double()  # rounded once, at the end
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(1, channels, PROBE, PROBE, generator=generator).double()
+    with torch.no_grad():
+        wanted = first_map(exact(image.expand(-1, 3, -1, -1)))
+        on_grid = isinstance(exact, MINet) and not exact.align_corners
+        form = DeployMINet(exact, channels) if on_grid else FirstMap(exact, channels)
+        answer = form(image)
+    if answer.shape != wanted.shape:
+        answer = F.interpolate(answer, size=wanted.shape[-2:], mode="bilinear")
+    error = float((answer - wanted).abs().max() / wanted.abs().max().clamp(min=1))
+    if not error <= TOLERANCE:
+        raise DeployFormError(
+            f"the deploy form of {type(trained).__name__} differs by {error:.1e} of the largest "
+            "logit: a convolution's output is used beside its normalisation, name them apart"
+        )
+    return form.float().eval().requires_grad_(False)
+
+
+def first_map(output: Output) -> Tensor:
+    """The map that decides and the classes beside it, N,1+C,H,W at the map's size."""
+    decided = logit_maps(output)[0]
+    named = [F.interpolate(n, decided.shape[-2:], mode="bilinear") for n in class_maps(output)[:1]]
+    return torch.cat([decided, *named], dim=1)
+
+
+class SignedSum(nn.Module):
+    """An MI module whose mix of scales is a signed sum of its branches.
+
+    s * relu(z) = sign(s) * relu(|s| * z): the mix's magnitude goes into each branch and only its
+    sign is left. Signs are multiplied and the bias rides on a convolution, because ONNX Runtime
+    leaves its blocked layout for a subtraction or for adding a constant.
+    """
+
+    signs: Tensor  # 3,1,C,1,1
+
+    def __init__(self, branches: Iterable[nn.Module], mix: nn.Module, pointwise: nn.Module) -> None:
+        super().__init__()
+        folded = _fused(mix)
+        # The mix's 4C inputs are channel-major: the scales of one channel are neighbours.
+        scales = folded.weight.reshape(-1, len(DILATIONS)).T  # 4,C
+        self.branches = nn.ModuleList(
+            _scaled(_fused(branch), scale)
+            for branch, scale in zip(branches, scales.abs(), strict=True)
+        )
+        first, *others = torch.where(scales < 0, -1.0, 1.0).double()
+        width = len(first)
+        self.first = nn.Conv2d(width, width, 1, groups=width)
+        self.first.weight = nn.Parameter(first.reshape(-1, 1, 1, 1))
+        self.first.bias = folded.bias
+        self.register_buffer("signs", torch.stack(others).reshape(-1, 1, width, 1, 1))
+        self.pointwise = pointwise
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, *others = self.branches
+        mixed = self.first(torch.relu(first(x)))
+        for branch, sign in zip(others, self.signs.unbind(), strict=True):
+            mixed = mixed + sign * torch.relu(branch(x))
+        return torch.relu(self.pointwise(torch.relu(mixed)) + x)
+
+
+class DeployMINet(nn.Module):
+    """One logit map at the size of the finest features out, and those of classes beside it.
+
+    Side heads and dropout are gone, the three equal input channels are one, and the sigmoid and the
+    resize to the frame are left to the mask step.
+    """
+
+    def __init__(self, exact: MINet, channels: int) -> None:
+        super().__init__()
+        if exact.backbone is None:
+            self.stages = nn.ModuleList(map(_deploy, exact.stages))
+            if channels == 1:
+                _take_grey(self.get_submodule("stages.0.0"))
+        else:
+            self.backbone = _folded(exact.backbone, channels)
+        self.decoders = nn.ModuleList(map(_deploy, exact.decoders))
+        self.head = exact.get_submodule("heads.0.1")
+        probe = torch.zeros(1, channels, PROBE, PROBE).double()
+        sizes = [len(feature[0, 0]) for feature in self._encode(probe)]
+        # EfficientNet's two coarsest maps are of one size.
+        self.factors = [fine // coarse for fine, coarse in pairwise(sizes)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N,C,H,W normalised pixels to logits at H/2,W/2 but for a backbone that starts at H."""
+        features = self._encode(x)
+        x = self.decoders[-1](features.pop())
+        for feature, decoder, factor in zip(
+            reversed(features), self.decoders[-2::-1], reversed(self.factors), strict=True
+        ):
+            if factor > 1:
+                x = F.interpolate(x, scale_factor=float(factor), mode="bilinear")
+            x = decoder(feature + x)
+        logits: Tensor = self.head(x)
+        return logits
+
+    def _encode(self, x: Tensor) -> list[Tensor]:
+        if not hasattr(self, "stages"):
+            features: list[Tensor] = self.backbone(x)
+            return features
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return features
+
+
+class FirstMap(nn.Module):
+    """Any other network: normalisations folded, and of its maps only the result, with its names.
+
+    The side heads are still there, and are dropped from every graph, which keeps what its output
+    needs.
+    """
+
+    def __init__(self, exact: nn.Module, channels: int) -> None:
+        super().__init__()
+        for name, module in list(exact.named_modules()):
+            if isinstance(module, MultiScaleInteraction | Ablation):
+                exact.set_submodule(name, _deploy(module))
+        self.network = _folded(exact, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N,C,H,W normalised pixels to N,1,H,W logits, or N,1+C,H,W."""
+        return first_map(self.network(x))
+
+
+def _deploy(trained: nn.Module) -> nn.Module:
+    """The deploy form of a layer, or of each layer of a sequence."""
+    if isinstance(trained, MultiScaleInteraction):
+        return SignedSum(trained.branches, trained.mix, _deploy(trained.pointwise))
+    if isinstance(trained, Ablation):
+        if isinstance(trained.gather, nn.Module):
+            return SignedSum(trained.branches, trained.gather, nn.Identity())
+        layers = map(_deploy, trained.layers)
+        return Ablation(map(_deploy, trained.branches), trained.gather, *layers)
+    if isinstance(trained, ConvBNReLU):
+        return nn.Sequential(_fused(trained), nn.ReLU())
+    if isinstance(trained, nn.Sequential):
+        return nn.Sequential(*map(_deploy, trained))
+    raise DeployFormError(f"{type(trained).__name__} has no deploy form")
+
+
+def _folded(network: nn.Module, channels: int) -> nn.Module:
+    """Any network with its normalisations folded, reading one channel in place of equal ones."""
+    image = torch.zeros(1, 3, PROBE, PROBE).double()
+    for stem in fold_norms(network, image):
+        if channels == 1:
+            _take_grey(stem)
+    return network
+
+
+def _fused(block: nn.Module) -> nn.Conv2d:
+    """The convolution of a block with its batch normalisation inside."""
+    convolution, norm, _ = block.children()
+    assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+    return fuse_conv_bn_eval(convolution, norm)
+
+
+def _scaled(convolution: nn.Conv2d, scale: Tensor) -> nn.Conv2d:
+    """The convolution with each output channel multiplied by its own factor."""
+    assert convolution.bias is not None
+    convolution.weight.data *= scale.reshape(-1, 1, 1, 1)
+    convolution.bias.data *= scale
+    return convolution
+
+
+def _take_grey(stem: nn.Module) -> None:
+    """Let the stem read one channel in place of equal ones."""
+    assert isinstance(stem, nn.Conv2d)
+    stem.weight = nn.Parameter(stem.weight.sum(dim=1, keepdim=True))
+    stem.in_channels = 1

@@ -1,0 +1,190 @@
+"""What is wrong with a data set: its files, its masks, and what its sides share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import FrameError
+from edge.files.image_file import read_image
+from edge.types import Image
+from reference.data.duplicates import Fingerprint, find_twins, fingerprint
+from reference.datasets import FREE, DataError, Listing, Sample
+from reference.datasets.masks import GreyMask
+
+# What can be found and what to do. Only the kinds in `REMARKS` leave a data set usable as it is.
+KINDS = {
+    "unreadable": "cannot be read: copy it again from its source",
+    "no_mask": "an image without its mask: add it, or take the image out",
+    "no_image": "a mask without its image: add it, or take the mask out",
+    "size_mismatch": "image and mask differ in size: restore both",
+    "dark_mask": "a mask too dark to count: save it with 0 and 255",
+    "grey_mask": "a mask of more than two levels: decide each pixel",
+    "empty_mask": "a defect's class and an empty mask: mark the defect, or call it free",
+    "marked_free": "called free, and a defect is marked: decide which",
+    "leak": "one surface on two sides, so that no test is one: keep it on one",
+    "twin": "one surface twice on one side",
+    "odd_size": "not as large as the rest",
+}
+REMARKS = ("twin", "odd_size")
+_LOSSY = {".jpg", ".jpeg"}
+_RINGING = 32  # levels that compression may add to black or take from white
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found."""
+
+    kind: str
+    files: tuple[Path, ...]
+    detail: str
+
+    @property
+    def is_wrong(self) -> bool:
+        return self.kind not in REMARKS
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What one look at a sample's files left."""
+
+    sample: Sample
+    findings: tuple[Finding, ...]
+    shape: tuple[int, ...] | None = None  # of an image that could be read
+    print: Fingerprint | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class DataReport:
+    """A data set and everything found in it."""
+
+    root: Path
+    layout: str
+    seen: Sequence[Seen]
+    findings: Sequence[Finding]
+
+    @property
+    def is_wrong(self) -> bool:
+        return any(finding.is_wrong for finding in self.findings)
+
+    def record(self) -> dict[str, Any]:
+        """What scripts read."""
+        samples = [seen.sample for seen in self.seen]
+        return {
+            "root": str(self.root),
+            "layout": self.layout,
+            "images": len(samples),
+            "splits": Counter(sample.split for sample in samples),
+            "classes": Counter(sample.class_name or "by mask" for sample in samples),
+            "sizes": Counter("x".join(map(str, s.shape)) for s in self.seen if s.shape),
+            "wrong": self.is_wrong,
+            "findings": [
+                {
+                    "kind": finding.kind,
+                    "wrong": finding.is_wrong,
+                    "files": [str(file) for file in finding.files],
+                    "detail": finding.detail,
+                }
+                for finding in self.findings
+            ],
+        }
+
+
+def look(samples: Iterable[Sample]) -> Iterator[Seen]:
+    """Read every file once."""
+    for sample in samples:
+        try:
+            image = read_image(sample.image, colour=False)
+        except FrameError as error:
+            yield Seen(sample, (Finding("unreadable", (sample.image,), str(error)),))
+            continue
+        findings = tuple(_look_at_mask(sample, image))
+        yield Seen(sample, findings, image.shape, fingerprint(image))
+
+
+def _look_at_mask(sample: Sample, image: Image) -> Iterator[Finding]:
+    if sample.mask is None:
+        return
+    try:
+        if isinstance(sample.mask, GreyMask):
+            levels = sample.mask.levels()
+            labels = sample.mask.marked(levels)
+        else:
+            levels, labels = None, sample.mask.read()
+    except (FrameError, DataError, OSError) as error:
+        yield Finding("unreadable", (sample.mask.path,), str(error))
+        return
+    if labels.shape != image.shape:
+        files = (sample.image, sample.mask.path)
+        yield Finding("size_mismatch", files, f"{image.shape}, and its mask {labels.shape}")
+    if sample.class_name == FREE and labels.any():
+        yield Finding("marked_free", (sample.image,), f"{np.count_nonzero(labels)} px")
+    if levels is not None and levels.any() and not labels.any():
+        brightest = f"its brightest value is {levels.max()}"
+        yield Finding("dark_mask", (sample.mask.path,), brightest)
+    elif sample.class_name not in {FREE, None} and not labels.any():
+        yield Finding("empty_mask", (sample.image,), f"class {sample.class_name}")
+    elif levels is not None and (undecided := _undecided(levels, sample.mask.path)):
+        yield Finding("grey_mask", (sample.mask.path,), undecided)
+
+
+def _undecided(levels: NDArray[np.uint8], path: Path) -> str:
+    """How a mask with more than two levels depends on the threshold; empty if it has two."""
+    counts = np.bincount(levels.ravel(), minlength=256)
+    if path.suffix.lower() in _LOSSY:
+        brightest = int(levels.max())
+        counts[: _RINGING + 1] = 0
+        counts[max(0, brightest - _RINGING) :] = 0
+        between = np.count_nonzero(counts)
+    else:
+        between = np.count_nonzero(counts) - 2
+    if between <= 0:
+        return ""
+    above, bright = np.count_nonzero(levels), np.count_nonzero(levels >= 128)
+    return f"{between} levels between; {above} px above 0, {bright} px from 128 on"
+
+
+def judge(listing: Listing, seen: Sequence[Seen]) -> list[Finding]:
+    """Everything found, in the order of `KINDS`."""
+    findings = [finding for one in seen for finding in one.findings]
+    findings += [Finding("no_mask", (path,), "") for path in listing.images_alone]
+    findings += [Finding("no_image", (path,), "") for path in listing.masks_alone]
+    readable = [one for one in seen if one.print is not None]
+    findings += _odd_sizes(readable)
+    findings += _twins(readable)
+    order = list(KINDS)
+    return sorted(findings, key=lambda finding: order.index(finding.kind))
+
+
+def _odd_sizes(seen: Sequence[Seen]) -> Iterator[Finding]:
+    """Images unlike a size that nine in ten have; or, with many sizes, twice or half the usual."""
+    shapes = [one.shape for one in seen if one.shape]
+    if not shapes:
+        return
+    usual, count = Counter(shapes).most_common(1)[0]
+    has_one_size = count >= 0.9 * len(shapes)
+    middle = usual if has_one_size else tuple(median(sides) for sides in zip(*shapes, strict=True))
+    for one in seen:
+        assert one.shape is not None
+        ratios = [side / usually for side, usually in zip(one.shape, middle, strict=True)]
+        if one.shape != middle if has_one_size else any(not 0.5 <= r <= 2 for r in ratios):
+            usually = " x ".join(f"{side:g}" for side in middle)
+            yield Finding("odd_size", (one.sample.image,), f"{one.shape}, most are {usually}")
+
+
+def _twins(seen: Sequence[Seen]) -> Iterator[Finding]:
+    prints = [one.print for one in seen if one.print is not None]
+    for twins in find_twins(prints, [one.sample.split for one in seen]):
+        first, second = seen[twins.first].sample, seen[twins.second].sample
+        kind = "twin" if first.split == second.split else "leak"
+        sides = " and ".join(dict.fromkeys((first.split, second.split)))
+        is_copy = prints[twins.first].digest == prints[twins.second].digest
+        alike = "the same pixels" if is_copy else f"{twins.alike:.3f} alike"
+        yield Finding(kind, (first.image, second.image), f"{alike}, {sides}")

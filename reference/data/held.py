@@ -1,0 +1,180 @@
+"""Images held on a device, and the batches cut from them there in a few large steps.
+
+What `augment` draws for an image is shown by one sampling instead of a resize, a crop and a
+rotation: the same view to within the interpolation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reference.data.augment import View, draw
+from reference.data.pairs import Source, taken
+
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a batch shows, before a pixel is touched."""
+
+    images: list[int]  # by their numbers among those held
+    class_names: list[str]
+    to_crop: Matrix  # N,2,3: from a pixel of the batch to one of the crop before it was turned
+    to_image: Matrix  # N,4: scale and shift of x and y from there to the held image
+    light: dict[str, Matrix]  # N of each
+    noise_seed: int
+
+
+class DeviceBatch(NamedTuple):
+    """A `Batch` whose images and masks are tensors on the device."""
+
+    images: Tensor
+    masks: Tensor
+    class_names: list[str]
+
+
+class HeldData:
+    """All images of a run, padded to one size; sources are numbered as in the recipe."""
+
+    def __init__(self, sources: Sequence[Source], device: torch.device) -> None:
+        self._sources = sources
+        pairs = [pair for source in sources for pair in source.pairs]
+        self._shapes = [pair.mask.shape for pair in pairs]
+        held = torch.zeros(2, *_canvas(sources), dtype=torch.uint8)
+        for number, (pair, (rows, columns)) in enumerate(zip(pairs, self._shapes, strict=True)):
+            held[0, number, :rows, :columns] = torch.from_numpy(pair.image)
+            held[1, number, :rows, :columns] = torch.from_numpy(pair.mask)
+        self._images, self._masks = held.to(device)
+
+    @staticmethod
+    def fits(sources: Sequence[Source], device: torch.device) -> bool:
+        """Whether a GPU has room for them beside the network: in a quarter of what is free."""
+        if device.type != "cuda":
+            return False
+        free_bytes, _ = torch.cuda.mem_get_info(device)
+        return 2 * math.prod(_canvas(sources)) < free_bytes / 4
+
+    def plan(self, iteration: int, *, seed: int, crop: int) -> Plan:
+        """Draw the views of one iteration; nothing is remembered from the one before."""
+        numbers: list[int] = []
+        views: list[View] = []
+        class_names: list[str] = []
+        first = 0
+        for number, source in enumerate(self._sources):
+            rng = np.random.default_rng((seed, iteration, number))
+            for index in taken(source, number, seed=seed, iteration=iteration):
+                pair, how = source.pairs[index], source.augmentation
+                views.append(draw(pair.image.shape, rng, crop=crop, zoom=source.zoom, how=how))
+                numbers.append(first + index)
+                class_names.append(pair.class_name)
+            first += len(source.pairs)
+        shapes = [self._shapes[number] for number in numbers]
+        return Plan(
+            numbers,
+            class_names,
+            np.stack([_to_crop(view, crop) for view in views]),
+            np.stack([_to_image(v, shape) for v, shape in zip(views, shapes, strict=True)]),
+            _light(views),
+            int(rng.integers(2**62)),
+        )
+
+    def cut(self, plan: Plan, *, crop: int) -> DeviceBatch:
+        """The batch of a plan."""
+        device = self._images.device
+        y, x = torch.meshgrid(*[torch.arange(crop, device=device).float()] * 2, indexing="ij")
+        pixels = torch.stack([x, y, torch.ones_like(x)], dim=-1)  # crop,crop,3
+        turned = torch.einsum("hwc,nrc->nhwr", pixels, _tensor(plan.to_crop, device))
+        inside = ((turned > -0.5) & (turned < crop - 0.5)).all(dim=-1)
+        scale, shift = _tensor(plan.to_image, device)[:, None, None].split(2, dim=-1)
+        sizes = [self._shapes[number][::-1] for number in plan.images]
+        last = torch.tensor(sizes, device=device)[:, None, None] - 1.0
+        places = torch.minimum((turned * scale + shift).clamp(min=0), last)
+        canvas = torch.tensor(self._images.shape[:0:-1], device=device) - 1.0
+        grid = places / canvas.clamp(min=1) * 2 - 1  # N,crop,crop,2
+        chosen = torch.tensor(plan.images, device=device)
+        image = _sample(self._images[chosen], grid, "bilinear") * inside
+        mask = _sample(self._masks[chosen], grid, "nearest") * inside
+        image = _lit(image / 255, plan, pixels[..., :2] / (crop - 1) * 2 - 1)
+        return DeviceBatch(image, mask.byte(), plan.class_names)
+
+
+def _canvas(sources: Sequence[Source]) -> tuple[int, int, int]:
+    """How many images there are, and the height and width that hold each."""
+    shapes = [pair.mask.shape for source in sources for pair in source.pairs]
+    height, width = np.max(shapes, axis=0)
+    return len(shapes), int(height), int(width)
+
+
+def _to_crop(view: View, crop: int) -> Matrix:
+    """From a pixel of the batch back to the crop: mirrors, quarter turns and rotation undone."""
+    last = crop - 1
+    undone = np.eye(3)
+    horizontally, vertically = view.mirrored
+    if horizontally:
+        undone = np.array([[-1, 0, last], [0, 1, 0], [0, 0, 1]]) @ undone
+    if vertically:
+        undone = np.array([[1, 0, 0], [0, -1, last], [0, 0, 1]]) @ undone
+    for _ in range(view.turns):
+        undone = np.array([[0, -1, last], [1, 0, 0], [0, 0, 1]]) @ undone
+    back = cv2.getRotationMatrix2D((last / 2, last / 2), -view.angle_deg, 1)
+    return np.asarray(back @ undone, np.float32)
+
+
+def _to_image(view: View, shape: tuple[int, ...]) -> Matrix:
+    """From the crop to the image as it is held: a pixel's middle stays its middle."""
+    scale = np.array(shape[1::-1]) / view.size
+    shift = (np.array([view.left, view.top]) + 0.5) * scale - 0.5
+    return np.asarray([*scale, *shift], np.float32)
+
+
+def _light(views: Sequence[View]) -> dict[str, Matrix]:
+    lights = [view.light for view in views]
+    ramps = [light.ramp or (0.0, 0.0) for light in lights]
+    columns = {
+        "gamma": [1.0 if light.gamma is None else light.gamma for light in lights],
+        "gain": [light.gain for light in lights],
+        "offset": [light.offset for light in lights],
+        "colour": [1.0 if light.colour is None else light.colour for light in lights],
+        "contrast": [1.0 if light.contrast is None else light.contrast for light in lights],
+        "slope_x": [depth / 2 * math.cos(angle) for angle, depth in ramps],
+        "slope_y": [depth / 2 * math.sin(angle) for angle, depth in ramps],
+        "noise": [light.noise or 0.0 for light in lights],
+        "grains": [light.grains or 0.0 for light in lights],
+    }
+    return {name: np.array(column, np.float32) for name, column in columns.items()}
+
+
+def _tensor(values: Matrix, device: torch.device) -> Tensor:
+    return torch.from_numpy(values).to(device, non_blocking=True)
+
+
+def _sample(held: Tensor, grid: Tensor, mode: str) -> Tensor:
+    """N,H,W bytes at the places of a grid, as numbers."""
+    planes = held.unsqueeze(1).float()
+    return F.grid_sample(planes, grid, mode, "border", align_corners=True).squeeze(1)
+
+
+def _lit(x: Tensor, plan: Plan, places: Tensor) -> Tensor:
+    """N,H,W from 0 to 1 in the light of their views, as bytes."""
+    of = {name: _tensor(column, x.device)[:, None, None] for name, column in plan.light.items()}
+    generator = torch.Generator(x.device).manual_seed(plan.noise_seed)
+    x = (x ** of["gamma"] - 0.5) * of["gain"] + 0.5 + of["offset"]
+    x = x * of["colour"]
+    mean = x.mean(dim=(1, 2), keepdim=True)
+    x = mean + (x - mean) * of["contrast"]
+    x = x * (1 + of["slope_x"] * places[..., 0] + of["slope_y"] * places[..., 1])
+    x = x + of["noise"] * torch.randn(x.shape, generator=generator, device=x.device)
+    drawn = torch.rand(x.shape, generator=generator, device=x.device)
+    x = x.masked_fill(drawn < of["grains"] / 2, 0).masked_fill(drawn > 1 - of["grains"] / 2, 1)
+    return (x * 255 + 0.5).clamp(0, 255).byte()

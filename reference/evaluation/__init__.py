@@ -1,0 +1,26 @@
+"""How well maps show the defects of their masks: metrics, summaries, reports."""
+
+from reference.evaluation.evaluate import Case, Predictor, cases_of, score_cases
+from reference.evaluation.map_folders import cases_of_folders, cases_of_maps
+from reference.evaluation.metrics import ImageScores, Scoring, score
+from reference.evaluation.report import HEADINGS, Evaluation, shown, write_report
+from reference.evaluation.summary import by_class, by_size, summarise
+
+__all__ = [
+    "HEADINGS",
+    "Case",
+    "Evaluation",
+    "ImageScores",
+    "Predictor",
+    "Scoring",
+    "by_class",
+    "by_size",
+    "cases_of",
+    "cases_of_folders",
+    "cases_of_maps",
+    "score",
+    "score_cases",
+    "shown",
+    "summarise",
+    "write_report",
+]

@@ -1,0 +1,72 @@
+"""Evaluation: many maps against their masks, whoever made the maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.types import Image
+from reference.data import Pair
+from reference.evaluation.metrics import ImageScores, Scoring, score
+from reference.evaluation.summary import summarise
+
+# 8-bit grey image -> probability map of the same height and width.
+Predictor = Callable[[Image], NDArray[np.floating]]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """One map, and what it is compared with."""
+
+    probability: NDArray[np.floating]  # H,W
+    mask: NDArray[np.uint8]  # H,W, 0 or 1
+    image: Image | None = None  # to be looked at
+    class_name: str | None = None  # that the network names
+
+
+@dataclass(frozen=True)
+class Case:
+    """An image to be scored; its pixels are there while it is looked at."""
+
+    name: str
+    class_name: str
+    answer: Callable[[], Answer]
+
+
+def cases_of(
+    predict: Predictor, pairs: Iterable[Pair], classify: Callable[[Image], str] | None = None
+) -> list[Case]:
+    """A predictor's cases, and a classifier's where the network names classes too."""
+    return [
+        Case(pair.name, pair.class_name, partial(_answer, predict, classify, pair))
+        for pair in pairs
+    ]
+
+
+def _answer(predict: Predictor, classify: Callable[[Image], str] | None, pair: Pair) -> Answer:
+    named = classify(pair.image) if classify else None
+    return Answer(predict(pair.image), pair.mask, pair.image, named)
+
+
+def score_cases(cases: Iterable[Case], scoring: Scoring) -> Iterator[ImageScores]:
+    """Score one case after the other."""
+    for case in cases:
+        answer = case.answer()
+        yield score(
+            answer.probability,
+            answer.mask,
+            scoring,
+            name=case.name,
+            class_name=case.class_name,
+            predicted_class=answer.class_name,
+        )
+
+
+def evaluate(predict: Predictor, pairs: Sequence[Pair]) -> dict[str, float]:
+    """The figures of a predictor over pairs, as far as these pairs allow them."""
+    figures = summarise(list(score_cases(cases_of(predict, pairs), Scoring())))
+    return {name: float(figure) for name, figure in figures.items() if figure is not None}

@@ -1,0 +1,172 @@
+"""An evaluation as files: JSON, a row for each image, Markdown, curves, and the worst cases."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.files.image_file import write_image
+from reference.data import Tile, outlined, sheet
+from reference.evaluation.curve_plot import Line, plot
+from reference.evaluation.evaluate import Case
+from reference.evaluation.metrics import ImageScores, Scoring
+from reference.evaluation.summary import (
+    Curves,
+    Figures,
+    by_class,
+    by_size,
+    curves,
+    size_of,
+    summarise,
+)
+
+WORST = 12
+# The columns of tables that people read; the JSON has every figure.
+HEADINGS = {
+    "images": "images",
+    "s_measure": "S",
+    "mae": "MAE",
+    "weighted_f": "weighted F",
+    "max_f": "max F",
+    "mean_f": "mean F",
+    "max_e": "max E",
+    "mean_e": "mean E",
+    "iou": "IoU",
+    "pfom": "PFOM",
+    "false_reject_rate": "false rejects",
+    "escape_rate": "escapes",
+}
+_CURVES = ("precision", "recall", "f", "e")
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What was evaluated, how, and every image's scores."""
+
+    subject: str  # a folder, a checkpoint, or a bundle and its engine
+    data: str
+    scoring: Scoring
+    scores: Sequence[ImageScores]
+
+    def record(self) -> dict[str, Any]:
+        """Everything but the images' own scores."""
+        return {
+            "subject": self.subject,
+            "data": self.data,
+            **asdict(self.scoring),
+            **summarise(self.scores),
+            "by_class": by_class(self.scores),
+            "by_size": by_size(self.scores),
+        }
+
+    def groups(self) -> dict[str, Figures]:
+        """The rows of a table: all images, each class, each size."""
+        classes, sizes = by_class(self.scores), by_size(self.scores)
+        rows = {"all": summarise(self.scores)}
+        return rows | classes | {f"{name} defects": row for name, row in sizes.items()}
+
+
+def shown(figure: float | int | None) -> str:
+    """A figure as tables print it."""
+    if figure is None:
+        return ""
+    return str(figure) if isinstance(figure, int) else f"{figure:.4f}".removeprefix("0")
+
+
+def write_report(evaluation: Evaluation, cases: Sequence[Case], out: Path) -> None:
+    """Write everything to a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "summary.json").write_text(json.dumps(evaluation.record(), indent=2) + "\n")
+    _write_images(evaluation.scores, out / "images.csv")
+    mean = curves(evaluation.scores)
+    if mean is not None:
+        _write_curves(mean, out)
+    write_image(out / "worst.png", _worst(evaluation, cases))
+    (out / "report.md").write_text(_markdown(evaluation, has_curves=mean is not None))
+
+
+def _write_images(scores: Sequence[ImageScores], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(_row(scores[0])))
+        writer.writeheader()
+        writer.writerows(_row(image) for image in scores)
+
+
+def _row(image: ImageScores) -> Mapping[str, Any]:
+    """What one image says of itself; curves aside."""
+    own = {
+        name: value
+        for name, value in vars(image).items()
+        if name != "confusion" and not isinstance(value, np.ndarray)
+    }
+    counts = image.confusion
+    size = "" if image.is_free else size_of(image)
+    return own | {"size": size, "iou": counts.iou, "dice": counts.dice} | asdict(counts)
+
+
+def _write_curves(mean: Curves, out: Path) -> None:
+    with (out / "curves.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["threshold", *_CURVES])
+        columns = [getattr(mean, name) for name in _CURVES]
+        rows = zip(*columns, strict=True)
+        writer.writerows((f"{t / 255:.4f}", *row) for t, row in enumerate(rows))
+    threshold = np.linspace(0, 1, 256)
+    precision_recall = [Line("all", mean.recall, mean.precision)]
+    by_threshold = [Line("F", threshold, mean.f), Line("E", threshold, mean.e)]
+    (out / "precision-recall.svg").write_text(
+        plot("Precision over recall", "recall", "precision", precision_recall)
+    )
+    (out / "f-measure.svg").write_text(
+        plot("F and E over the threshold", "threshold", "F, E", by_threshold)
+    )
+
+
+def _worst(evaluation: Evaluation, cases: Sequence[Case]) -> np.ndarray:
+    """The images with the lowest IoU: as they are with the truth round the defect, and the map."""
+    order = sorted(
+        range(len(cases)),
+        key=lambda i: (evaluation.scores[i].confusion.iou, -evaluation.scores[i].mae),
+    )
+    tiles = []
+    for i in order[:WORST]:
+        answer, image = cases[i].answer(), evaluation.scores[i]
+        grey = np.rint(answer.probability * 255).astype(np.uint8)
+        seen = answer.mask * 255 if answer.image is None else outlined(answer.image, answer.mask)
+        verdict = f"IoU {image.confusion.iou:.3f}  MAE {image.mae:.3f}"
+        tiles += [Tile(seen, (image.name, image.class_name)), Tile(grey, (verdict, ""))]
+    return sheet(tiles, columns=6)
+
+
+def _markdown(evaluation: Evaluation, *, has_curves: bool) -> str:
+    scoring = evaluation.scoring
+    stretched = "stretched to 0..1, as in the papers' tables" if scoring.stretch else "as they are"
+    groups = evaluation.groups()
+    lines = [
+        "# Evaluation",
+        "",
+        f"{evaluation.subject} on {evaluation.data}. Maps are taken {stretched}; a pixel above "
+        f"{scoring.threshold} is defect, a spot on {scoring.min_share:.3%} of an image rejects it.",
+        "",
+        "| | " + " | ".join(HEADINGS.values()) + " |",
+        "| --- |" + " ---: |" * len(HEADINGS),
+        *(
+            f"| {name} | " + " | ".join(shown(row[key]) for key in HEADINGS) + " |"
+            for name, row in groups.items()
+        ),
+        "",
+        "| figure | of all images |",
+        "| --- | ---: |",
+        *(f"| {key} | {shown(figure)} |" for key, figure in groups["all"].items()),
+        "",
+    ]
+    if has_curves:
+        lines += ["![Precision over recall](precision-recall.svg)", ""]
+        lines += ["![F and E over the threshold](f-measure.svg)", ""]
+    return "\n".join([*lines, "![The worst cases](worst.png)", ""])

@@ -1,0 +1,137 @@
+"""Losses on one logit map and its 0/1 target, N,1,H,W, each a mean over the batch.
+
+All are finite where a mask or a prediction is empty: an image without a defect teaches too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from kornia.losses import binary_focal_loss_with_logits, lovasz_softmax_loss, ssim_loss
+from torch import Tensor
+
+from reference.losses.structure import structure
+
+WINDOW, DEVIATION = 11, 1.5  # of SSIM's Gaussian
+C1, C2 = 0.01**2, 0.03**2
+
+
+def bce(logits: Tensor, target: Tensor) -> Tensor:
+    """Binary cross-entropy, mean over pixels."""
+    return F.binary_cross_entropy_with_logits(logits, target)
+
+
+def iou(logits: Tensor, target: Tensor) -> Tensor:
+    """1 - soft intersection over union, per image; smoothed: empty on empty is 0."""
+    p = torch.sigmoid(logits)
+    overlap = (p * target).sum(dim=(1, 2, 3))
+    union = (p + target - p * target).sum(dim=(1, 2, 3))
+    return (1 - (overlap + 1) / (union + 1)).mean()
+
+
+def ssim(logits: Tensor, target: Tensor) -> Tensor:
+    """1 - structural similarity, with nothing beyond the border, as MINet and CSEPNet have it."""
+    border = [WINDOW // 2] * 4
+    padded = (F.pad(x, border) for x in (torch.sigmoid(logits), target))
+    # kornia's loss is (1 - SSIM) / 2
+    return 2 * ssim_loss(*padded, window_size=WINDOW, padding="valid")
+
+
+def ssim_half(logits: Tensor, target: Tensor) -> Tensor:
+    """1 - structural similarity at half size, mirrored beyond the border.
+
+    Half size is what MINet's finest decoder resolves, and one map of it costs a twentieth of five
+    at full size: on a CPU, training time is what limits the network. The window is a product of
+    matrices from both sides: its convolution with a single channel is slow there.
+    """
+    p, t = (F.avg_pool2d(x, 2) for x in (torch.sigmoid(logits), target))
+    down, across = (_mirrored_window(length).to(p) for length in p.shape[-2:])
+    mean_p, mean_t, square_p, square_t, product = (
+        down @ x @ across.t() for x in (p, t, p * p, t * t, p * t)
+    )
+    luminance = (2 * mean_p * mean_t + C1) / (mean_p**2 + mean_t**2 + C1)
+    covariance = product - mean_p * mean_t
+    variances = (square_p - mean_p**2) + (square_t - mean_t**2)
+    return (1 - luminance * (2 * covariance + C2) / (variances + C2)).mean()
+
+
+@cache
+def _mirrored_window(length: int) -> Tensor:
+    """What the window makes of a row of pixels, as a matrix."""
+    places = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
+    weights = torch.exp(-places.square() / (2 * DEVIATION**2))
+    each_pixel = torch.eye(length, dtype=torch.float64).unsqueeze(1)
+    mirrored = F.pad(each_pixel, [WINDOW // 2] * 2, mode="reflect")
+    return F.conv1d(mirrored, (weights / weights.sum()).view(1, 1, -1))[:, 0].t()
+
+
+def cel(logits: Tensor, target: Tensor) -> Tensor:
+    """Consistency-enhanced: what only one of the two has, as a part of both; over the batch."""
+    p = torch.sigmoid(logits)
+    apart = (p - p * target).sum() + (target - p * target).sum()
+    return apart / (p.sum() + target.sum() + 1e-6)
+
+
+def dice_bce(logits: Tensor, target: Tensor) -> Tensor:
+    """Half of BCE, and 1 - Dice per image, as LSA-Net's code writes its segmentation loss."""
+    p = torch.sigmoid(logits)
+    overlap = (p * target).sum(dim=(1, 2, 3))
+    size = (p + target).sum(dim=(1, 2, 3))
+    dice = (2 * overlap + 1e-5) / (size + 1e-5)
+    return 0.5 * bce(logits, target) + (1 - dice).mean()
+
+
+def focal(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of hard pixels (Lin et al. 2017): alpha 0.25 for defects, gamma 2."""
+    return binary_focal_loss_with_logits(logits, target, reduction="mean", ignore_index=None)
+
+
+def lovasz(logits: Tensor, target: Tensor) -> Tensor:
+    """Lovasz-softmax (Berman et al. 2018), a surrogate of IoU: mean of background and defect."""
+    classes = torch.cat([torch.zeros_like(logits), logits], dim=1)  # N,2,H,W
+    return lovasz_softmax_loss(classes, target[:, 0])
+
+
+def importance_aware(logits: Tensor, target: Tensor) -> Tensor:
+    """BCE in which a defect's pixel weighs up to twice as much, the more it is missed.
+
+    The two levels of importance of Xiang et al. 2019; MINet, which compares with it, prints neither
+    formula nor constants.
+    """
+    missed = target * (1 - torch.sigmoid(logits))
+    return (
+        (1 + missed) * F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    ).mean()
+
+
+def abhishek(logits: Tensor, target: Tensor) -> Tensor:
+    """1 - Matthews correlation coefficient, per image (Abhishek and Hamarneh 2021).
+
+    It is the loss known under the name in MINet's table, which prints no formula. An image that is
+    all background or all defect has no correlation: it costs 1 and teaches nothing.
+    """
+    p = torch.sigmoid(logits)
+    hit = (p * target).mean(dim=(1, 2, 3))
+    false, missed = p.mean(dim=(1, 2, 3)) - hit, target.mean(dim=(1, 2, 3)) - hit
+    clear = 1 - hit - false - missed
+    product = (hit + false) * (hit + missed) * (clear + false) * (clear + missed)
+    correlation = (hit * clear - false * missed) / (product + 1e-12).sqrt()
+    return (1 - correlation).mean()
+
+
+MAP_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "bce": bce,
+    "iou": iou,
+    "ssim": ssim,
+    "ssim_half": ssim_half,
+    "cel": cel,
+    "dice_bce": dice_bce,
+    "focal": focal,
+    "lovasz": lovasz,
+    "importance_aware": importance_aware,
+    "abhishek": abhishek,
+    "structure": structure,
+}

@@ -1,0 +1,12 @@
+"""A training recipe: one YAML file, checked before any time is spent."""
+
+from reference.recipe.recipe import LossSection, OptimizerSection, Recipe, read_recipe
+from reference.recipe.sources import read_sources
+
+__all__ = [
+    "LossSection",
+    "OptimizerSection",
+    "Recipe",
+    "read_recipe",
+    "read_sources",
+]

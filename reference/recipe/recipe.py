@@ -1,0 +1,170 @@
+"""A training recipe: one YAML file, checked before any time is spent.
+
+What a recipe leaves out is as the first line recipe had it, so that its checkpoints keep meaning
+what they meant.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+
+from edge.files import read_yaml
+from reference.data import AS_ON_THE_LINE, Augmentation, ordered
+from reference.datasets import LAYOUTS
+
+MapLoss = Literal[
+    "bce",
+    "iou",
+    "ssim",
+    "ssim_half",
+    "cel",
+    "dice_bce",
+    "focal",
+    "lovasz",
+    "importance_aware",
+    "abhishek",
+    "structure",
+]
+OutputLoss = Literal["location", "difference", "shape", "classification"]
+# Of `trackside evaluate`, those that are better when they are larger and need one map an image.
+Figure = Literal[
+    "s_measure",
+    "weighted_f",
+    "max_f",
+    "max_f_dms",
+    "iou",
+    "iou_lsanet",
+    "iou_of_defects",
+    "iou_pooled",
+    "soft_iou",
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSection(_Section):
+    """One data set, its folder below the data root, and its images in every batch."""
+
+    layout: str
+    path: str
+    share: PositiveInt
+    zoom: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(ordered)] = (1.0, 1.0)
+    augment: Augmentation = AS_ON_THE_LINE
+    classes: tuple[str, ...] | None = None  # images of these alone; `free` is without a defect
+
+    @field_validator("layout")
+    @classmethod
+    def _known(cls, layout: str) -> str:
+        if layout not in LAYOUTS:
+            raise ValueError(f"unknown: choose from {', '.join(LAYOUTS)}")
+        return layout
+
+
+class ValidationSection(_Section):
+    """The network's input size for validation, how often it is done, and what decides the best."""
+
+    size: PositiveInt
+    every: PositiveInt
+    best: Figure = "s_measure"
+
+
+class LossSection(_Section):
+    """Weights of losses: on every map, on the finest one besides, and on what else there is."""
+
+    each_map: dict[MapLoss, PositiveFloat] = {}
+    first_map: dict[MapLoss, PositiveFloat] = {}
+    output: dict[OutputLoss, PositiveFloat] = {}
+
+    @model_validator(mode="after")
+    def _some(self) -> LossSection:
+        if not (self.each_map or self.first_map or self.output):
+            raise ValueError("names no loss: give each_map, first_map or output one")
+        return self
+
+
+class OptimizerSection(_Section):
+    """The optimizer; `undecayed` parameters have no weight decay, biases their own rate."""
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    momentum: float = Field(0.0, ge=0, lt=1)  # of sgd
+    weight_decay: NonNegativeFloat = 0.0
+    undecayed: tuple[Literal["bias", "norm"], ...] = ()
+    bias_rate: PositiveFloat = 1.0  # times the learning rate
+
+
+class ScheduleSection(_Section):
+    """How the learning rate falls over the whole run, warm-up and last decay aside."""
+
+    name: Literal["constant", "poly", "cosine"] = "constant"
+    power: PositiveFloat = 0.9  # of poly
+    floor: NonNegativeFloat = 0.0  # of cosine, a learning rate
+    per: Literal["iteration", "epoch"] = "iteration"
+
+
+class TeacherSection(_Section):
+    """A trained checkpoint whose answers the network learns beside the masks."""
+
+    checkpoint: str  # a path from the recipe's folder
+    weight: PositiveFloat = 1.0
+    temperature: PositiveFloat = 1.0
+
+
+class Recipe(_Section):
+    """Everything that decides a training run but the data's place on disk."""
+
+    network: dict[str, Any]
+    data: list[DataSection] = Field(min_length=1)
+    validation: ValidationSection
+    mean: float | tuple[float, float, float]
+    std: PositiveFloat | tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+    divide_by_maximum: bool = False  # each image by its own: for the papers, never for a line
+    crop: PositiveInt
+    loss: LossSection = LossSection(each_map={"bce": 1, "iou": 1}, first_map={"ssim_half": 1})
+    teacher: TeacherSection | None = None
+    initialisation: Literal["xavier"] | None = None
+    # A checkpoint whose averaged weights are the first ones; a path from the recipe's folder.
+    start_from: str | None = None
+    optimizer: OptimizerSection = OptimizerSection()
+    learning_rate: PositiveFloat
+    schedule: ScheduleSection = ScheduleSection()
+    warmup: PositiveInt = 1
+    iterations: PositiveInt | None = None
+    epochs: PositiveInt | None = None  # of the first data set
+    decay: PositiveInt = 1
+    clip: PositiveFloat | None = 5.0  # the gradient's norm
+    precision: Literal["fp32", "bf16"] = "fp32"
+    ema: float = Field(default=0, ge=0, lt=1)  # 0: the weights themselves
+    seed: int = Field(ge=0, lt=2**40)  # torch's is made of it and the iteration, in 64 bits
+
+    @field_validator("network")
+    @classmethod
+    def _named(cls, network: dict[str, Any]) -> dict[str, Any]:
+        if "name" not in network:
+            raise ValueError("has no `name`: `trackside networks` lists them")
+        return network
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Recipe:
+        if (self.iterations is None) == (self.epochs is None):
+            raise ValueError("give the length once: either `iterations` or `epochs`")
+        return self
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe file; mistakes are named with their line, key and remedy."""
+    return read_yaml(path, Recipe)

@@ -1,0 +1,44 @@
+"""What would end a run only at its first validation, tried before its first step."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edge.errors import ConfigurationError
+from edge.types import Image
+from reference.data import Pair
+from reference.evaluation.evaluate import evaluate
+from reference.trained import network_input
+from reference.training.run import Run
+
+
+def rehearse(run: Run, held_out: list[Pair]) -> None:
+    """Have the averaged network answer at both sizes, and take the figure that decides the best.
+
+    No random number is drawn and no weight moves: a run goes on exactly as it would have.
+    """
+    validation = run.recipe.validation
+    _answer(run, "validation.size", validation.size)
+    _answer(run, "crop", run.recipe.crop)
+    shown = next((pair for pair in held_out if pair.mask.any()), held_out[0])
+    if validation.best not in evaluate(_blank, [shown]):
+        raise ConfigurationError(
+            f"validation.best: {validation.best} needs held-out images with a defect"
+        )
+
+
+@torch.inference_mode()
+def _answer(run: Run, setting: str, size: int) -> None:
+    device = next(run.ema.parameters()).device
+    image = torch.zeros(1, size, size, dtype=torch.uint8, device=device)
+    try:
+        run.ema(network_input(image, run.recipe))
+    except (ArithmeticError, RuntimeError, ValueError) as error:  # the network's, or torch's own
+        said = " ".join(str(error).split())
+        raise ConfigurationError(f"{setting}: the network takes no {size}, {said}") from error
+
+
+def _blank(image: Image) -> NDArray[np.float32]:
+    return np.zeros(image.shape, np.float32)

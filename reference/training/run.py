@@ -1,0 +1,165 @@
+"""A training run's state: what a checkpoint holds, and how a run begins or goes on."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from edge.errors import TracksideError
+from reference.networks import build
+from reference.networks.backbones import Backbone, BackboneWeightsError, load_backbone_weights
+from reference.recipe import Recipe
+from reference.trained import CheckpointError, checkpoint, memory_format
+from reference.training.optimizer import are_whole, build_optimizer, moments, restore_moments
+from reference.training.resumption import check_classes, check_unchanged
+
+
+class TrainingDiverged(TracksideError, RuntimeError):
+    """What is learned is no longer a number; the message says what to try."""
+
+
+@dataclass
+class Run:
+    """The network, its averaged twin, the optimizer, and the place reached."""
+
+    recipe: Recipe
+    network: nn.Module
+    ema: nn.Module
+    optimizer: Optimizer
+    classes: list[str]  # that the network names, if it does
+    backbone_weights: str | None = None  # the file's name
+    iteration: int = 0
+    best: float = 0.0
+    losses: list[float] = field(default_factory=list)  # since the last validation
+
+    def save(self, path: Path, metrics: dict[str, float]) -> None:
+        """Write a checkpoint that `restore` and the other rooms read."""
+        weights = [*self.network.parameters(), *self.ema.parameters()]
+        if not torch.stack([w.detach().isfinite().all() for w in weights]).all():
+            raise self.diverged(f"a weight is no number after iteration {self.iteration}")
+        groups = {
+            "model": self.network.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": moments(self.optimizer, self.network),
+        }
+        record = {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "backbone_weights": self.backbone_weights,
+            "classes": self.classes,
+            "commit": commit(),
+            "iteration": self.iteration,
+            "best": self.best,
+            "losses": self.losses,
+            "metrics": metrics,
+        }
+        checkpoint.save(path, groups, record)
+
+    def restore(self, path: Path) -> None:
+        """Go on exactly where a checkpoint was written."""
+        groups, record = checkpoint.load(path)
+        stored = Recipe.model_validate(record["recipe"])
+        check_unchanged(stored, self.recipe, path)
+        check_classes(record.get("classes", []), self.classes, path)
+        saved = groups.get("optimizer", {})
+        if "model" not in groups or not are_whole(saved, self.optimizer, self.network):
+            raise CheckpointError(
+                f"{path} holds less than a run goes on with: take its weights with --start-from"
+            )
+        self.network.load_state_dict(groups["model"])
+        self.ema.load_state_dict(groups["ema"])
+        restore_moments(self.optimizer, self.network, saved)
+        self.iteration = record["iteration"]
+        # A figure of another kind or size is no measure of those to come.
+        watched, watching = stored.validation, self.recipe.validation
+        if (watched.size, watched.best) == (watching.size, watching.best):
+            self.best = record["best"]
+        # Absent from the first checkpoints, which were written at validations alone.
+        self.losses = record.get("losses", [])
+        self.backbone_weights = record.get("backbone_weights")
+
+    def diverged(self, what: str) -> TrainingDiverged:
+        """The error of having learned too fast."""
+        recipe = self.recipe
+        return TrainingDiverged(
+            f"{what}: lower learning_rate ({recipe.learning_rate}) or clip ({recipe.clip}), or "
+            "take precision fp32, and begin anew, by --start-from last.safetensors if there is one"
+        )
+
+    @torch.no_grad()
+    def average(self) -> None:
+        """Move the averaged weights a step towards the network's; counters are copied.
+
+        The first steps average over few: a network that has just begun is not worth remembering.
+        """
+        keep = min(self.recipe.ema, self.iteration / (self.iteration + 10))
+        pairs = list(
+            zip(self.ema.state_dict().values(), self.network.state_dict().values(), strict=True)
+        )
+        means, now = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+        get_ema_multi_avg_fn(keep)(list(means), list(now), 0)
+        for counted, count in pairs:
+            if not counted.is_floating_point():
+                counted.copy_(count)
+
+
+def begin(
+    recipe: Recipe,
+    classes: list[str],
+    device: torch.device,
+    *,
+    resume: Path | None = None,
+    start_from: Path | None = None,
+    backbone_weights: Path | None = None,
+) -> Run:
+    """A fresh run, one from another's weights, or the one that a checkpoint left."""
+    torch.manual_seed(recipe.seed)
+    network = build(**recipe.network)
+    if recipe.initialisation == "xavier":
+        _xavier(network)
+    if backbone_weights is not None and resume is None:
+        backbone = getattr(network, "backbone", None)
+        if not isinstance(backbone, Backbone):
+            name = recipe.network["name"]
+            raise BackboneWeightsError(f"this {name} has no backbone: leave out --backbone-weights")
+        load_backbone_weights(backbone, backbone_weights)
+    if start_from is not None and resume is None:
+        groups, _ = checkpoint.load(start_from)
+        checkpoint.fill(network, groups["ema"], start_from)
+    layout = memory_format(recipe, device)
+    network.to(device).to(memory_format=layout)
+    ema = build(**recipe.network).to(device).to(memory_format=layout)
+    ema.load_state_dict(network.state_dict())
+    run = Run(recipe, network, ema.eval(), build_optimizer(network, recipe), classes)
+    run.backbone_weights = None if backbone_weights is None else backbone_weights.name
+    if resume is not None:
+        run.restore(resume)
+    return run
+
+
+def _xavier(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def commit() -> str:
+    """The source that trains: its commit, or the release where it is not in its repository."""
+    root = Path(__file__).parents[2]
+    release = f"release {version('trackside')}"
+    if not (root / ".git").exists():
+        return release
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        described = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return release
+    return described.stdout.strip()

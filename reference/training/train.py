@@ -1,0 +1,198 @@
+"""Train a reference network by a recipe; stops and resumes exactly."""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edge.errors import ConfigurationError, TracksideError, UsageError
+from edge.types import Image
+from reference.data import Pair, Source
+from reference.evaluation.evaluate import evaluate
+from reference.kernels.cpu_kernels import use_kernels
+from reference.recipe import Recipe, read_sources
+from reference.trained import network_predictor, open_network
+from reference.training.feed import batches
+from reference.training.journal import Journal
+from reference.training.optimizer import Length, learning_rate
+from reference.training.rehearsal import rehearse
+from reference.training.run import Run, begin
+from reference.training.stop import StopRequest
+from reference.training.trainer import Trainer
+
+LOGGED = (
+    "mae",
+    "s_measure",
+    "weighted_f",
+    "max_f",
+    "iou",
+    "iou_pooled",
+    "false_reject_rate",
+    "escape_rate",
+)
+
+
+class TrainingStopped(TracksideError, RuntimeError):
+    """Someone asked it to stop; the message says how to go on."""
+
+
+def train(
+    recipe: Recipe,
+    *,
+    data_root: Path,
+    out: Path,
+    recipe_folder: Path = Path(),
+    resume: Path | None = None,
+    start_from: Path | None = None,
+    backbone_weights: Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    compiled: bool = False,
+    kernels: bool = False,
+) -> Run:
+    """Run a recipe to its last iteration; checkpoints, log and pictures go to `out`.
+
+    Paths in the recipe start at `recipe_folder`. Under `torchrun` each process takes its part of
+    every batch, and the first one validates and writes.
+    """
+    last = out / "last.safetensors"
+    if resume is None and last.exists():
+        raise UsageError(f"{last} is there: go on with --resume {last}, or give another --out")
+    if resume is not None and (start_from is not None or backbone_weights is not None):
+        raise UsageError("--resume brings all weights: leave out --start-from, --backbone-weights")
+    fabric = launch(device, recipe)
+    sources, validation = read_sources(recipe, data_root)
+    if not validation:
+        raise ConfigurationError("no data set of the recipe has held-out images: add sd900")
+    start_from = start_from or (recipe.start_from and recipe_folder / recipe.start_from) or None
+    classes = classes_of(sources, recipe)
+    run = begin(
+        recipe,
+        classes,
+        fabric.device,
+        resume=resume,
+        start_from=start_from,
+        backbone_weights=backbone_weights,
+    )
+    length = Length.of(recipe, len(sources[0].pairs), sources[0].share)
+    remaining = still_to_do(run, length)
+    rehearse(run, validation)
+    if kernels:
+        use_kernels(run.network, fabric.device, recipe.precision)
+    forward = fabric.setup_module(torch.compile(run.network) if compiled else run.network)
+    teacher = recipe.teacher and open_network(
+        recipe_folder / recipe.teacher.checkpoint, fabric.device
+    )
+    trainer = Trainer(fabric, run, forward, length, teacher)
+    journal = Journal(out, run.iteration, length.iterations) if fabric.is_global_zero else None
+    pending: list[Tensor] = []
+    with StopRequest() as stop, journal or nullcontext():
+        for batch in batches(fabric, recipe, sources, remaining, workers):
+            pending.append(trainer.step(batch))
+            at_end = run.iteration == length.iterations
+            validating = at_end or run.iteration % recipe.validation.every == 0
+            if not (validating or len(pending) >= patience(fabric)):
+                continue
+            trainer.settle(pending)
+            stopping = asked(fabric, stop)
+            if journal is not None:
+                journal.advance(run.iteration, run.losses[-1])
+                if validating:
+                    validate(trainer, validation, journal)
+                elif stopping:
+                    run.save(last, {})
+            fabric.barrier()
+            if stopping and not at_end:
+                raise TrainingStopped(f"stopped at {run.iteration}: go on with --resume {last}")
+    return run
+
+
+def launch(device: str, recipe: Recipe) -> Fabric:
+    """The device, and torchrun's other processes where there are some."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError("there is no CUDA device here: take --device cpu")
+    torch.backends.cudnn.benchmark = True  # every batch has one shape
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    # These put out what a recipe may have no loss on: its parameters go without a gradient.
+    unused = recipe.network["name"] in ("lsanet", "dms")
+    fabric = Fabric(
+        accelerator=device,
+        devices=here,
+        num_nodes=processes // here,
+        strategy=DDPStrategy(find_unused_parameters=unused) if processes > 1 else "auto",
+        precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
+    )
+    fabric.launch()
+    return fabric
+
+
+def classes_of(sources: list[Source], recipe: Recipe) -> list[str]:
+    """The classes that the network learns to name, if the recipe has it learn any."""
+    if "classification" not in recipe.loss.output:
+        return []
+    names = sorted({pair.class_name for source in sources for pair in source.pairs})
+    named = recipe.network.get("classes", len(names))
+    if named != len(names):
+        raise ConfigurationError(
+            f"the network names {named} classes, the data has {len(names)} ({', '.join(names)}): "
+            f"write classes: {len(names)} under network"
+        )
+    return names
+
+
+def still_to_do(run: Run, length: Length) -> range:
+    """The iterations that are left of a run."""
+    if run.iteration >= length.iterations:
+        name = "epochs" if run.recipe.iterations is None else "iterations"
+        raise UsageError(
+            f"the checkpoint is at iteration {run.iteration}, and the recipe ends at "
+            f"{length.iterations}: raise its `{name}`"
+        )
+    return range(run.iteration, length.iterations)
+
+
+def patience(fabric: Fabric) -> int:
+    """Iterations between looks at the loss: a GPU that is asked for it waits for all its work."""
+    return 1 if fabric.device.type == "cpu" else 20
+
+
+def asked(fabric: Fabric, stop: StopRequest) -> bool:
+    """Whether to stop: what one process is asked, all do."""
+    flag = torch.tensor(float(stop.made), device=fabric.device)
+    return bool(fabric.all_reduce(flag, reduce_op="sum"))
+
+
+def validate(trainer: Trainer, pairs: list[Pair], journal: Journal) -> None:
+    """Measure the averaged weights on the held-out pairs, write it down, keep the best."""
+    run = trainer.run
+    network = network_predictor(run.ema, run.recipe)
+
+    def predict(image: Image) -> NDArray[np.float32]:
+        probability = network(image)
+        if not np.isfinite(probability).all():
+            raise run.diverged(f"the answer is no number after iteration {run.iteration}")
+        return probability
+
+    metrics = {name: round(value, 5) for name, value in evaluate(predict, pairs).items()}
+    row = {
+        "iteration": run.iteration,
+        "loss": sum(run.losses) / len(run.losses),
+        "learning_rate": learning_rate(run.recipe, trainer.length, run.iteration - 1),
+    }
+    journal.enter(row | {name: metrics[name] for name in LOGGED if name in metrics})
+    journal.picture(predict, pairs, run.iteration)
+    run.losses = []
+    figure = metrics[run.recipe.validation.best]
+    better, run.best = figure > run.best, max(figure, run.best)
+    # The best first: a run killed in between goes on from `last` and comes here again.
+    for name in ("best", "last") if better else ("last",):
+        run.save(journal.folder / f"{name}.safetensors", metrics)

@@ -1,0 +1,74 @@
+"""One training step after another: forward, loss, backward, average; and what may stop them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from reference.data import Batch
+from reference.data.held import DeviceBatch
+from reference.losses import Truth, distillation, supervise
+from reference.networks import Output, logit_maps
+from reference.trained import TrainedNetwork, network_input
+from reference.training.optimizer import Length, learning_rate, set_learning_rate
+from reference.training.run import Run
+
+
+@dataclass
+class Trainer:
+    """A run, and what its steps need."""
+
+    fabric: Fabric
+    run: Run
+    forward: Callable[[Tensor], Output]
+    length: Length
+    teacher: TrainedNetwork | None
+
+    def step(self, batch: Batch | DeviceBatch) -> Tensor:
+        """One optimizer step; everything random in it follows from the seed and the iteration."""
+        run, recipe, device = self.run, self.run.recipe, self.fabric.device
+        # Dropout; each process of several drops its own.
+        torch.manual_seed(recipe.seed * 1_000_003 + run.iteration + (self.fabric.global_rank << 40))
+        images = torch.as_tensor(batch.images).to(device, non_blocking=True)
+        mask = torch.as_tensor(batch.masks).to(device, non_blocking=True).float().unsqueeze(1)
+        label = self._labels(batch)
+        set_learning_rate(run.optimizer, learning_rate(recipe, self.length, run.iteration))
+        run.network.train()
+        output = self.forward(network_input(images, recipe))
+        loss = supervise(output, Truth(mask, label), recipe.loss)
+        if self.teacher is not None and recipe.teacher is not None:
+            # Fed as its own recipe says, not as the pupil's.
+            shown = network_input(images, self.teacher.recipe)
+            with torch.no_grad(), self.fabric.autocast():
+                answer = logit_maps(self.teacher.network(shown))[0]
+            towards = distillation(output, answer.float(), recipe.teacher.temperature)
+            loss = loss + recipe.teacher.weight * towards
+        run.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        if recipe.clip is not None:
+            nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
+        run.optimizer.step()
+        run.iteration += 1
+        run.average()
+        return loss.detach()
+
+    def _labels(self, batch: Batch | DeviceBatch) -> Tensor:
+        """The numbers of the images' classes, where the network names any."""
+        known = self.run.classes
+        numbers = [known.index(name) for name in batch.class_names if known]
+        return torch.tensor(numbers, dtype=torch.long, device=self.fabric.device)
+
+    def settle(self, pending: list[Tensor]) -> None:
+        """Take losses off the device; raise if one is no number, before anything is written."""
+        first = self.run.iteration - len(pending)
+        losses: Tensor = self.fabric.all_reduce(torch.stack(pending), reduce_op="mean")
+        for iteration, loss in enumerate(losses.tolist(), first):
+            if not math.isfinite(loss):
+                raise self.run.diverged(f"the loss is {loss} at iteration {iteration}")
+            self.run.losses.append(loss)
+        pending.clear()

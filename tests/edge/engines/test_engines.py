@@ -1,0 +1,244 @@
+"""What every engine promises, whichever vendor is behind it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from edge.bundle import Bundle, write_bundle
+from edge.engines import open_engine
+from edge.errors import BundleError, EngineUnavailable
+from edge.line_file import EngineSettings, LiteRtSettings, OnnxRuntimeSettings, OpenVinoSettings
+from edge.network import check_golden, read_mask
+from stands.bundles import (
+    HEIGHT,
+    LOGIT_STEP,
+    WIDTH,
+    expected_logits,
+    golden_image,
+    kernel,
+    make_bundle,
+    make_files,
+    manifest,
+    normalised,
+    onnx_model,
+)
+
+FP32 = [
+    OpenVinoSettings(precision="fp32"),
+    OpenVinoSettings(device="AUTO", threads=2),
+    OpenVinoSettings(threads=2, streams=2),
+    OnnxRuntimeSettings(precision="fp32"),
+    OnnxRuntimeSettings(threads=2),
+    LiteRtSettings(precision="fp32"),
+    LiteRtSettings(threads=2),
+]
+VENDORS = {
+    "openvino": {"openvino"},
+    "onnxruntime": {"onnxruntime"},
+    "litert": {"ai_edge_litert", "tflite_runtime"},
+}
+
+
+@pytest.fixture(scope="module", params=[1, 3], ids=["grey", "colour"])
+def any_bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make_bundle(tmp_path_factory.mktemp("bundle") / "a.bundle", channels=request.param)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make_bundle(tmp_path_factory.mktemp("bundle") / "a.bundle")
+
+
+@pytest.fixture(scope="module")
+def wrong_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Artefacts that find the blob's ground defective, and the blob not."""
+    return make_bundle(tmp_path_factory.mktemp("wrong") / "a.bundle", answering=-1)
+
+
+def _id(settings: EngineSettings) -> str:
+    return " ".join(str(value) for value in settings.model_dump().values() if value)
+
+
+@pytest.mark.parametrize("settings", FP32, ids=_id)
+def test_every_engine_computes_the_same_logits_and_the_same_mask(
+    settings: EngineSettings, any_bundle: Bundle
+) -> None:
+    tensor = normalised(golden_image(), any_bundle.manifest.input.channels)
+    logits = open_engine(settings, any_bundle).infer(tensor)
+    assert logits.dtype == np.float32
+    assert logits.shape == (1, 1, HEIGHT // 2, WIDTH // 2)
+    np.testing.assert_allclose(logits, expected_logits(tensor), atol=1e-5)
+    mask = read_mask(logits, (HEIGHT, WIDTH), 0.6).binary
+    wanted = read_mask(expected_logits(tensor), (HEIGHT, WIDTH), 0.6).binary
+    assert 0 < np.count_nonzero(wanted) < wanted.size
+    np.testing.assert_array_equal(mask, wanted)
+
+
+def test_int8_tensors_at_the_ends_of_a_file_are_scaled_both_ways(any_bundle: Bundle) -> None:
+    tensor = normalised(golden_image(), any_bundle.manifest.input.channels)
+    logits = open_engine(LiteRtSettings(precision="int8"), any_bundle).infer(tensor)
+    np.testing.assert_allclose(logits, expected_logits(tensor), atol=1.5 * LOGIT_STEP)
+
+
+@pytest.mark.parametrize("settings", FP32, ids=_id)
+def test_an_answer_is_not_overwritten_by_the_next(settings: EngineSettings, bundle: Bundle) -> None:
+    engine = open_engine(settings, bundle)
+    tensor = normalised(golden_image())
+    first = engine.infer(tensor)
+    engine.infer(np.zeros_like(tensor))
+    np.testing.assert_allclose(first, expected_logits(tensor), atol=1e-5)
+
+
+@pytest.mark.parametrize("settings", FP32, ids=_id)
+def test_several_tiles_are_answered_each_as_alone(settings: EngineSettings, bundle: Bundle) -> None:
+    engine = open_engine(settings, bundle)
+    tensor = normalised(golden_image())
+    tiles = [tensor * np.float32(factor) for factor in range(1, 8)]
+    for tile, logits in zip(tiles, engine.infer_all(tiles), strict=True):
+        np.testing.assert_allclose(logits, expected_logits(tile), atol=1e-4)
+    engine.close()
+
+
+@pytest.mark.parametrize("settings", FP32, ids=_id)
+def test_a_tensor_of_another_size_or_type_is_refused_with_the_one_expected(
+    settings: EngineSettings, bundle: Bundle
+) -> None:
+    engine = open_engine(settings, bundle)
+    turned = np.zeros((1, 1, WIDTH, HEIGHT), np.float32)
+    double: NDArray[Any] = np.zeros((1, 1, HEIGHT, WIDTH), np.float64)
+    for wrong in (turned, double):
+        with pytest.raises(ValueError, match=rf"takes float32 \(1, 1, {HEIGHT}, {WIDTH}\)"):
+            engine.infer(wrong)
+
+
+@pytest.mark.parametrize("settings", FP32, ids=_id)
+def test_an_engine_closes_twice_and_then_refuses_to_answer(
+    settings: EngineSettings, bundle: Bundle
+) -> None:
+    engine = open_engine(settings, bundle)
+    engine.close()
+    engine.close()
+    with pytest.raises(ValueError, match="closed"):
+        engine.infer(normalised(golden_image()))
+
+
+@pytest.mark.parametrize("settings", [*FP32, LiteRtSettings(precision="int8")], ids=_id)
+def test_the_golden_pair_passes_right_weights_and_refuses_wrong_ones(
+    settings: EngineSettings, bundle: Bundle, wrong_bundle: Bundle
+) -> None:
+    result = check_golden(bundle, open_engine(settings, bundle))
+    assert result.iou >= 0.95
+    assert result.mae < 0.01
+    engine = open_engine(settings, wrong_bundle)
+    with pytest.raises(BundleError, match=rf"{engine.name} .* IoU 0\.0000 \(at least 0\.9\)"):
+        check_golden(wrong_bundle, engine)
+
+
+def test_weights_that_answer_nan_are_refused(tmp_path: Path) -> None:
+    broken = {"model.onnx": onnx_model(kernel(1) * np.float32(np.nan))}
+    bundle = write_bundle(manifest(), make_files() | broken, tmp_path / "a.bundle")
+    engine = open_engine(OnnxRuntimeSettings(), bundle)
+    with pytest.raises(BundleError, match="NaN"):
+        check_golden(bundle, engine)
+
+
+@pytest.mark.parametrize("settings", FP32, ids=_id)
+@pytest.mark.parametrize("size", ["input", "output"])
+def test_an_artefact_that_lies_across_what_the_manifest_says_is_refused(
+    settings: EngineSettings, size: str, tmp_path: Path
+) -> None:
+    right = manifest()
+    section = getattr(right, size)
+    turned = section.model_copy(update={"height": section.width, "width": section.height})
+    bundle = write_bundle(
+        right.model_copy(update={size: turned}), make_files(), tmp_path / "a.bundle"
+    )
+    with pytest.raises(BundleError, match="cannot run"):
+        open_engine(settings, bundle)
+
+
+@pytest.mark.parametrize("settings", FP32, ids=_id)
+def test_a_file_the_vendor_cannot_read_is_our_error(
+    settings: EngineSettings, tmp_path: Path
+) -> None:
+    files = {name: b"junk" if "model" in name else data for name, data in make_files().items()}
+    bundle = write_bundle(manifest(), files, tmp_path / "a.bundle")
+    with pytest.raises(BundleError, match=f"{settings.type} cannot run .*: install the version"):
+        open_engine(settings, bundle)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        OpenVinoSettings(device="NPU"),
+        OnnxRuntimeSettings(provider="CUDAExecutionProvider"),
+        OnnxRuntimeSettings(provider="TensorrtExecutionProvider"),
+    ],
+    ids=_id,
+)
+def test_a_device_that_is_not_here_is_an_error_that_lists_those_that_are(
+    settings: EngineSettings, bundle: Bundle
+) -> None:
+    with pytest.raises(EngineUnavailable, match=r"here, only .*CPU"):
+        open_engine(settings, bundle)
+
+
+def test_a_precision_the_bundle_has_not_is_an_error_that_lists_what_it_has(bundle: Bundle) -> None:
+    with pytest.raises(BundleError, match="openvino int8, only openvino fp32, onnxruntime fp32"):
+        open_engine(OpenVinoSettings(precision="int8"), bundle)
+
+
+def test_compiled_networks_are_kept_where_the_settings_say(bundle: Bundle, tmp_path: Path) -> None:
+    open_engine(OpenVinoSettings(cache_dir=tmp_path), bundle)
+    assert list(tmp_path.glob("*.blob"))
+
+
+@pytest.mark.parametrize("engine", VENDORS)
+def test_a_missing_package_is_an_error_that_names_the_extra(engine: str, bundle: Bundle) -> None:
+    program = f"""
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {VENDORS[engine]}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+from pathlib import Path
+from pydantic import TypeAdapter
+from edge.bundle import open_bundle
+from edge.engines import open_engine
+from edge.line_file import EngineSettings
+from edge.errors import EngineUnavailable
+settings = TypeAdapter(EngineSettings).validate_python({{"type": "{engine}"}})
+try:
+    open_engine(settings, open_bundle(Path({str(bundle.path)!r})))
+except EngineUnavailable as error:
+    print(error)
+"""
+    assert f"pip install 'trackside[{engine}]'" in _python("-c", program).stdout
+
+
+def test_importing_the_engines_loads_no_vendor() -> None:
+    loaded = _python("-X", "importtime", "-c", "import edge.engines, edge.bundle").stderr
+    modules = {line.rpartition("|")[2].strip().partition(".")[0] for line in loaded.splitlines()}
+    assert "edge" in modules
+    assert not modules & {"torch", *set().union(*VENDORS.values())}
+
+
+def test_settings_are_chosen_by_type_and_refuse_what_they_do_not_know() -> None:
+    settings: TypeAdapter[EngineSettings] = TypeAdapter(EngineSettings)
+    assert settings.validate_python({"type": "litert"}) == LiteRtSettings(threads=1)
+    for wrong in ({}, {"type": "tensorrt"}, {"type": "litert", "device": "GPU"}):
+        with pytest.raises(ValidationError):
+            settings.validate_python(wrong)
+
+
+def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)

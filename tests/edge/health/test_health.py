@@ -1,0 +1,270 @@
+"""How a line's health is counted, and what drift and the box are read from."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.box import Box, Throttling
+from edge.commissioning import write_baseline
+from edge.commissioning.commission import commission
+from edge.demo import DEMO_LINE
+from edge.errors import ConfigurationError, TracksideError
+from edge.health import (
+    BOUNDS_NS,
+    ENOUGH,
+    Baseline,
+    Health,
+    Rejects,
+    brightness_distribution,
+    deadline_of,
+    read_baseline,
+    score_distribution,
+)
+from edge.health.drift import DRIFTED, WINDOW, stability_index
+from edge.health.health import Histogram
+from edge.line_file import MetricsSettings, read_line
+from edge.run.memory import give_back_memory
+from edge.types import State, Stretch
+from stands.inspections import DIGEST, MS, NONE, inspection, lost, recorded_line, write
+from stands.places import EXAMPLES
+
+
+def test_a_histogram_counts_a_value_below_the_bound_it_reaches() -> None:
+    histogram = Histogram()
+    for ns in (0, BOUNDS_NS[0], BOUNDS_NS[0] + 1, BOUNDS_NS[-1] + 1):
+        histogram.add(ns)
+    counted = histogram.counted()
+    assert (counted.counts[0], counted.counts[1], counted.counts[-1]) == (2, 1, 1)
+    assert counted.count == 4
+    assert counted.total_ns == 2 * BOUNDS_NS[0] + BOUNDS_NS[-1] + 2
+
+
+def test_every_part_of_a_frames_time_is_one_stages() -> None:
+    health = Health(lambda _: 100 * MS, lambda: NONE)
+    seen = inspection(5)
+    health.see(seen, seen.decided_ns + 3 * MS)
+    stages = health.snapshot().stages
+    spent = {name: times.total_ns // MS for name, times in stages.items() if times.count}
+    assert spent == {"capture": 2, "preprocess": 2, "infer": 4, "decide": 1, "actuate": 3}
+
+
+def test_frames_are_counted_by_verdict_and_lost_or_late_ones_besides() -> None:
+    health = Health(lambda _: 10 * MS, lambda: NONE)
+    for seen in (
+        inspection(0),
+        inspection(1, latency_ns=10 * MS),
+        inspection(2, state=State.NG, latency_ns=10 * MS + 1),
+        lost(3),
+    ):
+        health.see(seen, seen.decided_ns)
+    snapshot = health.snapshot()
+    assert snapshot.frames == {State.OK: 2, State.NG: 1, State.UNKNOWN: 1}
+    assert (snapshot.lost_frames, snapshot.deadlines_missed) == (1, 1)
+    assert snapshot.seen_ns == 3 * MS
+
+
+def test_the_rejector_is_asked_by_the_loop_and_once_a_second_at_most() -> None:
+    numbers = count()
+    health = Health(
+        lambda _: 1, lambda: Rejects(next(numbers), fired=0, missed=0, pending=0, mode="ordered")
+    )
+    for now_ns in (0, 999 * MS, 1000 * MS, 1001 * MS):
+        health.see(inspection(0), now_ns)
+    for _ in range(3):
+        assert health.snapshot().rejects.ordered == 2  # once at the start, then at 0 s and at 1 s
+
+
+def test_the_deadline_is_the_time_that_leaves_the_first_row_room() -> None:
+    config = read_line(DEMO_LINE)  # 800 mm on, 20 mm of margin, 500 mm/s, 20 ms
+    assert deadline_of(config)(Stretch(0, 88_000)) == 1364 * MS
+
+
+def baseline(grey: int) -> Baseline:
+    brightness, score = brightness_distribution(), score_distribution()
+    for _ in range(WINDOW):
+        brightness.add(grey)
+        score.add(-5)
+    return Baseline(
+        line="a",
+        bundle=DIGEST,
+        frames=WINDOW,
+        brightness=brightness.counts,
+        score=score.counts,
+    )
+
+
+def test_a_lamp_that_fades_is_drift_of_brightness_and_of_nothing_else() -> None:
+    health = Health(lambda _: 1, lambda: NONE, baseline(grey=100))
+    for index in range(WINDOW):
+        if index < ENOUGH:
+            assert health.snapshot().drift == {}  # too few to say
+        health.see(inspection(index), 0)
+    assert health.snapshot().drift == {"brightness": 0, "score": 0}
+    for index in range(WINDOW):
+        health.see(inspection(index, grey=60), 0)
+    drift = health.snapshot().drift
+    assert drift["brightness"] > DRIFTED
+    assert drift["score"] == 0
+
+
+def test_another_bundle_is_not_held_against_the_baseline_and_the_first_one_is_again() -> None:
+    health = Health(lambda _: 1, lambda: NONE, baseline(grey=100))
+    other = replace(inspection(0, grey=60), bundle="cd" * 32)
+    for seen, told in ((inspection(0), True), (other, False), (inspection(0), True)):
+        for _ in range(WINDOW):
+            health.see(seen, 0)
+        assert health.snapshot().bundle == seen.bundle
+        assert health.snapshot().drift == ({"brightness": 0, "score": 0} if told else {})
+
+
+def test_drift_forgets_what_left_its_window_and_no_value_is_outside_its_bins() -> None:
+    seen = brightness_distribution(length=3)
+    for value in (-1e9, 0, 255.9, 1e9, 255.9):
+        seen.add(value)
+    assert sum(seen.counts) == seen.counts[-1] == 3
+
+
+def test_two_draws_from_one_rail_are_no_drift() -> None:
+    chance = np.random.default_rng(1)
+    draws = []
+    for _ in range(2):
+        seen = score_distribution()
+        for value in chance.normal(-6, 2, WINDOW):
+            seen.add(value)
+        draws.append(seen.counts)
+    assert 0 < stability_index(*draws) < DRIFTED
+
+
+def test_commissioning_records_what_the_line_sees_and_reads_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.commissioning.commission.ENOUGH", 10)
+    recorded = commission(read_line(recorded_line(tmp_path, 12)), frames=10)
+    write_baseline(recorded, tmp_path / "baseline.json")
+    assert read_baseline(tmp_path / "baseline.json") == recorded
+    assert sum(recorded.brightness) == sum(recorded.score) == recorded.frames == 10
+
+
+def test_commissioning_of_too_few_frames_records_nothing(tmp_path: Path) -> None:
+    with pytest.raises(TracksideError, match=f"only 3 frames could be judged, and {ENOUGH}"):
+        commission(read_line(recorded_line(tmp_path, 3)), frames=ENOUGH)
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", '{"format": 2}'])
+def test_a_baseline_that_cannot_be_read_says_how_to_make_one(
+    tmp_path: Path, text: str | None
+) -> None:
+    path = tmp_path / "baseline.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigurationError, match="trackside commission"):
+        read_baseline(path)
+
+
+def test_a_box_that_shows_nothing_is_not_said_to_be_cool(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    assert box.temperatures_c() == {}
+    assert box.throttling() == Throttling(now=None, events=None)
+    assert (box.governors(), box.clock_source(), box.available_bytes()) == (set(), None, None)
+
+
+def test_an_intel_box_counts_its_throttling_and_names_its_zones(tmp_path: Path) -> None:
+    zones, cpus = "sys/class/thermal/thermal_zone", "sys/devices/system/cpu/cpu"
+    box = write(
+        tmp_path,
+        {
+            f"{zones}0/temp": "71500\n",
+            f"{zones}0/type": "x86_pkg_temp\n",
+            f"{zones}1/temp": "27800\n",
+            f"{zones}1/type": "x86_pkg_temp\n",
+            f"{zones}2/type": "silent\n",
+            f"{cpus}0/thermal_throttle/core_throttle_count": "3\n",
+            f"{cpus}1/thermal_throttle/core_throttle_count": "4\n",
+            f"{cpus}0/cpufreq/scaling_governor": "powersave\n",
+            f"{cpus}1/cpufreq/scaling_governor": "powersave\n",
+            "proc/meminfo": "MemTotal: 8 kB\nMemAvailable: 5 kB\n",
+        },
+    )
+    assert box.temperatures_c() == {"x86_pkg_temp": 71.5, "x86_pkg_temp thermal_zone1": 27.8}
+    assert box.throttling() == Throttling(now=None, events=7)
+    assert (box.governors(), box.available_bytes()) == ({"powersave"}, 5120)
+
+
+@pytest.mark.parametrize(("flags", "now"), [("0", False), ("50000", False), ("50005", True)])
+def test_a_raspberry_pi_is_throttled_by_what_holds_now_not_by_what_once_did(
+    tmp_path: Path, flags: str, now: bool
+) -> None:
+    box = write(tmp_path, {"sys/devices/platform/soc/soc:firmware/get_throttled": f"{flags}\n"})
+    assert box.throttling() == Throttling(now=now, events=None)
+
+
+@pytest.mark.parametrize("name", ["jetson", "nuc", "raspberrypi"])
+def test_what_an_example_says_of_health_and_of_whom_it_is_told_is_valid(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MQTT_PASSWORD", "a")
+    monkeypatch.setenv("WEB_TOKEN", "0123456789abcdef")
+    before, start, after = (EXAMPLES / f"{name}.yaml").read_text().partition("# health:\n")
+    path = tmp_path / "line.yaml"
+    path.write_text(before + re.sub(r"^# ?", "", start + after, flags=re.MULTILINE))
+    line = read_line(path)
+    assert line.health.baseline == tmp_path / f"{name}-line.baseline.json"
+    assert line.metrics == MetricsSettings()
+    assert line.mqtt is not None and line.mqtt.tls is not None
+    assert line.web is not None and not line.web.on_this_box_alone
+
+
+def test_this_process_occupies_memory_and_holds_files_open() -> None:
+    assert Box().resident_bytes() > 10_000_000
+    assert Box().open_files() > 2
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives memory back")
+def test_memory_that_is_free_goes_back_to_the_system() -> None:
+    blocks = [b"x" * 100_000 for _ in range(1000)]
+    del blocks[:-1]  # the last one keeps the others' room from being given back by itself
+    before = Box().resident_bytes()
+    give_back_memory()
+    assert before - Box().resident_bytes() > 50_000_000
+
+
+_HEAPS = """
+import re, threading
+from edge.run.memory import share_memory
+{first}
+met = threading.Barrier(7)
+def work():
+    block = bytearray(50_000)  # of a heap
+    met.wait(); met.wait()
+threads = [threading.Thread(target=work, daemon=True) for _ in range(6)]
+for thread in threads: thread.start()
+met.wait()
+import ctypes, os, tempfile
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+with tempfile.NamedTemporaryFile() as told:
+    stream = ctypes.c_void_p(libc.fopen(told.name.encode(), b"w"))
+    libc.malloc_info(0, stream)
+    libc.fclose(stream)
+    print(told.read().count(b"<heap nr="))
+met.wait()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has heaps for threads")
+def test_threads_share_the_memory_that_is_free() -> None:
+    heaps = []
+    for first in ("", "share_memory()"):
+        command = [sys.executable, "-c", _HEAPS.format(first=first)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        heaps.append(int(answer.stdout))
+    assert heaps[0] > 2 >= heaps[1]

@@ -1,0 +1,334 @@
+"""The line file: what is read from it, and how each mistake in it is named."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from edge.errors import ConfigurationError
+from edge.line_file import (
+    LineConfig,
+    MinArea,
+    OpenVinoSettings,
+    StoreSettings,
+    SwapSettings,
+    line_schema,
+    read_line,
+)
+from edge.line_file.camera import FolderSettings
+from edge.line_file.rules import AllOf, AnyOf, Classes, Condition, MinLength, MinScore, MinWidth
+from edge.types import Defect, Stretch
+from stands.places import EXAMPLES
+
+LINE = """\
+name: rail-1
+bundle: nets/rail.bundle
+camera:
+  type: folder
+  path: frames
+  along_um: 250
+  across_um: 200
+engine:
+  type: openvino
+  device: GPU
+encoder:
+  type: simulated
+  speed_mm_s: 1000
+reject:
+  output: {type: memory}
+  offset_mm: 1500
+  delay_ms: 25
+heartbeat:
+  output: {type: memory}
+rules:
+  reject_if:
+    any:
+      - all:
+          - min_area_mm2: 20
+          - min_score: 0.6
+      - min_length_mm: 15
+"""
+
+
+CAMERAS = ["folder", "genicam", "picamera2", "rtsp", "synthetic", "v4l2", "video"]
+PLC = "{type: modbus, host: plc, address: 7}"
+
+
+def read(folder: Path, text: str) -> LineConfig:
+    path = folder / "line.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read_line(path)
+
+
+def mistakes(folder: Path, text: str) -> list[str]:
+    """What is said of a line file, less the file's name."""
+    with pytest.raises(ConfigurationError) as caught:
+        read(folder, text)
+    assert caught.value.exit_code == 78
+    said = str(caught.value).splitlines()
+    assert all(line.startswith(f"{folder / 'line.yaml'}:") for line in said)
+    return [line.removeprefix(f"{folder / 'line.yaml'}:") for line in said]
+
+
+def defect(
+    *, area_mm2: float = 1, length_mm: float = 1, score: float = 0.5, kind: str | None = None
+) -> Defect:
+    stretch = Stretch(0, round(length_mm * 1000))
+    return Defect(stretch, 0, 2000, area_mm2, score, (0, 0, 8, 4), kind)
+
+
+def test_a_line_file_becomes_frozen_settings_with_paths_from_its_own_folder(tmp_path: Path) -> None:
+    line = read(tmp_path, LINE)
+    assert line.camera == FolderSettings(
+        type="folder", path=tmp_path / "frames", along_um=250, across_um=200, colour=False
+    )
+    assert line.bundle == tmp_path / "nets/rail.bundle"
+    assert line.engine == OpenVinoSettings(device="GPU")
+    assert line.reject.on_unknown == "reject"
+    assert line.rules.reject_if == AnyOf(
+        any=(
+            AllOf(all=(MinArea(min_area_mm2=20), MinScore(min_score=0.6))),
+            MinLength(min_length_mm=15),
+        )
+    )
+
+
+def test_the_shipped_bundle_is_no_path(tmp_path: Path) -> None:
+    assert read(tmp_path, LINE.replace("nets/rail.bundle", "shipped")).bundle == "shipped"
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_example_is_a_valid_line_file(example: Path) -> None:
+    assert example.stem in read_line(example).name
+
+
+WITH_WIRES = re.compile(r"^# With wires, write these instead(?s:.*?)^#\n((?:#.*\n)+)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["jetson", "nuc", "raspberrypi"])
+def test_what_an_example_says_of_wires_is_valid_too(name: str, tmp_path: Path) -> None:
+    example = (EXAMPLES / f"{name}.yaml").read_text()
+    wired = WITH_WIRES.search(example)
+    assert wired is not None
+    sections = yaml.safe_load(re.sub(r"^# ?", "", wired[1], flags=re.MULTILINE))
+    line = read(tmp_path, yaml.safe_dump({**yaml.safe_load(example), **sections}))
+    assert line.heartbeat.output.type == sections["heartbeat"]["output"]["type"] != "memory"
+
+
+A_CAMERA = re.compile(r"^# camera:\n(?:#   .*\n)+", re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "types"),
+    [("jetson", ["genicam"]), ("nuc", ["v4l2", "rtsp"]), ("raspberrypi", ["picamera2"])],
+)
+def test_what_an_example_says_of_cameras_is_valid_too(
+    name: str, types: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAMERA_PASSWORD", "secret")
+    example = (EXAMPLES / f"{name}.yaml").read_text()
+    found = []
+    for part in A_CAMERA.findall(example):
+        section = yaml.safe_load(re.sub(r"^# ?", "", part, flags=re.MULTILINE))
+        line = read(tmp_path, yaml.safe_dump({**yaml.safe_load(example), **section}))
+        found.append(line.camera.type)
+    assert found == types
+
+
+LEFT_OUT = re.compile(r"^# (?:store|swap):\n(?:#   .*\n)+", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["jetson", "nuc", "raspberrypi"])
+def test_what_an_example_says_of_store_and_swap_are_the_defaults(name: str, tmp_path: Path) -> None:
+    example = (EXAMPLES / f"{name}.yaml").read_text()
+    store, swap = (re.sub("^# ?", "", part, flags=re.M) for part in LEFT_OUT.findall(example))
+    line = read(tmp_path, example + store + swap)
+    assert line.store is not None and line.store == StoreSettings(path=line.store.path)
+    assert line.swap is not None and line.swap == SwapSettings(folder=line.swap.folder)
+
+
+@pytest.mark.parametrize(
+    ("typed", "instead", "said"),
+    [
+        ("device:", "devise:", "10: engine.devise: unknown key: did you mean device? "),
+        ("folder", "foldr", "4: camera.type: unknown: did you mean folder? "),
+        ("folder", "gige", "4: camera.type: unknown: choose from folder, video, synthetic"),
+        ("  type: openvino\n", "", "8: engine: `type:` is missing: choose from "),
+        ("simulated", "gpio", "12: encoder.type: unknown: did you mean gpiod? choose from simulat"),
+        (
+            "simulated",
+            "modbus\n  host: plc\n  address: 7\n  um_per_count: 0.0001",
+            "15: encoder.um_per_count: a count must stand for some rail",
+        ),
+        ("type: memory", "type: gpiod, line: 5", "15: reject.output.chip: missing: The chip's "),
+        ("type: memory", "type: serial", "14: reject: its output is a board's: give `encoder:` "),
+        (
+            "delay_ms: 25",
+            "delay_ms: 5\n  on_missed: stop_line",
+            "14: reject: nothing can stop the line: give ",
+        ),
+        (
+            "delay_ms: 25",
+            "delay_ms: 25\n  also: [{output: {type: memory}, offset_mm: 2000, delay_ms: 5}]",
+            "14: reject: two actuators are called reject: give each its own `name:`",
+        ),
+        (
+            "{type: memory}",
+            f"{PLC}\n  stop_line: {PLC}",
+            "14: reject: two outputs are wired to type modbus, host plc, port 502, unit 1, ad",
+        ),
+        (
+            "rules:",
+            "inputs:\n  - {name: key, input: {type: jetson, pin: 41}, then: bypass}\nrules:",
+            "21: inputs[0].input.pin: should be less than or equal to 40 (it is 41)",
+        ),
+        ("  offset_mm: 1500\n", "", "14: reject.offset_mm: missing: Along the rail, from"),
+        ("1000", "-3", "13: encoder.speed_mm_s: should be greater than 0 (it is -3)"),
+        ("1000", "yes", "13: encoder.speed_mm_s: should be a valid number (it is yes)"),
+        ("1000", ".inf", "13: encoder.speed_mm_s: should be a finite number (it is .inf)"),
+        ("rail-1", "12", "1: name: should be text: put quotes around 12"),
+        ("rail-1", "2024-13-45", "1: name: 2024-13-45 is no value that YAML knows: put it in quot"),
+        (
+            "min_score",
+            "min_scor",
+            "25: rules.reject_if.any[0].all[1].min_scor: unknown: did you me",
+        ),
+        ("- min_score", "  min_score", "24: rules.reject_if.any[0].all[0]: 2 keys in one cond"),
+        ("min_length_mm: 15", "any: []", "26: rules.reject_if.any[1].any: needs 1 item or more"),
+        ("min_length_mm: 15", "any: 15", "26: rules.reject_if.any[1].any: needs a list: one dash"),
+        ("min_length_mm: 15", "15", "26: rules.reject_if.any[1]: a condition is one key and its"),
+        (
+            "  output: {type: memory}\nrules",
+            "  - 3\nrules",
+            "18: heartbeat: needs keys under it: out",
+        ),
+        ("rules:", "quality: {dark_below: 250}\nrules:", "20: quality: dark_below 250 must be les"),
+        ("rules:", "name: rail-2\nrules:", "20: name: given twice, first on line 1: keep one"),
+        ("rules:", "web: {host: 0.0.0.0}\nrules:", "20: web: 0.0.0.0 can be reached from elsewh"),
+        (
+            "rules:",
+            "web: {controls: key}\nrules:",
+            "20: web: no input is called key: give `controls:` never, always or",
+        ),
+        ("  across_um: 200\n", "", "3: camera: give along_um and across_um, or a calibration, "),
+        (
+            "across_um: 200",
+            "across_um: 200\n  calibration: rail.json",
+            "3: camera: calibration gives along_um and across_um: leave them out, or it",
+        ),
+        ("frames", "frames\n  roi: [[0, 0], [9, 9]]", "6: camera.roi: needs 3 items or more"),
+        (
+            "frames",
+            "frames\n  ignore: [[[0, 0], [9, 9], [0, -9]]]",
+            "6: camera.ignore[0][2][1]: should be greater than or equal to 0 (it is -9)",
+        ),
+        (
+            "device: GPU",
+            "streams: 2",
+            "8: engine: 2 streams need a thread each: give `threads: 2` o",
+        ),
+        ("rules:", "tiles: {}\nrules:", "20: tiles.overlap_px: missing: Pixels that neighbouring"),
+        ("rules:", "tiles: {overlap_px: 0}\nrules:", "20: tiles.overlap_px: should be greater "),
+        ("frames", "${NO_SUCH_NAME}", "5: camera.path: the environment variable NO_SUCH_NAME is "),
+    ],
+)
+def test_a_mistake_names_line_key_and_remedy(
+    tmp_path: Path, typed: str, instead: str, said: str
+) -> None:
+    assert LINE.count(typed) >= 1
+    (mistake,) = mistakes(tmp_path, LINE.replace(typed, instead, 1))
+    assert mistake.startswith(said)
+
+
+def test_every_mistake_is_named_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = LINE.replace("rail-1", "12").replace("delay_ms: 25", "delay: 25").replace("0.6", "6")
+    assert [mistake.split(": ")[1] for mistake in mistakes(tmp_path, text)] == [
+        "name",
+        "reject.delay_ms",  # missing, so named at `reject:`
+        "reject.delay",
+        "rules.reject_if.any[0].all[1].min_score",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LINE.replace("rail-1", "rail-1: 2"), "1:13: not YAML, mapping values are not allowed"),
+        (LINE.replace("  type: folder", "\ttype: folder"), "4:1: not YAML, found character '\\t'"),
+        (LINE.replace("frames", "*frames"), "5:9: not YAML, found undefined alias"),
+        ("", "1: not keys and values"),
+        ("- name: rail-1", "1: not keys and values"),
+        ("name: \x00", " not YAML, unacceptable character"),
+        ("[" * 5000, " nested too deep"),
+        ("name: &name [*name]", " nested too deep"),
+    ],
+)
+def test_a_file_that_is_not_a_mapping_of_keys_is_refused(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    (mistake,) = mistakes(tmp_path, text)
+    assert mistake.startswith(said)
+
+
+def test_a_missing_file_is_told_where_the_examples_are(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=f"no such file: .*{EXAMPLES}"):
+        read_line(tmp_path / "line.yaml")
+
+
+def test_a_secret_comes_from_the_environment_and_is_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "hunter2")
+    line = read(tmp_path, LINE.replace("path: frames", "path: share-${SECRET}/frames"))
+    assert line.camera == line.camera.model_copy(update={"path": tmp_path / "share-hunter2/frames"})
+    for typed in ("1000", "folder", "GPU"):
+        (mistake,) = mistakes(tmp_path, LINE.replace(typed, "${SECRET}"))
+        assert "hunter2" not in mistake
+
+
+@pytest.mark.parametrize(
+    ("condition", "at", "below"),
+    [
+        (MinArea(min_area_mm2=20), defect(area_mm2=20), defect(area_mm2=19.9)),
+        (MinLength(min_length_mm=15), defect(length_mm=15), defect(length_mm=14.9)),
+        (MinScore(min_score=0.6), defect(score=0.6), defect(score=0.59)),
+        (Classes(classes=("crack",)), defect(kind="crack"), defect(kind="scratch")),
+        # A defect of which the class is not known might be a crack.
+        (Classes(classes=("crack",)), defect(kind=None), defect(kind="scratch")),
+        (
+            AllOf(all=(MinArea(min_area_mm2=2), MinWidth(min_width_mm=2))),
+            defect(area_mm2=2),
+            defect(area_mm2=1.9),
+        ),
+        (
+            AnyOf(any=(MinArea(min_area_mm2=2), MinWidth(min_width_mm=2.1))),
+            defect(area_mm2=2),
+            defect(area_mm2=1.9),
+        ),
+    ],
+)
+def test_a_condition_holds_from_its_limit_on(
+    condition: Condition, at: Defect, below: Defect
+) -> None:
+    assert condition.matches(at)
+    assert not condition.matches(below)
+
+
+def test_the_schema_offers_each_type_and_explains_each_key() -> None:
+    schema = line_schema()
+    cameras = schema["properties"]["camera"]["discriminator"]["mapping"]
+    assert sorted(cameras) == CAMERAS
+    for part in ("SyntheticSettings", "RejectConfig", "GpiodOutputSettings", "Quality"):
+        keys = schema["$defs"][part]["properties"]
+        assert [name for name, key in keys.items() if "description" not in key] in ([], ["type"])
+
+
+def test_reading_a_line_file_loads_no_vision_library() -> None:
+    heavy = "{'cv2', 'torch', 'openvino', 'onnxruntime', 'ai_edge_litert'}"
+    code = f"import sys, edge.line_file.line; assert not {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

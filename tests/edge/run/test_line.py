@@ -1,0 +1,296 @@
+"""A whole line, from a frame to a reject pulse, with the shipped bundle."""
+
+from __future__ import annotations
+
+import copy
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+import yaml
+
+from benchmarks.ports import free_port
+from edge.assembly import open_camera, open_line
+from edge.cameras import Fault, Faults
+from edge.commissioning import check_line
+from edge.commissioning.check import check_telling
+from edge.demo import DEMO_LINE, run_demo
+from edge.demo.demo import pulses_on_rail
+from edge.errors import ConfigurationError, LineStopped
+from edge.inspect import Inspection, reject_stretches
+from edge.line_file import (
+    LineConfig,
+    LiteRtSettings,
+    OnnxRuntimeSettings,
+    OpenVinoSettings,
+    read_line,
+)
+from edge.network import load_network
+from edge.run import Tally
+from edge.simulation import SimulatedLine
+from edge.types import LostFrame, State, Stretch
+
+ENGINES = (OpenVinoSettings(), OnnxRuntimeSettings(), LiteRtSettings())
+RAIL = SimulatedLine(seed=21, defects_per_metre=0, distractors_per_metre=0)
+FRAME_UM = 88_000
+
+# The machine that tests may be busy with other things: these lines forgive 100 ms and more.
+PATIENT = {"offset_mm": 1500, "margin_mm": 40, "tolerance_mm": 40}
+SLOW = {"speed_mm_s": 100}
+
+MQTT = {"host": "broker.invalid", "topic": "rail", "spool": "spool.sqlite"}
+ELSEWHERE = {"host": "192.0.2.1", "port": 0}  # no box has this address
+NOBODY = r"192\.0\.2\.1 port 0: Cannot assign requested address"
+
+
+def a_line(folder: Path, **sections: dict[str, Any]) -> LineConfig:
+    """The demo's line with some keys changed; a section with a `type` is replaced."""
+    line = copy.deepcopy(yaml.safe_load(DEMO_LINE.read_text()))
+    for name, changes in sections.items():
+        line[name] = changes if "type" in changes else {**line.get(name, {}), **changes}
+    path = folder / "line.yaml"
+    path.write_text(yaml.safe_dump(line))
+    return read_line(path)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Iterator[Path]:
+    """Four sound frames on disk, the third of them cut short."""
+    folder = tmp_path / "recorded"
+    folder.mkdir()
+    for index in range(4):
+        image, _ = RAIL.render(index * 352, 352)
+        cv2.imwrite(str(folder / f"{index}.png"), image)
+    whole = (folder / "2.png").read_bytes()
+    (folder / "2.png").write_bytes(whole[: len(whole) // 2])
+    yield folder
+
+
+def folder_camera(path: Path) -> dict[str, Any]:
+    return {"type": "folder", "path": str(path), "along_um": 250, "across_um": 250}
+
+
+def test_the_demo_prints_one_object_and_rejects_every_defect(tmp_path: Path) -> None:
+    report = tmp_path / "demo-report.html"
+    a_line(tmp_path, reject=PATIENT)
+    options = ["--line", tmp_path / "line.yaml", "--seconds", "8", "--report", report, "--json"]
+    answer = subprocess.run(
+        [sys.executable, "-m", "edge.cli", "demo", *options],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    result = json.loads(answer.stdout)
+    assert answer.returncode == 0, answer.stderr
+    assert result["defects_true"] >= 4
+    assert result["defects_found"] == result["defects_rejected"] == result["defects_true"]
+    assert result["rejects_fired"] == result["rejects_scheduled"]
+    assert result["ok"] + result["ng"] == result["frames"] == 46
+    assert (result["unknown"], result["rejects_missed"], result["false_rejects"]) == (0, 0, 0)
+    assert result["reject_error_mm_max"] < result["tolerance_mm"]
+    assert set(result["latency_ms"]) == {"p50", "p90", "p99", "max"}
+    assert report.stat().st_size > 10_000
+
+
+def test_a_demo_that_finds_nothing_does_not_pass(tmp_path: Path) -> None:
+    blind = a_line(tmp_path, rules={"reject_if": {"min_length_mm": 1000}})
+    result = run_demo(blind, seconds=2)
+    assert result.outcomes and not any(o.found or o.rejected for o in result.outcomes)
+    assert not result.passed
+
+
+def test_a_reject_at_the_wrong_place_does_not_pass(tmp_path: Path) -> None:
+    """The actuator is nearer than the frame is long: orders come when their rail has gone by."""
+    result = run_demo(a_line(tmp_path, reject={"offset_mm": 20}), seconds=2)
+    assert all(outcome.found for outcome in result.outcomes)
+    assert result.missed > 0
+    assert not result.passed
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda e: e.type)
+def test_every_engine_finds_the_defects_of_the_simulated_rail(engine: Any, tmp_path: Path) -> None:
+    config = a_line(tmp_path, engine={"type": engine.type}, reject=PATIENT)
+    result = run_demo(config, seconds=3)
+    assert result.engine.startswith(engine.type)
+    assert result.outcomes and all(outcome.found for outcome in result.outcomes)
+    assert result.passed
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda e: e.type)
+def test_the_shipped_bundle_reproduces_its_golden_pair(engine: Any) -> None:
+    bundle, loaded = load_network(engine, "shipped")
+    assert loaded.name == f"{engine.type} int8"
+    assert bundle.manifest.format == 1
+    loaded.close()
+
+
+def test_a_frame_that_cannot_be_read_is_rejected_whole(tmp_path: Path, recorded: Path) -> None:
+    config, tally = a_line(tmp_path, camera=folder_camera(recorded), reject=PATIENT), Tally()
+    ordered: list[Stretch] = []
+    with open_line(config) as line:
+        line.run(lambda i: (tally.add(i), ordered.extend(reject_stretches(i.verdict)))[0])
+        line.wait_for(6 * FRAME_UM + 1_500_000)
+        pulses = pulses_on_rail(line)
+    assert tally.states == {State.OK: 3, State.UNKNOWN: 1}
+    assert ordered == [Stretch(2 * FRAME_UM, 3 * FRAME_UM)]
+    (pulse,) = pulses
+    assert pulse.start_um <= 2 * FRAME_UM and pulse.end_um >= 3 * FRAME_UM
+
+
+def test_rail_that_a_lost_camera_did_not_show_is_rejected_whole(tmp_path: Path) -> None:
+    sound = {"fps": 60, "defects_per_metre": 0, "distractors_per_metre": 0}
+    config, faults, unseen = a_line(tmp_path, camera=sound, reject=PATIENT), Faults(), []
+
+    def record(inspection: Inspection) -> None:
+        if isinstance(inspection.seen, LostFrame):
+            unseen.append(inspection.seen.stretch)
+            faults.mend()
+        elif inspection.seen.index == 2:
+            faults.begin(Fault.VANISHED)
+
+    with open_line(config, frames=12, camera_faults=faults) as line:
+        line.run(record)
+        line.wait_for(unseen[-1].end_um + 1_600_000)
+        pulses = pulses_on_rail(line)
+    assert unseen
+    for stretch in unseen:
+        assert any(p.start_um <= stretch.start_um and stretch.end_um <= p.end_um for p in pulses)
+
+
+def test_a_line_may_be_told_to_stop_at_what_it_could_not_see(
+    tmp_path: Path, recorded: Path
+) -> None:
+    camera = folder_camera(recorded)
+    config, tally = a_line(tmp_path, camera=camera, reject={"on_unknown": "stop"}), Tally()
+    with (
+        pytest.raises(LineStopped, match=r"frame 2 is UNKNOWN .*2\.png"),
+        open_line(config) as line,
+    ):
+        line.run(tally.add)
+    assert tally.frames == 3
+    assert line.rehearsal.reject_pin.active  # nobody inspects any more
+
+
+def test_the_heartbeat_beats_once_a_frame_and_the_output_rests_at_reject(tmp_path: Path) -> None:
+    with open_line(a_line(tmp_path, encoder={"speed_mm_s": 5000}), frames=5) as line:
+        assert line.bridge.heartbeat.is_silent(0)
+        line.run(lambda _: None)
+        assert line.rehearsal.heartbeat_pin.states == [False, True, False, True, False, True]
+    assert line.rehearsal.reject_pin.states[-1] is True
+
+
+def test_a_running_line_ends_in_order_when_it_is_told_to(tmp_path: Path) -> None:
+    a_line(tmp_path)
+    command = [sys.executable, "-m", "edge.cli", "run", str(tmp_path / "line.yaml")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any(": minet" in line for line in iter(process.stderr.readline, ""))  # it runs
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read()
+        assert process.wait(timeout=30) == 0
+    assert "the output is left at reject" in said
+
+
+def test_check_does_the_sums(tmp_path: Path) -> None:
+    checks = {check.name: check for check in check_line(a_line(tmp_path, encoder=SLOW))}
+    assert all(check.passed for check in checks.values())
+    assert "to spare" in checks["deadline"].detail
+
+
+def test_check_does_not_measure_on_a_frame_that_shows_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "dark"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "0.png"), RAIL.render(0, 352)[0] // 16)
+    checks = {c.name: c for c in check_line(a_line(tmp_path, camera=folder_camera(folder)))}
+    assert not checks["camera"].passed
+    assert "dark" in checks["camera"].detail
+
+
+@pytest.mark.parametrize(
+    ("name", "sections", "remedy"),
+    [
+        ("deadline", {"reject": {"offset_mm": 60}}, "further on"),
+        ("pace", {"encoder": {"speed_mm_s": 500_000}}, "run the line below"),
+        ("scale", {"camera": {"um_per_px": 1000}}, "bring the camera nearer"),
+        ("limits", {"camera": {"height_px": 12, "width_px": 12}}, "take a bundle that is good for"),
+        ("pictures", {"camera": {"fps": 20, "overlap_mm": 20}}, "camera.overlap_mm to 25"),
+        (
+            "pictures",
+            {"camera": {"fps": 60, "lost_after_mm": 90, "delay_ms": 50}},
+            "good frames would be lost: set camera.lost_after_mm to",
+        ),
+        ("deadline", {"camera": {"fps": 60, "lost_after_mm": 1490}}, "shorten camera.lost_after"),
+    ],
+)
+def test_check_says_what_cannot_work_and_what_to_change(
+    name: str, sections: dict[str, Any], remedy: str, tmp_path: Path
+) -> None:
+    checks = {check.name: check for check in check_line(a_line(tmp_path, **sections))}
+    assert not checks[name].passed
+    assert remedy in checks[name].detail
+
+
+def test_check_opens_what_a_line_tells_others_by_and_lets_it_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.commissioning.check._ROUNDS", 2)
+    port, running = free_port(), threading.active_count()
+    config = a_line(tmp_path, mqtt=MQTT, metrics={"port": 0}, web={"port": port})
+    checks = {check.name: check for check in check_line(config)}
+    assert all(checks[name].passed for name in ("mqtt", "metrics", "web"))
+    assert "0 messages wait in it; the broker was not asked" in checks["mqtt"].detail
+    assert threading.active_count() == running
+    socket.create_server(("127.0.0.1", port)).close()
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"mqtt": {**MQTT, "tls": {"ca": "none.pem"}}}, r"mqtt\.tls: .*PEM files that can be read"),
+        ({"mqtt": {**MQTT, "spool": "line.yaml"}}, r"line\.yaml: .*: give mqtt\.spool a file"),
+        ({"web": {**ELSEWHERE, "token": 16 * "x"}}, f"web: {NOBODY}: choose another address or"),
+        ({"metrics": ELSEWHERE}, f"metrics: {NOBODY}: choose another address or port"),
+        ({"health": {"baseline": "none.json"}}, r"none\.json: No such file .*trackside commission"),
+    ],
+)
+def test_check_refuses_what_a_start_would(
+    sections: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.commissioning.check._ROUNDS", 2)
+    with pytest.raises(ConfigurationError, match=said):
+        check_line(a_line(tmp_path, **sections))
+
+
+def test_check_says_that_a_port_is_in_use_and_may_be_by_the_line_itself(tmp_path: Path) -> None:
+    port = free_port()
+    both = a_line(tmp_path, metrics={"port": port}, web={"port": port})
+    with pytest.raises(ConfigurationError, match=f"web: 127.0.0.1 port {port}: in use: if this l"):
+        check_telling(both)
+    page = a_line(tmp_path, metrics={"port": 0}, web={"port": port})
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(
+            ConfigurationError, match="if this line runs now, stop it first; else choose"
+        ),
+    ):
+        check_telling(page)
+    assert [check.name for check in check_telling(page)] == ["metrics", "web"]
+
+
+def test_grease_rust_and_welds_on_a_sound_rail_are_left_alone(tmp_path: Path) -> None:
+    sound = {"seed": 9, "defects_per_metre": 0.0, "distractors_per_metre": 3.0}
+    config, tally = a_line(tmp_path, camera=sound), Tally()
+    with open_line(config) as line:
+        for frame in islice(open_camera(config.camera).frames(), 100):
+            tally.add(line.inspector.inspect(frame))
+    assert tally.states == {State.OK: 100}

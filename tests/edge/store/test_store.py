@@ -1,0 +1,562 @@
+"""The event store on a real disk: killed, full, overrun, grown too large; what is left in it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from pyarrow import parquet
+from pycocotools.coco import COCO
+
+from edge.bundle import open_bundle
+from edge.cli.app import app
+from edge.commissioning import doctor
+from edge.commissioning.check import check_store
+from edge.demo import DEMO_LINE
+from edge.errors import StoreError
+from edge.inspect import Inspection
+from edge.line_file import read_line
+from edge.network import SHIPPED_BUNDLE
+from edge.run import run_line
+from edge.store import (
+    KEPT,
+    NO_IMAGE,
+    EventStore,
+    Wanted,
+    Why,
+    picture_path,
+    read_event,
+    read_events,
+    read_losses,
+    write_annotated,
+    write_cvat,
+)
+from edge.store.annotations import run_lengths
+from edge.store.event import DAMAGED, DISK_FULL, DISK_REFUSES, QUEUE_FULL, Event
+from edge.store.parquet_table import write_parquet
+from edge.types import Frame, State, Stretch, Verdict
+from stands.event_stores import DIGEST, PATIENT_S, SIZE, Clocks, inspection, settings, utc_now
+from stands.places import TESTS_PATH
+from stands.small_disk import a_small_disk
+
+KILLS = 50
+
+
+def picture(root: Path, event: Event, name: str) -> np.ndarray:
+    image = cv2.imread(str(picture_path(root, event.id, name)), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return image
+
+
+def test_what_is_rejected_unsure_or_sampled_is_kept_and_nothing_else(tmp_path: Path) -> None:
+    with EventStore(settings(tmp_path, ok_every=3), utc_now) as store:
+        for index in range(6):
+            store.record(inspection(index, State.OK, 0.1))
+        store.record(inspection(6, State.OK, 0.45))
+        store.record(inspection(7, State.NG, 0.55))
+        store.record(inspection(8, State.NG))
+        store.record(inspection(9, State.UNKNOWN))
+    events = read_events(tmp_path)
+    assert [(event.frame, event.why) for event in events] == [
+        (0, Why.SAMPLE),
+        (3, Why.SAMPLE),
+        (6, Why.UNSURE),
+        (7, Why.UNSURE),
+        (8, Why.NG),
+        (9, Why.UNKNOWN),
+    ]
+    rejected, unknown = events[4], events[5]
+    asked = inspection(8)
+    assert rejected.defects == asked.verdict.defects
+    assert (rejected.start_um, rejected.end_um) == (128_000, 144_000)
+    assert (rejected.state, rejected.reasons, rejected.bundle) == (State.NG, ("32 mm2",), DIGEST)
+    assert (rejected.latency_ns, rejected.stage_ns) == (8_000, {"infer": 700})
+    assert rejected.confidence == pytest.approx(0.9)
+    assert (unknown.evidence, unknown.reasons, unknown.pictures) == (NO_IMAGE, ("cable",), ())
+
+
+def test_frame_and_mask_are_kept_exactly_and_defects_cut_out(tmp_path: Path) -> None:
+    asked = inspection(0)
+    with EventStore(settings(tmp_path), utc_now) as store:
+        store.record(asked)
+    [event] = read_events(tmp_path)
+    assert event.pictures == ("frame.png", "mask.png", "overlay.jpg", "defect0.jpg")
+    assert isinstance(asked.seen, Frame) and asked.mask is not None
+    assert (picture(tmp_path, event, "frame.png") == asked.seen.image).all()
+    assert ((picture(tmp_path, event, "mask.png") > 0) == asked.mask.binary).all()
+    assert picture(tmp_path, event, "overlay.jpg").shape == (SIZE, SIZE, 3)
+    assert picture(tmp_path, event, "defect0.jpg").shape == (40, 52)
+    on_disk = sum(path.stat().st_size for path in (tmp_path / "images").rglob("*.*"))
+    assert event.size_bytes == on_disk
+
+
+def test_a_frame_that_is_no_image_is_kept_without_pictures(tmp_path: Path) -> None:
+    stretch = Stretch(0, 16_000)
+    frame = Frame(0, np.zeros((8, 8, 5), np.uint8), 1_000, stretch, 250)
+    verdict = Verdict(State.UNKNOWN, 0, stretch, (), ("5 channels",))
+    with EventStore(settings(tmp_path), utc_now) as store:
+        store.record(Inspection(frame, verdict, None, {}, 2_000, DIGEST))
+        store.record(inspection(1))
+    assert [event.evidence for event in read_events(tmp_path)] == [NO_IMAGE, KEPT]
+    assert not list((tmp_path / "images").rglob("000000001-*"))
+
+
+def test_events_are_asked_for_by_state_time_run_and_place(tmp_path: Path) -> None:
+    clock = [datetime(2030, 1, 1, tzinfo=timezone.utc)]
+    for _ in range(2):
+        with EventStore(settings(tmp_path), lambda: clock[0]) as store:
+            for index, state in enumerate([State.NG, State.UNKNOWN, State.NG]):
+                store.record(inspection(index, state))
+                clock[0] += timedelta(hours=1)
+
+    def frames(wanted: Wanted) -> list[tuple[int, int]]:
+        return [(event.run, event.frame) for event in read_events(tmp_path, wanted)]
+
+    assert frames(Wanted()) == [(1, 0), (1, 1), (1, 2), (4, 0), (4, 1), (4, 2)]
+    assert frames(Wanted(states=("UNKNOWN",))) == [(1, 1), (4, 1)]
+    assert frames(Wanted(since_utc="2030-01-01T04:00")) == [(4, 1), (4, 2)]
+    assert frames(Wanted(run=1, from_um=16_000, to_um=32_000)) == [(1, 1)]
+    assert frames(Wanted(last=2)) == [(4, 1), (4, 2)]
+    assert read_event(tmp_path, 5).frame == 1
+    with pytest.raises(StoreError, match="no event 7"):
+        read_event(tmp_path, 7)
+
+
+def test_a_disk_that_is_too_slow_costs_pictures_and_no_event_and_holds_nobody_up(
+    tmp_path: Path,
+) -> None:
+    with EventStore(settings(tmp_path, queue_frames=4), utc_now) as store:
+        with closing(sqlite3.connect(tmp_path / "events.sqlite", isolation_level=None)) as another:
+            another.execute("BEGIN IMMEDIATE")  # the writer waits for it, the loop does not
+            for index in range(200):
+                store.record(inspection(index))
+        assert store.flush(PATIENT_S)
+        dropped = store.pictures_dropped
+    events = read_events(tmp_path)
+    assert [event.frame for event in events] == [*range(200)]
+    assert dropped == sum(event.evidence == QUEUE_FULL for event in events) > 0
+    assert all(event.pictures for event in events if event.evidence == KEPT)
+
+
+def test_events_that_there_is_no_room_for_are_counted_and_entered_as_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.store.writer.BACKLOG", 50)
+    with EventStore(settings(tmp_path), utc_now) as store:
+        with closing(sqlite3.connect(tmp_path / "events.sqlite", isolation_level=None)) as another:
+            another.execute("BEGIN IMMEDIATE")
+            for index in range(200):
+                store.record(inspection(index, State.UNKNOWN))
+            lost = store.events_lost
+        assert store.flush(PATIENT_S)
+    assert lost > 0
+    assert len(read_events(tmp_path)) == 200 - lost
+    assert sum(events for _, events, _ in read_losses(tmp_path)) == lost
+
+
+def test_what_is_too_old_is_removed_with_its_pictures(tmp_path: Path) -> None:
+    with dated(tmp_path, clocks := Clocks()) as store:
+        record_after(store, clocks, 0, days=[0, 20, 15])
+    assert frames_in(tmp_path) == [1, 2]
+    assert len(list((tmp_path / "images").rglob("*-frame.png"))) == 2
+
+
+def dated(root: Path, clocks: Clocks) -> EventStore:
+    """A store of thirty days."""
+    return EventStore(settings(root, max_age_days=30), lambda: clocks.utc, lambda: clocks.ns)
+
+
+def record_after(store: EventStore, clocks: Clocks, first: int, days: list[float]) -> None:
+    """A frame after each of these times, and all on disk before the next."""
+    for index, each in enumerate(days, first):
+        clocks.go_on(days=each)
+        store.record(inspection(index))
+        assert store.flush(PATIENT_S)
+
+
+def frames_in(root: Path) -> list[int]:
+    return [event.frame for event in read_events(root)]
+
+
+@pytest.mark.parametrize("leap_days", [40, 4000, -40])
+def test_a_clock_that_leaps_removes_nothing_and_what_it_dated_goes_with_its_neighbours(
+    tmp_path: Path, leap_days: float
+) -> None:
+    with dated(tmp_path, clocks := Clocks()) as store:
+        record_after(store, clocks, 0, days=[1] * 5)
+        clocks.leap(days=leap_days)
+        record_after(store, clocks, 5, days=[0, 0.01])
+        clocks.leap(days=-leap_days)
+        record_after(store, clocks, 7, days=[0.01, 1, 1])
+        assert frames_in(tmp_path) == [*range(10)]
+        record_after(store, clocks, 10, days=[25.5, 1, 1, 1, 0.2])
+    assert frames_in(tmp_path) == [*range(8, 15)]
+
+
+def test_a_start_with_a_wrong_date_removes_nothing_and_one_with_the_right_date_does(
+    tmp_path: Path,
+) -> None:
+    with dated(tmp_path, clocks := Clocks()) as store:
+        record_after(store, clocks, 0, days=[0, 1])
+    for _ in range(2):
+        clocks.leap(days=40)
+        with dated(tmp_path, clocks) as store:
+            record_after(store, clocks, 2, days=[0, 0.1])
+        clocks.leap(days=-40)
+    assert frames_in(tmp_path) == [0, 1, 2, 3, 2, 3]
+    clocks.go_on(days=40)
+    with dated(tmp_path, clocks) as store:
+        record_after(store, clocks, 4, days=[0, 0.1])
+        assert len(frames_in(tmp_path)) == 8
+        record_after(store, clocks, 6, days=[0.5])
+    assert frames_in(tmp_path) == [2, 3, 2, 3, 4, 5, 6]
+
+
+def test_however_many_are_dated_ahead_do_not_keep_what_is_too_old(tmp_path: Path) -> None:
+    with dated(tmp_path, clocks := Clocks()) as store:
+        clocks.leap(days=4000)
+        record_after(store, clocks, 0, days=[0])
+        for _ in range(250):
+            store.record(inspection(0, State.UNKNOWN))
+        assert store.flush(PATIENT_S)
+        clocks.leap(days=-4000)
+        record_after(store, clocks, 1, days=[1, 1, 29.5, 0, 0, 0])
+    assert frames_in(tmp_path) == [*range(2, 7)]
+
+
+def test_beyond_its_size_the_oldest_makes_room_for_the_newest(tmp_path: Path) -> None:
+    with EventStore(settings(tmp_path, max_size_mb=0.4), utc_now) as store:
+        for index in range(100):
+            store.record(inspection(index))
+            assert index % 5 or store.flush(PATIENT_S)
+    frames = [event.frame for event in read_events(tmp_path)]
+    assert frames == [*range(frames[0], 100)] and 10 < len(frames) < 60
+    assert len(list((tmp_path / "images").rglob("*-frame.png"))) == len(frames)
+    kept = sum(path.stat().st_size for path in (tmp_path / "images").rglob("*.*"))
+    assert kept < 400_000
+
+
+def test_one_program_at_a_time_writes_a_store(tmp_path: Path) -> None:
+    with (
+        EventStore(settings(tmp_path / "own"), utc_now),
+        pytest.raises(StoreError, match="give each line its own"),
+    ):
+        EventStore(settings(tmp_path / "own"), utc_now)
+    with pytest.raises(StoreError, match="holds no event store"):
+        read_events(tmp_path / "nowhere")
+
+
+def test_a_line_that_runs_keeps_its_events_with_the_bundle_that_saw_them(tmp_path: Path) -> None:
+    line = yaml.safe_load(DEMO_LINE.read_text())
+    line["store"] = {"path": "events", "ok_every": 2, "unsure_below": 0}
+    line["encoder"]["speed_mm_s"] = 2000
+    (tmp_path / "line.yaml").write_text(yaml.safe_dump(line))
+    config = read_line(tmp_path / "line.yaml")
+    tally = run_line(config, frames=12)
+    events = read_events(tmp_path / "events")
+    count = Counter(event.state for event in events)
+    assert count[State.NG] == tally.states[State.NG]
+    assert count[State.UNKNOWN] == tally.states[State.UNKNOWN]
+    assert count[State.OK] == (tally.states[State.OK] + 1) // 2
+    assert {event.bundle for event in events} == {open_bundle(SHIPPED_BUNDLE).digest}
+
+
+def test_a_check_opens_the_store_and_mends_nothing(tmp_path: Path) -> None:
+    with EventStore(settings(tmp_path), utc_now) as store:
+        store.record(inspection(0))
+        with pytest.raises(StoreError, match="another program writes it"):
+            check_store(settings(tmp_path))
+    orphan = tmp_path / "images" / "000000000" / "000000009-frame.png"
+    orphan.parent.mkdir(parents=True, exist_ok=True)
+    orphan.write_bytes(b"")
+    [check] = check_store(settings(tmp_path))
+    assert check.passed and check.detail.endswith("its latest event is 1")
+    assert orphan.exists()
+    (tmp_path / "events.sqlite").write_bytes(b"no database" * 100)
+    for look in (check_store, doctor.check_store):
+        with pytest.raises(StoreError, match="or no store: a line that starts with it sets"):
+            look(settings(tmp_path))
+
+
+def emptied(content: bytes) -> bytes:
+    return b""
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def headless(content: bytes) -> bytes:
+    return b"no header" * 500 + content[4500:]
+
+
+def with_garbage(content: bytes) -> bytes:
+    """In the pages at its end, which are of events."""
+    return content[:-8192] + random.Random(0).randbytes(8192)
+
+
+def with_wrong_values(content: bytes) -> bytes:
+    """What only whoever looks at an event can tell."""
+    assert b"UNKNOWN" in content
+    return content.replace(b"UNKNOWN", b"GARBAGE")
+
+
+def with_a_damaged_index(content: bytes) -> bytes:
+    """Which the first event that is entered finds."""
+    pages = [content[at : at + 4096] for at in range(0, len(content), 4096)]
+    is_index = [page[0] in {2, 10} for page in pages]
+    assert any(is_index)
+    garbage = random.Random(0).randbytes(4096)
+    return b"".join(garbage if bad else page for page, bad in zip(pages, is_index, strict=True))
+
+
+@pytest.mark.parametrize(
+    "damage", [emptied, cut, headless, with_garbage, with_wrong_values, with_a_damaged_index]
+)
+def test_a_damaged_store_is_set_aside_with_its_pictures_and_said_and_a_new_one_begun(
+    damage: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    with EventStore(settings(tmp_path), utc_now) as store:
+        for index in range(40):
+            store.record(inspection(index, State.UNKNOWN if index % 2 else State.NG))
+    database, pictures = tmp_path / "events.sqlite", tmp_path / "images"
+    damaged = damage(database.read_bytes())
+    database.write_bytes(damaged)
+    were = sorted(path.name for path in pictures.rglob("*.*"))
+    with EventStore(settings(tmp_path), utc_now) as store:
+        for index in range(2):
+            store.record(inspection(index))
+            assert store.flush(PATIENT_S)
+        assert "was damaged" in (store.trouble or "")
+    [aside] = tmp_path.glob("events.damaged-*Z")
+    # The first may have been entered, or have had its pictures, before the damage was found.
+    *first, last = read_events(tmp_path)
+    assert (last.id, last.frame, last.evidence) == (len(first) + 1, 1, KEPT)
+    assert [event.evidence for event in first] in ([], [KEPT], [DAMAGED])
+    assert sorted(path.name for path in (aside / "images").rglob("*.*"))[: len(were)] == were
+    if damage is not with_a_damaged_index:
+        assert (aside / "events.sqlite").read_bytes() == damaged
+    check = doctor.check_store(settings(tmp_path))
+    assert not check.passed and f"then remove {aside}" in check.detail
+    shutil.rmtree(aside)
+    with EventStore(settings(tmp_path), utc_now) as store:
+        assert store.trouble is None
+
+
+def test_a_disk_that_damages_a_new_store_too_is_not_filled_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr("edge.store.event_file.EventFile.append", refuse)
+    with EventStore(settings(tmp_path), utc_now) as store:
+        store.record(inspection(0))
+        while "cannot be written: database disk image is malformed" not in (store.trouble or ""):
+            time.sleep(0.01)
+        assert not store.flush(0.1)
+    assert len(list(tmp_path.glob("events.damaged-*"))) == 1
+
+
+# --- the command line ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    root = tmp_path / "store"
+    with EventStore(settings(root), utc_now) as store:
+        for each in (inspection(0, State.OK, 0.1), inspection(1), inspection(2, State.NG, 0.55)):
+            store.record(each)
+        store.record(inspection(3, State.UNKNOWN))
+    return root
+
+
+@pytest.fixture
+def trackside(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """`trackside events`, and what it prints."""
+
+    def call(*arguments: object) -> str:
+        app(["events", *map(str, arguments)], standalone_mode=False)
+        return capsys.readouterr().out
+
+    return call
+
+
+def test_events_are_listed_and_shown(kept: Path, trackside: Callable[..., str]) -> None:
+    listed = trackside("list", kept, "--why", "NG", "--why", "UNKNOWN").splitlines()
+    assert len(listed) == 2
+    assert listed[0].startswith("2 ") and listed[0].endswith("0.016 to 0.032 m NG: 32 mm2")
+    assert listed[1].endswith("UNKNOWN: cable (no picture: no image)")
+    shown = trackside("show", kept, 2)
+    assert f"bundle       {DIGEST}" in shown
+    assert f"pictures     {picture_path(kept, 2, 'overlay.jpg')}" in shown
+
+
+def test_events_become_a_table(kept: Path, tmp_path: Path, trackside: Callable[..., str]) -> None:
+    trackside("export", kept, "--format", "csv", "-o", tmp_path / "events.csv")
+    with (tmp_path / "events.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["state"] for row in rows] == ["OK", "NG", "NG", "UNKNOWN"]
+    assert (rows[1]["start_mm"], rows[1]["defect_area_mm2"]) == ("16.0", "32.0")
+    write_parquet(read_events(kept), kept, tmp_path / "events.parquet")
+    table = parquet.read_table(tmp_path / "events.parquet").to_pylist()
+    assert [{k: "" if v is None else str(v) for k, v in row.items()} for row in table] == rows
+
+
+def test_what_was_rejected_or_unsure_goes_out_to_be_labelled_with_its_exact_masks(
+    kept: Path, tmp_path: Path, trackside: Callable[..., str]
+) -> None:
+    said = trackside("export", kept, "--format", "coco", "-o", tmp_path / "coco")
+    assert said.startswith("2 images")
+    coco = COCO(tmp_path / "coco" / "annotations.json")
+    asked = inspection(1)
+    assert asked.mask is not None
+    assert [image["file_name"] for image in coco.loadImgs(coco.getImgIds())] == [
+        "000000002.png",
+        "000000003.png",
+    ]
+    [annotation] = coco.loadAnns(coco.getAnnIds(imgIds=[2]))
+    assert (coco.annToMask(annotation) == asked.mask.binary).all()
+    assert (annotation["bbox"], annotation["area"]) == ([4, 8, 32, 16], 512)
+
+    write_annotated(read_events(kept, Wanted(why=("NG",))), kept, tmp_path / "cvat", write_cvat)
+    tree = ElementTree.parse(tmp_path / "cvat" / "annotations.xml")
+    [image] = tree.findall("image")
+    assert (tmp_path / "cvat" / "images" / image.attrib["name"]).is_file()
+    [mask] = image.findall("mask")
+    assert (mask.attrib["left"], mask.attrib["top"], mask.attrib["rle"]) == ("4", "8", "0, 512")
+
+
+def test_a_mask_is_told_by_its_runs() -> None:
+    assert run_lengths(np.array([0, 0, 1, 0, 1, 1], bool)) == [2, 1, 1, 2]
+    assert run_lengths(np.array([1, 0], bool)) == [0, 1, 1]
+
+
+# --- processes that are killed, and disks that are full ------------------------------------------
+
+
+def run_here(function: str, path: Path, *wrapper: str) -> subprocess.Popen[str]:
+    """A function of `event_stores` in a process of its own."""
+    command = (
+        f"from pathlib import Path; from stands.event_stores import {function}; "
+        f"{function}(Path({str(path)!r}))"
+    )
+    return subprocess.Popen(
+        [*wrapper, sys.executable, "-c", command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": TESTS_PATH},
+    )
+
+
+def killed_after(forker: subprocess.Popen[str], messages: int, seconds: float) -> int:
+    """How many events a process said were on disk before it was killed."""
+    assert forker.stdin is not None and forker.stdout is not None
+    print(file=forker.stdin, flush=True)
+    victim = int(forker.stdout.readline())
+    said = [0] + [int(forker.stdout.readline()) for _ in range(messages)]
+    time.sleep(seconds)
+    os.kill(victim, signal.SIGKILL)
+    return [*said, *map(int, iter(forker.stdout.readline, "dead\n"))][-1]
+
+
+def test_a_store_whose_program_is_killed_is_readable_and_its_pictures_are_whole(
+    tmp_path: Path,
+) -> None:
+    path, chance = tmp_path / "store", random.Random(1)
+    durable = []
+    with run_here("fork_when_told", path) as forker:
+        for number in range(KILLS):
+            durable.append(killed_after(forker, number % 4, chance.random() * 0.05))
+            if not durable[-1]:
+                continue
+            events = read_events(path)
+            latest = [event for event in events if event.run == events[-1].run]
+            assert latest[-1].frame + 1 >= durable[-1]
+            for event in latest:
+                assert event.evidence == KEPT
+                assert all(picture(path, event, name).size for name in event.pictures)
+    assert sum(durable) > 0
+    with closing(sqlite3.connect(path / "events.sqlite")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    with EventStore(settings(path), utc_now):
+        pass  # which removes what the last run left half done
+    named = {
+        picture_path(path, event.id, name) for event in read_events(path) for name in event.pictures
+    }
+    assert set((path / "images").rglob("*.*")) <= named
+
+
+def test_a_full_disk_costs_pictures_first_then_is_said_and_no_event_is_lost(
+    tmp_path: Path,
+) -> None:
+    disk = tmp_path / "disk"
+    with run_here("record_on_a_small_disk", disk, *a_small_disk(disk)) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+    assert process.returncode == 0
+    dropped, trouble, refused, afterwards, lost, evidence = json.loads(said)
+    assert 0 < dropped < 200
+    assert DISK_FULL in trouble
+    assert "make room" in refused
+    assert (afterwards, lost) == (None, 0)
+    assert len(evidence) == 401
+    assert evidence[: 200 - dropped] == [KEPT] * (200 - dropped)
+    assert set(evidence[200 - dropped : 400]) == {DISK_FULL}
+    assert evidence[400] == KEPT
+
+
+def test_a_line_starts_on_a_full_disk_and_its_events_are_entered_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    disk = tmp_path / "disk"
+    with run_here("start_on_a_full_disk", disk, *a_small_disk(disk)) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+    assert process.returncode == 0
+    assert json.loads(said) == [[0, KEPT], [1, DISK_REFUSES], [2, KEPT]]
+
+
+def test_a_line_starts_on_a_read_only_disk_and_its_events_are_entered_when_it_may_be_written(
+    tmp_path: Path,
+) -> None:
+    disk = tmp_path / "disk"
+    with run_here("start_on_a_read_only_disk", disk, *a_small_disk(disk)) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+    assert process.returncode == 0
+    evidence, trouble, afterwards, (read, writing) = json.loads(said)
+    assert evidence == [[0, KEPT], [1, DISK_REFUSES], [2, KEPT]]
+    assert "Read-only file system: see `dmesg`" in trouble and afterwards is None
+    assert read == [True, "each of the latest 1 events is whole"]
+    assert writing[0] is False and f"{disk / 'store'}, " in writing[1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another")
+def test_whoever_may_not_write_a_store_may_read_it(kept: Path) -> None:
+    for folder in (kept, *list(kept.parents)[:3]):
+        folder.chmod(0o755)
+    pid = os.fork()
+    if pid == 0:
+        os.setuid(65534)
+        os._exit(len(read_events(kept)))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 4

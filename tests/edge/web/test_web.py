@@ -1,0 +1,643 @@
+"""The live page: what it shows, whom it lets in, and that nobody who looks can hold the loop up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from stands.places import ROOT
+from stands.waiting import eventually
+
+pytest.importorskip("starlette", reason="pip install 'trackside[web]'")
+pytest.importorskip("uvicorn", reason="pip install 'trackside[web]'")
+pytest.importorskip("playwright", reason="pip install 'trackside[dev]'")
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from pydantic import SecretStr
+
+from edge.assembly import Line, open_line
+from edge.box import Box
+from edge.checks import Check
+from edge.demo import DEMO_LINE
+from edge.errors import ConfigurationError
+from edge.health import Health
+from edge.line_file import WebSettings, read_line
+from edge.run.reporting import reporting
+from edge.types import Defect, State, Stretch
+from edge.web.access import HEADERS, Door
+from edge.web.board import MOST_REJECTS, Board
+from edge.web.feed import MOST_PASSED, MOST_REJECTED, Feed
+from edge.web.hub import MOST_VIEWERS, MOST_WAITING, Hub
+from edge.web.pages import page_app
+from edge.web.pictures import CUTTING_PX, LiveFrame, cutting_of
+from edge.web.server import serve
+from edge.web.view import LineView, Outputs
+from firmware_bridge.lines import MemoryInput
+from firmware_bridge.types import Mode
+from stands.inspections import NONE, inspection, lost, recorded_line
+
+CHROMIUM = shutil.which("chromium")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium")
+TOKEN = "sixteen letters!"
+PATIENCE_S = 60
+THIS_BOX = WebSettings(port=0)
+GUARDED = WebSettings(host="0.0.0.0", port=0, token=SecretStr(TOKEN))
+
+
+# --- a page without a line: its server, its feed and those who look ---
+
+
+@dataclass
+class Served:
+    """A page that is served for real, and what a test gives it to show."""
+
+    port: int
+    feed: Feed
+    hub: Hub
+    view: LineView
+    refusal: list[str | None]
+    acknowledged: list[str] = field(default_factory=list)
+
+    def ask(self, method: str, path: str, body: str = "", **headers: str) -> HTTPResponse:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        connection.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+        return connection.getresponse()
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def a_view(refusal: list[str | None], acknowledged: list[str]) -> LineView:
+    health = Health(lambda _: 10**9, lambda: NONE)
+    return LineView(
+        facts=lambda: {"line": "rail-1", "bundle": "net", "bundle_digest": "ab" * 32},
+        snapshot=health.snapshot,
+        outputs=lambda: Outputs("as ordered", ()),
+        actuators=[("valve", 800.0)],
+        deadline_ns=lambda _: 10**9,
+        place_um=lambda: None,
+        settled=lambda: (),
+        refusal=lambda: refusal[-1],
+        acknowledge=acknowledged.append,
+        self_test=lambda: [Check("network", True, "fine")],
+        guarded=False,
+        clock_ns=time.monotonic_ns,
+    )
+
+
+def a_board(feed: Feed, view: LineView | None = None) -> Board:
+    return Board(view or a_view([None], []), feed, Box(), lambda: datetime.now(timezone.utc))
+
+
+@contextmanager
+def served(settings: WebSettings = THIS_BOX, **changed: Any) -> Iterator[Served]:
+    feed, refusal, acknowledged = Feed(), [None], []
+    view = replace(a_view(refusal, acknowledged), **changed)
+    board = a_board(feed, view)
+    hub = Hub(board)
+    with serve(page_app(view, board, hub, Door(settings)), settings, hub.close) as port:
+        yield Served(port, feed, hub, view, refusal, acknowledged)
+
+
+def a_dead_browser(page: Served) -> socket.socket:
+    """It asks for the stream, and never reads what comes."""
+    dead = socket.socket()
+    dead.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    dead.connect(("127.0.0.1", page.port))
+    dead.sendall(f"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\n\r\n".encode())
+    return dead
+
+
+def events(answer: HTTPResponse) -> Iterator[tuple[str, Any]]:
+    while line := answer.readline().decode():
+        if line.startswith("event: "):
+            name, data = line[7:].strip(), answer.readline().decode()
+            yield name, json.loads(data.removeprefix("data: "))
+
+
+def test_the_loop_goes_on_while_the_server_hangs_and_nothing_piles_up() -> None:
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def hang() -> Outputs:
+        hangs.set()
+        goes_on.wait(PATIENCE_S)
+        return Outputs("as ordered", ())
+
+    try:
+        with served(outputs=hang) as page:
+            assert hangs.wait(PATIENCE_S)
+            for index in range(2 * MOST_PASSED):  # by this thread, as by the loop's
+                page.feed.publish(inspection(index, state=State.NG))
+            assert len(page.feed._passed) == MOST_PASSED
+            assert len(page.feed._rejected) == MOST_REJECTED
+            goes_on.set()
+    finally:
+        goes_on.set()
+
+
+def test_a_dead_browser_is_left_behind_and_one_that_reads_misses_no_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edge.web.hub.TURN_S", 0.02)
+    with served() as page, a_dead_browser(page), a_dead_browser(page):
+        stream = events(page.ask("GET", "/events"))
+        assert next(stream)[0] == "state"
+        eventually(lambda: len(page.hub.viewers) == 3)
+        seen: list[int] = []
+        for start in range(0, 6000, 200):
+            for index in range(start, start + 200):
+                page.feed.publish(replace_reasons(inspection(index, state=State.UNKNOWN)))
+            while len(seen) < start + 200:
+                _, news = next(stream)
+                seen += [each["frame"] for each in news.get("passed", [])]
+        assert seen == list(range(6000))
+        assert all(len(viewer.waiting) <= MOST_WAITING for viewer in page.hub.viewers)
+        assert sum(viewer.is_behind for viewer in page.hub.viewers) == 2
+
+
+def replace_reasons(seen: Any) -> Any:
+    """As long as a reason can be, so that a socket's buffers fill soon."""
+    verdict = replace(seen.verdict, reasons=("the camera shows nothing that could be judged " * 8,))
+    return replace(seen, verdict=verdict)
+
+
+def test_a_browser_that_takes_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.web.server._DEAD_MS", 300)
+    with served() as page, a_dead_browser(page):
+        eventually(lambda: len(page.hub.viewers) == 1)
+        numbers = iter(range(10**6))
+
+        def is_gone() -> bool:
+            for _ in range(200):
+                page.feed.publish(replace_reasons(inspection(next(numbers), state=State.UNKNOWN)))
+            return not page.hub.viewers
+
+        eventually(is_gone)
+
+
+def test_a_slow_browser_is_given_the_whole_state_anew() -> None:
+    async def look() -> list[str]:
+        feed = Feed()
+        hub = Hub(a_board(feed))
+        turning, stream, names = asyncio.create_task(hub.run()), hub.stream(), []
+        await anext(stream)  # how soon to come back
+        names.append((await anext(stream)).split(b"\n")[0])
+        (viewer,) = hub.viewers
+        for _ in range(MOST_WAITING + 1):
+            viewer.offer(b"event: news\n")
+        names.append((await anext(stream)).split(b"\n")[0])
+        hub.close()
+        names += [message.split(b"\n")[0] async for message in stream if b"news" not in message]
+        turning.cancel()
+        assert not hub.viewers
+        return [name.decode() for name in names]
+
+    assert asyncio.run(look()) == ["event: state", "event: state", "event: end"]
+
+
+def test_no_more_browsers_than_the_box_can_bear() -> None:
+    with served() as page:
+        streams = [page.ask("GET", "/events") for _ in range(MOST_VIEWERS)]
+        eventually(lambda: page.hub.is_full)
+        refused = page.ask("GET", "/events")
+        assert (refused.status, b"close one of them" in refused.read()) == (503, True)
+        for stream in streams:
+            stream.close()
+
+
+def test_an_address_in_use_says_so() -> None:
+    with (
+        served() as page,
+        pytest.raises(ConfigurationError, match="choose another address or port"),
+        served(WebSettings(port=page.port)),
+    ):
+        pass
+
+
+# --- who is let in ---
+
+
+def test_without_the_token_nothing_is_shown_and_with_it_everything() -> None:
+    with served(GUARDED) as page:
+        for path in ("/state", "/events", "/frame.jpg", "/rejects/a-1.jpg"):
+            refused = page.ask("GET", path)
+            assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
+            wrong = page.ask("GET", path, Authorization=f"Bearer {TOKEN}x")
+            assert wrong.status == 401
+        for path in ("/acknowledge", "/self-test"):
+            assert page.ask("POST", path, Origin=page.origin).status == 401
+        assert not page.acknowledged
+        sent_away = page.ask("GET", "/")
+        assert (sent_away.status, sent_away.headers["Location"]) == (303, "/login")
+        state = page.ask("GET", "/state", Authorization=f"Bearer {TOKEN}", Host="line.plant")
+        assert json.loads(state.read())["health"]["facts"]["line"] == "rail-1"
+
+
+def test_a_login_gives_a_cookie_that_no_script_reads_and_that_is_not_the_token() -> None:
+    with served(GUARDED) as page:
+        wrong = page.ask("POST", "/login", "token=guess", Origin=page.origin)
+        assert (wrong.headers["Location"], wrong.headers["Set-Cookie"]) == ("/login?wrong", None)
+        huge = page.ask("POST", "/login", f"token={TOKEN}&pad={'x' * 9000}", Origin=page.origin)
+        assert huge.headers["Set-Cookie"] is None
+        right = page.ask("POST", "/login", f"token={TOKEN}", Origin=page.origin)
+        cookie = right.headers["Set-Cookie"]
+        assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
+        assert TOKEN not in cookie
+        assert page.ask("GET", "/state", Cookie=cookie.split(";")[0]).status == 200
+        left = page.ask("POST", "/logout", Origin=page.origin, Cookie=cookie.split(";")[0])
+        assert "Max-Age=0" in left.headers["Set-Cookie"]
+
+
+def test_no_other_page_can_press_a_button() -> None:
+    with served() as page:
+        for origin in ({}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"}):
+            assert page.ask("POST", "/acknowledge", **origin).status == 403
+        assert page.ask("GET", "/acknowledge", Origin=page.origin).status == 405
+        assert not page.acknowledged
+        assert page.ask("POST", "/acknowledge", Origin=page.origin).status == 200
+        assert page.acknowledged == ["127.0.0.1"]
+
+
+def test_a_button_that_is_not_free_says_what_would_free_it() -> None:
+    with served() as page:
+        page.refusal.append("turn the key")
+        for path in ("/acknowledge", "/self-test"):
+            refused = page.ask("POST", path, Origin=page.origin)
+            assert (refused.status, json.loads(refused.read())) == (
+                403,
+                {"message": "turn the key"},
+            )
+        assert not page.acknowledged
+
+
+def test_without_a_token_the_page_goes_by_the_boxs_own_names_alone() -> None:
+    with served() as page:
+        for name in ("127.0.0.1", "localhost:9000", f"[::1]:{page.port}"):  # 9000: through a tunnel
+            assert page.ask("GET", "/state", Host=name).status == 200
+        for name in ("evil.example", f"127.0.0.1.evil.example:{page.port}", "[::1", ""):
+            assert page.ask("GET", "/state", Host=name).status in (400, 421)
+
+
+def test_every_answer_is_sealed_and_nothing_comes_from_elsewhere() -> None:
+    with served(GUARDED) as page:
+        for path in ("/", "/login", "/state", "/nowhere", "/static/page.js"):
+            answer = page.ask("GET", path)
+            assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+    policy = HEADERS["Content-Security-Policy"]
+    assert "unsafe" not in policy and "http" not in policy
+    static = ROOT / "edge" / "web" / "static"
+    for path in static.iterdir():
+        said = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?://|\son\w+=|\sstyle=|innerHTML|<script>", said), path
+
+
+# --- what is shown ---
+
+
+def turned(*inspections: Any) -> dict[str, Any]:
+    feed = Feed()
+    board = a_board(feed)
+    for each in inspections:
+        feed.publish(each)
+    board.turn()
+    return {**board.state(), "board": board}
+
+
+def with_defect(
+    index: int, box_px: tuple[int, int, int, int], side_px: int = 400, number: int = 7
+) -> Any:
+    seen = inspection(index, state=State.NG)
+    start_um = seen.verdict.stretch.start_um
+    stretch = Stretch(start_um + 1000, start_um + 21_000)
+    defect = Defect(stretch, 1000, 3000, 40.0, 0.9, box_px, number=number)
+    image = np.full((side_px, side_px), 90, np.uint8)
+    return replace(
+        seen,
+        seen=replace(seen.seen, image=image),
+        mask=replace(seen.mask, logits=np.full((side_px, side_px), -5, np.float32)),
+        verdict=replace(seen.verdict, defects=(defect,), rejects=(stretch,)),
+    )
+
+
+def test_a_reject_has_a_small_picture_and_unknown_frames_on_end_are_one() -> None:
+    state = turned(with_defect(0, (350, 0, 30, 390)), *(lost(i) for i in range(1, 30)))
+    unknown, rejected = state["rejects"]
+    assert (unknown["state"], unknown["frames"], unknown["has_picture"]) == ("UNKNOWN", 29, False)
+    assert (unknown["start_mm"], unknown["end_mm"]) == (88, 30 * 88)
+    assert (rejected["state"], rejected["frames"], rejected["has_picture"]) == ("NG", 1, True)
+    assert state["board"].picture(rejected["name"])[:2] == b"\xff\xd8"
+    assert state["board"].picture("another-1") is None
+    (order,) = state["passed"][0]["orders"]
+    assert order == {"start_mm": 1, "end_mm": 21}
+    assert max(cutting_of(with_defect(0, (9, 9, 900, 50), 3000)).image.shape) == CUTTING_PX
+
+
+def test_a_defect_that_two_frames_show_is_one_reject() -> None:
+    box_px = (9, 9, 50, 50)
+    state = turned(*(with_defect(i, box_px, number=number) for i, number in enumerate((1, 1, 2))))
+    assert [(each["frame"], each["frames"]) for each in state["rejects"]] == [(2, 1), (0, 2)]
+
+
+def test_only_the_last_rejects_are_shown() -> None:
+    state = turned(*(lost(i) if i % 2 else inspection(i) for i in range(100)))
+    assert [each["frame"] for each in state["rejects"]] == list(
+        range(99, 99 - 2 * MOST_REJECTS, -2)
+    )
+
+
+def test_a_frame_is_drawn_when_it_is_asked_for_and_not_more_often_than_allowed() -> None:
+    # When each is asked for, and where one is made, when it is done: the second takes 100.
+    times = iter((0, 1, 999, 1000, 1100, 4999, 5000, 5001))
+    live, first, second = LiveFrame(1000, lambda: next(times)), inspection(0), inspection(1)
+    assert live.of(first)[0] == 0
+    assert live.of(second)[0] == 0
+    assert live.of(second)[0] == 1
+    assert live.of(lost(2))[0] == 1
+    assert live.of(lost(2)) == (2, b"")
+
+
+# --- a running line in a real browser ---
+
+
+@dataclass
+class Running:
+    """A line that runs, and the frames it has inspected."""
+
+    line: Line
+    url: str
+    inspected: list[int]
+
+
+@contextmanager
+def running(path: Path) -> Iterator[Running]:
+    """The line of a line file, in a thread as good as the main one, until the block is left."""
+    address: list[str] = []
+
+    class Heard(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            address.extend(re.findall(r"live page at (\S+)", record.getMessage()))
+
+    log, heard, inspected = logging.getLogger("trackside"), Heard(), []
+    level = log.level
+    log.addHandler(heard)
+    log.setLevel(logging.INFO)
+    try:
+        with open_line(read_line(path)) as line, reporting(line) as report:
+
+            def record(seen: Any) -> None:
+                report(seen)
+                inspected.append(seen.verdict.frame_index)
+
+            thread = threading.Thread(target=line.run, args=(record,))
+            thread.start()
+            try:
+                yield Running(line, address[0], inspected)
+            finally:
+                line.camera.close()
+                thread.join(PATIENCE_S)
+    finally:
+        log.removeHandler(heard)
+        log.setLevel(level)
+
+
+def a_line_file(folder: Path, **web: Any) -> Path:
+    line = yaml.safe_load(DEMO_LINE.read_text())
+    line["camera"] |= {"defects_per_metre": 6, "seed": 3}
+    line["reject"] |= {"margin_mm": 40, "tolerance_mm": 40}  # of a machine that is busy
+    line["inputs"] = [{"name": "key", "input": {"type": "memory"}, "then": "report"}]
+    line["web"] = {"port": 0, **web}
+    path = folder / "line.yaml"
+    path.write_text(yaml.safe_dump(line))
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """It fails the test for whatever the browser complains of."""
+    said: list[str] = []
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(PATIENCE_S * 1000)
+    expect.set_options(timeout=PATIENCE_S * 1000)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("console", lambda message: said.append(message.text))
+    yield page
+    page.close()
+    assert [each for each in said if "ERR_CONNECTION" not in each and "ERR_INC" not in each] == []
+
+
+@needs_browser
+def test_the_page_shows_frames_verdicts_and_rejects_of_a_running_line(
+    tmp_path: Path, page: Page
+) -> None:
+    with running(a_line_file(tmp_path)) as run:
+        page.goto(run.url)
+        picture = page.locator("#frame")
+        expect(picture).to_be_visible()
+        first = picture.get_attribute("src")
+        expect(picture).not_to_have_attribute("src", first or "")
+        expect(page.locator("#connection")).to_have_text("live")
+        expect(page.locator("#line")).to_have_text("demo")
+        expect(page.locator("#mode strong")).to_have_text("as ordered")
+        expect(page.locator("#verdict strong")).to_have_text(re.compile("^(OK|NG)$"))
+        expect(page.locator(".cell.ok").first).to_be_attached()
+        expect(page.locator(".cell.ng").first).to_be_attached()
+        expect(page.locator(".defect").first).to_be_attached()
+        expect(page.locator(".order.fired").first).to_be_attached()
+        expect(page.locator("#announcement")).to_have_text(re.compile(r"^NG at .* mm², "))
+        thumb = page.locator("#rejects li img").first
+        expect(thumb).to_be_visible()
+        assert thumb.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
+        expect(page.locator("#counts li").first).to_contain_text("OK")
+        expect(page.locator("#verdict-chart rect").first).to_be_attached()
+        expect(page.locator("#latency-chart .dots").first).to_be_attached()
+        expect(page.locator("#facts")).to_contain_text(run.line.bundle.digest[:12])
+        for width, height in ((1280, 800), (390, 844)):
+            page.set_viewport_size({"width": width, "height": height})
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert run.inspected == list(range(len(run.inspected)))
+
+
+@needs_browser
+def test_the_keyboard_reaches_every_control_and_each_has_a_name(tmp_path: Path, page: Page) -> None:
+    with running(a_line_file(tmp_path, controls="always")) as run:
+        page.goto(run.url)
+        page.locator("#rejects button").first.wait_for()
+        expect(page.locator("#speed")).to_contain_text("mm/s")
+        run.line.camera.close()  # so that the list stands still
+        expect(page.locator("#speed")).to_have_text("no frames come")
+        wanted, reached = page.locator("a, button, [tabindex='0']"), set()
+        visible = {i for i in range(wanted.count()) if wanted.nth(i).is_visible()}
+        for _ in range(len(visible) + 1):
+            page.keyboard.press("Tab")
+            focus = page.locator(":focus")
+            if focus.count():
+                assert focus.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
+                reached.add(focus.evaluate(_PLACE))
+        assert reached >= {wanted.nth(i).evaluate(_PLACE) for i in visible}
+        assert page.evaluate(_NAMELESS) == []
+        page.locator("#rejects button").first.press("Enter")
+        expect(page.locator("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog")).to_be_hidden()
+        expect(page.locator("#rejects button").first).to_be_focused()
+        outline = page.locator("body").aria_snapshot()
+    for role in ("banner", "main", "heading", 'button "Self-test"', 'region "Last rejects"'):
+        assert role in outline
+
+
+_PLACE = "e => [...document.querySelectorAll('*')].indexOf(e)"
+_NAMELESS = """[...document.querySelectorAll("button, a, img, svg, input, section, [role=img]")]
+  .filter(e => !(e.getAttribute("aria-label") || e.getAttribute("aria-labelledby") || e.alt !==
+    undefined || e.textContent.trim())).map(e => e.outerHTML)"""
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_written_can_be_read_in_both_themes(browser: Browser, scheme: Any) -> None:
+    with served() as server:
+        context = browser.new_context(color_scheme=scheme)
+        page = context.new_page()
+        page.goto(f"{server.origin}/login")
+        colours = page.evaluate(
+            """() => Object.fromEntries(["paper", "ink", "quiet", "accent", "on-accent", "ok", "ng",
+              "unknown"].map(name => [name, getComputedStyle(document.documentElement)
+                .getPropertyValue(`--${name}`).trim()]))"""
+        )
+        context.close()
+    for name in ("ink", "quiet", "accent", "ok", "ng", "unknown"):
+        assert contrast(colours[name], colours["paper"]) >= 4.5, name
+    assert contrast(colours["on-accent"], colours["accent"]) >= 4.5
+
+
+def contrast(one: str, other: str) -> float:
+    """As WCAG reckons it."""
+
+    def luminance(colour: str) -> float:
+        digits = colour.removeprefix("#")
+        digits = digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
+        parts = (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4))
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return float(np.dot((0.2126, 0.7152, 0.0722), linear))
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@needs_browser
+def test_the_buttons_work_while_the_key_is_turned_and_no_longer(
+    tmp_path: Path, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = MemoryInput()
+    monkeypatch.setattr("edge.bridge.bridge.open_input", lambda _: key)
+    with running(a_line_file(tmp_path, controls="key")) as run:
+        desk = run.line.bridge.desk
+        page.goto(run.url)
+        acknowledge, test = page.locator("#acknowledge"), page.locator("#self-test")
+        expect(page.locator("#self-test-why")).to_have_text("turn the key: key is off")
+        test.click(force=True)
+        desk.latch("bin", Mode.REJECT_ALL, "it is full")
+        expect(page.locator("#alarm")).to_contain_text("Outputs: reject all. bin: it is full")
+        expect(acknowledge).to_have_attribute("aria-disabled", "true")
+        key.active = True
+        expect(acknowledge).to_have_attribute("aria-disabled", "false")
+        acknowledge.click()
+        expect(page.locator("#alarm")).to_be_hidden()
+        expect(page.locator("#acknowledge-why")).to_have_text("nothing is latched")
+        assert [change.cause for change in desk.standing] == ["key"]
+        test.click()
+        expect(page.locator("#result li", has_text="network")).to_contain_text("golden pair")
+        assert page.locator("#result .ng").count() == 0
+        key.active = False
+        expect(test).to_have_attribute("aria-disabled", "true")
+
+
+@needs_browser
+def test_a_page_whose_line_has_gone_says_so_and_comes_back_with_it(
+    tmp_path: Path, page: Page
+) -> None:
+    with running(a_line_file(tmp_path)) as run:
+        page.goto(run.url)
+        expect(page.locator("#connection")).to_have_text("live")
+        port = int(run.url.rstrip("/").rpartition(":")[2])
+    expect(page.locator("#connection")).to_contain_text("what is shown is old; trying again")
+    expect(page.locator("#mode strong")).to_have_text("not known")
+    with running(a_line_file(tmp_path, port=port)):
+        expect(page.locator("#connection")).to_have_text("the line was started again")
+        expect(page.locator("#rejects li").first).to_be_visible()
+
+
+@needs_browser
+def test_a_browser_logs_in_and_stays_in(browser: Browser) -> None:
+    with served(GUARDED) as server:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(server.origin)
+        for word, at in (("wrong", "/login?wrong"), (TOKEN, "/")):
+            page.get_by_label("Token").fill(word)
+            page.get_by_role("button", name="Log in").click()
+            page.wait_for_url(f"{server.origin}{at}")
+        expect(page.locator("#connection")).to_have_text("live")
+        context.close()
+
+
+@needs_browser
+def test_a_browser_too_many_is_told_so_and_let_in_when_another_has_gone(browser: Browser) -> None:
+    with served() as server:
+        streams = [server.ask("GET", "/events") for _ in range(MOST_VIEWERS)]
+        eventually(lambda: server.hub.is_full)
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(server.origin)
+        status = page.locator("#connection")
+        expect(status).to_have_text(
+            "too many browsers look at this line: close one of them; what is shown is old; "
+            "trying again"
+        )
+        page.wait_for_timeout(5000)  # the page asks again, and is not left to fall silent
+        expect(status).to_contain_text("close one of them")
+        expect(page.locator("#mode strong")).to_have_text("not known")
+        for stream in streams:
+            stream.close()
+        expect(status).to_have_text("live")
+        context.close()
+
+
+def test_the_loop_inspects_every_frame_in_order_beside_browsers_that_do_not_read(
+    tmp_path: Path,
+) -> None:
+    path = recorded_line(tmp_path, 40)
+    path.write_text(path.read_text() + "web: {port: 0}\n")
+    with running(path) as run:
+        port = int(run.url.rstrip("/").rpartition(":")[2])
+        streams = [socket.create_connection(("127.0.0.1", port)) for _ in range(4)]
+        for stream in streams:
+            stream.sendall(f"GET /events HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode())
+        eventually(lambda: len(run.inspected) == 40)
+        assert run.inspected == list(range(40))
+        for stream in streams:
+            stream.close()

@@ -1,0 +1,337 @@
+"""The serial link with a real board at the other end: the firmware on this machine, and in QEMU.
+
+What is asserted is places and outcomes, never durations.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from firmware_bridge.board import framing, serial_link
+from firmware_bridge.board.framing import FrameReader, Kind
+from firmware_bridge.board.serial_link import SerialLink
+from firmware_bridge.core import ActuatorSettings
+from firmware_bridge.errors import EncoderError, LineError, RejectorStopped
+from firmware_bridge.lines import MemoryLine, OutputLine
+from firmware_bridge.types import SECOND_NS, Fired, Missed, Mode, Reason
+from stands.boards import Board, Cable, EmulatedBoard, HostBoard, eventually, unharmed
+from stands.firmware import build, need
+
+MS = 1_000_000
+MM = 1_000
+COUNTS_PER_S = 20_000  # of the simulated wheel
+NM_PER_COUNT = 2_500  # so 50 mm/s
+CLOCK = time.monotonic_ns
+SETTINGS = ActuatorSettings(offset_um=10 * MM, margin_um=20 * MM)  # 400 ms late is in time
+PATIENT_NS = 5 * SECOND_NS  # the machine may have much else to do
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("images")
+
+
+@pytest.fixture(params=["host", "an385"])
+def board(request: pytest.FixtureRequest, images: Path, tmp_path: Path) -> Iterator[Board]:
+    target: str = request.param
+    if target == "an385":
+        need("qemu-system-arm")
+    kind = {"host": HostBoard, "an385": EmulatedBoard}[target]
+    started = kind(tmp_path, build(target, images))
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def host_board(images: Path, tmp_path: Path) -> Iterator[HostBoard]:
+    started = HostBoard(tmp_path, build("host", images))
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def cable(board: Board) -> Iterator[Cable]:
+    laid = Cable(board.link)
+    yield laid
+    laid.close()
+
+
+@pytest.fixture
+def host_cable(host_board: HostBoard) -> Iterator[Cable]:
+    laid = Cable(host_board.link)
+    yield laid
+    laid.close()
+
+
+def open_link(
+    cable: Cable,
+    settings: ActuatorSettings = SETTINGS,
+    *,
+    nm_per_count: int = NM_PER_COUNT,
+    silence_ns: int = PATIENT_NS,
+    default_reject: bool = False,
+    release_on_close: bool = False,
+    on_missed: Mode = Mode.ORDERED,
+    stop_line: OutputLine | None = None,
+) -> SerialLink:
+    return SerialLink(
+        cable.port,
+        settings,
+        CLOCK,
+        nm_per_count=nm_per_count,
+        silence_ns=silence_ns,
+        default_reject=default_reject,
+        release_on_close=release_on_close,
+        on_missed=on_missed,
+        stop_line=stop_line,
+    )
+
+
+def wait_until_at(link: SerialLink, position_um: int) -> None:
+    eventually(lambda: link.read().position_um >= position_um)
+
+
+# --- on every board ------------------------------------------------------------------------------
+
+
+def test_pulses_lie_where_the_orders_are(board: Board, cable: Cable) -> None:
+    stretches = [(90 * MM, 95 * MM), (30 * MM, 40 * MM), (35 * MM, 45 * MM)]
+    with open_link(cable) as link:
+        for start_um, end_um in stretches:
+            link.submit(start_um, end_um, f"defect at {start_um}")
+        assert not board.rejects()
+        eventually(lambda: len(link.report().pulses) == 2)
+        report = link.report()
+    assert (report.scheduled, report.fired, report.missed, report.pending) == (3, 3, 0, 0)
+    places = [place for pulse in report.pulses for place in (pulse.from_um, pulse.until_um)]
+    due = [10 * MM, 65 * MM, 70 * MM, 115 * MM]
+    assert places == [pytest.approx(due_um, abs=20 * MM) for due_um in due]
+    for outcome in report.outcomes:
+        assert isinstance(outcome, Fired)
+        assert outcome.actual_um <= outcome.order.start_um
+    assert board.rejects()
+
+
+def test_an_order_that_comes_too_late_is_reported_missed(cable: Cable) -> None:
+    with open_link(cable) as link:
+        wait_until_at(link, 40 * MM)
+        link.submit(1 * MM, 5 * MM, "too late")
+        eventually(lambda: link.report().pending == 0)
+        [missed] = link.report().outcomes
+    assert isinstance(missed, Missed)
+    assert (missed.missed_um, missed.reason) == (4 * MM, Reason.ARRIVED_LATE)
+    assert missed.order.tag == "too late"
+
+
+def test_what_no_pass_came_for_is_rejected(board: Board, cable: Cable) -> None:
+    settings = ActuatorSettings(offset_um=10 * MM)
+    with open_link(cable, settings, default_reject=True) as link:
+        assert board.rejects()
+        link.submit_pass(20 * MM, 30 * MM, "frame 0")
+        link.submit_pass(30 * MM, 50 * MM, "frame 1")
+        link.submit(40 * MM, 45 * MM, "defect")
+        eventually(lambda: len(link.report().pulses) == 2)
+        wait_until_at(link, 65 * MM)
+        link.submit_pass(50 * MM, 60 * MM, "too late")
+        eventually(lambda: link.report().late_passes == 1)
+        report = link.report()
+    assert link.report().passed == 2
+    assert report.pulses[0].from_um == -10 * MM
+    assert 20 * MM <= report.pulses[0].until_um < report.pulses[1].from_um
+    assert report.pulses[1].until_um >= 45 * MM
+    assert (report.scheduled, report.pending) == (1, 0)
+
+
+def test_a_cut_cable_rejects_by_itself_and_is_noticed(board: Board, cable: Cable) -> None:
+    link = open_link(cable, silence_ns=3 * SECOND_NS)
+    assert not board.rejects()
+    cable.to_board = lambda carried: b""
+    eventually(board.rejects)
+    eventually(lambda: link._failure is not None)
+    for ask in (link.check, link.close, lambda: link.submit(0, 1, "too late")):
+        with pytest.raises(RejectorStopped, match="check that the board is on") as raised:
+            ask()
+        assert isinstance(raised.value.__cause__, LineError)
+    with pytest.raises(EncoderError, match="check that the board is on"):
+        link.read()
+
+
+def test_a_board_that_was_reset_rejects_and_is_noticed(board: Board, cable: Cable) -> None:
+    link = open_link(cable)
+    link.submit(1_000 * MM, 1_001 * MM, "forgotten by the board")
+    board.reset()
+    eventually(lambda: link._failure is not None)
+    with pytest.raises(RejectorStopped, match="it was reset; check its supply"):
+        link.check()
+    assert board.rejects()
+    assert link.report().pending == 1
+    with open_link(cable) as link:
+        link.check()
+        assert not board.rejects()
+
+
+def test_lost_and_doubled_bytes_cost_time_and_no_order(cable: Cable) -> None:
+    chance = random.Random(3)
+
+    def lossy(carried: bytes) -> bytes:
+        return b"".join(
+            bytes([byte]) * chance.choices([0, 1, 2], [5, 990, 5])[0] for byte in carried
+        )
+
+    with open_link(cable, ActuatorSettings(offset_um=50 * MM, margin_um=20 * MM)) as link:
+        cable.to_board = cable.to_host = lossy
+        for i in range(20):
+            link.submit(i * MM, i * MM + 1, f"defect {i}")
+        eventually(lambda: link.report().pending == 0 and len(link.report().pulses) == 1)
+        cable.to_board = cable.to_host = unharmed
+        report = link.report()
+    assert sorted(outcome.order.tag for outcome in report.outcomes) == sorted(
+        f"defect {i}" for i in range(20)
+    )
+    assert report.scheduled == report.fired + report.missed == 20
+    statistics = link.statistics()
+    assert statistics.resent > 0
+    assert statistics.damaged + statistics.board.damaged > 0
+
+
+def test_requests_that_come_twice_are_acted_on_once(cable: Cable) -> None:
+    with open_link(cable) as link:
+        cable.to_board = lambda carried: carried + carried
+        link.submit(30 * MM, 31 * MM, "one")
+        link.submit(32 * MM, 33 * MM, "two")
+        eventually(lambda: len(link.report().pulses) == 1)
+        report = link.report()
+    assert [outcome.order.tag for outcome in report.outcomes] == ["one", "two"]
+    assert link.statistics().board.repeated == 2
+
+
+@pytest.mark.parametrize("release", [False, True])
+def test_an_orderly_close_leaves_the_output_as_told(
+    board: Board, cable: Cable, release: bool
+) -> None:
+    link = open_link(cable, release_on_close=release)
+    link.submit(1_000 * MM, 1_001 * MM, "a metre on")
+    link.close()
+    link.close()
+    assert board.rejects() is not release
+    assert link.report().pending == 1
+    with pytest.raises(RejectorStopped, match="closed"):
+        link.submit(0, 1, "after the end")
+
+
+def test_what_overrides_the_orders_is_done_by_the_board(board: Board, cable: Cable) -> None:
+    stop_line = MemoryLine(CLOCK, safe_active=True)
+    with open_link(cable, on_missed=Mode.STOP_LINE, stop_line=stop_line) as link:
+        eventually(lambda: not stop_line.active)
+        wait_until_at(link, 12 * MM)
+        link.hold("key", Mode.BYPASS, "turned")
+        link.submit(4 * MM, 5 * MM, "let by")
+        wait_until_at(link, 60 * MM)
+        eventually(lambda: link.report().missed == 1)
+        assert (link.mode, board.rejects(), stop_line.active) == (Mode.BYPASS, False, False)
+        link.release("key", "turned back")
+        link.submit(1 * MM, 2 * MM, "too late")
+        eventually(lambda: link.mode is Mode.STOP_LINE)
+        assert (board.rejects(), stop_line.active) == (True, True)
+        link.acknowledge("seen to")
+        eventually(lambda: link.mode is Mode.ORDERED and not board.rejects())
+        eventually(lambda: len(link.report().pulses) == 1)
+        report = link.report()
+    reasons = [outcome.reason for outcome in report.outcomes if isinstance(outcome, Missed)]
+    assert reasons == [Reason.BYPASSED, Reason.ARRIVED_LATE]
+
+
+# --- on this machine, whose clock the board shares -----------------------------------------------
+
+
+def test_readings_are_placed_on_this_machines_clock(host_cable: Cable) -> None:
+    with open_link(host_cable) as link:
+        readings = []
+        for _ in range(5):
+            first = link.read()
+            eventually(lambda first=first: link.read() != first)
+            readings.append((link.read(), link.statistics().clock_error_ns))
+    zeros_ns = [r.at_ns - r.position_um * 1_000 * SECOND_NS // 50_000_000 for r, _ in readings]
+    error_ns = max(error_ns for _, error_ns in readings)
+    a_count_ns = SECOND_NS // COUNTS_PER_S
+    assert max(zeros_ns) - min(zeros_ns) <= 2 * (error_ns + a_count_ns)
+
+
+def test_more_orders_than_the_board_holds_wait_their_turn(host_cable: Cable) -> None:
+    with open_link(host_cable, nm_per_count=25_000) as link:
+        for i in range(300):
+            link.submit(i * MM, i * MM + 500, "")
+        assert link.board.order_capacity < 300
+        eventually(lambda: link.report().pending == 0)
+        report = link.report()
+    assert report.fired + report.missed == 300
+    assert link.statistics().board.most_orders <= link.board.order_capacity
+
+
+def test_a_board_of_another_version_is_refused(host_cable: Cable) -> None:
+    reader = FrameReader()
+
+    def as_version_2(carried: bytes) -> bytes:
+        answers = reader.feed(carried)
+        return b"".join(framing.frame(body[:26] + b"\2" + body[27:]) for body in answers)
+
+    host_cable.to_host = as_version_2
+    with pytest.raises(LineError, match=r"version 2.*version 1: flash"):
+        open_link(host_cable)
+
+
+def test_settings_that_the_board_refuses_are_named(host_cable: Cable) -> None:
+    slow = ActuatorSettings(offset_um=0, delay_ns=2 * SECOND_NS)
+    with pytest.raises(LineError, match="refuses delay_ns"):
+        open_link(host_cable, slow)
+
+
+def test_a_port_is_opened_by_one_program(host_cable: Cable) -> None:
+    with open_link(host_cable), pytest.raises(LineError, match="no other program holds it"):
+        open_link(host_cable)
+
+
+def test_a_board_taken_over_is_noticed(host_cable: Cable) -> None:
+    link = open_link(host_cable)
+    opening = framing.opening(SETTINGS, nm_per_count=1, silence_ns=PATIENT_NS, default_reject=False)
+    stranger = framing.request(Kind.OPEN, 0, 1, opening)
+    host_cable.to_board = lambda carried: stranger + carried
+    eventually(lambda: link._failure is not None)
+    with pytest.raises(RejectorStopped, match="another program opened the board"):
+        link.close()
+
+
+def test_a_port_where_nobody_answers_says_what_to_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serial_link, "BOOT_NS", 100 * MS)
+    master, slave = os.openpty()
+    with pytest.raises(LineError, match="no answer for 100 ms: check"):
+        SerialLink(os.ttyname(slave), SETTINGS, CLOCK, nm_per_count=1_000)
+    os.close(master)
+    os.close(slave)
+    with pytest.raises(LineError, match="check its name and cable"):
+        SerialLink("/dev/no-such-port", SETTINGS, CLOCK, nm_per_count=1_000)
+
+
+def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "serial", None)
+    with pytest.raises(LineError, match=r"pip install 'trackside\[serial\]'"):
+        SerialLink("/dev/null", SETTINGS, CLOCK, nm_per_count=1_000)
+
+
+def test_orders_that_make_no_sense_are_refused_and_disturb_nobody(host_cable: Cable) -> None:
+    with open_link(host_cable) as link:
+        with pytest.raises(ValueError, match="give it a length"):
+            link.submit(5, 5, "")
+        with pytest.raises(ValueError, match="give micrometres"):
+            link.submit(0, 10**17, "")
+        with pytest.raises(ValueError, match="open it with default_reject"):
+            link.submit_pass(0, 5, "")
+        link.check()
+        assert link.report().scheduled == 0

@@ -1,0 +1,162 @@
+"""The deploy form is exact algebra, and its ONNX graph answers as the trained network does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from edge.simulation import SimulatedLine
+from quantize.deploy import to_onnx
+from quantize.deploy.dead_channels import mute
+from quantize.deploy.deploy_form import deploy
+from quantize.deploy.export import ExportError
+from quantize.targets.layers import layers
+from reference.networks import NETWORKS, build, class_maps, logit_maps
+from reference.networks.minet import MI_MODULES
+
+torch.set_num_threads(1)  # beside other work on the machine, two wait for each other for ever
+
+SIDE = 64
+ON_GRID: dict[str, Any] = {"align_corners": False}
+VARIANTS: list[dict[str, Any]] = [
+    *({"mi": name, **ON_GRID} for name in MI_MODULES),
+    {"mi": "full"},  # the paper's own: aligned corners
+    *({"backbone": name, **ON_GRID} for name in ("mobilenet_v1", "squeezenet1_1")),
+    {"backbone": "efficientnet_b0", **ON_GRID},
+]
+# The smallest of each that still has what makes it itself.
+SMALLEST: dict[str, dict[str, Any]] = {
+    "minet": {},
+    "nadinet": {"backbone": "resnet34", "interaction": "large"},
+    "csepnet": {},
+    "lsanet": {},
+    "dms": {"bidirectional": False},
+}
+
+
+def trained(name: str, **arguments: Any) -> nn.Module:
+    """Random weights, and normalisations that a fold which forgot them would show."""
+    torch.manual_seed(0)
+    network = build(name, **arguments).eval()
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            assert norm.running_mean is not None and norm.running_var is not None
+            nn.init.normal_(norm.running_mean, 0, 0.1)
+            nn.init.uniform_(norm.running_var, 0.5, 1.5)
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            nn.init.normal_(norm.bias, 0, 0.1)
+    return network
+
+
+def images(side: int) -> torch.Tensor:
+    """One of noise, and one of a simulated rail."""
+    rail, _ = SimulatedLine(3, width_px=side).render(0, side)
+    noise = torch.randn(1, 1, side, side, generator=torch.Generator().manual_seed(1))
+    return torch.cat([noise, (torch.from_numpy(rail)[None, None] / 255 - 0.45) / 0.225])
+
+
+@pytest.mark.parametrize("arguments", VARIANTS, ids=str)
+def test_the_deploy_form_answers_as_the_trained_network(arguments: dict[str, Any]) -> None:
+    network, x = trained("minet", **arguments), images(SIDE)
+    form = deploy(network)
+    with torch.inference_mode():
+        wanted, answer = network(x.expand(-1, 3, -1, -1))[0], form(x)
+    if arguments.get("align_corners", True):
+        assert answer.shape == wanted.shape  # the mask step could not do the last resize
+    else:
+        assert answer.shape == (2, 1, SIDE // 2, SIDE // 2)
+        answer = F.interpolate(answer, scale_factor=2.0, mode="bilinear")
+    torch.testing.assert_close(answer, wanted, rtol=0, atol=1e-4)
+
+
+def test_signs_of_both_kinds_are_among_the_mixes_that_were_compared() -> None:
+    stage = trained("minet", **ON_GRID).get_submodule("stages.1")
+    weights = torch.cat([block.mix[0].weight.flatten() for block in list(stage)[1:]])
+    assert (weights < 0).any() and (weights > 0).any()
+
+
+def test_a_channel_that_died_in_training_is_a_constant_and_no_amplifier() -> None:
+    network, x = trained("minet", **ON_GRID), images(SIDE).expand(-1, 3, -1, -1)
+    fed, norm = (network.get_submodule(f"stages.1.{name}.1") for name in ("0.1", "1.branches.2"))
+    fed.weight.data[3], fed.bias.data[3] = 0, -1  # under a ReLU: nothing ever comes
+    norm.running_mean[3], norm.running_var[3] = 0, 1e-15
+    with torch.inference_mode():
+        wanted = network(x)[0]
+        loudest = deploy(network).get_submodule("stages.1.1.branches.2").weight[3].abs().max()
+        mute(network)
+        torch.testing.assert_close(network(x)[0], wanted, rtol=0, atol=1e-4)
+    muted = deploy(network).get_submodule("stages.1.1.branches.2").weight
+    assert not muted[3].any() and loudest > 30 * muted.abs().max()
+    assert (muted.flatten(1).abs().sum(1) > 0).sum() == len(muted) - 1
+
+
+def test_channels_on_scales_of_their_own_stay_three() -> None:
+    network, colour = trained("minet", **ON_GRID), torch.randn(1, 3, SIDE, SIDE)
+    form = deploy(network, channels=3)
+    with torch.inference_mode():
+        wanted, answer = network(colour)[0], form(colour)
+    answer = F.interpolate(answer, scale_factor=2.0, mode="bilinear")
+    torch.testing.assert_close(answer, wanted, rtol=0, atol=1e-4)
+
+
+def test_a_minet_that_names_classes_answers_the_map_and_a_map_for_each_class() -> None:
+    network, x = trained("minet", class_maps=3, **ON_GRID), images(SIDE)
+    with torch.inference_mode():
+        output = network(x.expand(-1, 3, -1, -1))
+        answer = deploy(network)(x)
+    assert answer.shape[1:] == (4, SIDE // 2, SIDE // 2)
+    decided = F.interpolate(answer[:, :1], scale_factor=2.0, mode="bilinear")
+    torch.testing.assert_close(decided, logit_maps(output)[0], rtol=0, atol=1e-4)
+    torch.testing.assert_close(answer[:, 1:], class_maps(output)[0], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_exports_without_its_side_heads_and_answers_the_same(name: str) -> None:
+    network, x = trained(name, **SMALLEST[name]), images(32)
+    with torch.inference_mode():
+        wanted = logit_maps(network(x.expand(-1, 3, -1, -1)))[0]
+    graph = to_onnx(deploy(network), height=32, width=32)
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    answers = [session.run(None, {"image": one[None].numpy()})[0] for one in x]
+    torch.testing.assert_close(torch.from_numpy(np.concatenate(answers)), wanted, rtol=0, atol=1e-4)
+    operators = {node.op_type for node in graph.graph.node}
+    assert "BatchNormalization" not in operators
+    assert not any("side_heads" in layer or "heads.1" in layer for layer in layers(graph))
+
+
+def test_minets_graph_is_plain_and_names_its_layers() -> None:
+    graph = to_onnx(deploy(trained("minet", **ON_GRID)), height=SIDE, width=SIDE)
+    assert {node.op_type for node in graph.graph.node} == {"Add", "Conv", "Mul", "Relu", "Resize"}
+    assert {"stages.0.0", "stages.1.1.branches.3", "decoders.0.1.1.0", "head"} < set(layers(graph))
+    assert len({node.name for node in graph.graph.node}) == len(graph.graph.node)
+    constants = {i.name: onnx.numpy_helper.to_array(i) for i in graph.graph.initializer}
+    for resize in (node for node in graph.graph.node if node.op_type == "Resize"):
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in resize.attribute}
+        assert attributes["mode"] == b"linear"
+        assert attributes["coordinate_transformation_mode"] == b"half_pixel"
+        assert constants[resize.input[2]].tolist() == [1, 1, 2, 2]
+    assert b".py" not in graph.SerializeToString()  # no trace of the machine it was made on
+
+
+def test_a_dynamic_graph_takes_every_multiple_of_32() -> None:
+    form = deploy(trained("minet", mi="without_ci", **ON_GRID))
+    graph = to_onnx(form, height=SIDE, width=SIDE, dynamic=True).SerializeToString()
+    session = onnxruntime.InferenceSession(graph)
+    for height, width in ((32, 96), (128, 64)):
+        x = torch.randn(1, 1, height, width)
+        with torch.inference_mode():
+            wanted = form(x)
+        (answer,) = session.run(None, {"image": x.numpy()})
+        torch.testing.assert_close(torch.from_numpy(answer), wanted, rtol=0, atol=1e-4)
+
+
+def test_a_side_off_the_stride_is_refused_with_the_next_that_fits() -> None:
+    with pytest.raises(ExportError, match="height 250 is not a multiple of 32: use 256"):
+        to_onnx(nn.Identity(), height=250, width=256)

@@ -1,0 +1,67 @@
+"""Inspections made by hand, and a line file that reads a recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import yaml
+
+from edge.box import Box
+from edge.demo import DEMO_LINE
+from edge.health import Rejects
+from edge.inspect import Inspection
+from edge.types import Frame, LostFrame, Mask, State, Stretch, Verdict
+
+MS = 1_000_000
+
+
+DIGEST = "ab" * 32
+
+
+NONE = Rejects(ordered=0, fired=0, missed=0, pending=0, mode="ordered")
+
+
+def inspection(
+    index: int, *, state: State = State.OK, latency_ns: int = 9 * MS, grey: int = 100
+) -> Inspection:
+    """Seen at `index` milliseconds; 2 ms of it preprocessing, 4 ms inference, 1 ms the verdict."""
+    stretch, taken_ns = Stretch(index * 88_000, (index + 1) * 88_000), index * MS
+    stages = {"preprocess": 2 * MS, "infer": 4 * MS, "decide": MS}
+    image = np.full((32, 32), grey, np.uint8)
+    mask = Mask(np.full((32, 32), -5, np.float32), 0.5)
+    frame = Frame(index, image, taken_ns, stretch, 250)
+    verdict = Verdict(state, index, stretch)
+    return Inspection(frame, verdict, mask, stages, taken_ns + latency_ns, DIGEST)
+
+
+def lost(index: int) -> Inspection:
+    stretch = Stretch(index * 88_000, (index + 1) * 88_000)
+    seen = LostFrame(index, index * MS, stretch, "cable")
+    verdict = Verdict(State.UNKNOWN, index, stretch, reasons=("cable",))
+    return Inspection(seen, verdict, None, {"decide": 0}, index * MS, DIGEST)
+
+
+def recorded_line(folder: Path, frames: int) -> Path:
+    """A line file over so many small frames of noise, none of which is ever stale."""
+    noise = np.random.default_rng(1)
+    (folder / "frames").mkdir()
+    for index in range(frames):
+        image = noise.integers(60, 180, (64, 64), np.uint8)
+        cv2.imwrite(str(folder / "frames" / f"{index}.png"), image)
+    line = yaml.safe_load(DEMO_LINE.read_text())
+    line["camera"] = {"type": "folder", "path": "frames", "along_um": 1000, "across_um": 1000}
+    line["encoder"]["speed_mm_s"] = 20_000
+    line["quality"] = {"stale_after_ms": 600_000}
+    path = folder / "line.yaml"
+    path.write_text(yaml.safe_dump(line))
+    return path
+
+
+def write(root: Path, files: dict[str, str]) -> Box:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return Box(root)
