@@ -110,6 +110,7 @@ def open_line(
             config,
             network_of(config.engine, open_in_force(config)),
             clock_ns,
+            config.health.baseline,
         )
 
         @stack.callback

@@ -95,8 +95,8 @@ def commission(
     ] = None,
 ) -> None:
     """Run a line in good order, and record what it looks like: drift is told by it later."""
-    from edge.commissioning import write_baseline
     from edge.commissioning.commission import commission
+    from edge.inspect import write_baseline
     from edge.line_file import read_line
 
     config = read_line(line)

@@ -1,7 +1,6 @@
 """What is tried before a line is trusted: doctor, check, commission, reject-test."""
 
 from edge.commissioning.check import check_line
-from edge.commissioning.commission import write_baseline
 from edge.commissioning.doctor import examine
 from edge.commissioning.reject_trial import operator_for, record, reject_test, summary
 
@@ -12,5 +11,4 @@ __all__ = [
     "record",
     "reject_test",
     "summary",
-    "write_baseline",
 ]

@@ -16,8 +16,7 @@ from edge.cameras import read_calibration
 from edge.checks import Check
 from edge.clock import clock_ns
 from edge.errors import CameraError
-from edge.health import read_baseline
-from edge.inspect import Inspection, Shown, TiledView
+from edge.inspect import Inspection, Shown, TiledView, read_baseline
 from edge.line_file import (
     ActuatorConfig,
     CameraSettings,

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from edge.assembly import open_line
 from edge.errors import TracksideError
-from edge.health import (
-    ENOUGH,
-    Baseline,
-    add_appearance,
-    brightness_distribution,
-    score_distribution,
-)
-from edge.inspect import Inspection
-from edge.line_file import LineConfig
+from edge.health import ENOUGH, add_appearance, brightness_distribution, score_distribution
+from edge.inspect import Baseline, Inspection, Look, grey, look_at, usual_of
+from edge.line_file import HealthSettings, LineConfig
+from edge.types import Frame
 
 
 def commission(config: LineConfig, frames: int) -> Baseline:
-    """Run the line, rejects and all, over so many frames, and count what is seen."""
+    """Run the line, rejects and all, over so many frames, and keep what they look like.
+
+    They are held against the fixed bounds alone: what was usual before may no longer be.
+    """
     brightness, score = brightness_distribution(frames), score_distribution(frames)
+    looks = list[Look]()
 
     def record(inspection: Inspection) -> None:
         add_appearance(inspection, brightness, score)
+        if isinstance(inspection.seen, Frame) and inspection.mask is not None:
+            image = inspection.seen.image
+            looks.append(look_at(grey(image), line.inspector.region.inside(image)))
 
-    with open_line(config, frames=frames) as line:
+    anew = config.model_copy(update={"health": HealthSettings()})
+    with open_line(anew, frames=frames) as line:
         line.run(record)
         digest = line.bundle.digest
     judged = sum(score.counts)
@@ -39,11 +40,5 @@ def commission(config: LineConfig, frames: int) -> Baseline:
         frames=judged,
         brightness=brightness.counts,
         score=score.counts,
+        usual=usual_of(looks),
     )
-
-
-def write_baseline(baseline: Baseline, path: Path) -> None:
-    """Whole or not at all: a line that starts meanwhile reads the old one."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(baseline.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    fresh.replace(path)

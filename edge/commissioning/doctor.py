@@ -29,8 +29,7 @@ from edge.checks import (
 )
 from edge.commissioning.check import first_frame
 from edge.errors import ConfigurationError
-from edge.health import read_baseline
-from edge.inspect import faults, region_of
+from edge.inspect import faults, read_baseline, region_of
 from edge.line_file import AutoSettings, LineConfig, StoreSettings
 from edge.network import SHIPPED_BUNDLE, network_of
 from edge.store import KEPT, NO_IMAGE, Wanted, kept_aside, read_events, read_losses

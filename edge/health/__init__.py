@@ -2,9 +2,7 @@
 
 from edge.health.drift import (
     ENOUGH,
-    Baseline,
     brightness_distribution,
-    read_baseline,
     score_distribution,
 )
 from edge.health.health import (
@@ -21,7 +19,6 @@ from edge.health.health import (
 __all__ = [
     "BOUNDS_NS",
     "ENOUGH",
-    "Baseline",
     "Counted",
     "Health",
     "Keeping",
@@ -30,6 +27,5 @@ __all__ = [
     "add_appearance",
     "brightness_distribution",
     "deadline_of",
-    "read_baseline",
     "score_distribution",
 ]

@@ -11,18 +11,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
-
-from edge.errors import ConfigurationError
+from edge.inspect import BINS, Baseline
 
 DRIFTED = 0.25
 WINDOW = 500  # frames that are compared
 ENOUGH = 200  # fewer say nothing
 
-_BINS = 32
 _UNSEEN = 0.5  # a count for every bin, so that an empty one has no infinite weight
 
 
@@ -33,13 +28,13 @@ class Distribution:
 
     def __init__(self, low: float, high: float, length: int = WINDOW) -> None:
         self._low = low
-        self._bins_per_unit = _BINS / (high - low)
+        self._bins_per_unit = BINS / (high - low)
         self._latest: deque[int] = deque()
         self._length = length
-        self._counts = [0] * _BINS
+        self._counts = [0] * BINS
 
     def add(self, value: float) -> None:
-        index = min(max(int((value - self._low) * self._bins_per_unit), 0), _BINS - 1)
+        index = min(max(int((value - self._low) * self._bins_per_unit), 0), BINS - 1)
         self._counts[index] += 1
         self._latest.append(index)
         if len(self._latest) > self._length:
@@ -73,34 +68,13 @@ def _shares(counts: Sequence[int]) -> list[float]:
     return [(count + _UNSEEN) / total for count in counts]
 
 
-class Baseline(BaseModel):
-    """What a line saw at its commissioning: the file that `trackside commission` writes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    format: Literal[1] = 1
-    line: str
-    bundle: str  # digest; scores of another network say nothing
-    frames: PositiveInt
-    brightness: tuple[int, ...] = Field(min_length=_BINS, max_length=_BINS, strict=False)
-    score: tuple[int, ...] = Field(min_length=_BINS, max_length=_BINS, strict=False)
-
-    def drift(self, brightness: Sequence[int], score: Sequence[int]) -> dict[str, float]:
-        """By figure; one of which too little was seen is left out."""
-        pairs = {"brightness": (self.brightness, brightness), "score": (self.score, score)}
-        return {
-            name: stability_index(was, now)
-            for name, (was, now) in pairs.items()
-            if sum(was) >= ENOUGH and sum(now) >= ENOUGH
-        }
-
-
-def read_baseline(path: Path) -> Baseline:
-    """The baseline in a file."""
-    remedy = "run `trackside commission LINE.yaml`, or take health.baseline out of the line file"
-    try:
-        return Baseline.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}: {remedy}") from error
-    except ValidationError as error:
-        raise ConfigurationError(f"{path} is no baseline: {remedy}") from error
+def drift_from(
+    baseline: Baseline, brightness: Sequence[int], score: Sequence[int]
+) -> dict[str, float]:
+    """By figure; one of which too little was seen is left out."""
+    pairs = {"brightness": (baseline.brightness, brightness), "score": (baseline.score, score)}
+    return {
+        name: stability_index(was, now)
+        for name, (was, now) in pairs.items()
+        if sum(was) >= ENOUGH and sum(now) >= ENOUGH
+    }

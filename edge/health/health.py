@@ -13,8 +13,13 @@ from dataclasses import dataclass, field
 import cv2
 
 from edge.cameras import CameraCounts
-from edge.health.drift import Baseline, Distribution, brightness_distribution, score_distribution
-from edge.inspect import Inspection
+from edge.health.drift import (
+    Distribution,
+    brightness_distribution,
+    drift_from,
+    score_distribution,
+)
+from edge.inspect import Baseline, Inspection
 from edge.line_file import LineConfig
 from edge.swap import SwapStatus
 from edge.types import Frame, Image, LostFrame, State, Stretch
@@ -151,7 +156,7 @@ class Health:
     def snapshot(self) -> Snapshot:
         drift: dict[str, float] = {}
         if self._baseline is not None and self._baseline.bundle == self._bundle:
-            drift = self._baseline.drift(self._brightness.counts, self._score.counts)
+            drift = drift_from(self._baseline, self._brightness.counts, self._score.counts)
         return Snapshot(
             frames=dict(self._frames),
             lost_frames=self._lost_frames,

@@ -1,18 +1,23 @@
 """From a frame to a verdict: cut, infer, judge; and the main loop that does so for ever."""
 
+from edge.inspect.appearance import Look, look_at, usual_of
+from edge.inspect.baseline import BINS, Baseline, read_baseline, write_baseline
 from edge.inspect.image_files import Prediction, collect_images, predict
 from edge.inspect.inspector import Inspection, Inspector, make_inspector
 from edge.inspect.loop import run
 from edge.inspect.overlay import draw_overlay
-from edge.inspect.quality import exposure_faults, faults
+from edge.inspect.quality import exposure_faults, faults, grey
 from edge.inspect.region import region_of
 from edge.inspect.tiling import Shown, TiledView
 from edge.inspect.verdict import Judge, find_defects, reject_stretches
 
 __all__ = [
+    "BINS",
+    "Baseline",
     "Inspection",
     "Inspector",
     "Judge",
+    "Look",
     "Prediction",
     "Shown",
     "TiledView",
@@ -21,9 +26,14 @@ __all__ = [
     "exposure_faults",
     "faults",
     "find_defects",
+    "grey",
+    "look_at",
     "make_inspector",
     "predict",
+    "read_baseline",
     "region_of",
     "reject_stretches",
     "run",
+    "usual_of",
+    "write_baseline",
 ]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 
 from edge.errors import FrameError
+from edge.inspect.appearance import Familiar, Usual
+from edge.inspect.baseline import read_baseline
 from edge.inspect.quality import faults
 from edge.inspect.region import Region, region_of
 from edge.inspect.seams import Seams
@@ -44,6 +47,8 @@ class Inspector:
     clock_ns: Callable[[], int]
     view: View = field(default_factory=WholeView)
     region: Region = field(default_factory=Region)
+    usual: Usual | None = None  # what frames look like; None where no baseline says
+    _familiar: Familiar | None = field(default=None, init=False)
     _seams: Seams = field(default_factory=Seams, init=False)
     _before: Shown | None = field(default=None, init=False)
     _judge: Judge = field(init=False)
@@ -51,6 +56,8 @@ class Inspector:
     def __post_init__(self) -> None:
         self.view.check(self.network.bundle.manifest.input)
         self._judge = Judge(self.rules)
+        if self.usual is not None:
+            self._familiar = Familiar(self.usual, self.quality.max_change)
 
     def inspect(self, seen: Frame | LostFrame) -> Inspection:
         """A verdict for whatever the camera gave; one that cannot be reached is UNKNOWN."""
@@ -58,6 +65,8 @@ class Inspector:
         mask = None
         if isinstance(seen, LostFrame):
             verdict = unknown(seen, (seen.reason,))
+            if self._familiar is not None:
+                self._familiar.forget()
         else:
             try:
                 verdict, mask = self._look(seen, marks)
@@ -79,7 +88,7 @@ class Inspector:
         shown = self.view.widen(self._before, Shown(frame, inside), manifest.input)
         parts = self.view.cut(shown, manifest.input, prepare)
         marks.append(("preprocess", self.clock_ns()))
-        if reasons := faults(frame, self.quality, marks[-1][1], inside):
+        if reasons := faults(frame, self.quality, marks[-1][1], inside, self._familiar):
             return unknown(frame, reasons), None
         marks.append(("quality", self.clock_ns()))
         answers = engine.infer_all(parts)
@@ -92,8 +101,13 @@ class Inspector:
         return verdict, shown.own_mask(mask)
 
 
-def make_inspector(config: LineConfig, network: Network, clock_ns: Callable[[], int]) -> Inspector:
-    """As the line file describes it."""
+def make_inspector(
+    config: LineConfig,
+    network: Network,
+    clock_ns: Callable[[], int],
+    baseline: Path | None,
+) -> Inspector:
+    """As the line file describes it, beside a baseline."""
     return Inspector(
         network,
         config.rules,
@@ -101,6 +115,7 @@ def make_inspector(config: LineConfig, network: Network, clock_ns: Callable[[], 
         clock_ns,
         view=WholeView() if config.tiles is None else TiledView(config.tiles),
         region=region_of(config.camera),
+        usual=None if baseline is None else read_baseline(baseline).usual,
     )
 
 

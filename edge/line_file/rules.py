@@ -141,6 +141,19 @@ class Quality(Section):
         default=8,
         description="Least variance of the Laplacian of the grey image: less is a blur.",
     )
+    min_texture_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="Least share of what varies in a picture that does so from patch to patch, of "
+        "8 x 8 pixels each, and not within them: less is noise.",
+    )
+    max_change: float = Field(
+        default=2,
+        ge=1,
+        description="How many times less or more texture, noise and contrast of edges a picture "
+        "may have than any had when the line was commissioned; only with `health.baseline`.",
+    )
     dark_below: float = Field(default=20, ge=0, le=255, description="Least mean grey level.")
     bright_above: float = Field(default=240, ge=0, le=255, description="Greatest mean grey level.")
     max_saturated_share: float = Field(

@@ -12,7 +12,8 @@ class HealthSettings(Section):
 
     baseline: LinePath | None = Field(
         default=None,
-        description="What `trackside commission` recorded; without it drift is not reported.",
+        description="What `trackside commission` recorded; without it drift is not reported, and "
+        "frames are held against fixed bounds alone.",
     )
 
 

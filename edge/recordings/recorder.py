@@ -19,7 +19,13 @@ from edge.files.image_file import write_image
 from edge.inspect import Inspection
 from edge.line_file import LineConfig, read_line
 from edge.recordings.expectation import Judged, Outcome, judged_differently, read_expectation
-from edge.recordings.recording import FORMAT, RecordedFrame, picture_path, read_recording
+from edge.recordings.recording import (
+    FORMAT,
+    RecordedFrame,
+    baseline_path,
+    picture_path,
+    read_recording,
+)
 from edge.recordings.replay import accept, replay
 from edge.run import stop_on_signals
 from edge.swap import open_in_force
@@ -58,6 +64,8 @@ class Recorder:
             raise UsageError(f"{folder} is not empty: give --out a folder of its own")
         (folder / "frames").mkdir(parents=True, exist_ok=True)
         shutil.copyfile(line_file, folder / "line.yaml")
+        if config.health.baseline is not None:
+            shutil.copyfile(config.health.baseline, baseline_path(folder))
         bundle = open_in_force(config)
         bundle.save(folder / "line.bundle")
         facts = {"format": FORMAT, "line": config.name, "bundle": bundle.digest}

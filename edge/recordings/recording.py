@@ -2,6 +2,7 @@
 
     DIR/line.yaml        the line file as written: secrets stay in the environment of the line
     DIR/line.bundle      the network
+    DIR/baseline.json    what frames were held against, if anything
     DIR/recording.json   format, digest of the bundle, version
     DIR/frames.jsonl     a line for each frame, written as it comes
     DIR/frames/*.png     the frames, without loss
@@ -76,6 +77,11 @@ class Recording:
         return self.folder / "line.bundle"
 
     @property
+    def baseline(self) -> Path | None:
+        path = baseline_path(self.folder)
+        return path if path.exists() else None
+
+    @property
     def expected(self) -> Path:
         return self.folder / "expected.json"
 
@@ -120,6 +126,11 @@ def _read_frames(path: Path) -> tuple[RecordedFrame, ...]:
     return tuple(
         parsed(f"{path.name}:{line}", row, _FRAME) for line, row in enumerate(rows, start=1)
     )
+
+
+def baseline_path(folder: Path) -> Path:
+    """Where a line's lies that had one."""
+    return folder / "baseline.json"
 
 
 def picture_path(folder: Path, index: int) -> Path:

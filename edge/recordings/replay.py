@@ -25,7 +25,7 @@ def replay(recording: Recording, bundle: str | None = None) -> Outcome:
                 "name another with --bundle"
             )
         world = _World(recording)
-        inspector = make_inspector(config, network, world.clock_ns)
+        inspector = make_inspector(config, network, world.clock_ns, recording.baseline)
         run(world, inspector, world, world, world.record)
         world.rail.finish(recording.frames[-1].end_um)
     finally:

@@ -14,8 +14,8 @@ from typing import Any
 from edge.assembly import Line
 from edge.box import Box
 from edge.clock import clock_ns
-from edge.health import Baseline, Health, Keeping, Rejects, deadline_of, read_baseline
-from edge.inspect import Inspection
+from edge.health import Health, Keeping, Rejects, deadline_of
+from edge.inspect import Baseline, Inspection, read_baseline
 from edge.store import EventStore
 from edge.swap import Swapper
 from edge.telemetry import Outbox, Spool

@@ -12,6 +12,7 @@ from edge.box import Box
 from edge.demo import DEMO_LINE
 from edge.health import Rejects
 from edge.inspect import Inspection
+from edge.simulation import SimulatedLine
 from edge.types import Frame, LostFrame, Mask, State, Stretch, Verdict
 
 MS = 1_000_000
@@ -44,11 +45,11 @@ def lost(index: int) -> Inspection:
 
 
 def recorded_line(folder: Path, frames: int) -> Path:
-    """A line file over so many small frames of noise, none of which is ever stale."""
-    noise = np.random.default_rng(1)
+    """A line file over so many small frames of a rail, none of which is ever stale."""
+    rail = SimulatedLine(1, width_px=64)
     (folder / "frames").mkdir()
     for index in range(frames):
-        image = noise.integers(60, 180, (64, 64), np.uint8)
+        image, _ = rail.render(64 * index, 64)
         cv2.imwrite(str(folder / "frames" / f"{index}.png"), image)
     line = yaml.safe_load(DEMO_LINE.read_text())
     line["camera"] = {"type": "folder", "path": "frames", "along_um": 1000, "across_um": 1000}

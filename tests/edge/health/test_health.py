@@ -10,28 +10,29 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import yaml
 
 from edge.box import Box, Throttling
-from edge.commissioning import write_baseline
 from edge.commissioning.commission import commission
 from edge.demo import DEMO_LINE
 from edge.errors import ConfigurationError, TracksideError
 from edge.health import (
     BOUNDS_NS,
     ENOUGH,
-    Baseline,
     Health,
     Rejects,
     brightness_distribution,
     deadline_of,
-    read_baseline,
     score_distribution,
 )
 from edge.health.drift import DRIFTED, WINDOW, stability_index
 from edge.health.health import Histogram
+from edge.inspect import Baseline, look_at, read_baseline, usual_of, write_baseline
 from edge.line_file import MetricsSettings, read_line
+from edge.run import run_line
 from edge.run.memory import give_back_memory
 from edge.types import State, Stretch
 from stands.inspections import DIGEST, MS, NONE, inspection, lost, recorded_line, write
@@ -99,6 +100,7 @@ def baseline(grey: int) -> Baseline:
         frames=WINDOW,
         brightness=brightness.counts,
         score=score.counts,
+        usual=usual_of([look_at(np.full((32, 32), grey, np.uint8))]),
     )
 
 
@@ -152,6 +154,25 @@ def test_commissioning_records_what_the_line_sees_and_reads_it_again(
     write_baseline(recorded, tmp_path / "baseline.json")
     assert read_baseline(tmp_path / "baseline.json") == recorded
     assert sum(recorded.brightness) == sum(recorded.score) == recorded.frames == 10
+
+
+def test_a_line_is_held_against_its_baseline_until_it_is_commissioned_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The camera is turned upside down and moved: other columns are bright."""
+    monkeypatch.setattr("edge.commissioning.commission.ENOUGH", 10)
+    path = recorded_line(tmp_path, 12)
+    line = yaml.safe_load(path.read_text()) | {"health": {"baseline": "baseline.json"}}
+    path.write_text(yaml.safe_dump(line))
+    config = read_line(path)
+    write_baseline(commission(config, frames=10), tmp_path / "baseline.json")
+    assert run_line(config).states[State.UNKNOWN] == 0
+    for image in (tmp_path / "frames").iterdir():
+        turned = np.rot90(cv2.imread(str(image), cv2.IMREAD_GRAYSCALE), 2)
+        cv2.imwrite(str(image), np.roll(turned, 12, axis=1))
+    assert run_line(config).states[State.UNKNOWN] == 12
+    write_baseline(commission(config, frames=10), tmp_path / "baseline.json")
+    assert run_line(config).states[State.UNKNOWN] == 0
 
 
 def test_commissioning_of_too_few_frames_records_nothing(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ SECOND_NS = 1_000_000_000
 
 def a_frame(image: Image | None = None, index: int = 0) -> Frame:
     if image is None:
-        image = np.random.default_rng(index).integers(60, 190, (80, 60)).astype(np.uint8)
+        grain = np.random.default_rng(index).integers(0, 40, (80, 60))
+        image = (np.linspace(60, 150, 60) + grain).astype(np.uint8)
     start_um = index * 40_000
     return Frame(index, image, 0, Stretch(start_um, start_um + 40_000), across_um=500)
 
@@ -114,12 +115,14 @@ def an_inspector(engine: FixedEngine, now_ns: int = 0) -> Inspector:
 
 
 GREY = np.full((80, 60), 128, np.uint8)
-NOISE = a_frame().image
+SURFACE = a_frame().image
+NOISE = np.random.default_rng(0).integers(60, 190, (80, 60)).astype(np.uint8)
 WITHOUT_A_LOOK = {
-    "dark": a_frame(NOISE // 16),
-    "bright": a_frame(248 + NOISE // 32),
-    "saturated": a_frame(np.where(NOISE > 120, 255, 90).astype(np.uint8)),
+    "dark": a_frame(SURFACE // 16),
+    "bright": a_frame(248 + SURFACE // 32),
+    "saturated": a_frame(np.where(SURFACE > 120, 255, 90).astype(np.uint8)),
     "blurred": a_frame(GREY),
+    "noise": a_frame(NOISE),
     "stale": replace(a_frame(), captured_ns=-2 * SECOND_NS),
     "unplugged": LostFrame(0, 0, Stretch(0, 40_000), "unplugged"),
 }
@@ -148,6 +151,6 @@ def test_a_good_frame_is_ok_or_ng_by_the_network_alone() -> None:
 
 def test_a_frame_of_the_wrong_kind_is_unknown_rather_than_guessed_at() -> None:
     wrong = a_frame(np.zeros((80, 60), np.uint8))
-    wrong = replace(wrong, image=(NOISE / 255).astype(np.float32))  # type: ignore[arg-type]
+    wrong = replace(wrong, image=(SURFACE / 255).astype(np.float32))  # type: ignore[arg-type]
     inspection = an_inspector(FixedEngine(-5)).inspect(wrong)
     assert inspection.verdict.state is State.UNKNOWN
