@@ -34,7 +34,7 @@ from edge.demo import DEMO_LINE
 from edge.errors import CameraError, ConfigurationError
 from edge.line_file import GenicamSettings, LineConfig, RtspSettings, read_line
 from edge.simulation import SimulatedLine
-from edge.types import Frame, Image, LostFrame, Stretch
+from edge.types import Frame, Image, LostFrame, State, Stretch, Verdict
 from stands import pi_camera
 from stands.live_rail import At
 from stands.places import ROOT
@@ -201,6 +201,17 @@ def test_a_line_outlives_its_rtsp_server(
         last = next(seen for seen in frames if isinstance(seen, Frame))
         assert last.stretch.start_um >= lost.stretch.end_um
         assert opened.camera.counts().reopened > 0
+
+
+def test_a_line_that_is_shown_noise_says_of_every_frame_that_it_is_unknown(
+    server: Server, tmp_path: Path
+) -> None:
+    said = list[Verdict]()
+    laid = {"overlap_mm": 8, "lost_after_mm": 40}
+    with open_line(a_line(tmp_path, server.url, speed_mm_s=100, **laid), frames=20) as opened:
+        opened.run(lambda inspection: said.append(inspection.verdict))
+    assert {verdict.state for verdict in said} == {State.UNKNOWN}
+    assert any(verdict.reasons[0].startswith("noise: ") for verdict in said)
 
 
 def test_check_reckons_with_the_picture_that_a_stream_holds_back(tmp_path: Path) -> None:

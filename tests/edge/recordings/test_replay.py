@@ -7,15 +7,19 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from edge.cli.app import app
 from edge.errors import ConfigurationError, UsageError
+from edge.health import brightness_distribution
+from edge.inspect import Baseline, look_at, usual_of, write_baseline
 from edge.recordings import accept, first_difference, read_expectation, read_recording, record_line
 from edge.recordings.expectation import Expectation, Outcome
 from edge.recordings.replay import replay
 from edge.types import State
+from stands.inspections import recorded_line
 from stands.make_recording import (
     CUT,
     DARK,
@@ -222,3 +226,19 @@ def test_a_line_that_rejects_by_default_is_recorded_and_replays_as_it_ran(tmp_pa
     accept(recording, outcome)
     with pytest.raises(UsageError, match="a folder of its own"):
         record_line(tmp_path / "line.yaml", out)
+
+
+def test_what_frames_were_held_against_is_recorded_with_them(tmp_path: Path) -> None:
+    """A line that was commissioned on another rail, all of whose frames are UNKNOWN."""
+    line_file = recorded_line(tmp_path, frames=4)
+    line = yaml.safe_load(line_file.read_text()) | {"health": {"baseline": "before.json"}}
+    line_file.write_text(yaml.safe_dump(line))
+    look = look_at(np.full((64, 64), 200, np.uint8))
+    counts = brightness_distribution().counts
+    facts = {"line": "a", "bundle": "ab" * 32, "frames": 1, "usual": usual_of([look])}
+    baseline = Baseline(brightness=counts, score=counts, **facts)
+    write_baseline(baseline, tmp_path / "before.json")
+    recorded = record_line(line_file, tmp_path / "recording")
+    (tmp_path / "before.json").unlink()
+    assert [frame.state for frame in recorded.frames] == ["UNKNOWN"] * 4
+    assert replay(read_recording(tmp_path / "recording")) == recorded
