@@ -6,10 +6,10 @@
 #include "../simulated_encoder.h"
 
 enum { TICK_NS = 40, BAUD_DIVISOR = 217 }; // 115,200 baud
-enum { WATCHDOG_TICKS = 2500000 };         // 100 ms without a turn, and as long again: reset
+enum { WATCHDOG_TICKS = 2500000 }; // 100 ms without a turn, and as long again: reset
 
-enum { TX_FULL = 1, RX_FULL = 2 };         // UART0_STATE
-enum { TX_ENABLE = 1, RX_ENABLE = 2 };     // UART0_CTRL
+enum { TX_FULL = 1, RX_FULL = 2, RX_OVERRUN = 8 }; // UART0_STATE
+enum { TX_ENABLE = 1, RX_ENABLE = 2 }; // UART0_CTRL
 enum { WATCHDOG_UNLOCK = 0x1ACCE551 };
 
 static const uintptr_t TIMER0_CTRL = 0x40000000;
@@ -23,14 +23,29 @@ static const uintptr_t WATCHDOG_LOAD = 0x40008000;
 static const uintptr_t WATCHDOG_CTRL = 0x40008008;
 static const uintptr_t WATCHDOG_LOCK = 0x40008C00;
 static const uintptr_t LEDS = 0x40028000;
+static const uintptr_t APPLICATION_INTERRUPT_AND_RESET = 0xE000ED0C;
+static const uint32_t REQUEST_RESET = 0x05FA0004;
+
+// The watchdog's first notice; its second would be the reset.
+static void notice_handler(void)
+{
+    restart(RESET_WATCHDOG);
+}
 
 __attribute__((section(".vectors"), used)) static const struct {
     uint32_t *stack;
     handler handlers[15];
 } vectors = {
     &stack_top,
-    {reset_handler, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler},
+    {reset_handler, notice_handler, fault_handler, fault_handler, fault_handler, fault_handler,
+     fault_handler, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler,
+     fault_handler, fault_handler, fault_handler},
 };
+
+void reset_now(void)
+{
+    *hardware(APPLICATION_INTERRUPT_AND_RESET) = REQUEST_RESET;
+}
 
 struct board port_init(void)
 {
@@ -42,13 +57,22 @@ struct board port_init(void)
     *hardware(UART0_CTRL) = TX_ENABLE | RX_ENABLE;
     *hardware(WATCHDOG_LOCK) = WATCHDOG_UNLOCK;
     *hardware(WATCHDOG_LOAD) = WATCHDOG_TICKS;
-    *hardware(WATCHDOG_CTRL) = 3; // an NMI first, whose handler waits for the reset
-    return (struct board){"mps2-an385", SIMULATED_BITS};
+    *hardware(WATCHDOG_CTRL) = 3; // an NMI first, then a reset
+    return (struct board){
+        .name = "mps2-an385",
+        .counter_bits = SIMULATED_BITS,
+        .serial = serial_number(),
+        .firmware = image_crc(),
+        .faults = find_start_faults(),
+        .reset_cause = (uint8_t)cause_kept(),
+    };
 }
 
-void port_turn(void)
+uint8_t port_turn(void)
 {
     *hardware(WATCHDOG_LOAD) = WATCHDOG_TICKS;
+    watch_stack();
+    return 0;
 }
 
 // Turns are far shorter than the 171 s in which the timer rolls over.
@@ -75,6 +99,19 @@ bool port_lost_counts(void)
 void port_reject(bool rejects)
 {
     *hardware(LEDS) = !rejects;
+}
+
+bool port_rejects(void)
+{
+    return (*hardware(LEDS) & 1) == 0;
+}
+
+uint32_t port_lost_bytes(void)
+{
+    if ((*hardware(UART0_STATE) & RX_OVERRUN) == 0)
+        return 0;
+    *hardware(UART0_STATE) = RX_OVERRUN;
+    return 1; // at least
 }
 
 bool port_read(uint8_t *byte)

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct bridge bridge;
     uint32_t count = 0;
     int64_t now_ns = 0;
-    bridge_init(&bridge, (struct board){"fuzz", 16});
+    bridge_init(&bridge, (struct board){.name = "fuzz", .counter_bits = 16});
     for (size_t i = 0; i < size; i++) {
         uint8_t byte;
         bridge_receive(&bridge, data[i]);

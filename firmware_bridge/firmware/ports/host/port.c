@@ -24,14 +24,15 @@ struct board port_init(void)
 {
     is_rejecting = true;
     show_output();
-    return (struct board){"host", SIMULATED_BITS};
+    return (struct board){.name = "host", .counter_bits = SIMULATED_BITS};
 }
 
-void port_turn(void)
+uint8_t port_turn(void)
 {
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     const struct timespec turn = {.tv_nsec = TURN_NS};
     ppoll(&input, 1, &turn, NULL);
+    return 0;
 }
 
 int64_t port_now_ns(void)
@@ -57,6 +58,16 @@ void port_reject(bool rejects)
         is_rejecting = rejects;
         show_output();
     }
+}
+
+bool port_rejects(void)
+{
+    return is_rejecting;
+}
+
+uint32_t port_lost_bytes(void)
+{
+    return 0;
 }
 
 bool port_read(uint8_t *byte)
