@@ -215,6 +215,7 @@ def _linked(port: str, um_per_s: int, stack: ExitStack) -> Bench:
         port,
         SETTINGS,
         clock_ns,
+        fastest_um_s=2 * um_per_s,
         nm_per_count=nm_per_count,
         silence_ns=SILENCE_NS,
         watch=watch,

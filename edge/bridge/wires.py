@@ -96,6 +96,9 @@ def open_board(
         actuator,
         clock_ns,
         nm_per_count=round(encoder.um_per_count * 1000),
+        fastest_um_s=round(_LEAP * encoder.speed_mm_s * 1000),
+        serial_number=encoder.serial_number,
+        firmware=encoder.firmware,
         baud=encoder.baud,
         **desk,
     )

@@ -80,6 +80,16 @@ class SerialEncoderSettings(_CountingEncoder):
     type: Literal["serial"]
     port: str = Field(description="Its serial port, such as /dev/ttyACM0.")
     baud: PositiveInt = Field(default=921_600, description="Bits a second.")
+    serial_number: str | None = Field(
+        default=None,
+        pattern="^[0-9a-f]{16}$",
+        description="The one board that will do, as the log names it; any, where it is left out.",
+    )
+    firmware: str | None = Field(
+        default=None,
+        pattern="^[0-9a-f]{8}$",
+        description="The one program that will do in it, as the log names it; likewise.",
+    )
 
 
 EncoderSettings = Annotated[

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from binascii import crc_hqx
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import IntEnum
-from struct import Struct
+from enum import IntEnum, IntFlag
+from struct import Struct, error
+from zlib import crc32
 
 from firmware_bridge.core import ActuatorSettings
+from firmware_bridge.errors import LineError
 from firmware_bridge.types import Mode, Reading
 
-VERSION = 1
+VERSION = 2
 STRETCHES_A_REQUEST = 8
 _CODED_BYTES = 254  # a frame without its noughts
+_CRC_BYTES = 4
 
 
 class Kind(IntEnum):
@@ -41,6 +43,8 @@ class Refusal(IntEnum):
     STRETCH = 6
     SETTING = 7
     NO_DEFAULT = 8
+    FAULT = 9
+    STALE = 10
 
 
 class State(IntEnum):
@@ -53,6 +57,27 @@ class State(IntEnum):
     STALLED = 4
     CLOSED = 5
     RELEASED = 6
+    FAULTY = 7
+
+
+class Fault(IntFlag):
+    """What a board has found wrong with itself; only a reset ends it."""
+
+    IMAGE = 1  # the program in its flash is not what was built
+    MEMORY = 2  # does not keep what was written to it
+    OUTPUT = 4  # its pin is not at the level that it is driven to
+    CLOCK = 8  # its crystal, held against another oscillator
+
+
+class ResetCause(IntEnum):
+    """Why a board started last."""
+
+    UNKNOWN = 0
+    POWER = 1
+    PIN = 2
+    WATCHDOG = 3
+    PROGRAM = 4
+    STACK = 5
 
 
 class EventKind(IntEnum):
@@ -61,7 +86,8 @@ class EventKind(IntEnum):
     FIRED = 1  # where it was due, where the coil acted
     MISSED = 2  # how much went by from the order's start, that start
     PULSE = 3  # from, until
-    PASS = 4  # how far the rail was beyond where it is too late: below nought in time
+    PASS = 4  # how far the rail was beyond where it is too late: below nought in time; its start
+    RETURNED = 5  # 0, the order's start: handed back, because nearer ones needed its place
 
 
 class EventReason(IntEnum):
@@ -74,24 +100,44 @@ class EventReason(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where position 0 of a session lies on an axis that a board counts on through its sessions.
+
+    Two sessions of one `axis` (0 is none) are as far apart as their origins.
+    """
+
+    axis: int
+    origin_um: int
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
-    """Who answers."""
+    """Who answers. Boards without a serial number of their own say noughts."""
 
     version: int
     order_capacity: int
     counter_bits: int
+    reset_cause: ResetCause
+    faults: Fault
+    serial_number: str  # 16 digits
+    firmware: str  # 8 digits, the CRC of its program
+    place: Place
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class BoardEvent:
-    """What became of order or pass `order`; 0 is no order of the host's."""
+    """What became of order or pass `order`; 0 is no order of the host's.
+
+    `end_um` is where its stretch ends, as the board kept it; 0 for a pulse.
+    """
 
     kind: EventKind
     reason: EventReason
     order: int
     first_um: int
     second_um: int
+    end_um: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +146,8 @@ class BoardStatistics:
 
     requests: int
     damaged: int  # frames
+    overrun: int  # bytes that came faster than they were taken
+    stale: int  # requests that were not newer than the last, and were dropped
     repeated: int  # orders that had come before
     refused: int
     most_orders: int  # on board at once
@@ -111,15 +159,20 @@ class BoardStatistics:
 class Answer:
     """What every answer begins with, and the rest of it. The reading's clock is the board's.
 
-    `detail` is how many stretches of an order or a pass are on board, or which of SETTINGS was
-    refused, counted from 1.
+    `detail` is how many stretches of an order or a pass are on board, which of SETTINGS was
+    refused, counted from 1, or the faults for which a session was.
     """
 
     kind: Kind
     sequence: int
     session: int
+    number: int  # of this answer, since the board's reset
     state: State
     rejects: bool
+    mode: int
+    settings: int  # CRC of those that the board acts by
+    order: int  # number of the last that was taken
+    orders: int  # CRC of all that were taken
     reading: Reading
     refusal: Refusal
     detail: int
@@ -134,26 +187,29 @@ SETTINGS = (
     "dwell_ns",
     "min_gap_um",
     "silence_ns",
+    "fastest_um_s",
 )
 
-_REQUEST = Struct("<BBI")
+_REQUEST = Struct("<BIII")
 _HELLO = Struct("<H")
-_OPEN = Struct("<iqqqqqqB")
+_OPEN = Struct("<iqqqqqqqB")
 _NUMBER = Struct("<I")
 _STRETCH = Struct("<qq")
 _BYTE = Struct("<B")
-_ANSWER = Struct("<BBIBBqqBB")
-_BOARD = Struct("<HHB")
+_ANSWER = Struct("<BIIIBBBIIIqqBB")
+_BOARD = Struct("<HHBBBQIIq")
+_PLACE = Struct("<Iq")
 _EVENTS = Struct("<IB")
-_EVENT = Struct("<BBIqq")
-_STATISTICS = Struct("<6IQ")
+_EVENT = Struct("<BBIqqq")
+_TAKEN = Struct("<BIqq")
+_STATISTICS = Struct("<8IQ")
 _ANSWERS = 0x80
 _MODES = {Mode.ORDERED: 0, Mode.REJECT_ALL: 1, Mode.STOP_LINE: 1, Mode.BYPASS: 2}
 
 
 def frame(body: bytes) -> bytes:
     """The body and its CRC between noughts, in COBS: each nought becomes a way to the next."""
-    data = body + crc_hqx(body, 0xFFFF).to_bytes(2, "little")
+    data = body + crc32(body).to_bytes(_CRC_BYTES, "little")
     parts = data.split(b"\0")
     return b"\0" + b"".join(bytes([len(part) + 1]) + part for part in parts) + b"\0"
 
@@ -185,16 +241,17 @@ class FrameReader:
         while at < len(coded):
             data += b"\0" + coded[at + 1 : at + coded[at]]
             at += coded[at]
-        body, crc = bytes(data[1:-2]), bytes(data[-2:])
+        body, crc = bytes(data[1:-_CRC_BYTES]), bytes(data[-_CRC_BYTES:])
         fits = at == len(coded) <= _CODED_BYTES
-        if fits and body and crc_hqx(body, 0xFFFF) == int.from_bytes(crc, "little"):
+        if fits and body and crc32(body) == int.from_bytes(crc, "little"):
             return body
         self.damaged += 1
         return b""
 
 
-def request(kind: Kind, sequence: int, session: int, body: bytes) -> bytes:
-    return frame(_REQUEST.pack(kind, sequence, session) + body)
+def request(kind: Kind, sequence: int, session: int, heard: int, body: bytes) -> bytes:
+    """`heard` is the number of the newest answer that has come."""
+    return frame(_REQUEST.pack(kind, sequence, session, heard) + body)
 
 
 def hello() -> bytes:
@@ -202,7 +259,12 @@ def hello() -> bytes:
 
 
 def opening(
-    settings: ActuatorSettings, *, nm_per_count: int, silence_ns: int, default_reject: bool
+    settings: ActuatorSettings,
+    *,
+    nm_per_count: int,
+    silence_ns: int,
+    fastest_um_s: int,
+    default_reject: bool,
 ) -> bytes:
     return _OPEN.pack(
         nm_per_count,
@@ -212,6 +274,7 @@ def opening(
         settings.dwell_ns,
         settings.min_gap_um,
         silence_ns,
+        fastest_um_s,
         default_reject,
     )
 
@@ -221,13 +284,23 @@ def stretches(number: int, stretches_um: Iterable[tuple[int, int]]) -> bytes:
     return _NUMBER.pack(number) + b"".join(_STRETCH.pack(*stretch) for stretch in stretches_um)
 
 
+def taken(before: int, kind: Kind, number: int, start_um: int, end_um: int) -> int:
+    """The CRC over all that a board took, after this order or pass."""
+    return crc32(_TAKEN.pack(kind, number, start_um, end_um), before)
+
+
 def poll(next_event: int) -> bytes:
     """Ask for events from number `next_event` on; those before it are let go."""
     return _NUMBER.pack(next_event)
 
 
+def mode_number(mode: Mode) -> int:
+    """As the board says it. A line that has to stop rejects all until it stands."""
+    return _MODES[mode]
+
+
 def mode(mode: Mode) -> bytes:
-    """Override the orders. A line that has to stop rejects all until it stands."""
+    """Override the orders."""
     return _BYTE.pack(_MODES[mode])
 
 
@@ -239,16 +312,20 @@ def parse_answer(body: bytes) -> Answer | None:
     """None if it is none of this protocol's."""
     if len(body) < _ANSWER.size:
         return None
-    kind, sequence, session, state, rejects, at_ns, position_um, refusal, detail = (
-        _ANSWER.unpack_from(body)
-    )
+    kind, sequence, session, number, state, rejects, *rest = _ANSWER.unpack_from(body)
+    mode_now, settings, order, orders, at_ns, position_um, refusal, detail = rest
     try:
         return Answer(
             Kind(kind ^ _ANSWERS),
             sequence,
             session,
+            number,
             State(state),
             bool(rejects),
+            mode_now,
+            settings,
+            order,
+            orders,
             Reading(position_um, at_ns),
             Refusal(refusal),
             detail,
@@ -259,21 +336,59 @@ def parse_answer(body: bytes) -> Answer | None:
 
 
 def parse_board(body: bytes) -> Board:
-    version, order_capacity, counter_bits = _BOARD.unpack_from(body)
-    return Board(version, order_capacity, counter_bits, body[_BOARD.size :].decode("ascii"))
+    version, capacity, bits, cause, faults, serial, firmware, axis, origin_um = _unpack(
+        _BOARD, body, "HELLO"
+    )
+    name = body[_BOARD.size :].decode("ascii", errors="replace")
+    try:
+        cause = ResetCause(cause)
+    except ValueError:
+        cause = ResetCause.UNKNOWN
+    place = Place(axis, origin_um)
+    return Board(
+        version,
+        capacity,
+        bits,
+        cause,
+        Fault(faults),
+        f"{serial:016x}",
+        f"{firmware:08x}",
+        place,
+        name,
+    )
+
+
+def parse_place(body: bytes) -> Place:
+    return Place(*_unpack(_PLACE, body, "OPEN"))
 
 
 def parse_events(body: bytes) -> tuple[int, list[BoardEvent]]:
     """The number of the first, and all of them."""
-    first, count = _EVENTS.unpack_from(body)
+    first, count = _unpack(_EVENTS, body, "POLL")
     events = []
     for i in range(count):
-        kind, reason, order, first_um, second_um = _EVENT.unpack_from(
-            body, _EVENTS.size + i * _EVENT.size
-        )
-        events.append(BoardEvent(EventKind(kind), EventReason(reason), order, first_um, second_um))
+        at = _EVENTS.size + i * _EVENT.size
+        kind, reason, *places = _unpack(_EVENT, body[at:], "POLL")
+        try:
+            events.append(BoardEvent(EventKind(kind), EventReason(reason), *places))
+        except ValueError as unknown:
+            raise _not_laid_out("POLL") from unknown
     return first, events
 
 
 def parse_statistics(body: bytes) -> BoardStatistics:
-    return BoardStatistics(*_STATISTICS.unpack(body))
+    return BoardStatistics(*_unpack(_STATISTICS, body, "STATISTICS"))
+
+
+def _unpack(layout: Struct, body: bytes, kind: str) -> tuple[int, ...]:
+    try:
+        return layout.unpack_from(body)
+    except error as short:
+        raise _not_laid_out(kind) from short
+
+
+def _not_laid_out(kind: str) -> LineError:
+    return LineError(
+        f"the board's answer to a {kind} is not laid out as PROTOCOL.md has it: "
+        "flash the firmware of this release"
+    )

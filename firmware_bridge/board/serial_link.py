@@ -1,6 +1,6 @@
 """Orders go to a co-processor that owns the encoder and the reject output (firmware/PROTOCOL.md).
 
-    with SerialLink("/dev/ttyACM0", settings, clock, nm_per_count=25_000) as link:
+    with SerialLink(port, settings, clock, nm_per_count=25_000, fastest_um_s=10**6) as link:
         link.submit(start_um, end_um, tag)
 
 It stands where a Rejector does, and its board is an encoder for the camera as well.
@@ -10,38 +10,23 @@ from __future__ import annotations
 
 import logging
 import queue
-import secrets
 import threading
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 
 from firmware_bridge.board import framing
-from firmware_bridge.board.framing import (
-    SETTINGS,
-    STRETCHES_A_REQUEST,
-    Answer,
-    Board,
-    BoardEvent,
-    BoardStatistics,
-    EventKind,
-    EventReason,
-    Kind,
-    Refusal,
-    State,
-)
-from firmware_bridge.board.serial_talk import Talk
+from firmware_bridge.board.framing import BoardEvent, BoardStatistics, Kind, Refusal
+from firmware_bridge.board.serial_orders import Batch, OnBoard, Outgoing
+from firmware_bridge.board.serial_session import Session
+from firmware_bridge.board.serial_talk import WRITE_NS, Talk
 from firmware_bridge.core import (
-    NO_PASS,
     Actuator,
     ActuatorSettings,
     Change,
     Command,
     Guard,
     News,
-    Override,
     Pass,
     latch_missed,
     override,
@@ -50,36 +35,11 @@ from firmware_bridge.desk import MeasuringDesk
 from firmware_bridge.errors import LineError, RejectorStopped
 from firmware_bridge.ledger import Ledger
 from firmware_bridge.lines import OutputLine
-from firmware_bridge.types import (
-    SECOND_NS,
-    Clock,
-    Event,
-    Fired,
-    Missed,
-    Mode,
-    Order,
-    Passed,
-    Pulse,
-    Reading,
-    Reason,
-)
+from firmware_bridge.types import SECOND_NS, Clock, Missed, Mode, Order, Reading
 
 BAUD = 921_600  # of the RP2040
 POLL_NS = 10_000_000  # between two questions for news, which also keep the board from rejecting
-BOOT_NS = 3 * SECOND_NS  # a board answers this long after its power comes, at the latest
 STATISTICS_NS = SECOND_NS
-
-_REMEDIES = {
-    State.NO_SESSION: "it was reset; check its supply",
-    State.SILENT: "it heard nothing for too long; check the cable and the load on this machine",
-    State.ENCODER_FAILED: "its encoder lost counts or jumped; check the encoder and its cable",
-    State.STALLED: "it stood still for more than a second; check its supply and firmware",
-    State.CLOSED: "another program closed the session; let one alone use the board",
-    State.RELEASED: "another program closed the session; let one alone use the board",
-}
-
-_OPEN = {State.RUNNING}
-_CLOSED = {State.CLOSED, State.RELEASED}
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +51,8 @@ class LinkStatistics:
     board: BoardStatistics
     resent: int  # requests whose answer did not come in time
     damaged: int  # frames from the board
+    unasked: int  # answers to nobody's question
+    unsent: int  # orders and passes that are not on board
     clock_error_ns: int  # at most, of the times of readings
 
 
@@ -101,10 +63,16 @@ class SerialLink(MeasuringDesk):
     that fails. With `default_reject` all rail is rejected but that of the passes which came in
     time, and passes are submitted in the order of the rail.
 
-    Fails safe: the board rejects all by itself when it has heard nothing for `silence_ns`, when it
-    is reset, and when its encoder fails. Each of these ends the session for good, and `submit`,
-    `check` and `close` raise RejectorStopped with the cause. After an orderly `close` the board
-    rejects too, unless `release_on_close`.
+    Fails safe: the board rejects all by itself at the latest `silence_ns` after the last answer
+    that was heard here, when it is reset, when its encoder fails, and when it finds a fault in
+    itself. Each of these ends the session for good, and `submit`, `check` and `close` raise
+    RejectorStopped with the cause; so they do when an order waits for the link for longer than
+    `silence_ns` though the board has room for it, and when the board's mode, settings, orders or
+    places are not those that it was given. After an orderly `close` the board rejects too, unless
+    `release_on_close`.
+
+    `fastest_um_s` is beyond what the rail can do. Where `serial_number` or `firmware` is given, no
+    other board and no other program in it will do.
 
     What overrides the orders is decided here and done by the board; `stop_line`, where there is
     one, is an output of this machine, and active while the line has to stop.
@@ -122,6 +90,9 @@ class SerialLink(MeasuringDesk):
         clock: Clock,
         *,
         nm_per_count: int,
+        fastest_um_s: int,
+        serial_number: str | None = None,
+        firmware: str | None = None,
         name: str = "reject",
         rail: str = "",
         stop_line: OutputLine | None = None,
@@ -146,27 +117,42 @@ class SerialLink(MeasuringDesk):
         self._release_on_close = release_on_close
         self._silence_ns = silence_ns
         self._outbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
-        self._unsent: deque[Order | Pass] = deque()  # taken from the outbox
+        self._unsent_ns: dict[str, int] = {}  # orders not on board, the oldest first; by the lock
+        self._full_ns = clock()  # when the board last had no room for the nearest of them
+        self._outgoing = Outgoing()
+        self._on_board = OnBoard(settings.margin_um)
         self._guard = Guard()
         self._changes: list[Change] = []  # not yet told to the desk
-        self._board_mode = Mode.ORDERED
         self._next_event = 0
+        self._more_news = False
         self._polled_ns = self._counted_ns = 0
-        self._session = secrets.randbelow(2**32 - 1) + 1
         self._talk = Talk(port, baud, clock)
         try:
-            opening = framing.opening(
+            self._session = Session(
+                self._talk,
                 settings,
                 nm_per_count=nm_per_count,
+                fastest_um_s=fastest_um_s,
                 silence_ns=silence_ns,
                 default_reject=default_reject,
+                serial_number=serial_number,
+                firmware=firmware,
             )
-            self.board = self._shake_hands(port, opening)
-            self._statistics = framing.parse_statistics(self._ask(Kind.STATISTICS).body)
+            self._count()
         except BaseException:
             self._talk.close()
             raise
-        log.info("%s: session %08x on %s", port, self._session, self.board.name)
+        self.board, self.place = self._session.board, self._session.place
+        board = self.board
+        log.info(
+            "%s: session %08x on %s, serial number %s, firmware %s, last reset %s",
+            port,
+            self._session.number,
+            board.name,
+            board.serial_number,
+            board.firmware,
+            board.reset_cause.name.lower(),
+        )
         self._thread = threading.Thread(target=self._run, name="serial link", daemon=True)
         self._thread.start()
         self._take_up()
@@ -178,62 +164,44 @@ class SerialLink(MeasuringDesk):
                 self._statistics,
                 resent=self._talk.resent,
                 damaged=self._talk.damaged,
+                unasked=self._talk.unasked,
+                unsent=len(self._outgoing),
                 clock_error_ns=self._talk.clock_error_ns,
             )
 
     def _newest(self) -> Reading:
-        return self._talk.reading
+        return self._session.reading
 
     def _send(self, command: Command) -> None:
+        if isinstance(command, Order):  # handed in under the lock
+            self._unsent_ns[command.tag] = self._clock()
         self._outbox.put(command)
 
     def _check_alive(self) -> None:
-        silent_ns = self._clock() - self._talk.heard_ns
+        now_ns = self._clock()
+        silent_ns = now_ns - self._talk.heard_ns
         if silent_ns > self._silence_ns:
             raise RejectorStopped(
                 f"no answer from the board for {silent_ns // 1_000_000} ms, and it rejects all "
                 "by now: check its cable and supply, and the load on this machine"
             )
+        with self._lock:
+            oldest_ns = next(iter(self._unsent_ns.values()), now_ns)
+        waited_ns = now_ns - max(oldest_ns, self._full_ns)
+        if waited_ns > self._silence_ns:
+            raise RejectorStopped(
+                f"an order has waited for {waited_ns // 1_000_000} ms to be sent to the board: the "
+                "link is too slow or too much disturbed; check its cable, shield and baud rate, "
+                "and the load on this machine"
+            )
 
     def _stop(self) -> None:
-        self._thread.join(timeout=2 * self._silence_ns / SECOND_NS + 1)
+        asks = 4  # for news, twice, for statistics, and to close
+        self._thread.join(timeout=(asks * self._silence_ns + 2 * WRITE_NS) / SECOND_NS)
         if self._thread.is_alive():
             raise RejectorStopped("the serial port blocks: unplug the board, which then rejects")
 
-    def _shake_hands(self, port: str, opening: bytes) -> Board:
-        answer = self._talk.ask(Kind.HELLO, 0, framing.hello(), patience_ns=BOOT_NS)
-        board = framing.parse_board(answer.body)
-        if board.version != framing.VERSION:
-            raise LineError(
-                f"{port}: {board.name} speaks version {board.version} of the protocol, this "
-                f"program version {framing.VERSION}: flash the firmware of this release"
-            )
-        answer = self._talk.ask(Kind.OPEN, self._session, opening, patience_ns=BOOT_NS)
-        if answer.refusal is Refusal.SETTING:
-            raise LineError(
-                f"{port}: {board.name} refuses {SETTINGS[answer.detail - 1]}: "
-                "give a value in the range that PROTOCOL.md has for it"
-            )
-        self._expect(answer)
-        return board
-
-    def _ask(self, kind: Kind, body: bytes = b"") -> Answer:
-        """Ask within the session; whatever ended it is raised."""
-        answer = self._talk.ask(kind, self._session, body, patience_ns=self._silence_ns)
-        self._expect(answer)
-        return answer
-
-    def _expect(self, answer: Answer) -> None:
-        if answer.session not in {0, self._session}:
-            raise RejectorStopped("another program opened the board: let one alone use it")
-        meant = _CLOSED if answer.kind is Kind.CLOSE else _OPEN
-        if answer.session != self._session or answer.state not in meant:
-            raise RejectorStopped(f"the board rejects all: {_REMEDIES[answer.state]}")
-        if answer.refusal not in {Refusal.NONE, Refusal.FULL}:
-            raise LineError(
-                f"the board refuses a {answer.kind.name} ({answer.refusal.name}): "
-                "flash the firmware of this release"
-            )
+    # --- the thread ---
 
     def _run(self) -> None:
         try:
@@ -241,9 +209,7 @@ class SerialLink(MeasuringDesk):
                 self._stop_line.set(False)
             while not self._stopping.is_set():
                 self._round()
-            self._poll()
-            self._count()
-            self._ask(Kind.CLOSE, framing.closing(release=self._release_on_close))
+            self._end()
         except BaseException as failure:
             log.exception("the serial link failed; the board goes to reject by itself")
             self._failure = failure
@@ -253,62 +219,70 @@ class SerialLink(MeasuringDesk):
             self._talk.close()
 
     def _round(self) -> None:
-        """Send what is to be sent until news is due, then ask for it."""
-        due_ns = self._polled_ns + POLL_NS
-        wait_s = max(0, due_ns - self._clock()) / SECOND_NS
-        if self._unsent:  # the news may be that there is room for them
-            self._stopping.wait(wait_s)
-        else:
-            with suppress(queue.Empty):
-                self._take(self._outbox.get(timeout=wait_s))
-            self._send_all()
-        if self._clock() >= due_ns:
+        """One request of each sort that has something to say, so that none waits for another."""
+        self._take_outbox(self._wait_ns())
+        self._override()
+        self._hand_on(self._outgoing.next_orders(self._on_board.number + 1))
+        self._hand_on(self._outgoing.next_passes(self._on_board.number + 1))
+        if self._more_news or self._clock() >= self._polled_ns + POLL_NS:
             self._poll()
-            self._send_all()
         if self._clock() - self._counted_ns >= STATISTICS_NS:
             self._count()
 
-    def _send_all(self) -> None:
-        """Send what there is, several of one kind in a request, until the board is full.
+    def _wait_ns(self) -> int:
+        """How long there is nothing to do unless a command comes."""
+        if self._more_news or self._outgoing.orders_can_go or self._outgoing.passes_can_go:
+            return 0
+        return max(0, self._polled_ns + POLL_NS - self._clock())
 
-        It takes each once, though it hears it twice.
-        """
-        refusal = Refusal.NONE
-        while refusal is Refusal.NONE and self._take_outbox():
-            is_pass = isinstance(self._unsent[0], Pass)
-            orders: list[Order] = []
-            for each in islice(self._unsent, STRETCHES_A_REQUEST):
-                if isinstance(each, Pass) is not is_pass:
-                    break
-                orders.append(each.order if isinstance(each, Pass) else each)
-            stretches = [(order.start_um, order.end_um) for order in orders]
-            kind = Kind.PASS if is_pass else Kind.ORDER
-            answer = self._ask(kind, framing.stretches(int(orders[0].tag), stretches))
-            for _ in range(answer.detail):
-                self._unsent.popleft()
-            refusal = answer.refusal
+    def _end(self) -> None:
+        """Hear what there is to hear, as long as it takes no longer than silence may."""
+        give_up_ns = self._clock() + self._silence_ns
+        self._poll()
+        while self._more_news and self._clock() < give_up_ns:
+            self._poll()
+        if self._more_news:
+            log.warning("the link was too slow to hear what became of the last orders")
+        self._count()
+        self._session.ask(Kind.CLOSE, framing.closing(release=self._release_on_close))
 
-    def _take_outbox(self) -> bool:
-        """Do what overrides the orders; whether there are any to send."""
+    def _take_outbox(self, wait_ns: int) -> None:
         with suppress(queue.Empty):
+            self._take(self._outbox.get(timeout=wait_ns / SECOND_NS))
             while True:
                 self._take(self._outbox.get_nowait())
-        self._override()
-        return bool(self._unsent)
 
     def _take(self, command: Command) -> None:
-        if isinstance(command, Override):
-            self._changes += override(self._guard, command)
-        else:
-            self._unsent.append(command)
+        match command:
+            case Order():
+                self._outgoing.add(command)
+            case Pass(order):
+                self._outgoing.add_pass(order)
+            case _:
+                self._changes += override(self._guard, command)
+
+    def _hand_on(self, batch: Batch | None) -> None:
+        """Give the board a batch. It takes each once, though it hears it twice."""
+        if batch is None:
+            return
+        resent = self._talk.resent
+        answer = self._session.ask(batch.kind, *batch.bodies())
+        took = self._on_board.take(batch, answer)
+        is_full = answer.refusal is Refusal.FULL
+        self._outgoing.sent(batch, took, is_full=is_full, was_resent=self._talk.resent > resent)
+        if is_full and batch.kind is Kind.ORDER:
+            self._full_ns = self._clock()
+        with self._lock:
+            for order in batch.orders[:took]:
+                self._unsent_ns.pop(order.tag, None)
 
     def _override(self) -> None:
         """Have the board do what overrides the orders; it is news once the board does."""
-        mode = self._guard.mode
-        if mode is not self._board_mode:
-            if self._ask(Kind.MODE, framing.mode(mode)).refusal is Refusal.FULL:
+        mode, was = self._guard.mode, self._session.mode
+        if mode is not was:
+            if not self._session.set_mode(mode):
                 return  # until the next round
-            self._board_mode = mode
+            self._on_board.change_mode(was_bypass=was is Mode.BYPASS)
             if self._stop_line is not None:
                 self._stop_line.set(mode is Mode.STOP_LINE)
         if self._changes:
@@ -317,45 +291,39 @@ class SerialLink(MeasuringDesk):
             self._changes.clear()
 
     def _poll(self) -> None:
-        more = True
-        while more:
-            self._polled_ns = self._clock()
-            answer = self._ask(Kind.POLL, framing.poll(self._next_event))
-            first, events = framing.parse_events(answer.body)
-            self._take_news(first, events)
-            more = bool(events)
-
-    def _take_news(self, first: int, events: list[BoardEvent]) -> None:
+        self._polled_ns = self._clock()
+        answer = self._session.ask(Kind.POLL, framing.poll(self._next_event))
+        self._on_board.expect(answer)
+        first, events = framing.parse_events(answer.body)
         if first != self._next_event:
             raise LineError(
                 f"the board's news begins with number {first}, not {self._next_event}: "
                 "what became of some orders is not known; flash the firmware of this release"
             )
         self._next_event += len(events)
-        news = [News(self._talk.reading.at_ns, self._actuator, self._ours(e)) for e in events]
-        for each in news:
-            if isinstance(each.event, Missed):
-                self._changes += latch_missed(
-                    self._guard, self._on_missed, self._actuator, each.event
-                )
+        self._more_news = bool(events)
+        self._outgoing.may_have_room()
+        self._take_news(events)
+
+    def _take_news(self, events: list[BoardEvent]) -> None:
+        in_bypass = self._session.mode is Mode.BYPASS
+        news = []
+        for said in events:
+            event = self._on_board.understand(said, in_bypass=in_bypass)
+            if isinstance(event, Order):
+                self._take_back(event)
+                continue
+            news.append(News(self._session.reading.at_ns, self._actuator, event))
+            if isinstance(event, Missed):
+                self._changes += latch_missed(self._guard, self._on_missed, self._actuator, event)
         self._tell(news)
 
-    def _ours(self, event: BoardEvent) -> Event:
-        """What the tracker would have said."""
-        first_um, second_um = event.first_um, event.second_um
-        if event.kind is EventKind.PULSE:
-            return Pulse(first_um, second_um)
-        if event.order == 0:  # rail that no pass came for
-            order = Order(second_um, second_um + first_um, NO_PASS)
-        else:
-            with self._lock:
-                order = self._record.numbered(event.order)
-        if event.kind is EventKind.PASS:
-            return Passed(order, first_um, late=event.reason is EventReason.ARRIVED_LATE)
-        if event.kind is EventKind.FIRED:
-            return Fired(order, first_um, second_um)
-        return Missed(order, first_um, Reason[event.reason.name])
+    def _take_back(self, order: Order) -> None:
+        """The board needed its place for a nearer one: it waits again."""
+        self._outgoing.add(order)
+        with self._lock:
+            self._unsent_ns[order.tag] = self._clock()
 
     def _count(self) -> None:
         self._counted_ns = self._clock()
-        self._statistics = framing.parse_statistics(self._ask(Kind.STATISTICS).body)
+        self._statistics = framing.parse_statistics(self._session.ask(Kind.STATISTICS).body)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import select
 from collections import deque
-from itertools import count
+from collections.abc import Iterable
 from typing import Any
 
 from firmware_bridge.board import framing
@@ -12,24 +14,39 @@ from firmware_bridge.errors import LineError
 from firmware_bridge.types import SECOND_NS, Clock, Reading
 
 ANSWER_NS = 50_000_000  # an answer that takes longer, be it through a slow adapter, is lost
+QUICK_NS = 5_000_000  # and one that takes less never is
 WRITE_NS = 2 * SECOND_NS  # a port that takes no bytes for so long is stuck
 EXCHANGES = 64  # among which the quickest tells the time best; crystals drift little meanwhile
+LONGEST_ANSWER = 256  # bytes
+UNASKED = 200  # answers to nobody's question that a second may bring, beside those to resent ones
+BITS_A_BYTE = 10
+_NUMBERS = 2**32
 
 
 class Talk:
-    """Questions and answers with the board: resends what is lost, and compares the clocks."""
+    """Questions and answers with the board: resends what is lost, and compares the clocks.
+
+    Each question says which answer was heard last, which tells the board that both ways are whole.
+    """
 
     def __init__(self, port: str, baud: int, clock: Clock) -> None:
         self.heard_ns = clock()
-        self.reading = Reading(0, self.heard_ns)  # on this machine's clock
         self.resent = 0
+        self.unasked = 0  # undamaged frames that were no answer to an open question
         self.clock_error_ns = 0
-        self._name = port
+        self.name = port
+        self._baud = baud
         self._clock = clock
         self._frames = FrameReader()
-        self._sequences = count()
+        self._sent = 0  # requests, each with its own number
+        self._heard = self._heard_before = 0  # numbers of the newest answer, and the one before
+        self._before = 0  # answers that others had before
         self._offsets: deque[tuple[int, int]] = deque(maxlen=EXCHANGES)  # error_ns, offset_ns
+        self._lately: deque[int] = deque(maxlen=8)  # how long exchanges took
+        self._storm = (0, 0, 0)  # since when, unasked and sent by then
         self._port = _open_port(port, baud)
+        self._incoming = select.poll()
+        self._incoming.register(self._port.fileno(), select.POLLIN)
 
     @property
     def damaged(self) -> int:
@@ -38,51 +55,111 @@ class Talk:
     def close(self) -> None:
         self._port.close()
 
-    def ask(self, kind: Kind, session: int, body: bytes, *, patience_ns: int) -> Answer:
-        """The board's answer, however often it takes; LineError when patience ends."""
+    def ask(self, kind: Kind, session: int, bodies: Iterable[bytes], *, patience_ns: int) -> Answer:
+        """The board's answer, however often it takes; LineError when patience ends.
+
+        Each time it is asked with the next of `bodies`, and with the last of them from then on.
+        """
         give_up_ns = self._clock() + patience_ns
         sent: dict[int, tuple[int, int]] = {}  # sequence -> when, and how many bytes
+        wait_ns, unasked = self._answer_ns(), self.unasked
+        ways, body = iter(bodies), b""
         while self._clock() < give_up_ns:
             self.resent += bool(sent)
-            sequence = next(self._sequences) % 256
-            request = framing.request(kind, sequence, session, body)
+            self._sent += 1
+            sequence = self._sent % _NUMBERS
+            body = next(ways, body)
+            request = framing.request(kind, sequence, session, self._heard, body)
             sent[sequence] = self._clock(), len(request)
             self._write(request)
-            answer = self._await(kind, sent, min(give_up_ns, self._clock() + ANSWER_NS))
+            wire_ns = (len(request) + LONGEST_ANSWER) * BITS_A_BYTE * SECOND_NS // self._baud
+            until_ns = self._clock() + wire_ns + wait_ns
+            answer = self._await(kind, sent, min(give_up_ns, until_ns))
             if answer is not None:
                 return answer
+            wait_ns = min(2 * wait_ns, ANSWER_NS)
+        others = self.unasked - unasked
         raise LineError(
-            f"{self._name}: no answer for {patience_ns // 1_000_000} ms: check that the board is "
+            f"{self.name}: no answer for {patience_ns // 1_000_000} ms: check that the board is "
             "on, its cable, its baud rate, and that it was flashed with Trackside's firmware"
+            + (f"; {others} frames came that are no answers: see what echoes" if others else "")
         )
 
+    def place(self, reading: Reading) -> Reading:
+        """One of the board's on this machine's clock, by the quickest recent exchange."""
+        self.clock_error_ns, offset_ns = min(self._offsets)
+        return Reading(reading.position_um, reading.at_ns + offset_ns)
+
+    def _answer_ns(self) -> int:
+        """After how long an answer is taken to be lost, by how long others took of late."""
+        slowest_ns = max(self._lately, default=ANSWER_NS)
+        return max(QUICK_NS, min(2 * slowest_ns, ANSWER_NS))
+
     def _await(self, kind: Kind, sent: dict[int, tuple[int, int]], until_ns: int) -> Answer | None:
-        while True:
-            received = self._read()
+        while (left_ns := until_ns - self._clock()) > 0:
+            received = self._read(left_ns)
             now_ns = self._clock()
+            found = None
             for body in self._frames.feed(received):
                 answer = framing.parse_answer(body)
-                # others are of old, or damage that a CRC does not show
-                if answer is not None and answer.kind is kind and answer.sequence in sent:
-                    self._hear(answer, now_ns, len(body), *sent[answer.sequence])
-                    return answer
-            if now_ns >= until_ns:
-                return None
+                if (
+                    answer is None
+                    or answer.kind is not kind
+                    or answer.sequence not in sent
+                    or found
+                ):
+                    self.unasked += 1  # of old, an echo, or damage that a CRC does not show
+                    continue
+                self._hear(answer, now_ns, len(body), *sent[answer.sequence])
+                found = answer
+            self._expect_calm(now_ns)
+            if found:
+                return found
+        return None
 
     def _hear(
         self, answer: Answer, now_ns: int, received_bytes: int, sent_ns: int, sent_bytes: int
     ) -> None:
-        """Place the board's reading on this machine's clock, by the quickest recent exchange.
+        """Compare the clocks: both ways of an exchange take as long as they have bytes.
 
-        The board took it when the request was in, and before the answer went out; both ways take
-        as long as they have bytes.
+        The board read its encoder when the request was in, and before the answer went out.
         """
+        if self._heard == 0:
+            self._before = answer.number - 1
+        self._heard_before, self._heard = self._heard, answer.number
         took_ns = now_ns - sent_ns
         at_ns = sent_ns + took_ns * sent_bytes // (sent_bytes + received_bytes)
         self._offsets.append((took_ns, at_ns - answer.reading.at_ns))
-        self.clock_error_ns, offset_ns = min(self._offsets)
-        self.reading = Reading(answer.reading.position_um, answer.reading.at_ns + offset_ns)
+        self._lately.append(took_ns)
         self.heard_ns = now_ns
+
+    def expect_next(self) -> None:
+        """LineError unless the answer heard last is a new one, and was asked for from here.
+
+        The board counts its answers: there are no more than questions, and none comes again.
+        """
+        number, before = self._heard, self._heard_before
+        if not 0 < (number - before) % _NUMBERS < _NUMBERS // 2:
+            raise LineError(
+                f"{self.name}: the board's answers count from {number} after {before}: it was "
+                "reset and its session opened again by somebody else; check its supply, and let "
+                "one program alone use it"
+            )
+        if (number - self._before) % _NUMBERS > self._sent:
+            raise LineError(
+                f"{self.name}: the board answered more questions than were asked: somebody else "
+                "asks it, or the line carries old ones; let one program alone use it"
+            )
+
+    def _expect_calm(self, now_ns: int) -> None:
+        since_ns, unasked, sent = self._storm
+        if now_ns - since_ns > SECOND_NS:
+            self._storm = now_ns, self.unasked, self._sent
+        elif self.unasked - unasked > UNASKED + self._sent - sent:
+            raise LineError(
+                f"{self.name}: {self.unasked - unasked} answers in a second that nobody asked "
+                "for: look for an echo in the adapter or its cable"
+            )
 
     def _write(self, request: bytes) -> None:
         try:
@@ -90,17 +167,22 @@ class Talk:
         except OSError as error:
             raise self._lost(error) from error
 
-    def _read(self) -> bytes:
-        """What has come; waits for the first byte of it, for ANSWER_NS at most."""
+    def _read(self, wait_ns: int) -> bytes:
+        """What has come; waits for the first byte of it."""
         try:
-            first: bytes = self._port.read(1)
-            rest: bytes = self._port.read(self._port.in_waiting) if first else b""
+            if not self._incoming.poll(wait_ns / 1_000_000):
+                return b""
+            received = os.read(self._port.fileno(), 4096)
+        except BlockingIOError:
+            return b""
         except OSError as error:
             raise self._lost(error) from error
-        return first + rest
+        if not received:
+            raise LineError(f"{self.name}: the port is gone: check the board's cable and supply")
+        return received
 
     def _lost(self, error: OSError) -> LineError:
-        return LineError(f"{self._name}: {error}: check the board's cable and supply")
+        return LineError(f"{self.name}: {error}: check the board's cable and supply")
 
 
 def _open_port(port: str, baud: int) -> Any:
@@ -112,11 +194,7 @@ def _open_port(port: str, baud: int) -> Any:
         ) from missing
     try:
         return serial.Serial(
-            port,
-            baud,
-            exclusive=True,
-            timeout=ANSWER_NS / SECOND_NS,
-            write_timeout=WRITE_NS / SECOND_NS,
+            port, baud, exclusive=True, timeout=0, write_timeout=WRITE_NS / SECOND_NS
         )
     except OSError as refused:
         raise LineError(

@@ -31,10 +31,10 @@ class Motion:
         recent.append(reading)
         while len(recent) > 1 and reading.at_ns - recent[1].at_ns >= SPEED_WINDOW_NS:
             recent.popleft()
-        elapsed_ns = reading.at_ns - recent[0].at_ns
-        if elapsed_ns:
-            travelled_um = reading.position_um - recent[0].position_um
-            self._speed_um_s = travelled_um * SECOND_NS // elapsed_ns
+        # at the start of a run: a count just after it is no speed yet
+        elapsed_ns = max(reading.at_ns - recent[0].at_ns, SPEED_WINDOW_NS)
+        travelled_um = reading.position_um - recent[0].position_um
+        self._speed_um_s = travelled_um * SECOND_NS // elapsed_ns
 
     def way_um(self, duration_ns: int) -> int:
         """How far the rail goes meanwhile; nothing comes nearer while it backs up."""

@@ -169,10 +169,8 @@ class SlowTracker:
         now, known = self.readings[i], self.readings[: i + 1]
         old = [r for r in known if now.at_ns - r.at_ns >= SPEED_WINDOW_NS]
         then = old[-1] if old else known[0]
-        elapsed_ns = now.at_ns - then.at_ns
-        # a speed is measured with the first reading that is later than the one it starts from
-        if not elapsed_ns:
-            return self.place_um(i)
+        # a speed is that over a whole window: at the start the rail is taken to have stood before
+        elapsed_ns = max(now.at_ns - then.at_ns, SPEED_WINDOW_NS)
         um_per_s = max(0, (now.position_um - then.position_um) * SECOND_NS // elapsed_ns)
         return self.place_um(i) + um_per_s * self.settings.delay_ns // SECOND_NS
 

@@ -3,6 +3,9 @@
 #include "bridge.h"
 
 #include "arithmetic.h"
+#include "crc.h"
+
+enum { ANSWERS_OF_LATE = 64 }; // an opening whose host has heard none of them is an old one
 
 void bridge_init(struct bridge *bridge, struct board board)
 {
@@ -11,9 +14,17 @@ void bridge_init(struct bridge *bridge, struct board board)
     bridge->reader.overlong = false;
     bridge->reader.damaged = 0;
     bridge->writer.count = bridge->writer.sent = 0;
-    bridge->session = 0;
+    bridge->session = bridge->sequence = bridge->number = 0;
     bridge->state = STATE_NO_SESSION;
+    bridge->opening = (struct opening){0};
+    bridge->watchdog = (struct watchdog){0};
+    counter_init(&bridge->counter, board.counter_bits);
+    bridge->dither = (struct dither){0};
+    bridge->axis = 0;
+    bridge->origin = 0;
+    bridge->tracker.mode = MODE_ORDERED;
     bridge->reading = (struct reading){0, 0};
+    bridge->order = bridge->orders = 0;
     bridge->statistics = (struct statistics){0};
 }
 
@@ -36,24 +47,51 @@ static struct outcome refuse(enum refusal refusal)
     return (struct outcome){refusal, 0};
 }
 
-// A new session starts everything anew; the same one again is an answer that got lost.
-static struct outcome open(struct bridge *bridge, struct request request)
+// Whether a new session may be opened like this. An old opening that comes again must not be one.
+static struct outcome judge_opening(const struct bridge *bridge, const struct request *request,
+                                    const struct opening *opening)
 {
-    if (request.session == 0)
+    const uint8_t bad = find_bad_setting(opening);
+    if (request->session == 0)
         return refuse(REFUSAL_SESSION);
-    if (request.session == bridge->session)
-        return refuse(REFUSAL_NONE);
-    const struct opening opening = parse_opening(request.body);
-    const uint8_t bad = find_bad_setting(&opening);
+    if (bridge->number - request->heard >= ANSWERS_OF_LATE)
+        return refuse(REFUSAL_STALE);
     if (bad != 0)
         return (struct outcome){REFUSAL_SETTING, bad};
+    if (bridge->board.faults != 0)
+        return (struct outcome){REFUSAL_FAULT, bridge->board.faults};
+    return refuse(REFUSAL_NONE);
+}
+
+// A new session starts everything anew but the counting; the same one again is an answer that got lost.
+static struct outcome open(struct bridge *bridge, struct request request)
+{
+    if (request.session != 0 && request.session == bridge->session)
+        return refuse(REFUSAL_NONE);
+    const struct opening opening = parse_opening(request.body);
+    const struct outcome outcome = judge_opening(bridge, &request, &opening);
+    if (outcome.refusal != REFUSAL_NONE)
+        return outcome;
+    if (bridge->axis == 0 || opening.nm_per_count != bridge->opening.nm_per_count) {
+        bridge->axis = request.session;
+        bridge->counter.count = 0;
+    }
     bridge->session = request.session;
+    bridge->sequence = request.sequence;
     bridge->state = STATE_RUNNING;
-    bridge->watchdog = (struct watchdog){opening.silence_ns, bridge->reading.at_ns};
-    counter_init(&bridge->counter, bridge->board.counter_bits, opening.nm_per_count);
+    bridge->opening = opening;
+    bridge->origin = bridge->counter.count;
+    bridge->watchdog = (struct watchdog){
+        .silence_ns = opening.silence_ns,
+        .heard_ns = bridge->reading.at_ns,
+        .first = bridge->number + 1,
+    };
+    dither_start(&bridge->dither, bridge->counter.count, bridge->reading.at_ns);
     tracker_init(&bridge->tracker, &opening.settings);
     bridge->reading.position_um = 0;
-    bridge->order = 0;
+    if (bridge->counter.started) // else the first reading of all is the session's first, too
+        tracker_advance(&bridge->tracker, bridge->reading);
+    bridge->order = bridge->orders = 0;
     bridge->statistics = (struct statistics){0};
     bridge->reader.damaged = 0;
     return refuse(REFUSAL_NONE);
@@ -63,6 +101,22 @@ static bool is_in_reach(struct stretch stretch)
 {
     return -PLACE_LIMIT_UM <= stretch.start_um && stretch.start_um < stretch.end_um
         && stretch.end_um <= PLACE_LIMIT_UM;
+}
+
+// Let the host see what was taken, by a CRC over all of it.
+static void note_taken(struct bridge *bridge, bool pass, uint32_t number, struct stretch stretch)
+{
+    uint8_t bytes[1 + 4 + 8 + 8];
+    struct cursor cursor = {bytes};
+    put_u8(&cursor, pass ? REQUEST_PASS : REQUEST_ORDER);
+    put_u32(&cursor, number);
+    put_i64(&cursor, stretch.start_um);
+    put_i64(&cursor, stretch.end_um);
+    bridge->order = number;
+    bridge->orders = crc32(bridge->orders, bytes, sizeof bytes);
+    const uint32_t on_board = ORDER_CAPACITY - bridge->tracker.pool.free_count;
+    if (on_board > bridge->statistics.most_orders)
+        bridge->statistics.most_orders = on_board;
 }
 
 // Take an order or a pass exactly once, however often the host repeats it.
@@ -83,10 +137,7 @@ static enum refusal take(struct bridge *bridge, bool pass, uint32_t number, stru
         return REFUSAL_NO_DEFAULT;
     if (!(pass ? tracker_pass : tracker_order)(tracker, stretch, number))
         return REFUSAL_FULL;
-    bridge->order = number;
-    const uint32_t on_board = ORDER_CAPACITY - tracker->pool.free_count;
-    if (on_board > bridge->statistics.most_orders)
-        bridge->statistics.most_orders = on_board;
+    note_taken(bridge, pass, number, stretch);
     return REFUSAL_NONE;
 }
 
@@ -124,15 +175,11 @@ static struct outcome close(struct bridge *bridge, struct request request)
     return refuse(REFUSAL_NONE);
 }
 
-static struct outcome act_on(struct bridge *bridge, struct request request)
+// A request of the session, and the newest of it.
+static struct outcome act_within(struct bridge *bridge, struct request request)
 {
-    if (request.type == REQUEST_HELLO)
-        return refuse(REFUSAL_NONE);
-    if (request.type == REQUEST_OPEN)
-        return open(bridge, request);
-    if (request.session == 0 || request.session != bridge->session)
-        return refuse(REFUSAL_SESSION);
-    watchdog_hear(&bridge->watchdog, bridge->reading.at_ns);
+    bridge->sequence = request.sequence;
+    watchdog_hear(&bridge->watchdog, request.heard, bridge->number);
     switch (request.type) {
     case REQUEST_ORDER:
     case REQUEST_PASS:
@@ -149,13 +196,49 @@ static struct outcome act_on(struct bridge *bridge, struct request request)
     }
 }
 
+static bool is_of_session(const struct bridge *bridge, const struct request *request)
+{
+    return request->session != 0 && request->session == bridge->session
+        && request->type != REQUEST_HELLO && request->type != REQUEST_OPEN;
+}
+
+// One that comes again is no request, and no sign of life either.
+static bool is_stale(const struct bridge *bridge, const struct request *request)
+{
+    return is_of_session(bridge, request) && (int32_t)(request->sequence - bridge->sequence) <= 0;
+}
+
+static struct outcome act_on(struct bridge *bridge, struct request request)
+{
+    if (request.type == REQUEST_HELLO)
+        return refuse(REFUSAL_NONE);
+    if (request.type == REQUEST_OPEN)
+        return open(bridge, request);
+    if (!is_of_session(bridge, &request))
+        return refuse(REFUSAL_SESSION);
+    return act_within(bridge, request);
+}
+
 // --- answers -------------------------------------------------------------------------------------
 
-static void put_board(struct cursor *cursor, const struct board *board)
+// Where the session's places lie on the axis that is counted on through all sessions.
+static void put_place(struct cursor *cursor, const struct bridge *bridge)
 {
+    put_u32(cursor, bridge->axis);
+    put_i64(cursor, counts_um(bridge->origin, bridge->opening.nm_per_count));
+}
+
+static void put_board(struct cursor *cursor, const struct bridge *bridge)
+{
+    const struct board *board = &bridge->board;
     put_u16(cursor, PROTOCOL_VERSION);
     put_u16(cursor, ORDER_CAPACITY);
     put_u8(cursor, (uint8_t)board->counter_bits);
+    put_u8(cursor, board->reset_cause);
+    put_u8(cursor, board->faults);
+    put_i64(cursor, (int64_t)board->serial);
+    put_u32(cursor, board->firmware);
+    put_place(cursor, bridge);
     for (unsigned i = 0; i < 64 && board->name[i] != 0; i++)
         put_u8(cursor, (uint8_t)board->name[i]);
 }
@@ -175,7 +258,10 @@ static void put_answer(struct bridge *bridge, struct cursor *cursor, uint8_t typ
 {
     switch (type) {
     case REQUEST_HELLO:
-        put_board(cursor, &bridge->board);
+        put_board(cursor, bridge);
+        break;
+    case REQUEST_OPEN:
+        put_place(cursor, bridge);
         break;
     case REQUEST_POLL:
         put_events(cursor, &bridge->tracker.events);
@@ -189,22 +275,21 @@ static void put_answer(struct bridge *bridge, struct cursor *cursor, uint8_t typ
     }
 }
 
-void bridge_receive(struct bridge *bridge, uint8_t byte)
+static void answer(struct bridge *bridge, const struct request *request, struct outcome outcome)
 {
-    const struct body body = frame_read(&bridge->reader, byte);
-    if (body.count == 0)
-        return;
-    struct request request = {0};
-    const bool known = parse_request(body, &request);
-    const struct outcome outcome = known ? act_on(bridge, request) : refuse(REFUSAL_UNKNOWN);
-    bridge->statistics.requests++;
-    bridge->statistics.refused += outcome.refusal != REFUSAL_NONE;
+    bridge->number++;
+    watchdog_answer(&bridge->watchdog, bridge->number, bridge->reading.at_ns);
     const struct response response = {
-        .type = request.type,
-        .sequence = request.sequence,
+        .type = request->type,
+        .sequence = request->sequence,
         .session = bridge->session,
+        .number = bridge->number,
         .state = (uint8_t)bridge->state,
         .rejects = rejects(bridge),
+        .mode = (uint8_t)bridge->tracker.mode,
+        .settings = bridge->session == 0 ? 0 : opening_crc(&bridge->opening),
+        .order = bridge->order,
+        .orders = bridge->orders,
         .reading = bridge->reading,
         .refusal = (uint8_t)outcome.refusal,
         .detail = outcome.detail,
@@ -213,8 +298,25 @@ void bridge_receive(struct bridge *bridge, uint8_t byte)
     struct cursor cursor = {start};
     put_response(&cursor, &response);
     if (outcome.refusal == REFUSAL_NONE)
-        put_answer(bridge, &cursor, request.type);
+        put_answer(bridge, &cursor, request->type);
     frame_write(&bridge->writer, (unsigned)(cursor.at - start));
+}
+
+void bridge_receive(struct bridge *bridge, uint8_t byte)
+{
+    const struct body body = frame_read(&bridge->reader, byte);
+    if (body.count == 0)
+        return;
+    struct request request = {0};
+    const bool known = parse_request(body, &request);
+    if (known && is_stale(bridge, &request)) {
+        bridge->statistics.stale++;
+        return;
+    }
+    const struct outcome outcome = known ? act_on(bridge, request) : refuse(REFUSAL_UNKNOWN);
+    bridge->statistics.requests++;
+    bridge->statistics.refused += outcome.refusal != REFUSAL_NONE;
+    answer(bridge, &request, outcome);
 }
 
 bool bridge_transmit(struct bridge *bridge, uint8_t *byte)
@@ -233,20 +335,47 @@ static void fail(struct bridge *bridge, enum state state)
 void bridge_fail_encoder(struct bridge *bridge)
 {
     fail(bridge, STATE_ENCODER_FAILED);
+    bridge->axis = 0;
 }
 
-// Take the reading if it can be reckoned with.
-static void take_reading(struct bridge *bridge, uint32_t raw_count, int64_t at_ns)
+void bridge_lose_bytes(struct bridge *bridge, uint32_t count)
 {
-    const bool in_range = counter_take(&bridge->counter, raw_count);
-    const int64_t position_um = counter_position_um(&bridge->counter);
-    const int64_t jump_um = position_um - bridge->reading.position_um;
-    if (!in_range || jump_um < -JUMP_LIMIT_UM || jump_um > JUMP_LIMIT_UM) {
-        fail(bridge, STATE_ENCODER_FAILED);
-        return;
-    }
-    bridge->reading = (struct reading){position_um, at_ns};
-    tracker_advance(&bridge->tracker, bridge->reading);
+    bridge->statistics.overrun += count;
+}
+
+void bridge_find_fault(struct bridge *bridge, uint8_t faults)
+{
+    bridge->board.faults |= faults;
+    if (bridge->state == STATE_RELEASED)
+        bridge->state = STATE_FAULTY;
+    fail(bridge, STATE_FAULTY);
+}
+
+// How far the rail can have come in so long a time, a count and a millisecond aside.
+static int64_t reach_um(const struct opening *opening, int64_t turn_ns)
+{
+    const int64_t nm = opening->nm_per_count;
+    const int64_t way_um = opening->fastest_um_s * (turn_ns / 1000 + 1000) / 1000000;
+    return smaller(way_um + (nm < 0 ? -nm : nm) / 1000 + 1, JUMP_LIMIT_UM);
+}
+
+// Count on, in every state. False if the rail cannot have moved like this.
+static bool count_on(struct bridge *bridge, uint32_t raw_count, int64_t turn_ns)
+{
+    const int64_t before = bridge->counter.count;
+    if (turn_ns < 0 || turn_ns > PAUSE_LIMIT_NS)
+        bridge->axis = 0; // a narrow counter may have rolled over unseen
+    if (!counter_take(&bridge->counter, raw_count))
+        return false;
+    if (bridge->session == 0 || turn_ns < 0 || turn_ns > PAUSE_LIMIT_NS)
+        return true;
+    const int64_t way_um =
+        counts_um(bridge->counter.count - bridge->origin, bridge->opening.nm_per_count);
+    const int64_t jump_um = way_um - bridge->reading.position_um;
+    const int64_t limit_um = reach_um(&bridge->opening, turn_ns);
+    bridge->reading.position_um = way_um;
+    return -limit_um <= jump_um && jump_um <= limit_um
+        && !dither_take(&bridge->dither, before, bridge->counter.count, bridge->reading.at_ns);
 }
 
 static void count_turn(struct statistics *statistics, int64_t turn_ns)
@@ -260,6 +389,8 @@ bool bridge_advance(struct bridge *bridge, uint32_t raw_count, int64_t now_ns)
 {
     const int64_t turn_ns = now_ns - bridge->reading.at_ns;
     bridge->reading.at_ns = now_ns;
+    if (!count_on(bridge, raw_count, turn_ns))
+        bridge_fail_encoder(bridge);
     if (bridge->state != STATE_RUNNING)
         return rejects(bridge);
     if (turn_ns < 0 || turn_ns > PAUSE_LIMIT_NS) {
@@ -268,7 +399,7 @@ bool bridge_advance(struct bridge *bridge, uint32_t raw_count, int64_t now_ns)
         fail(bridge, STATE_SILENT);
     } else {
         count_turn(&bridge->statistics, turn_ns);
-        take_reading(bridge, raw_count, now_ns);
+        tracker_advance(&bridge->tracker, bridge->reading);
     }
     return rejects(bridge);
 }

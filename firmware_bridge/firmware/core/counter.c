@@ -3,14 +3,12 @@
 
 #include "arithmetic.h"
 
-static const int64_t COUNT_LIMIT = 9000000000000; // times NM_PER_COUNT_LIMIT still fits
+// The way between any two of them, times NM_PER_COUNT_LIMIT, still fits.
+static const int64_t COUNT_LIMIT = 4500000000000;
 
-void counter_init(struct counter *counter, unsigned bits, int32_t nm_per_count)
+void counter_init(struct counter *counter, unsigned bits)
 {
-    *counter = (struct counter){
-        .mask = bits < 32 ? (UINT32_C(1) << bits) - 1 : UINT32_MAX,
-        .nm_per_count = nm_per_count,
-    };
+    *counter = (struct counter){.mask = bits < 32 ? (UINT32_C(1) << bits) - 1 : UINT32_MAX};
 }
 
 bool counter_take(struct counter *counter, uint32_t raw)
@@ -27,7 +25,7 @@ bool counter_take(struct counter *counter, uint32_t raw)
     return -COUNT_LIMIT <= counter->count && counter->count <= COUNT_LIMIT;
 }
 
-int64_t counter_position_um(const struct counter *counter)
+int64_t counts_um(int64_t counts, int32_t nm_per_count)
 {
-    return floor_div(counter->count * counter->nm_per_count, 1000);
+    return floor_div(counts * nm_per_count, 1000);
 }

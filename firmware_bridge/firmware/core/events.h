@@ -11,6 +11,7 @@ enum event_kind {
     EVENT_MISSED = 2, // first: how much went by from the order's start; second: that start
     EVENT_PULSE = 3,  // first: from; second: until
     EVENT_PASS = 4,   // first: how far the rail was beyond where it is too late; below nought in time
+    EVENT_RETURNED = 5, // handed back for nearer ones; second: its start
 };
 
 enum reason {
@@ -23,6 +24,7 @@ enum reason {
 struct event {
     int64_t first_um;
     int64_t second_um;
+    int64_t end_um; // of the order's or the pass's stretch, as it was kept; else nought
     uint32_t order; // its number; 0 for a pulse, and for rail that no pass came for
     uint8_t kind;
     uint8_t reason;

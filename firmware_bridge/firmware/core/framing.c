@@ -1,17 +1,8 @@
-// Frames on a stream of bytes: a body and its CRC-16, in COBS, between noughts.
+// Frames on a stream of bytes: a body and its CRC-32, in COBS, between noughts.
 #include "framing.h"
 
-// CRC-16/IBM-3740: polynomial 0x1021, from 0xFFFF, highest bit first. "123456789" gives 0x29B1.
-static uint16_t crc16(const uint8_t *bytes, unsigned count)
-{
-    unsigned crc = 0xFFFF;
-    for (unsigned i = 0; i < count; i++) {
-        unsigned x = (crc >> 8 ^ bytes[i]) & 0xFF;
-        x ^= x >> 4;
-        crc = (crc << 8 ^ x << 12 ^ x << 5 ^ x) & 0xFFFF;
-    }
-    return (uint16_t)crc;
-}
+#include "crc.h"
+#include "wire.h"
 
 // A code is the distance to the next one, and stands where a nought was; the first precedes the
 // data, and the last reaches just beyond its end. False if they do not fit.
@@ -49,7 +40,8 @@ static struct body end_frame(struct frame_reader *reader)
     uint8_t *data = reader->coded + 1;
     if (!overlong && count > 1 + CRC_BYTES && uncode(reader->coded, count)) {
         const unsigned body = count - 1 - CRC_BYTES;
-        if (crc16(data, body) == (data[body] | data[body + 1] << 8))
+        struct cursor sent = {data + body};
+        if (crc32(0, data, body) == get_u32(&sent))
             return (struct body){data, body};
     }
     reader->damaged++;
@@ -75,9 +67,8 @@ uint8_t *frame_body(struct frame_writer *writer)
 void frame_write(struct frame_writer *writer, unsigned count)
 {
     uint8_t *body = frame_body(writer);
-    const uint16_t crc = crc16(body, count);
-    body[count] = (uint8_t)crc;
-    body[count + 1] = (uint8_t)(crc >> 8);
+    struct cursor end = {body + count};
+    put_u32(&end, crc32(0, body, count));
     const unsigned coded = 1 + count + CRC_BYTES;
     writer->bytes[0] = 0;
     code(writer->bytes + 1, coded);

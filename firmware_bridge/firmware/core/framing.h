@@ -1,11 +1,11 @@
-// Frames on a stream of bytes: a body and its CRC-16, in COBS, between noughts. See PROTOCOL.md.
+// Frames on a stream of bytes: a body and its CRC-32, in COBS, between noughts. See PROTOCOL.md.
 #ifndef TRACKSIDE_FRAMING_H
 #define TRACKSIDE_FRAMING_H
 
 #include "types.h"
 
 // So short that a COBS code of 255 cannot occur.
-enum { BODY_BYTES = 251, CRC_BYTES = 2, CODED_BYTES = 1 + BODY_BYTES + CRC_BYTES };
+enum { BODY_BYTES = 249, CRC_BYTES = 4, CODED_BYTES = 1 + BODY_BYTES + CRC_BYTES };
 
 struct frame_reader {
     uint8_t coded[CODED_BYTES];

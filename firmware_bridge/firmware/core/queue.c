@@ -36,11 +36,10 @@ void heap_push(struct heap *heap, const struct pool *pool, slot pushed)
     heap->slots[hole] = pushed;
 }
 
-slot heap_pop(struct heap *heap, const struct pool *pool)
+// Fill the hole at `at` with the last, and let it sink to where it belongs.
+static void sink(struct heap *heap, const struct pool *pool, unsigned at, slot last)
 {
-    const slot first = heap->slots[0];
-    const slot last = heap->slots[--heap->count];
-    unsigned hole = 0;
+    unsigned hole = at;
     for (;;) {
         unsigned child = 2 * hole + 1;
         if (child + 1 < heap->count
@@ -52,5 +51,23 @@ slot heap_pop(struct heap *heap, const struct pool *pool)
         hole = child;
     }
     heap->slots[hole] = last;
-    return first;
+}
+
+slot heap_pop(struct heap *heap, const struct pool *pool)
+{
+    return heap_remove(heap, pool, 0);
+}
+
+slot heap_remove(struct heap *heap, const struct pool *pool, unsigned at)
+{
+    const slot removed = heap->slots[at];
+    const slot last = heap->slots[--heap->count];
+    if (at == heap->count)
+        return removed;
+    while (at > 0 && comes_before(pool, last, heap->slots[(at - 1) / 2])) {
+        heap->slots[at] = heap->slots[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    sink(heap, pool, at, last);
+    return removed;
 }

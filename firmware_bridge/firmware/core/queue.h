@@ -38,5 +38,6 @@ void pool_give(struct pool *pool, slot free);
 
 void heap_push(struct heap *heap, const struct pool *pool, slot pushed);
 slot heap_pop(struct heap *heap, const struct pool *pool); // while count is above nought
+slot heap_remove(struct heap *heap, const struct pool *pool, unsigned at); // while `at` is below count
 
 #endif

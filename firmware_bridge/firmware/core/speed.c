@@ -27,9 +27,10 @@ void speed_take(struct speed *speed, struct reading now)
 int64_t speed_lead_um(const struct speed *speed, struct reading now, int64_t duration_ns)
 {
     const struct reading *base = kept(speed, 0);
-    const int64_t elapsed_ns = now.at_ns - base->at_ns;
+    // a session that has only begun: a count just after it is no speed yet
+    const int64_t elapsed_ns = larger(now.at_ns - base->at_ns, SPEED_WINDOW_NS);
     const int64_t travelled_um = smaller(now.position_um - base->position_um, TRAVEL_LIMIT_UM);
-    if (elapsed_ns == 0 || travelled_um <= 0)
+    if (travelled_um <= 0)
         return 0;
     const int64_t um_per_s = travelled_um * SECOND_NS / elapsed_ns;
     // whole kilometres and the rest apart, because their product with the duration would not fit

@@ -24,6 +24,7 @@ void tracker_init(struct tracker *tracker, const struct settings *settings)
 // --- taking orders -------------------------------------------------------------------------------
 
 enum { EVENTS_OF_A_MODE = 2 };
+enum { SLOTS_FOR_ORDERS = 24 }; // which passes leave free: late passes reject, late orders do not
 
 // The most events that can still come of what is on board. An order that waits may become a pulse
 // and an outcome; one that has begun an outcome, its pulse being the drive's. A pass is an event, and
@@ -48,10 +49,58 @@ static void insert_arrived(struct tracker *tracker, slot taken)
     tracker->arrived[i] = taken;
 }
 
-static bool take(struct tracker *tracker, struct order order)
+// The order that begins furthest on among those that wait, if it is the host's; a heap's slots first,
+// then those that arrived. `found` counts through both.
+static bool find_furthest(const struct tracker *tracker, unsigned *found)
+{
+    const struct order *orders = tracker->pool.orders;
+    const unsigned waiting = tracker->waiting.count;
+    int64_t furthest_um = INT64_MIN;
+    for (unsigned i = 0; i < waiting + tracker->arrived_count; i++) {
+        const slot at = i < waiting ? tracker->waiting.slots[i] : tracker->arrived[i - waiting];
+        const struct order *order = &orders[at];
+        if (order->number != 0 && !order->pass && order->stretch.start_um > furthest_um) {
+            furthest_um = order->stretch.start_um;
+            *found = i;
+        }
+    }
+    return furthest_um > INT64_MIN;
+}
+
+static slot remove_waiting(struct tracker *tracker, unsigned found)
+{
+    if (found < tracker->waiting.count)
+        return heap_remove(&tracker->waiting, &tracker->pool, found);
+    unsigned i = found - tracker->waiting.count;
+    const slot removed = tracker->arrived[i];
+    for (tracker->arrived_count--; i < tracker->arrived_count; i++)
+        tracker->arrived[i] = tracker->arrived[i + 1];
+    return removed;
+}
+
+// Hand back the order that waits furthest on, if it begins beyond `start_um`.
+static void make_room(struct tracker *tracker, int64_t start_um)
+{
+    unsigned found;
+    if (events_to_come(tracker) + tracker->events.count + 3 > EVENT_CAPACITY
+        || !find_furthest(tracker, &found))
+        return;
+    const unsigned waiting = tracker->waiting.count;
+    const slot furthest =
+        found < waiting ? tracker->waiting.slots[found] : tracker->arrived[found - waiting];
+    const struct order *order = &tracker->pool.orders[furthest];
+    if (order->stretch.start_um <= start_um)
+        return;
+    events_put(&tracker->events,
+               (struct event){0, order->stretch.start_um, order->stretch.end_um, order->number,
+                              EVENT_RETURNED, REASON_NONE});
+    pool_give(&tracker->pool, remove_waiting(tracker, found));
+}
+
+static bool take(struct tracker *tracker, struct order order, unsigned slots_to_leave)
 {
     const unsigned events = events_to_come(tracker) + tracker->events.count;
-    if (tracker->pool.free_count == 0 || events + 3 > EVENT_CAPACITY)
+    if (tracker->pool.free_count <= slots_to_leave || events + 3 > EVENT_CAPACITY)
         return false;
     const slot taken = pool_take(&tracker->pool);
     tracker->pool.orders[taken] = order;
@@ -61,12 +110,15 @@ static bool take(struct tracker *tracker, struct order order)
 
 bool tracker_order(struct tracker *tracker, struct stretch stretch, uint32_t number)
 {
-    return take(tracker, (struct order){.stretch = stretch, .number = number});
+    if (tracker->pool.free_count == 0)
+        make_room(tracker, stretch.start_um);
+    return take(tracker, (struct order){.stretch = stretch, .number = number}, 0);
 }
 
 bool tracker_pass(struct tracker *tracker, struct stretch stretch, uint32_t number)
 {
-    return take(tracker, (struct order){.stretch = stretch, .number = number, .pass = true});
+    const struct order pass = {.stretch = stretch, .number = number, .pass = true};
+    return take(tracker, pass, SLOTS_FOR_ORDERS);
 }
 
 bool tracker_set_mode(struct tracker *tracker, enum mode mode)
@@ -126,7 +178,7 @@ static void settle(struct tracker *tracker)
     if (tracker->released) {
         const struct stretch pulse = reaching(tracker->released_pulse, place);
         events_put(&tracker->events,
-                   (struct event){pulse.start_um, pulse.end_um, 0, EVENT_PULSE, REASON_NONE});
+                   (struct event){pulse.start_um, pulse.end_um, 0, 0, EVENT_PULSE, REASON_NONE});
         tracker->released = false;
     }
     struct drive *drive = &tracker->drive;
@@ -173,8 +225,9 @@ static void take_pass(struct tracker *tracker, slot taken)
     const int64_t start_um = larger(pass.start_um, beyond->start_um);
     const int64_t over_um = tracker->reached_um - (start_um - tracker->settings.margin_um);
     const bool late = over_um >= 0 || pass.end_um <= start_um;
-    events_put(&tracker->events, (struct event){over_um, 0, order->number, EVENT_PASS,
-                                                late ? REASON_ARRIVED_LATE : REASON_NONE});
+    events_put(&tracker->events,
+               (struct event){over_um, pass.start_um, pass.end_um, order->number, EVENT_PASS,
+                              late ? REASON_ARRIVED_LATE : REASON_NONE});
     if (late) {
         pool_give(&tracker->pool, taken);
         return;
@@ -224,15 +277,16 @@ static void account(struct tracker *tracker, slot ended)
         uint8_t reason = order->late ? REASON_ARRIVED_LATE : REASON_ACTED_LATE;
         if (order->bypassed)
             reason = REASON_BYPASSED;
-        events_put(&tracker->events, (struct event){missed_um, stretch.start_um, order->number,
-                                                    EVENT_MISSED, reason});
+        events_put(&tracker->events, (struct event){missed_um, stretch.start_um, stretch.end_um,
+                                                    order->number, EVENT_MISSED, reason});
     } else if (order->number != 0) {
         const int64_t due_um = stretch.start_um - tracker->settings.margin_um;
         // where the coil was acting already, it acts exactly where an order is due
         const int64_t actual_um =
             order->opens ? drive->pulse.start_um : larger(drive->pulse.start_um, due_um);
         events_put(&tracker->events,
-                   (struct event){due_um, actual_um, order->number, EVENT_FIRED, REASON_NONE});
+                   (struct event){due_um, actual_um, stretch.end_um, order->number, EVENT_FIRED,
+                                  REASON_NONE});
     }
     pool_give(&tracker->pool, ended);
 }

@@ -76,7 +76,8 @@ struct tracker {
 
 void tracker_init(struct tracker *tracker, const struct settings *settings);
 
-// False, and nothing is taken, if there is no room for it.
+// False, and nothing is taken, if there is no room for it. An order finds room as long as one that
+// begins further on waits: that one is handed back, and told as an event.
 bool tracker_order(struct tracker *tracker, struct stretch stretch, uint32_t number);
 bool tracker_pass(struct tracker *tracker, struct stretch stretch, uint32_t number);
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from struct import iter_unpack
+from struct import iter_unpack, unpack
 
 import pytest
 from hypothesis import given, settings
@@ -47,6 +47,7 @@ MS = 1_000_000
 MM = 1_000
 SESSION = 0x1234_5678
 NOTHING = ActuatorSettings(offset_um=0)
+ANY_SPEED = 10**12  # um/s
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +62,36 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
         ctypes.c_char_p,
         ctypes.c_size_t,
     ]
+    core.library_roll.restype = ctypes.c_size_t
+    core.library_roll.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+        ctypes.c_int64,
+        ctypes.c_int64,
+        ctypes.c_size_t,
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+    ]
     core.bridge_advance.restype = ctypes.c_bool
     core.bridge_advance.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int64]
     return core
+
+
+class Rail(ctypes.Structure):
+    """Under an encoder, as `library.c` has it: what it reads goes up at each multiple."""
+
+    _fields_ = (
+        ("position_nm", ctypes.c_int64),
+        ("nm_per_count", ctypes.c_int64),
+        ("now_ns", ctypes.c_int64),
+        ("rejects", ctypes.c_bool),
+    )
+
+
+class Turned(ctypes.Structure):
+    """The output was switched after the reading of this time."""
+
+    _fields_ = (("at_ns", ctypes.c_int64), ("rejects", ctypes.c_bool))
 
 
 class Core:
@@ -81,17 +109,27 @@ class Core:
         self.count = 0
         self.now_ns = 0
         self.orders = 0
+        self.sequence = 0
+        self.heard = 0
 
     def exchange(self, received: bytes) -> list[Answer]:
         size = self._library.library_exchange(
             self._bridge, received, len(received), self._sent, len(self._sent)
         )
         answered = ctypes.string_at(self._sent, size)
-        answers = [framing.parse_answer(body) for body in self._frames.feed(answered)]
-        return [answer for answer in answers if answer is not None]
+        parsed = [framing.parse_answer(body) for body in self._frames.feed(answered)]
+        answers = [answer for answer in parsed if answer is not None]
+        for answer in answers:
+            assert answer.number == self.heard + 1
+            self.heard = answer.number
+        return answers
+
+    def request(self, kind: Kind, body: bytes = b"", *, session: int = SESSION) -> bytes:
+        self.sequence += 1
+        return framing.request(kind, self.sequence, session, self.heard, body)
 
     def ask(self, kind: Kind, body: bytes = b"", *, session: int = SESSION) -> Answer:
-        [answer] = self.exchange(framing.request(kind, 0, session, body))
+        [answer] = self.exchange(self.request(kind, body, session=session))
         assert answer.kind is kind
         return answer
 
@@ -102,12 +140,14 @@ class Core:
         session: int = SESSION,
         nm_per_count: int = 1_000,
         silence_ns: int = 60 * SECOND_NS,
+        fastest_um_s: int = ANY_SPEED,
         default_reject: bool = False,
     ) -> Answer:
         opening = framing.opening(
             actuator,
             nm_per_count=nm_per_count,
             silence_ns=silence_ns,
+            fastest_um_s=fastest_um_s,
             default_reject=default_reject,
         )
         return self.ask(Kind.OPEN, opening, session=session)
@@ -124,6 +164,16 @@ class Core:
             self._bridge, self.count & self._mask, self.now_ns
         )
         return self.rejects
+
+    def roll(self, rail: Rail, um_per_s: int, turn_ns: int, turns: int) -> list[tuple[int, bool]]:
+        """So many turns of the board's loop; when its output was switched, and to what."""
+        switched = (Turned * 1000)()
+        count = self._library.library_roll(
+            self._bridge, ctypes.byref(rail), um_per_s, turn_ns, turns, switched, len(switched)
+        )
+        assert count < len(switched)
+        self.now_ns, self.rejects = rail.now_ns, rail.rejects
+        return [(each.at_ns, each.rejects) for each in switched[:count]]
 
     def events(self) -> list[BoardEvent]:
         taken = []
@@ -193,16 +243,19 @@ def with_modes(drawn: tuple[list[Step], list[Mode]]) -> list[Step]:
 def as_the_board_says_it(event: Event) -> BoardEvent:
     if isinstance(event, Fired):
         number = int(event.order.tag)
-        return BoardEvent(EventKind.FIRED, EventReason.NONE, number, event.due_um, event.actual_um)
+        places = event.due_um, event.actual_um, event.order.end_um
+        return BoardEvent(EventKind.FIRED, EventReason.NONE, number, *places)
     if isinstance(event, Missed):
         number = 0 if event.order.tag == NO_PASS else int(event.order.tag)
         reason = EventReason[event.reason.name]
-        return BoardEvent(EventKind.MISSED, reason, number, event.missed_um, event.order.start_um)
+        places = event.missed_um, event.order.start_um, event.order.end_um
+        return BoardEvent(EventKind.MISSED, reason, number, *places)
     if isinstance(event, Passed):
         late = EventReason.ARRIVED_LATE if event.late else EventReason.NONE
-        return BoardEvent(EventKind.PASS, late, int(event.order.tag), event.over_um, 0)
+        places = event.over_um, event.order.start_um, event.order.end_um
+        return BoardEvent(EventKind.PASS, late, int(event.order.tag), *places)
     assert isinstance(event, Pulse)
-    return BoardEvent(EventKind.PULSE, EventReason.NONE, 0, event.from_um, event.until_um)
+    return BoardEvent(EventKind.PULSE, EventReason.NONE, 0, event.from_um, event.until_um, 0)
 
 
 def switched(events: list[Event], active: bool) -> bool:
@@ -279,7 +332,7 @@ def test_the_coil_acts_within_a_count_of_where_it_should(
     um = wheel.um_per_count
     core = Core(library)
     core.open(ActuatorSettings(offset_um, delay_ns=delay_ms * MS), nm_per_count=um * MM)
-    ahead = 500  # counts, which take longer than the coil
+    ahead = 700  # counts, which take longer than the coil and the window of the speed
     for start, length in orders:
         core.order((ahead + start) * um, (ahead + start + length) * um)
     for _ in range(ahead + 900 + offset_um // um):
@@ -292,6 +345,54 @@ def test_the_coil_acts_within_a_count_of_where_it_should(
             assert abs(event.second_um - event.first_um) <= um
         else:
             assert event.first_um <= um
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How often a board reads an encoder, and how the rail goes under it."""
+
+    nm_per_count: int
+    um_per_s: int
+    turn_ns: int
+    delay_ns: int
+
+    def margin_um(self) -> float:
+        """As PROTOCOL.md has it for a rail at an even speed."""
+        counts = 2 + self.delay_ns / SPEED_WINDOW_NS
+        return self.nm_per_count * counts / 1000 + self.um_per_s * 2 * self.turn_ns / SECOND_NS
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    turn=st.builds(
+        Turn,
+        st.sampled_from([997, 2_500, 25_000, 104_713]),
+        st.integers(3_000, 3_000_000),
+        st.integers(9_000, 200_000),
+        st.integers(0, 30 * MS),
+    ),
+    phase_nm=st.integers(0, 104_712),
+)
+def test_the_coil_acts_within_the_margin_that_the_protocol_promises_at_any_speed(
+    library: ctypes.CDLL, turn: Turn, phase_nm: int
+) -> None:
+    core = Core(library)
+    rail = Rail(phase_nm, turn.nm_per_count, 0, True)
+    core.roll(rail, 0, turn.turn_ns, 1)
+    core.open(ActuatorSettings(0, delay_ns=turn.delay_ns), nm_per_count=turn.nm_per_count)
+    way_um = turn.um_per_s * (turn.delay_ns + 3 * SPEED_WINDOW_NS) // SECOND_NS
+    starts_um = [way_um + i * max(way_um // 5, 2 * MM) for i in range(4)]
+    for start_um in starts_um:
+        core.order(start_um, start_um + 1_500)
+    goes_ns = (starts_um[-1] + 4 * MM) * SECOND_NS // turn.um_per_s
+    core.roll(rail, turn.um_per_s, turn.turn_ns, goes_ns // turn.turn_ns)
+    outcomes = [event for event in core.events() if event.order]
+    assert len(outcomes) == 4
+    for event in outcomes:
+        wrong_um = event.first_um
+        if event.kind is EventKind.FIRED:
+            wrong_um = abs(event.second_um - event.first_um)
+        assert wrong_um <= turn.margin_um() + 1
 
 
 @pytest.mark.parametrize(("gap_um", "pulses"), [(9, 2), (10, 1)])
@@ -363,9 +464,9 @@ class SlowDefault:
         known = self.readings[: i % len(self.readings) + 1]
         old = [r for r in known if now.at_ns - r.at_ns >= SPEED_WINDOW_NS]
         then = old[-1] if old else known[0]
-        elapsed_ns = now.at_ns - then.at_ns
+        elapsed_ns = max(now.at_ns - then.at_ns, SPEED_WINDOW_NS)
         travelled_um = max(0, now.position_um - then.position_um)
-        speed_um_s = travelled_um * SECOND_NS // elapsed_ns if elapsed_ns else 0
+        speed_um_s = travelled_um * SECOND_NS // elapsed_ns
         lead_um = speed_um_s * self.actuator.delay_ns // SECOND_NS
         return now.position_um - self.actuator.offset_um + lead_um
 
@@ -460,8 +561,8 @@ def test_a_silent_link_rejects_by_itself_and_for_good(library: ctypes.CDLL) -> N
 def test_noise_on_the_link_is_silence(library: ctypes.CDLL) -> None:
     core = Core(library)
     core.open(silence_ns=20 * MS)
-    wrong = framing.request(Kind.POLL, 0, SESSION + 1, framing.poll(0))
     for _ in range(20):
+        wrong = core.request(Kind.POLL, framing.poll(0), session=SESSION + 1)
         core.exchange(b"\xaa\x00\x55" + wrong)
         assert not core.advance(0, MS)
     assert core.advance(0, MS)
@@ -608,19 +709,22 @@ def test_requests_that_make_no_sense_are_refused(library: ctypes.CDLL) -> None:
 # --- garbled streams -----------------------------------------------------------------------------
 
 
-def requests(numbers: Sequence[int]) -> bytes:
+def requests(core: Core, numbers: Sequence[int]) -> bytes:
     """Each for the order of its number, and the next."""
     stretches = [[(1_000 * n, 1_256 * n) for n in (number, number + 1)] for number in numbers]
     orders = [framing.stretches(n, um) for n, um in zip(numbers, stretches, strict=True)]
-    return b"".join(framing.request(Kind.ORDER, 0, SESSION, order) for order in orders)
+    return b"".join(core.request(Kind.ORDER, order) for order in orders)
 
 
 def orders_in(stream: bytes) -> list[Order]:
     """Those that an undamaged frame asks for, in the order of their numbers."""
     orders: list[Order] = []
+    newest = 0
     for body in FrameReader().feed(stream):
-        header, first, stretches = body[:6], body[6:10], body[10:]
-        if header == bytes([Kind.ORDER, 0]) + SESSION.to_bytes(4, "little"):
+        header, first, stretches = body[:13], body[13:17], body[17:]
+        kind, sequence, session, _ = unpack("<BIII", header)
+        if (kind, session) == (Kind.ORDER, SESSION) and sequence > newest:
+            newest = sequence
             number = int.from_bytes(first, "little")
             for i, (start_um, end_um) in enumerate(iter_unpack("<qq", stretches)):
                 if number + i == len(orders) + 1:
@@ -655,12 +759,12 @@ DAMAGES = st.lists(
 def test_a_damaged_stream_fires_what_came_whole_and_nothing_else(
     library: ctypes.CDLL, damages: list[Damage], numbers: list[int]
 ) -> None:
-    stream = requests([*range(1, 7), *numbers])
+    core, tracker = Core(library), Tracker(NOTHING)
+    core.open()
+    stream = requests(core, [*range(1, 7), *numbers])
     for damage in damages:
         stream = damage.on(stream)
     stream += b"\0"
-    core, tracker = Core(library), Tracker(NOTHING)
-    core.open()
     answers = core.exchange(stream)
     assert len(answers) == len(FrameReader().feed(stream))
     for order in orders_in(stream):
@@ -689,14 +793,14 @@ def test_noise_fires_nothing_and_the_next_request_is_understood(
 def test_the_end_of_what_is_too_long_is_no_frame(library: ctypes.CDLL) -> None:
     core = Core(library)
     core.open()
-    request = framing.request(Kind.ORDER, 0, SESSION, framing.stretches(1, [(0, 100)]))
+    request = core.request(Kind.ORDER, framing.stretches(1, [(0, 100)]))
     for length in range(250, 260):
         stream = b"\x01" * length + request[1:]
         assert FrameReader().feed(stream) == core.exchange(stream) == []
     assert core.exchange(request) != []
 
 
-@given(body=st.binary(min_size=1, max_size=251), cut=st.integers(0, 600))
+@given(body=st.binary(min_size=1, max_size=249), cut=st.integers(0, 600))
 def test_a_frame_is_read_however_the_stream_is_cut(body: bytes, cut: int) -> None:
     reader, stream = FrameReader(), framing.frame(body) * 2
     assert reader.feed(stream[:cut]) + reader.feed(stream[cut:]) == [body, body]
@@ -704,7 +808,7 @@ def test_a_frame_is_read_however_the_stream_is_cut(body: bytes, cut: int) -> Non
 
 
 def test_the_example_in_the_protocol_is_what_is_sent() -> None:
-    sent = framing.request(Kind.POLL, 7, SESSION, framing.poll(0))
+    sent = framing.request(Kind.POLL, 7, SESSION, 6, framing.poll(0))
     assert sent.hex(" ") in (SOURCES / "PROTOCOL.md").read_text()
 
 
@@ -715,12 +819,13 @@ def test_the_core_stands_what_sanitizers_watch(tmp_path: Path) -> None:
         ActuatorSettings(offset_um=50, delay_ns=MS, margin_um=3),
         nm_per_count=1_000,
         silence_ns=60 * SECOND_NS,
+        fastest_um_s=ANY_SPEED,
         default_reject=True,
     )
     inputs = b""
     for _ in range(500):
         session = chance.choice([SESSION, SESSION, 1])
-        stream = framing.request(Kind.OPEN, 0, session, opening)
+        stream = framing.request(Kind.OPEN, 1, session, 0, opening)
         for number in range(1, chance.randrange(1, 150)):
             bodies = {
                 Kind.POLL: framing.poll(number),
@@ -731,7 +836,7 @@ def test_the_core_stands_what_sanitizers_watch(tmp_path: Path) -> None:
             start_um = chance.choice([0, 20 * number, -(10**16)]) + chance.randrange(50)
             length_um = chance.choice([0, 1, 30, 10**16])
             stretch = framing.stretches(number, [(start_um, start_um + length_um)])
-            stream += framing.request(kind, 0, SESSION, bodies.get(kind, stretch))
+            stream += framing.request(kind, number + 1, SESSION, 0, bodies.get(kind, stretch))
             if chance.random() < 0.05:
                 noise = chance.randbytes(chance.randrange(300))
                 stream = Damage(chance.random(), chance.randrange(9), noise).on(stream)
