@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edge.bundle.manifest import is_plain_path
 from edge.errors import BundleError, UsageError
+from edge.files import write_whole
 
 MAX_BYTES = 256 << 20  # a bundle is a few MB; a zip may claim anything
 
@@ -36,9 +37,7 @@ def read_files(path: Path) -> dict[str, bytes]:
 
 def write_zip(files: Mapping[str, bytes], path: Path) -> None:
     """The old zip stays until the new one is whole."""
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_bytes(zipped(files))
-    unfinished.replace(path)
+    write_whole(path, zipped(files))
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:

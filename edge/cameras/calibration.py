@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
 from edge.errors import ConfigurationError, FrameError
+from edge.files import write_whole
 from edge.types import Image
 
 FORMAT: Literal[1] = 1
@@ -46,7 +47,7 @@ class Calibration(BaseModel):
 
 
 def write_calibration(calibration: Calibration, path: Path) -> None:
-    path.write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_whole(path, calibration.model_dump_json(indent=1) + "\n")
 
 
 def read_calibration(path: Path) -> Calibration:

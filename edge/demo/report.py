@@ -19,7 +19,8 @@ import numpy as np
 from edge.assembly import simulated_line
 from edge.demo.charts import Mark, lanes_along_the_rail, latency_histogram
 from edge.demo.demo import DemoResult, Outcome
-from edge.html import facts, section, wide, write_page
+from edge.files import write_whole
+from edge.html import facts, section, wide
 from edge.html.page import page
 from edge.inspect import Inspection, draw_overlay
 from edge.line_file import LineConfig, SyntheticSettings
@@ -82,7 +83,7 @@ def write_report(result: DemoResult, path: Path) -> None:
         facts("The line", _known(result.config, result)),
     )
     above, said = f"demo, line {result.config.name}", headline(result)
-    write_page(path, page(above, said, sections, good=result.passed, style=_STYLE))
+    write_whole(path, page(above, said, sections, good=result.passed, style=_STYLE))
 
 
 def _numbers(result: DemoResult) -> str:

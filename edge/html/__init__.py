@@ -1,6 +1,6 @@
 """Pages and charts that need nothing else: no script, no network."""
 
-from edge.html.page import facts, section, wide, write_page
+from edge.html.page import facts, section, wide
 from edge.html.svg import nice, nice_below, text
 
 __all__ = [
@@ -10,5 +10,4 @@ __all__ = [
     "section",
     "text",
     "wide",
-    "write_page",
 ]

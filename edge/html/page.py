@@ -4,14 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
-from pathlib import Path
-
-
-def write_page(path: Path, text: str) -> None:
-    """Whoever opens `path` meanwhile sees the last page or this one, whole."""
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
 
 
 def page(above: str, said: str, sections: Iterable[str], *, good: bool, style: str) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from edge.errors import ConfigurationError
+from edge.files import write_whole
 from edge.inspect.appearance import Usual
 
 BINS = 32  # of a distribution
@@ -40,6 +41,4 @@ def read_baseline(path: Path) -> Baseline:
 
 def write_baseline(baseline: Baseline, path: Path) -> None:
     """Whole or not at all: a line that starts meanwhile reads the old one."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(baseline.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    fresh.replace(path)
+    write_whole(path, baseline.model_dump_json(indent=2) + "\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from edge.errors import ConfigurationError
-from edge.files import parsed
+from edge.files import parsed, write_whole
 from edge.types import Verdict
 
 Extent = tuple[int, int]  # start_um, end_um
@@ -53,7 +53,7 @@ _EXPECTATION = TypeAdapter(Expectation)
 
 
 def write_expectation(path: Path, expected: Expectation) -> None:
-    path.write_text(json.dumps(asdict(expected), indent=1) + "\n")
+    write_whole(path, json.dumps(asdict(expected), indent=1) + "\n")
 
 
 def read_expectation(path: Path) -> Expectation:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from edge.errors import ConfigurationError
+from edge.files import replacing
 from reference.networks import build
 from reference.networks.layers import NetworkError
 from reference.recipe import Recipe
@@ -45,9 +46,8 @@ def save(path: Path, groups: dict[str, Tensors], record: dict[str, Any]) -> None
         for name, tensor in tensors.items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file(flat, partial, metadata={"record": json.dumps(record, sort_keys=True)})
-    partial.replace(path)
+    with replacing(path) as unfinished:
+        save_file(flat, unfinished, metadata={"record": json.dumps(record, sort_keys=True)})
 
 
 def load(path: Path) -> tuple[dict[str, Tensors], dict[str, Any]]:

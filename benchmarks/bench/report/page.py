@@ -20,7 +20,8 @@ from benchmarks.bench.report.words import (
     title,
 )
 from benchmarks.bench.schema import LeftOut, Record, Row
-from edge.html import facts, section, wide, write_page
+from edge.files import write_whole
+from edge.html import facts, section, wide
 from edge.html.page import page
 
 
@@ -32,7 +33,7 @@ def write_record_page(record: Record, path: Path) -> None:
     for rows in groups(record.rows):
         sections += _group(rows)
     sections += [_left_out(record.left_out), facts("The machine", machine_facts(record))]
-    write_page(path, page(above, _headline(record), sections, good=trusted, style=_STYLE))
+    write_whole(path, page(above, _headline(record), sections, good=trusted, style=_STYLE))
 
 
 def _headline(record: Record) -> str:
