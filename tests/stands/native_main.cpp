@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "../edge/engines/native/network.hpp"
+#include "../../edge/engines/native/network.hpp"
 
 using namespace trackside;
 
