@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge.bundle import Manifest
 from edge.cli.commands import EngineName
 from edge.errors import ConfigurationError
-from edge.network import engine_by_name, load_network, read_mask, to_pixels, to_tensor
+from edge.network import engine_by_name, load_network
 from edge.types import Image
 from reference.data import Pair, read
 from reference.datasets import recognise
@@ -83,20 +83,18 @@ def checkpoint_on(path: Path, data: DataChoice, size: int | None = None) -> Eval
 @contextmanager
 def bundle_on(bundle: str, engine: EngineName, data: DataChoice) -> Iterator[Evaluated]:
     """A bundle, run as the box runs it."""
-    opened, loaded = load_network(engine_by_name(engine), bundle)
-    manifest = opened.manifest
-    prepare = to_pixels if loaded.takes_pixels else to_tensor
+    network = load_network(engine_by_name(engine), bundle)
+    manifest = network.bundle.manifest
 
     def predict(image: Image) -> NDArray[np.float32]:
-        logits = loaded.infer(prepare(image, manifest.input))
-        return read_mask(logits, image.shape[:2], manifest.threshold).probability
+        return network.see(image).probability
 
     try:
         cases = cases_of(predict, data.pairs(colour=manifest.input.channels == 3))
-        name = f"{bundle} on {loaded.name}"
+        name = f"{bundle} on {network.engine.name}"
         yield Evaluated(name, str(data), cases, manifest.threshold, _least_share(manifest))
     finally:
-        loaded.close()
+        network.engine.close()
 
 
 def _least_share(manifest: Manifest) -> float:

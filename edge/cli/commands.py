@@ -205,9 +205,9 @@ def predict(
     from edge.network import engine_by_name, load_network
 
     images = collect_images(paths)
-    opened, loaded = load_network(engine_by_name(engine), bundle)
-    predictions = predict(images, loaded, opened.manifest, out)
+    network = load_network(engine_by_name(engine), bundle)
+    predictions = predict(images, network, out)
     states = show_predictions(predictions, total=len(images), out=out)
-    loaded.close()
+    network.engine.close()
     failed = states.failed or (fail_on_ng and states.ng)
     sys.exit(1 if failed else 0)

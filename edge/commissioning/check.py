@@ -29,7 +29,6 @@ from edge.line_file import (
     TileSettings,
     WebSettings,
 )
-from edge.network import to_pixels
 from edge.store import try_store
 from edge.telemetry import Spool
 from edge.types import Frame, State, Stretch, Verdict
@@ -142,7 +141,7 @@ def check_tiles(line: Line, frame: Frame) -> list[Check]:
         return []
     inside = line.inspector.region.inside(frame.image)
     shown = view.widen(Shown(frame, inside), Shown(_further_on(frame, 1), inside), spec)
-    tiles = len(view.cut(shown, spec, to_pixels))
+    tiles = len(view.cut(shown, spec, line.inspector.network.prepare))
     detail = f"{tiles} of {spec.width}x{spec.height} px a frame, {shown.rows_before} rows of it "
     return [Check("tiles", True, f"{detail}from the frame before")]
 

@@ -32,10 +32,10 @@ class Engine(Protocol):
     """A loaded network. One thread at a time; `close` gives its memory back."""
 
     name: str
-    takes_pixels: bool  # infers soonest from what `to_pixels` makes
+    takes_pixels: bool  # it normalises them itself; `edge.network.prepare` makes what it takes
 
     def infer(self, tensor: Prepared) -> Tensor:
-        """N,C,H,W normalised pixels to N,1,h,w logits, whatever layout the vendor prefers."""
+        """N,C,H,W of what it takes to N,1,h,w logits, whatever layout the vendor prefers."""
         ...
 
     def infer_all(self, tensors: Sequence[Prepared]) -> list[Tensor]:
@@ -53,7 +53,8 @@ def open_engine(settings: EngineSettings, bundle: Bundle) -> Engine:
     engine = load_engine(settings, bundle)
     spec = bundle.manifest.input
     with _refusing(settings, bundle):
-        engine.infer(np.zeros((1, spec.channels, spec.height, spec.width), np.float32))
+        kind = np.uint8 if engine.takes_pixels else np.float32
+        engine.infer(np.zeros((1, spec.channels, spec.height, spec.width), kind))
     return engine
 
 
@@ -131,7 +132,6 @@ class _BundleEngine:
     ) -> None:
         self.name = name
         self._run: Run | None = run
-        self._spec = spec
         self._shape = (1, spec.channels, spec.height, spec.width)
         self.takes_pixels = takes_pixels
         self._pool = ThreadPoolExecutor(side_by_side, "engine") if side_by_side > 1 else None
@@ -139,13 +139,11 @@ class _BundleEngine:
     def infer(self, tensor: Prepared) -> Tensor:
         if self._run is None:
             raise ValueError(f"engine {self.name} is closed: open it again")
-        if self.takes_pixels and tensor.dtype == np.float32:
-            tensor = self._as_pixels(tensor)
         wanted = np.dtype(np.uint8 if self.takes_pixels else np.float32)
         if tensor.shape != self._shape or tensor.dtype != wanted:
             raise ValueError(
-                f"engine {self.name} takes float32 {self._shape}, "
-                f"not {tensor.dtype} {tensor.shape}: make the tensor with to_tensor"
+                f"engine {self.name} takes {wanted} {self._shape}, "
+                f"not {tensor.dtype} {tensor.shape}: make it with `prepare`"
             )
         try:
             return self._run(tensor)
@@ -158,13 +156,6 @@ class _BundleEngine:
     def infer_all(self, tensors: Sequence[Prepared]) -> list[Tensor]:
         each = self._pool.map if self._pool and len(tensors) > 1 else map
         return list(each(self.infer, tensors))
-
-    def _as_pixels(self, tensor: Tensor) -> Prepared:
-        """The bytes a tensor was made of."""
-        mean = np.asarray(self._spec.mean, np.float32).reshape(1, -1, 1, 1)
-        scale = np.asarray(self._spec.scale, np.float32).reshape(1, -1, 1, 1)
-        levels = np.rint(tensor / scale + mean)
-        return np.asarray(np.clip(levels, 0, 255), np.uint8)
 
     def close(self) -> None:
         self._run = None

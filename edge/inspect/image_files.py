@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 from edge.bundle import Manifest
-from edge.engines import Engine
 from edge.errors import FrameError, UsageError
 from edge.files.image_file import IMAGE_SUFFIXES, read_image, write_image
 from edge.inspect.overlay import draw_overlay
 from edge.inspect.quality import faults
 from edge.inspect.verdict import Judge, find_defects, unknown
 from edge.line_file import MinArea, Quality, Rules
-from edge.network import read_mask, to_tensor
+from edge.network import Network
 from edge.types import Frame, Image, Mask, State, Stretch, Verdict
 
 
@@ -74,28 +73,24 @@ def collect_images(paths: list[Path]) -> list[Path]:
     return images
 
 
-def predict(
-    images: list[Path], engine: Engine, manifest: Manifest, out: Path
-) -> Iterator[Prediction]:
+def predict(images: list[Path], network: Network, out: Path) -> Iterator[Prediction]:
     """Inspect each image and write its results; a corrupt one does not stop the rest."""
     out.mkdir(parents=True, exist_ok=True)
     with (out / "results.jsonl").open("w") as results:
         for index, path in enumerate(images):
             try:
-                prediction = _predict_one(index, path, engine, manifest, out)
+                prediction = _predict_one(index, path, network, out)
             except FrameError as error:
                 prediction = Prediction(path, None, str(error))
             print(json.dumps(prediction.record()), file=results, flush=True)
             yield prediction
 
 
-def _predict_one(
-    index: int, path: Path, engine: Engine, manifest: Manifest, out: Path
-) -> Prediction:
+def _predict_one(index: int, path: Path, network: Network, out: Path) -> Prediction:
+    manifest = network.bundle.manifest
     image = read_image(path, colour=manifest.input.channels == 3)
     frame = _as_frame(index, image, manifest)
-    logits = engine.infer(to_tensor(frame.image, manifest.input))
-    mask = read_mask(logits, frame.image.shape[:2], manifest.threshold)
+    mask = network.see(frame.image)
     verdict = _judge(frame, mask, manifest)
     write_image(out / f"{path.stem}.png", np.round(mask.probability * 255).astype(np.uint8))
     write_image(out / f"{path.stem}_overlay.png", draw_overlay(frame.image, mask, verdict))

@@ -16,7 +16,7 @@ from edge.inspect.seams import Seams
 from edge.inspect.tiling import Shown, TiledView, View, WholeView
 from edge.inspect.verdict import Judge, unknown
 from edge.line_file import LineConfig, Quality, Rules
-from edge.network import Network, refuse_what_is_no_image, to_pixels, to_tensor
+from edge.network import Network, refuse_what_is_no_image
 from edge.types import Frame, LostFrame, Mask, State, Verdict
 
 
@@ -80,13 +80,11 @@ class Inspector:
         return Inspection(seen, verdict, mask, _durations(marks), marks[-1][1], digest)
 
     def _look(self, frame: Frame, marks: list[tuple[str, int]]) -> tuple[Verdict, Mask | None]:
-        bundle, engine = self.network
-        manifest = bundle.manifest
-        prepare = to_pixels if engine.takes_pixels else to_tensor
+        manifest, engine = self.network.bundle.manifest, self.network.engine
         refuse_what_is_no_image(frame.image)
         inside = self.region.inside(frame.image)
         shown = self.view.widen(self._before, Shown(frame, inside), manifest.input)
-        parts = self.view.cut(shown, manifest.input, prepare)
+        parts = self.view.cut(shown, manifest.input, self.network.prepare)
         marks.append(("preprocess", self.clock_ns()))
         if reasons := faults(frame, self.quality, marks[-1][1], inside, self._familiar):
             return unknown(frame, reasons), None

@@ -24,7 +24,7 @@ from edge.line_file import TileSettings
 from edge.network import SURELY_SOUND, read_mask, refuse_no_number
 from edge.types import Defect, Frame, Image, Mask, Stretch, Tensor
 
-Prepare = Callable[[Image, InputSpec], Prepared]  # to_pixels or to_tensor
+Prepare = Callable[[Image], Prepared]  # as the engine wants it
 # Where a line-scan camera's picture ends is known as well as its time, so that its rows seem to be
 # longer or shorter than those before, which are the same to a network.
 _SAME_SCALE = 0.05
@@ -81,7 +81,7 @@ class WholeView:
         return shown
 
     def cut(self, shown: Shown, spec: InputSpec, prepare: Prepare) -> list[Prepared]:
-        return [prepare(shown.frame.image, spec)]
+        return [prepare(shown.frame.image)]
 
     def put_together(self, answers: Sequence[Tensor], shown: Shown, manifest: Manifest) -> Mask:
         rows, columns = shown.frame.image.shape[:2]
@@ -134,9 +134,7 @@ class TiledView:
                 np.uint8,
             )
         return [
-            prepare(
-                image[tile.top : tile.top + spec.height, tile.left : tile.left + spec.width], spec
-            )
+            prepare(image[tile.top : tile.top + spec.height, tile.left : tile.left + spec.width])
             for tile in grid.inside(shown.inside)
         ]
 

@@ -3,13 +3,13 @@
 from edge.network.golden import GoldenResult, check_golden
 from edge.network.loading import (
     SHIPPED_BUNDLE,
-    Network,
     engine_by_name,
     load_network,
     network_of,
     resolve_bundle,
 )
 from edge.network.mask import SURELY_SOUND, read_mask, refuse_no_number
+from edge.network.network import Network, prepare
 from edge.network.preprocess import refuse_what_is_no_image, to_pixels, to_tensor
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "engine_by_name",
     "load_network",
     "network_of",
+    "prepare",
     "read_mask",
     "refuse_no_number",
     "refuse_what_is_no_image",

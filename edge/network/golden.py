@@ -12,7 +12,7 @@ from edge.bundle import Bundle, InputSpec, Manifest, OutputSpec
 from edge.engines import Engine
 from edge.errors import BundleError, FrameError
 from edge.network.mask import read_mask
-from edge.network.preprocess import to_tensor
+from edge.network.network import prepare
 from edge.types import Image, Mask
 
 
@@ -42,7 +42,7 @@ def check_golden(bundle: Bundle, engine: Engine) -> GoldenResult:
             "more, so that none counts by its limits: pack it with limits that it is good for"
         )
     try:
-        logits = engine.infer(to_tensor(golden_input(bundle), manifest.input))
+        logits = engine.infer(prepare(golden_input(bundle), manifest.input, engine))
         result = _compare(read_mask(logits, output_size, manifest.threshold), expected, manifest)
     except FrameError as error:
         raise BundleError(f"{bundle.path}: golden pair on {engine.name}: {error}") from error

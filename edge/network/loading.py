@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -22,16 +21,10 @@ from edge.line_file import (
     OpenVinoSettings,
 )
 from edge.network.golden import check_golden
+from edge.network.network import Network
 
 SHIPPED_BUNDLE = Path(__file__).parents[1] / "bundles" / "minet-line.bundle"
 log = logging.getLogger("trackside")
-
-
-class Network(NamedTuple):
-    """What judges frames: an engine that runs what a bundle holds."""
-
-    bundle: Bundle
-    engine: Engine
 
 
 def resolve_bundle(path: Path | str) -> Path:

@@ -14,7 +14,6 @@ import numpy as np
 from edge.errors import TracksideError
 from edge.inspect import Inspection, Inspector, Judge, find_defects
 from edge.line_file import SwapSettings
-from edge.network import read_mask, to_tensor
 from edge.network.golden import golden_input
 from edge.swap.folder import Comparison
 from edge.types import Frame, State, Stretch
@@ -115,10 +114,8 @@ def _misses_golden(old: Inspector, new: Inspector) -> bool:
 
 def _judge(inspector: Inspector, frame: Frame) -> State:
     """By limits and rules; a golden pair is of no camera, so neither its view nor its quality."""
-    (bundle, engine), spec = inspector.network, inspector.network.bundle.manifest.input
-    answer = engine.infer(to_tensor(frame.image, spec))
-    mask = read_mask(answer, frame.image.shape[:2], bundle.manifest.threshold)
-    defects = find_defects(mask, frame, bundle.manifest.limits)
+    network = inspector.network
+    defects = find_defects(network.see(frame.image), frame, network.bundle.manifest.limits)
     return Judge(inspector.rules).judge(frame, defects).state
 
 

@@ -15,7 +15,7 @@ from edge.bundle import Manifest
 from edge.engines import Engine
 from edge.inspect import Judge, find_defects
 from edge.line_file import MinArea, Rules
-from edge.network import read_mask, to_pixels, to_tensor
+from edge.network import prepare, read_mask
 from edge.types import Frame, Mask, Stretch, Tensor, Verdict
 from quantize.parity.subjects import Subject
 from reference.evaluation import ImageScores, by_class, by_size, score, summarise
@@ -95,10 +95,9 @@ class TorchEngine:
 def ask(engine: Engine, subjects: Sequence[Subject], manifest: Manifest) -> Answers:
     """Take every subject the way a frame takes on the box."""
     masks, verdicts, times_ms = [], [], []
-    prepare = to_pixels if engine.takes_pixels else to_tensor
     for number, subject in enumerate(subjects):
         image = subject.pair.image
-        tensor = prepare(image, manifest.input)
+        tensor = prepare(image, manifest.input, engine)
         start_ns = time.perf_counter_ns()
         logits = engine.infer(tensor)
         times_ms.append((time.perf_counter_ns() - start_ns) / 1e6)

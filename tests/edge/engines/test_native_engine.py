@@ -30,7 +30,7 @@ from edge.engines import open_engine
 from edge.engines.native_engine import NativeNetwork, bodies
 from edge.errors import BundleError, EngineUnavailable
 from edge.line_file import AutoSettings, NativeSettings
-from edge.network import SHIPPED_BUNDLE, check_golden, load_network, to_pixels, to_tensor
+from edge.network import SHIPPED_BUNDLE, check_golden, load_network, prepare, to_pixels, to_tensor
 from edge.types import Image, sigmoid
 from quantize.deploy.deploy_form import deploy
 from quantize.targets.native_layers import NoNativeForm
@@ -238,10 +238,11 @@ def test_the_golden_pair_passes_right_weights_and_refuses_wrong_ones(
         check_golden(wrong, open_engine(NativeSettings(), wrong))
 
 
-def test_pixels_and_the_tensor_made_of_them_get_the_same_answer(bundle: Bundle) -> None:
+def test_it_takes_the_pixels_and_refuses_the_tensor_made_of_them(bundle: Bundle) -> None:
     engine = open_engine(NativeSettings(), bundle)
-    whole = engine.infer(to_tensor(pixels(2), SPEC))
-    np.testing.assert_array_equal(engine.infer(to_pixels(pixels(2), SPEC)), whole)
+    assert prepare(pixels(2), SPEC, engine).dtype == np.uint8
+    with pytest.raises(ValueError, match=r"takes uint8 .* not float32 .*: make it with `prepare`"):
+        engine.infer(to_tensor(pixels(2), SPEC))
 
 
 def test_frames_side_by_side_get_the_answers_they_get_one_by_one(bundle: Bundle) -> None:
@@ -271,12 +272,12 @@ def test_other_threads_run_while_it_infers(bundle: Bundle) -> None:
 def test_an_engine_closes_twice_and_refuses_what_does_not_fit(bundle: Bundle) -> None:
     engine = open_engine(NativeSettings(), bundle)
     for wrong in (np.zeros((1, 1, 32, SIZE), np.float32), np.zeros((1, 1, SIZE, SIZE))):
-        with pytest.raises(ValueError, match="takes float32"):
+        with pytest.raises(ValueError, match="takes uint8"):
             engine.infer(wrong)
     engine.close()
     engine.close()
     with pytest.raises(ValueError, match="closed"):
-        engine.infer(to_tensor(pixels(0), SPEC))
+        engine.infer(to_pixels(pixels(0), SPEC))
 
 
 def test_a_damaged_artefact_makes_the_bundle_one_to_refuse(bundle: Bundle, tmp_path: Path) -> None:
