@@ -137,7 +137,7 @@ def rollback(line: LineFile, no_wait: NoWait = False, as_json: AsJson = False) -
 
 
 def _await(config: LineConfig, request: Request, *, no_wait: bool, as_json: bool) -> None:
-    from edge.cli.swap_display import described, follow
+    from edge.cli.bundle_display import described, follow
     from edge.swap import answers
 
     outcome = None if no_wait else follow(answers(config, request), quiet=as_json)

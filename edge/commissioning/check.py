@@ -33,14 +33,14 @@ from edge.store import try_store
 from edge.telemetry import Spool
 from edge.types import Frame, State, Stretch, Verdict
 
-_ROUNDS = 31  # inspections; the slowest stands for the line's latency
+ROUNDS = 31  # inspections; the slowest stands for the line's latency
 
 
-def check_line(config: LineConfig) -> list[Check]:
+def check_line(config: LineConfig, rounds: int = ROUNDS) -> list[Check]:
     """Open all that it names (each refuses with its own error), then do the sums."""
     frame = first_frame(config)
     with open_line(config) as line:
-        inspections = [_inspect_now(line, frame, number) for number in range(_ROUNDS)]
+        inspections = [_inspect_now(line, frame, number) for number in range(rounds)]
         latency_ms = max(i.latency_ns for i in inspections[1:]) / 1e6  # the first one warms up
         manifest = line.bundle.manifest
         signed = ", signed by the pinned key" if config.bundle_key else ""

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edge.errors import ConfigurationError
-from quantize.deploy.dead_channels import mute
-from quantize.deploy.fold_norms import fold_norms
+from quantize.deploy.norms import fold_norms, mute
 from reference.networks import Output, build, class_maps, logit_maps
 from reference.networks.layers import ConvBNReLU
 from reference.networks.minet import DILATIONS, Ablation, MINet, MultiScaleInteraction

@@ -240,13 +240,10 @@ def test_check_says_what_cannot_work_and_what_to_change(
     assert remedy in checks[name].detail
 
 
-def test_check_opens_what_a_line_tells_others_by_and_lets_it_go(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edge.commissioning.check._ROUNDS", 2)
+def test_check_opens_what_a_line_tells_others_by_and_lets_it_go(tmp_path: Path) -> None:
     port, running = free_port(), threading.active_count()
     config = a_line(tmp_path, mqtt=MQTT, metrics={"port": 0}, web={"port": port})
-    checks = {check.name: check for check in check_line(config)}
+    checks = {check.name: check for check in check_line(config, rounds=2)}
     assert all(checks[name].passed for name in ("mqtt", "metrics", "web"))
     assert "0 messages wait in it; the broker was not asked" in checks["mqtt"].detail
     assert threading.active_count() == running
@@ -264,11 +261,10 @@ def test_check_opens_what_a_line_tells_others_by_and_lets_it_go(
     ],
 )
 def test_check_refuses_what_a_start_would(
-    sections: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sections: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("edge.commissioning.check._ROUNDS", 2)
     with pytest.raises(ConfigurationError, match=said):
-        check_line(a_line(tmp_path, **sections))
+        check_line(a_line(tmp_path, **sections), rounds=2)
 
 
 def test_check_says_that_a_port_is_in_use_and_may_be_by_the_line_itself(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from torch import nn
 
 from edge.simulation import SimulatedLine
 from quantize.deploy import to_onnx
-from quantize.deploy.dead_channels import mute
 from quantize.deploy.deploy_form import deploy
 from quantize.deploy.export import ExportError
+from quantize.deploy.norms import mute
 from quantize.targets.layers import layers
 from reference.networks import NETWORKS, build, class_maps, logit_maps
 from reference.networks.minet import MI_MODULES
