@@ -4,6 +4,7 @@ BridgeError
 ├── LineError            (OSError)          an output or input that nobody can claim, drive or read
 ├── EncoderError         (OSError)          an encoder that cannot be read
 ├── LedgerError          (OSError)          a ledger that cannot be opened, written or read
+├── LedgerGone           (OSError)          a ledger that was removed or replaced while it was open
 ├── RejectorStopped      (RuntimeError)     orders are no longer fired
 ├── InputsStopped        (RuntimeError)     the inputs are no longer read
 ├── PriorityRefused      (PermissionError)  the system lets nobody run ahead of others
@@ -35,6 +36,10 @@ class PriorityRefused(BridgeError, PermissionError):
 
 class LedgerError(BridgeError, OSError):
     """A ledger that cannot be opened, read or written."""
+
+
+class LedgerGone(BridgeError, OSError):
+    """What is open is no longer what lies there by its name."""
 
 
 class DeskGone(BridgeError, ConnectionError):

@@ -28,14 +28,15 @@ class Reading:
 class Order:
     """Reject the rail from `start_um` up to and not including `end_um`, on the word of `tag`.
 
-    As a pass it says the opposite: let this rail by, where all is rejected by default. Where two
-    rails run past one encoder, `rail` names the one that is meant.
+    As a pass it says the opposite: this rail was inspected, let it by. Where two rails run past one
+    encoder, `rail` names the one that is meant; `actuator`, where it is for one of them alone.
     """
 
     start_um: int
     end_um: int
     tag: str
     rail: str = ""
+    actuator: str = ""
 
     def __post_init__(self) -> None:
         if self.end_um <= self.start_um:

@@ -63,7 +63,9 @@ def in_process(um_per_s: int, stack: ExitStack, *, priority: int = 0) -> Bench:
     """The reject thread, in the process that inspects."""
     encoder, history = SimulatedEncoder(clock_ns, [Speed(0, um_per_s)]), SharedHistory()
     rig = open_memory_rig(encoder, history, stack)
-    desk = stack.enter_context(Rejector(rig, clock_ns, stall_ns=SILENCE_NS, priority=priority))
+    desk = stack.enter_context(
+        Rejector(rig, clock_ns, stall_ns=SILENCE_NS, priority=priority, default_reject=False)
+    )
     return _at_a_pin(desk, encoder, history)
 
 
@@ -71,7 +73,9 @@ def process(um_per_s: int, stack: ExitStack, *, priority: int = 0) -> Bench:
     """The reject process."""
     encoder, history = SimulatedEncoder(clock_ns, [Speed(0, um_per_s)]), SharedHistory()
     claim = partial(open_memory_rig, encoder, history)
-    desk = ProcessRejector(claim, clock_ns, silence_ns=SILENCE_NS, priority=priority)
+    desk = ProcessRejector(
+        claim, clock_ns, silence_ns=SILENCE_NS, priority=priority, default_reject=False
+    )
     return _at_a_pin(stack.enter_context(desk), encoder, history)
 
 
@@ -80,7 +84,7 @@ def modbus(um_per_s: int, stack: ExitStack) -> Bench:
     encoder, history = SimulatedEncoder(clock_ns, [Speed(0, um_per_s)]), SharedHistory()
     port = stack.enter_context(_plc(history))
     claim = partial(open_modbus_rig, encoder, port)
-    desk = ProcessRejector(claim, clock_ns, silence_ns=SILENCE_NS)
+    desk = ProcessRejector(claim, clock_ns, silence_ns=SILENCE_NS, default_reject=False)
     return _at_a_pin(stack.enter_context(desk), encoder, history)
 
 
@@ -218,6 +222,7 @@ def _linked(port: str, um_per_s: int, stack: ExitStack) -> Bench:
         fastest_um_s=2 * um_per_s,
         nm_per_count=nm_per_count,
         silence_ns=SILENCE_NS,
+        default_reject=False,
         watch=watch,
     )
     stack.enter_context(link)

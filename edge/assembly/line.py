@@ -67,10 +67,6 @@ class Line:
         def record_or_stop(inspection: Inspection) -> None:
             record(inspection)
             verdict = inspection.verdict
-            if reject.default_reject and verdict.state is not State.UNKNOWN:
-                # What must leave of it has been ordered, and leaves all the same.
-                stretch, tag = verdict.stretch, f"frame {verdict.frame_index}"
-                self.bridge.desk.submit_pass(stretch.start_um, stretch.end_um, tag)
             if verdict.state is State.UNKNOWN and reject.on_unknown == "stop":
                 raise LineStopped(
                     f"frame {verdict.frame_index} is UNKNOWN ({'; '.join(verdict.reasons)}): "

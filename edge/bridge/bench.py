@@ -23,7 +23,7 @@ NEWS_S = 2  # a machine that is slower than this is none to reject with
 def open_bench(config: LineConfig) -> Iterator[Bench]:
     """The bridge of a line on which nothing is inspected."""
     heard: queue.SimpleQueue[News | Seen] = queue.SimpleQueue()
-    with open_bridge(config, heard.put) as bridge:
+    with open_bridge(config, heard.put, trial=True) as bridge:
         time.sleep(HELD_S)  # until the actuators have come to rest
         yield Bench(bridge, heard, {actuator.name for actuator in config.reject.actuators})
 

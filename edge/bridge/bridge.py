@@ -60,6 +60,10 @@ class Bridge:
         """Have this rail rejected."""
         self.desk.submit(start_um, end_um, tag)
 
+    def let_by(self, start_um: int, end_um: int, tag: str) -> None:
+        """This rail was inspected: it may pass, but for what of it was ordered to leave."""
+        self.desk.submit_pass(start_um, end_um, tag)
+
     def check(self) -> None:
         """Raise unless orders are being fired and the inputs are being read."""
         self.desk.check()
@@ -97,21 +101,26 @@ class Seen:
 
 @contextmanager
 def open_bridge(
-    config: LineConfig, hear: Callable[[News | Seen], None] = lambda _: None
+    config: LineConfig,
+    hear: Callable[[News | Seen], None] = lambda _: None,
+    *,
+    trial: bool = False,
 ) -> Iterator[Bridge]:
     """Wire the bridge. Leaving it leaves the outputs safe, since nobody inspects any more.
 
-    `hear` is told all that becomes known, on the thread that learns of it, and must not wait.
+    All rail is rejected but what is let by; in a `trial`, where nobody inspects, all passes
+    but what is ordered. `hear` is told all that becomes known, on the thread that learns of it, and
+    must not wait.
     """
     reject = config.reject
     with bridge_errors_as_ours(), ExitStack() as stack:
         ledger = stack.enter_context(Ledger(reject.ledger, clock_ns)) if reject.ledger else None
-        beat = stack.enter_context(open_output(config.heartbeat.output, safe_active=False))
+        beat = stack.enter_context(open_output(config.heartbeat.output, safe_active=None))
         inputs = InputWatch(
             [_statement(each, stack) for each in config.inputs],
             _sensors(reject, stack),
             clock_ns,
-            default_reject=reject.default_reject,
+            default_reject=not trial,
             stall_ns=round(reject.silence_ms * 1e6),
             hear=lambda actuator, outcome: hear(Seen(actuator, outcome)),
         )
@@ -120,7 +129,7 @@ def open_bridge(
             inputs.take(news)
             hear(news)
 
-        desk, where, rig = _open_desk(config, watch, ledger, stack)
+        desk, where, rig = _open_desk(config, watch, ledger, stack, trial=trial)
         stack.enter_context(inputs.reporting_to(desk))
         timeout_ns = round(config.heartbeat.timeout_ms * 1e6)
         heartbeat = Heartbeat(beat, timeout_ns, clock_ns)
@@ -128,14 +137,20 @@ def open_bridge(
 
 
 def _open_desk(
-    config: LineConfig, watch: Callable[[News], None], ledger: Ledger | None, stack: ExitStack
+    config: LineConfig,
+    watch: Callable[[News], None],
+    ledger: Ledger | None,
+    stack: ExitStack,
+    *,
+    trial: bool,
 ) -> tuple[OrderDesk, Callable[[], Reading], Rig | None]:
     """Who fires the orders, how to learn where the rail is, and the rig if it is this process's."""
     encoder, reject = config.encoder, config.reject
     silence_ns = round(reject.silence_ms * 1e6)
     settings: dict[str, Any] = {
-        "default_reject": reject.default_reject,
+        "default_reject": not trial,
         "on_missed": _MODES[reject.on_missed],
+        "on_uninspected": _MODES[reject.on_uninspected],
         "ledger": ledger,
         "watch": watch,
     }

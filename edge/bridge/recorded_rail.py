@@ -25,7 +25,7 @@ class RecordedRail:
         self._now_ns = from_ns
         self._settings = {each.name: actuator_settings(each) for each in config.reject.actuators}
         self._trackers = {
-            name: Tracker(settings, default_reject=config.reject.default_reject)
+            name: Tracker(settings, default_reject=True)
             for name, settings in self._settings.items()
         }
         self.rejects: dict[str, list[tuple[int, int]]] = {name: [] for name in self._trackers}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pkgutil import resolve_name
 from typing import Any
@@ -22,6 +23,7 @@ from edge.line_file import (
 from firmware_bridge.board.serial_link import SerialLink
 from firmware_bridge.core import Actuator, ActuatorSettings
 from firmware_bridge.desk import Output, Rig
+from firmware_bridge.ledger import Known, Place
 from firmware_bridge.lines import (
     Encoder,
     InputLine,
@@ -48,8 +50,8 @@ _INPUTS = {
 _LEAP = 2  # a counter that goes so many times as fast as the line can has leapt
 
 
-def open_output(settings: OutputSettings, *, safe_active: bool) -> OutputLine:
-    """The output, claimed and in its safe state."""
+def open_output(settings: OutputSettings, *, safe_active: bool | None) -> OutputLine:
+    """The output, claimed and in its safe state; of a heartbeat, which has none, as it was."""
     if settings.type == "memory":
         return MemoryLine(clock_ns, safe_active=safe_active)
     claim = resolve_name(_OUTPUTS[settings.type])
@@ -111,11 +113,21 @@ def open_rig(encoder: EncoderSettings, reject: RejectConfig, stack: ExitStack) -
     outputs = []
     for actuator in reject.actuators:
         assert actuator.output.type != "serial", "the line file was checked"
-        line = open_output(actuator.output, safe_active=actuator.safe == "reject")
+        safe = actuator.safe == "reject"
+        line = stack.enter_context(open_output(actuator.output, safe_active=safe))
+        line.set(True)  # nobody has looked at the rail under it yet
         placed = Actuator(actuator.name, actuator_settings(actuator))
         released = actuator.safe == "pass"
-        outputs.append(Output(placed, stack.enter_context(line), released_on_close=released))
-    return Rig(counted, outputs, open_stop_line(reject, stack))
+        outputs.append(Output(placed, line, released_on_close=released))
+    return Rig(counted, outputs, open_stop_line(reject, stack), _place_of(counted))
+
+
+def _place_of(encoder: Encoder) -> Callable[[Known | None], Place | None]:
+    """How the next run finds the rail again: by a counter that goes on by itself, or not at all."""
+    if isinstance(encoder, SerialLink):
+        return lambda _: encoder.place
+    place: Callable[[Known | None], Place | None] = getattr(encoder, "place", lambda _: None)
+    return place
 
 
 def open_stop_line(reject: RejectConfig, stack: ExitStack) -> OutputLine | None:

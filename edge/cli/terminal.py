@@ -59,6 +59,10 @@ def _summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "{rejects_scheduled} ordered, {rejects_fired} fired, {rejects_missed} missed; "
         "at most {reject_error_mm_max:.1f} mm out of place".format_map(summary),
     )
+    yield (
+        "unseen",
+        "{uninspected_rail_rejected_mm:.0f} mm rejected for want of inspection".format_map(summary),
+    )
     yield "latency", f"{latency} ms"
     yield "network", "{bundle} on {engine}".format_map(summary)
 

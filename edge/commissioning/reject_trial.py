@@ -244,11 +244,11 @@ def _read_inputs(config: LineConfig) -> str:
 
 
 def _untouched(config: LineConfig, **changes: Any) -> LineConfig:
-    """The line with nothing that meddles: no key, button or sensor, nothing rejected by default.
+    """The line with nothing that meddles: no key, button or sensor.
 
     Without its ledger too: what a crash left there is for the next start to take up.
     """
-    calm = {"default_reject": False, "confirm": None, "ledger": None}
+    calm = {"confirm": None, "ledger": None}
     also = tuple(actuator.model_copy(update={"confirm": None}) for actuator in config.reject.also)
     reject = config.reject.model_copy(update={**calm, "also": also, **changes})
     return config.model_copy(update={"reject": reject, "inputs": ()})

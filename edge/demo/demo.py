@@ -1,7 +1,9 @@
 """The simulated line, inspected and rejected for real, then held against what was truly there.
 
 The inspection never sees the truth: it is asked for only afterwards, and compared with the edges
-that the reject pin made, not with what the rejector says of itself.
+that the reject pin made, not with what the rejector says of itself. Rail that no frame showed, up
+to the first and beyond the last, is rejected for want of inspection: it is told of by itself, and
+is no false reject.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any
 
 from edge.assembly import Line, open_line, simulated_line
 from edge.bundle import Limits
+from edge.clock import clock_ns
 from edge.errors import UsageError
 from edge.inspect import Inspection, reject_stretches
 from edge.line_file import LineConfig, SyntheticSettings
@@ -23,6 +26,7 @@ from edge.types import State, Stretch, Verdict
 
 DEMO_LINE = Path(__file__).parents[1] / "examples" / "demo.yaml"
 _REACH_MM = 100  # beyond this no defect that begins outside the run reaches into it
+_FAR_UM = 10**12
 _MOST_SOUND_SHARE = 0.25  # of the rail; an output stuck at reject would hit every defect
 
 
@@ -45,9 +49,10 @@ class DemoResult:
     tally: Tally
     outcomes: tuple[Outcome, ...]  # of the true defects above the bundle's limits
     ordered: tuple[Stretch, ...]
-    pulses: tuple[Stretch, ...]  # rail under the actuator while it acted, by the pin's edges
+    pulses: tuple[Stretch, ...]  # inspected rail that was rejected, by the pin's edges
     false_pulses: tuple[Stretch, ...]
-    sound_mm: float  # rail rejected near no true defect
+    sound_mm: float  # of it, near no true defect
+    uninspected_mm: float  # rail that no frame showed, before the first and after the last
     rail_mm: float
     scheduled: int
     fired: int
@@ -74,6 +79,7 @@ class DemoResult:
             "defects_rejected": sum(outcome.rejected for outcome in self.outcomes),
             "false_rejects": len(self.false_pulses),
             "sound_rail_rejected_mm": round(self.sound_mm, 1),
+            "uninspected_rail_rejected_mm": round(self.uninspected_mm, 1),
             "rejects_scheduled": self.scheduled,
             "rejects_fired": self.fired,
             "rejects_missed": self.missed,
@@ -120,18 +126,28 @@ def _hold_against_truth(line: Line, tally: Tally, verdicts: list[Verdict], rows:
     near = [defect.stretch.widened(margin_um + tolerance_um) for defect in around]
     truth = [d for d in simulated.true_defects(0, rows) if _is_above(limits, d)]
     ordered = [stretch for verdict in verdicts for stretch in reject_stretches(verdict)]
-    pulses, report = pulses_on_rail(line), line.report()
+    rail = Stretch(0, rows * config.camera.um_per_px)
+    rejected, report = pulses_on_rail(line), line.report()
+    unseen = [Stretch(-_FAR_UM, rail.start_um), Stretch(rail.end_um, _FAR_UM)]
+    # Rail that nobody saw is rejected, and for safety a margin beyond it.
+    near += (stretch.widened(margin_um + tolerance_um) for stretch in unseen)
+    pulses = tuple(
+        Stretch(max(pulse.start_um, rail.start_um), min(pulse.end_um, rail.end_um))
+        for pulse in rejected
+        if _uncovered_um([pulse], near[-2:])
+    )
     return DemoResult(
         config=config,
         bundle=line.bundle.manifest.name,
         engine=line.engine.name,
         tally=tally,
-        outcomes=_outcomes(truth, verdicts, [p.widened(tolerance_um) for p in pulses]),
+        outcomes=_outcomes(truth, verdicts, [p.widened(tolerance_um) for p in rejected]),
         ordered=tuple(ordered),
         pulses=pulses,
         false_pulses=tuple(p for p in pulses if not any(p.overlaps(s) for s in near)),
         sound_mm=_uncovered_um(pulses, near) / 1000,
-        rail_mm=rows * config.camera.um_per_px / 1000,
+        uninspected_mm=_uncovered_um(rejected, [rail]) / 1000,
+        rail_mm=rail.length_mm,
         scheduled=report.scheduled,
         fired=report.fired,
         missed=report.missed,
@@ -145,21 +161,20 @@ def _is_above(limits: Limits, defect: TrueDefect) -> bool:
 
 
 def pulses_on_rail(line: Line) -> tuple[Stretch, ...]:
-    """Which rail was under the actuator during each pulse, from the pin's edges alone."""
+    """Which rail was under the actuator while it rejected, from the pin's edges alone: from the
+    first time that it does on.
+    """
     reject = line.config.reject
     delay_ns, offset_um = round(reject.delay_ms * 1e6), round(reject.offset_mm * 1000)
 
     def place_um(at_ns: int) -> int:
         return line.rehearsal.encoder.position_um(at_ns) - offset_um
 
-    # The pin is at reject until the first release, which says that somebody inspects.
-    edges = line.rehearsal.reject_pin.history[1:]
+    edges = line.rehearsal.reject_pin.history[:]
     starts = [at_ns for at_ns, active in edges if active]
-    ends = [at_ns for at_ns, active in edges[1:] if not active]
-    return tuple(
-        Stretch(place_um(start + delay_ns), place_um(end))
-        for start, end in zip(starts, ends, strict=False)
-    )
+    ends = [*(at_ns for at_ns, active in edges if not active), clock_ns()]
+    acted = ((start + delay_ns, end) for start, end in zip(starts, ends, strict=False))
+    return tuple(Stretch(place_um(start), place_um(end)) for start, end in acted if start < end)
 
 
 def _outcomes(

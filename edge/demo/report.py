@@ -102,6 +102,11 @@ def _numbers(result: DemoResult) -> str:
             "false rejects",
             f"of {len(result.pulses)} pulses; {rejected_m / rail_m:.1%} of the rail rejected",
         ),
+        (
+            f"{of['uninspected_rail_rejected_mm']:.0f} mm",
+            "rejected unseen",
+            "for want of inspection: up to the first frame, after the last",
+        ),
         (of["rejects_missed"], "orders missed", f"of {of['rejects_scheduled']}"),
         (f"{of['reject_error_mm_max']:.1f} mm", "furthest out of place", "where a pulse began"),
         (f"{latency['p99']:.1f} ms", "latency, p99", f"half within {latency['p50']:.1f} ms"),

@@ -1,4 +1,7 @@
-"""The main loop: see a frame, judge its stretch, order what must leave, show life."""
+"""The main loop: see a frame, judge its stretch, order what must leave, let by the rest, show life.
+
+What is not let by is rejected: rail that no frame showed, and rail whose frame comes too late.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,19 @@ from typing import Protocol
 from edge.cameras import Camera
 from edge.inspect.inspector import Inspection, Inspector
 from edge.inspect.verdict import reject_stretches
+from edge.types import State, Verdict
 
 
 class Rejector(Protocol):
-    """Takes stretches of rail that must leave the line."""
+    """Rejects all rail but what it lets by."""
 
-    def submit(self, start_um: int, end_um: int, tag: str) -> None: ...
+    def submit(self, start_um: int, end_um: int, tag: str) -> None:
+        """Have this rail rejected, even if it is let by."""
+        ...
+
+    def let_by(self, start_um: int, end_um: int, tag: str) -> None:
+        """This rail was inspected."""
+        ...
 
     def check(self) -> None:
         """Raise if orders are no longer being fired."""
@@ -36,8 +46,16 @@ def run(
     """Inspect until the camera ends. An exception leaves the loop and silences the heartbeat."""
     for seen in camera.frames():
         inspection = inspector.inspect(seen)
-        for stretch in reject_stretches(inspection.verdict):
-            rejector.submit(stretch.start_um, stretch.end_um, f"frame {seen.index}")
+        hand_on(inspection.verdict, rejector)
         record(inspection)
         rejector.check()
         heartbeat.beat()
+
+
+def hand_on(verdict: Verdict, rejector: Rejector) -> None:
+    """Order what must leave, then let by what was inspected: all of it but what is UNKNOWN."""
+    tag, stretch = f"frame {verdict.frame_index}", verdict.stretch
+    for bad in reject_stretches(verdict):
+        rejector.submit(bad.start_um, bad.end_um, tag)
+    if verdict.state is not State.UNKNOWN:
+        rejector.let_by(stretch.start_um, stretch.end_um, tag)

@@ -83,8 +83,10 @@ class RejectConfig(ActuatorConfig):
         description="What rail that went by though it was to be rejected brings about, until it is "
         "acknowledged.",
     )
-    default_reject: bool = Field(
-        default=False, description="Reject all rail but that of frames that were found OK."
+    on_uninspected: Effect = Field(
+        default="report",
+        description="What rail that nobody looked at brings about, until it is acknowledged; it is "
+        "rejected in any case. Each start begins with such rail.",
     )
     stop_line: OutputSettings | None = Field(
         default=None, description="The output that stops the line: active while it has to."
@@ -130,7 +132,7 @@ class RejectConfig(ActuatorConfig):
     @model_validator(mode="after")
     def _can_stop_the_line(self) -> RejectConfig:
         effects = [a.confirm.otherwise for a in self.actuators if a.confirm is not None]
-        check_stop([self.on_missed, *effects], self)
+        check_stop([self.on_missed, self.on_uninspected, *effects], self)
         return self
 
 

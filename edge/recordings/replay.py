@@ -10,7 +10,7 @@ from edge.inspect import Inspection, make_inspector, run
 from edge.network import load_network
 from edge.recordings.expectation import Expectation, Judged, Outcome, write_expectation
 from edge.recordings.recording import RecordedFrame, Recording
-from edge.types import Frame, LostFrame, State
+from edge.types import Frame, LostFrame
 
 
 def replay(recording: Recording, bundle: str | None = None) -> Outcome:
@@ -69,6 +69,9 @@ class _World:
     def submit(self, start_um: int, end_um: int, tag: str) -> None:
         self.rail.order(start_um, end_um, tag, self._now.decided_ns, is_pass=False)
 
+    def let_by(self, start_um: int, end_um: int, tag: str) -> None:
+        self.rail.order(start_um, end_um, tag, self._now.decided_ns, is_pass=True)
+
     def check(self) -> None:
         """Orders are fired here, or this would not run."""
 
@@ -76,10 +79,4 @@ class _World:
         """Nobody listens."""
 
     def record(self, inspection: Inspection) -> None:
-        verdict = inspection.verdict
-        self.judged.append(Judged.of(verdict))
-        default_reject = self._recording.config.reject.default_reject
-        if default_reject and verdict.state is not State.UNKNOWN:
-            stretch, tag = verdict.stretch, f"frame {verdict.frame_index}"
-            at_ns = self._now.decided_ns
-            self.rail.order(stretch.start_um, stretch.end_um, tag, at_ns, is_pass=True)
+        self.judged.append(Judged.of(inspection.verdict))

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from firmware_bridge.board import framing
-from firmware_bridge.board.framing import BoardEvent, BoardStatistics, Kind, Refusal
+from firmware_bridge.board.framing import Board, BoardEvent, BoardStatistics, Kind, Refusal
 from firmware_bridge.board.serial_orders import Batch, OnBoard, Outgoing
 from firmware_bridge.board.serial_session import Session
 from firmware_bridge.board.serial_talk import WRITE_NS, Talk
@@ -33,7 +33,7 @@ from firmware_bridge.core import (
 )
 from firmware_bridge.desk import MeasuringDesk
 from firmware_bridge.errors import LineError, RejectorStopped
-from firmware_bridge.ledger import Ledger
+from firmware_bridge.ledger import Ledger, Place
 from firmware_bridge.lines import OutputLine
 from firmware_bridge.types import SECOND_NS, Clock, Missed, Mode, Order, Reading
 
@@ -60,8 +60,8 @@ class SerialLink(MeasuringDesk):
     """Has the board at the other end of `port` reject what is submitted.
 
     Opening it shakes hands and starts a session, in which positions count from 0; LineError where
-    that fails. With `default_reject` all rail is rejected but that of the passes which came in
-    time, and passes are submitted in the order of the rail.
+    that fails. All rail is rejected but that of the passes which came in time, and passes are
+    submitted in the order of the rail; `default_reject=False` is for trials.
 
     Fails safe: the board rejects all by itself at the latest `silence_ns` after the last answer
     that was heard here, when it is reset, when its encoder fails, and when it finds a fault in
@@ -96,8 +96,9 @@ class SerialLink(MeasuringDesk):
         name: str = "reject",
         rail: str = "",
         stop_line: OutputLine | None = None,
-        default_reject: bool = False,
+        default_reject: bool = True,
         on_missed: Mode = Mode.ORDERED,
+        on_uninspected: Mode = Mode.ORDERED,
         release_on_close: bool = False,
         silence_ns: int = SECOND_NS // 2,
         baud: int = BAUD,
@@ -109,6 +110,7 @@ class SerialLink(MeasuringDesk):
             clock,
             default_reject=default_reject,
             on_missed=on_missed,
+            on_uninspected=on_uninspected,
             ledger=ledger,
             watch=watch,
         )
@@ -142,8 +144,8 @@ class SerialLink(MeasuringDesk):
         except BaseException:
             self._talk.close()
             raise
-        self.board, self.place = self._session.board, self._session.place
-        board = self.board
+        self.board = board = self._session.board
+        self.place = _lasting(board, self._session.place)  # None where its counting was broken
         log.info(
             "%s: session %08x on %s, serial number %s, firmware %s, last reset %s",
             port,
@@ -154,8 +156,8 @@ class SerialLink(MeasuringDesk):
             board.reset_cause.name.lower(),
         )
         self._thread = threading.Thread(target=self._run, name="serial link", daemon=True)
+        self._take_up(self.place, self._session.reading)
         self._thread.start()
-        self._take_up()
 
     def statistics(self) -> LinkStatistics:
         """At most a second old; that of the whole session once closed."""
@@ -212,7 +214,7 @@ class SerialLink(MeasuringDesk):
             self._end()
         except BaseException as failure:
             log.exception("the serial link failed; the board goes to reject by itself")
-            self._failure = failure
+            self._fail(failure)
             if self._stop_line is not None:
                 self._stop_line.set(True)
         finally:
@@ -327,3 +329,10 @@ class SerialLink(MeasuringDesk):
     def _count(self) -> None:
         self._counted_ns = self._clock()
         self._statistics = framing.parse_statistics(self._session.ask(Kind.STATISTICS).body)
+
+
+def _lasting(board: Board, place: framing.Place) -> Place | None:
+    """For the run that comes next, if it finds this board, which has counted on."""
+    if not place.axis:
+        return None
+    return Place(f"board {board.serial_number}-{place.axis:08x}", place.origin_um)

@@ -2,6 +2,7 @@
 
 from firmware_bridge.core.control import (
     MISSED,
+    UNINSPECTED,
     Acknowledge,
     Actuator,
     Command,
@@ -32,6 +33,7 @@ from firmware_bridge.core.tracker import NO_PASS, ActuatorSettings, Tracker
 __all__ = [
     "MISSED",
     "NO_PASS",
+    "UNINSPECTED",
     "Acknowledge",
     "Actuator",
     "ActuatorSettings",

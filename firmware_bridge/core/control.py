@@ -5,8 +5,9 @@
     control.stops_line               whether the line has to stop
     control.next_due_ns()            when to take the next reading
 
-An order goes to every actuator that serves its rail. Whatever is missed, other than in bypass,
-latches the mode `on_missed`, until somebody acknowledges; ORDERED only reports it.
+An order goes to every actuator that serves its rail, or to the one it names. Whatever is missed,
+other than in bypass, latches the mode `on_missed`, until somebody acknowledges; ORDERED only
+reports it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from firmware_bridge.core.tracker import ActuatorSettings, Tracker
 from firmware_bridge.types import Event, Missed, Mode, Order, Reading, Reason
 
 MISSED = "missed"  # the cause that a miss latches
+UNINSPECTED = "uninspected"  # the cause that rail latches which nobody has looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,10 @@ class Control:
         """What it brings about is told with the next reading."""
         match command:
             case Order():
-                for tracker in self._by_rail[command.rail]:
+                for tracker in self._serving(command):
                     tracker.order(command)
             case Pass(order):
-                for tracker in self._by_rail[order.rail]:
+                for tracker in self._serving(order):
                     tracker.let_pass(order)
             case _:
                 self._changes += override(self._guard, command)
@@ -144,6 +146,9 @@ class Control:
         """When the next switch is due if the rail keeps its speed; None if none can be foreseen."""
         dues_ns = (tracker.next_due_ns() for tracker in self._trackers.values())
         return min((due_ns for due_ns in dues_ns if due_ns is not None), default=None)
+
+    def _serving(self, order: Order) -> list[Tracker]:
+        return [self._trackers[order.actuator]] if order.actuator else self._by_rail[order.rail]
 
     def _apply_mode(self) -> None:
         mode = self._guard.mode

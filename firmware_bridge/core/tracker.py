@@ -1,7 +1,7 @@
 """From orders and encoder readings to switches: no I/O, no clock, no thread.
 
     tracker.order(order)                    whenever an order comes
-    tracker.let_pass(order)                 whenever a pass comes, with default_reject
+    tracker.let_pass(order)                 whenever a pass comes
     tracker.mode = Mode.REJECT_ALL          whenever something overrides the orders
     for event in tracker.advance(reading):  after each reading
     tracker.next_due_ns()                   when to take the next reading, at the present speed
@@ -19,10 +19,11 @@ The rules, on the one axis of the rail (`place` is what lies under the actuator)
   which something is left is fired for that, and missed by as much as went by.
 - A switch is measured at the first reading after it, which the caller takes once the line has been
   driven. Whether an order was fired or missed rests on measured places alone, never on predictions.
-- With default_reject, rail is rejected as if an order for it lay here, unless a pass for it comes
-  before that order would begin. Passes come in the order of the rail: what lies before the end of
-  the last one that was in time is spoken for. A late pass lets nothing by. Orders hold on passed
-  rail too. The first reading finds the actuator driven.
+- Rail is rejected as if an order for it lay here, unless a pass for it comes before that order
+  would begin; without default_reject, which is for trials, all passes that no order is for. Passes
+  come in the order of the rail: what lies before the end of the last one that was in time is spoken
+  for. A late pass lets nothing by. Orders hold on passed rail too. The first reading finds the
+  actuator driven.
 - While all is rejected, the actuator is driven whatever the orders say. In bypass it is let go,
   and the orders under it are missed.
 
@@ -116,7 +117,7 @@ class _Begun(NamedTuple):
 class Tracker:
     """The orders of one actuator."""
 
-    def __init__(self, settings: ActuatorSettings, *, default_reject: bool = False) -> None:
+    def __init__(self, settings: ActuatorSettings, *, default_reject: bool) -> None:
         self.mode = Mode.ORDERED
         self._settings = settings
         self._default_reject = default_reject

@@ -1,9 +1,15 @@
 """Where orders are handed in, whoever fires them: a thread, a process, or a co-processor.
 
 with Rejector(...) as desk:                   or ProcessRejector, or SerialLink
-    desk.submit(start_um, end_um, tag)
+    desk.submit(start_um, end_um, tag)        this rail must leave
+    desk.submit_pass(start_um, end_um, tag)   this rail was inspected, and may pass
     desk.hold("bin full", Mode.STOP_LINE, "its sensor is covered")
     desk.check()                              before each heartbeat
+
+One rule decides what an actuator does with rail: what is known to have been inspected passes, and
+all else is rejected, from the moment its output is claimed. It is known from a pass, of this run or
+of the one before it where the ledger and a counter that counts on tell where that rail is by now.
+What was ordered is rejected all the same.
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from firmware_bridge.core import (
     MISSED,
+    UNINSPECTED,
     Acknowledge,
     Actuator,
     Change,
@@ -24,9 +31,10 @@ from firmware_bridge.core import (
     Pass,
     Release,
 )
+from firmware_bridge.desk.carried import Carried, carry
 from firmware_bridge.desk.record import Record, RejectReport
-from firmware_bridge.errors import EncoderError, RejectorStopped
-from firmware_bridge.ledger import Ledger
+from firmware_bridge.errors import EncoderError, LineError, RejectorStopped
+from firmware_bridge.ledger import Ledger, Piece, Place
 from firmware_bridge.types import Clock, Closing, Fired, Missed, Mode, Order, Reading
 
 
@@ -44,28 +52,34 @@ class OrderDesk(Closing, ABC):
         *,
         default_reject: bool,
         on_missed: Mode,
+        on_uninspected: Mode,
         ledger: Ledger | None,
         watch: Callable[[News], None] | None,
     ) -> None:
+        self._actuators = actuators
         self._clock = clock
         self._default_reject = default_reject
         self._on_missed = on_missed
+        self._on_uninspected = on_uninspected
         self._ledger = ledger
         self._watch = watch
         self._record = Record(actuators, ledger)
         self._lock = threading.Lock()  # guards the record, never held during I/O
         self._failure: BaseException | None = None
         self._stopping = threading.Event()
+        self._is_unkept = False  # the orders, by the ledger
 
     def submit(self, start_um: int, end_um: int, tag: str, rail: str = "") -> None:
         """Have the rail from `start_um` to `end_um` rejected."""
         self._hand_in(Order(start_um, end_um, tag, rail), is_pass=False)
 
     def submit_pass(self, start_um: int, end_um: int, tag: str, rail: str = "") -> None:
-        """Let the rail from `start_um` to `end_um` by, where all is rejected by default."""
+        """Let the rail from `start_um` to `end_um` by: it was inspected."""
         if not self._default_reject:
             raise ValueError(f"pass {tag!r} lets nothing by: open it with default_reject")
         self._hand_in(Order(start_um, end_um, tag, rail), is_pass=True)
+        if self._ledger is not None:  # after the orders that were given before
+            self._ledger.know(Piece(rail, start_um, end_um), self._newest().position_um)
 
     def hold(self, cause: str, mode: Mode, reason: str) -> None:
         """A state of the line overrides the orders until it is released."""
@@ -112,12 +126,16 @@ class OrderDesk(Closing, ABC):
         if self._stopping.is_set():
             raise RejectorStopped(f"the {self._name} is closed: open a new one")
         self._check_alive()
+        self._mind_ledger()
 
     def close(self) -> None:
         """Stop; orders still to come stay pending. Closing again does nothing."""
         if self._stopping.is_set():
             return
         self._stopping.set()
+        if self._default_reject:
+            with self._lock:
+                self._record.end(self._newest())
         self._stop()
         self._raise_failure()
 
@@ -125,6 +143,10 @@ class OrderDesk(Closing, ABC):
     @abstractmethod
     def _name(self) -> str:
         """What it is called in errors."""
+
+    @abstractmethod
+    def _newest(self) -> Reading:
+        """The newest reading that is known here."""
 
     @abstractmethod
     def _send(self, command: Command) -> None:
@@ -141,8 +163,11 @@ class OrderDesk(Closing, ABC):
     def _hand_in(self, order: Order, *, is_pass: bool) -> None:
         self.check()
         with self._lock:  # they go out in the order of their numbers
-            numbered = self._record.enter(order, self._clock(), is_pass=is_pass)
-            self._send(Pass(numbered) if is_pass else numbered)
+            self._enter(order, is_pass=is_pass)
+
+    def _enter(self, order: Order, *, is_pass: bool) -> None:
+        numbered = self._record.enter(order, self._clock(), is_pass=is_pass)
+        self._send(Pass(numbered) if is_pass else numbered)
 
     def _command(self, command: Command) -> None:
         self.check()
@@ -151,20 +176,69 @@ class OrderDesk(Closing, ABC):
     def _tell(self, news: Iterable[News]) -> None:
         """Enter news in the record, and pass it on."""
         with self._lock:
+            before_um = self._record.uninspected_um
             entered = self._record.take(news)
+            uninspected_um = self._record.uninspected_um - before_um
+        if uninspected_um:
+            self._latch_uninspected(f"nobody looked at {uninspected_um / 1000:.1f} mm of rail")
         if self._watch is not None:
             for each in entered:
                 self._watch(each)
 
-    def _take_up(self) -> None:
-        """What was due while the program was down counts as missed; call it once it runs."""
-        reconciled = self._ledger.reconciled if self._ledger is not None else ()
-        if reconciled == () or self._on_missed is Mode.ORDERED:
+    def _take_up(self, place: Place | None, reading: Reading) -> None:
+        """Begin with what the run before left: its orders are given anew, and what it let by may
+        pass, where it is known how far the rail has gone meanwhile. Call it at the first reading.
+        """
+        inherited = None if self._ledger is None else self._ledger.inherited
+        carried = Carried()
+        if inherited is not None:
+            known, orders = inherited.known, inherited.orders
+            carried = carry(known, orders, place, reading, self._actuators)
+        if self._default_reject:
+            self._record.begin(reading, went_um=carried.went_um or 0)
+        with self._lock:
+            for _, order in carried.orders:
+                self._enter(order, is_pass=False)
+            for order in carried.passes if self._default_reject else ():
+                self._enter(order, is_pass=True)
+        if self._ledger is not None:
+            given_anew = [entry for entry, _ in carried.orders]
+            self._ledger.begin(place, given_anew, carried.gone_by, carried.passed, carried.where)
+            self._latch_missed(len(carried.gone_by) if inherited is not None else None)
+        if self._default_reject and not carried.passes:
+            self._latch_uninspected("nobody looked at the rail up to the actuators")
+
+    def _latch_missed(self, orders: int | None) -> None:
+        """What was due while the program was down counts as missed."""
+        if orders == 0 or self._on_missed is Mode.ORDERED:
             return
         reason = "what was due while the program was down cannot be known, its disk refuses"
-        if reconciled is not None:
-            reason = f"{len(reconciled)} orders were due while the program was down"
+        if orders is not None:
+            reason = f"{orders} orders were due while the program was down"
         self._send(Latch(MISSED, self._on_missed, reason))
+
+    def _latch_uninspected(self, reason: str) -> None:
+        """Such rail is rejected; this is what it brings about besides."""
+        if self._on_uninspected is not Mode.ORDERED:
+            self._send(Latch(UNINSPECTED, self._on_uninspected, reason))
+
+    def _mind_ledger(self) -> None:
+        """Orders that no ledger keeps would be forgotten by the next run: all is rejected."""
+        ledger = self._ledger
+        if ledger is None or ledger.is_unkept is self._is_unkept:
+            return
+        self._is_unkept = ledger.is_unkept
+        if self._is_unkept:
+            reason = ledger.trouble or "it is gone"
+            self._send(Hold("ledger", Mode.REJECT_ALL, reason))
+        else:
+            self._send(Release("ledger", "it is written again"))
+
+    def _fail(self, failure: BaseException) -> None:
+        """Whoever asks next is told. An encoder or a PLC that fails may have lost its place."""
+        self._failure = failure
+        if self._ledger is not None and isinstance(failure, (EncoderError, LineError)):
+            self._ledger.forget()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -183,7 +257,3 @@ class MeasuringDesk(OrderDesk):
         except RejectorStopped as stopped:
             raise EncoderError(str(stopped)) from stopped
         return self._newest()
-
-    @abstractmethod
-    def _newest(self) -> Reading:
-        """The newest reading that is known here."""

@@ -20,12 +20,10 @@ class Heartbeat:
         self._line = line
         self._timeout_ns = timeout_ns
         self._clock = clock
-        self._active = False
         self._beat_ns: int | None = None
 
     def beat(self) -> None:
-        self._line.set(not self._active)
-        self._active = not self._active
+        self._line.set(not self._line.active)
         self._beat_ns = self._clock()
 
     def is_silent(self, now_ns: int) -> bool:

@@ -71,7 +71,7 @@ class InputWatch:
         sensors: Sequence[Sensor],
         clock: Clock,
         *,
-        default_reject: bool = False,
+        default_reject: bool = True,
         stall_ns: int = SECOND_NS // 2,
         hear: Callable[[str, Outcome], None] = lambda _actuator, _outcome: None,
     ) -> None:

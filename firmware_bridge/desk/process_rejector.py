@@ -51,8 +51,9 @@ class ProcessRejector(MeasuringDesk):
         open_rig: OpenRig,
         clock: Clock,
         *,
-        default_reject: bool = False,
+        default_reject: bool = True,
         on_missed: Mode = Mode.ORDERED,
+        on_uninspected: Mode = Mode.ORDERED,
         silence_ns: int = SECOND_NS // 2,
         priority: int = 0,
         ledger: Ledger | None = None,
@@ -70,26 +71,28 @@ class ProcessRejector(MeasuringDesk):
             on_missed=on_missed,
             silence_ns=silence_ns,
             priority=priority,
+            known=None if ledger is None or ledger.inherited is None else ledger.inherited.known,
         )
         try:
             self._channel.send(opening)
-            actuators = self._await_ready(clock).actuators
+            ready = self._await_ready(clock)
         except BaseException:
             self._kill()
             self._channel.close()
             raise
         super().__init__(
-            actuators,
+            ready.actuators,
             clock,
             default_reject=default_reject,
             on_missed=on_missed,
+            on_uninspected=on_uninspected,
             ledger=ledger,
             watch=watch,
         )
         self._sending = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="reject process", daemon=True)
+        self._take_up(ready.place, self._newest())
         self._thread.start()
-        self._take_up()
 
     def _newest(self) -> Reading:
         return self._signs.reading.read()
@@ -130,7 +133,7 @@ class ProcessRejector(MeasuringDesk):
                 self._channel.wait(SIGN_NS)
                 for message in self._channel.receive():
                     if isinstance(message, Failed):
-                        self._failure = message.failure
+                        self._fail(message.failure)
                     else:
                         self._tell(message)
                 with self._sending:

@@ -19,6 +19,7 @@ from firmware_bridge.desk.channel import Channel
 from firmware_bridge.desk.realtime import lock_memory, take_priority
 from firmware_bridge.desk.rig import Rig, RigLoop
 from firmware_bridge.errors import DeskGone
+from firmware_bridge.ledger import Known, Place
 from firmware_bridge.lines import SharedReading, SharedWords
 from firmware_bridge.types import Clock, Mode, Reading
 
@@ -47,6 +48,7 @@ class Opening:
     on_missed: Mode
     silence_ns: int
     priority: int
+    known: Known | None  # of the run before
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Ready:
     """The answer: everything is claimed."""
 
     actuators: tuple[Actuator, ...]
+    place: Place | None  # of this run
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ def serve(channel: Channel, opening: Opening) -> None:
         gc.collect()
         gc.freeze()  # what lives for ever is never looked through again
         exchange.tell(rig.encoder.read(), [])  # so that there is one from the first moment on
-        channel.send(Ready(rig.actuators))
+        channel.send(Ready(rig.actuators, rig.place(opening.known)))
         loop.run(default_reject=opening.default_reject)
 
 

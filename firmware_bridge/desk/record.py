@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from firmware_bridge.core import NO_PASS, Actuator, Change, News
 from firmware_bridge.ledger import Entry, EntryKind, Ledger
-from firmware_bridge.types import Fired, Missed, Mode, Order, Passed, Pulse
+from firmware_bridge.types import Fired, Missed, Mode, Order, Passed, Pulse, Reading
 
 LATEST = 500  # outcomes and pulses kept for the report; the sums go back to the start
 _NEWEST = 40  # outcomes that any thread may see at once
@@ -32,6 +32,7 @@ class RejectReport:
     passed: int
     late_passes: int  # whose rail was rejected for it
     error_um_max: int  # the largest |error_um| of those fired
+    uninspected_um: int  # of rail, that was rejected because nobody had looked at it
     outcomes: tuple[Fired | Missed, ...]  # the latest
     pulses: tuple[Pulse, ...]  # the latest
 
@@ -61,13 +62,15 @@ class Record:
         self._number = 0
         self._open: dict[int, _Open] = {}
         self._scheduled = self._fired = self._missed = self._error_um_max = 0
-        self._passed = self._late_passes = 0
+        self._passed = self._late_passes = self._uninspected_um = 0
+        self._offsets_um = {each.name: each.settings.offset_um for each in actuators}
+        self._spoken_um: dict[str, int] = {}  # by actuator: rail before it passed, or is entered
         self._outcomes: deque[Fired | Missed] = deque(maxlen=LATEST)
         self._pulses: deque[Pulse] = deque(maxlen=LATEST)
 
     def enter(self, order: Order, now_ns: int, *, is_pass: bool = False) -> Order:
         """The order as it is known below."""
-        serving = self._serving.get(order.rail)
+        serving = [order.actuator] if order.actuator else self._serving.get(order.rail)
         if serving is None:
             raise ValueError(
                 f"order {order.tag!r} is for rail {order.rail!r}, which no actuator serves: "
@@ -100,9 +103,30 @@ class Record:
             passed=self._passed,
             late_passes=self._late_passes,
             error_um_max=self._error_um_max,
+            uninspected_um=self._uninspected_um,
             outcomes=tuple(self._outcomes),
             pulses=tuple(self._pulses),
         )
+
+    @property
+    def uninspected_um(self) -> int:
+        """Of rail that was rejected because nobody had looked at it, so far."""
+        return self._uninspected_um
+
+    def begin(self, reading: Reading, *, went_um: int) -> None:
+        """From here on rail is rejected that no pass comes for; `went_um` went by unseen before."""
+        for actuator, offset_um in self._offsets_um.items():
+            place_um = reading.position_um - offset_um
+            self._spoken_um[actuator] = place_um - max(0, went_um)
+            if went_um > 0:
+                reason = "it went by while the program was down"
+                self._reject_uninspected(reading.at_ns, actuator, place_um, reason)
+
+    def end(self, reading: Reading) -> None:
+        """What has gone by since the last pass."""
+        for actuator, offset_um in self._offsets_um.items():
+            place_um = reading.position_um - offset_um
+            self._reject_uninspected(reading.at_ns, actuator, place_um, "no pass had come for it")
 
     def confirm(self, now_ns: int, actuator: str, *, seen: bool, reason: str) -> None:
         kind = EntryKind.CONFIRMED if seen else EntryKind.UNCONFIRMED
@@ -151,6 +175,10 @@ class Record:
         number = int(event.order.tag)
         event = replace(event, order=self._close(number))
         self._passed += not event.late
+        if not event.late:
+            start_um, end_um = event.order.start_um, event.order.end_um
+            self._reject_uninspected(at_ns, actuator, start_um, "no pass came for it in time")
+            self._spoken_um[actuator] = max(end_um, self._spoken_um.get(actuator, end_um))
         if event.late:
             self._late_passes += 1
             tag, over_um = event.order.tag, event.over_um
@@ -158,6 +186,18 @@ class Record:
             entry = _entry(EntryKind.LATE_PASS, at_ns, actuator, event.order, number=number)
             self._add(replace(entry, measure_um=over_um))
         return event
+
+    def _reject_uninspected(self, at_ns: int, actuator: str, until_um: int, reason: str) -> None:
+        """Of the rail up to here nobody spoke, where there is any."""
+        from_um = self._spoken_um.get(actuator, until_um)
+        if until_um <= from_um:
+            return
+        self._spoken_um[actuator] = until_um
+        self._uninspected_um += until_um - from_um
+        mm = (until_um - from_um) / 1000
+        log.warning("%s: %.1f mm rejected for want of inspection: %s", actuator, mm, reason)
+        entry = Entry(EntryKind.UNINSPECTED, at_ns, actuator=actuator, reason=reason)
+        self._add(replace(entry, start_um=from_um, end_um=until_um, measure_um=until_um - from_um))
 
     def _close(self, number: int) -> Order:
         """One more of its actuators has spoken of it."""

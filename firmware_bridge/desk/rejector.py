@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 class Rejector(OrderDesk):
     """Fires orders on the outputs of `rig`, as its encoder brings them along.
 
-    Fails safe: an output is released (not reject) only while the thread runs. If the thread fails,
+    Fails safe: an output is released (not reject) only while the thread runs and rail is under it
+    that a pass was submitted for; `default_reject=False` is for trials, where nobody inspects and
+    all may pass that no order is for. If the thread fails,
     the outputs go to reject, and `submit`, `check` and `close` raise what happened. After an
     orderly `close` they reject too, because nobody inspects any more, but for those that the rig
     has `released_on_close`.
@@ -44,8 +46,9 @@ class Rejector(OrderDesk):
         rig: Rig,
         clock: Clock,
         *,
-        default_reject: bool = False,
+        default_reject: bool = True,
         on_missed: Mode = Mode.ORDERED,
+        on_uninspected: Mode = Mode.ORDERED,
         stall_ns: int = SECOND_NS // 2,
         priority: int = 0,
         ledger: Ledger | None = None,
@@ -56,6 +59,7 @@ class Rejector(OrderDesk):
             clock,
             default_reject=default_reject,
             on_missed=on_missed,
+            on_uninspected=on_uninspected,
             ledger=ledger,
             watch=watch,
         )
@@ -64,12 +68,17 @@ class Rejector(OrderDesk):
         self._stall_ns = stall_ns
         self._priority = priority
         self._inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._reading = rig.encoder.read()
+        known = None if ledger is None or ledger.inherited is None else ledger.inherited.known
+        self._take_up(rig.place(known), self._reading)  # heard before the first turn
         self._alive_ns = clock()
         self._thread = threading.Thread(target=self._run, name="rejector", daemon=True)
         self._thread.start()
-        self._take_up()
 
     # --- what the desk wants ---
+
+    def _newest(self) -> Reading:
+        return self._reading
 
     def _send(self, command: Command) -> None:
         self._inbox.put(command)
@@ -104,7 +113,7 @@ class Rejector(OrderDesk):
             return commands
 
     def tell(self, reading: Reading, news: list[News]) -> None:
-        self._alive_ns = self._clock()
+        self._alive_ns, self._reading = self._clock(), reading
         if news:
             self._tell(news)
 
@@ -114,4 +123,4 @@ class Rejector(OrderDesk):
             self._loop.run(default_reject=self._default_reject)
         except BaseException as failure:
             log.exception("the reject thread failed; the outputs go to reject")
-            self._failure = failure
+            self._fail(failure)

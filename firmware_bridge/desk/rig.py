@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
 from firmware_bridge.core import Actuator, Command, Control, News
+from firmware_bridge.ledger import Known, Place
 from firmware_bridge.lines import Encoder, OutputLine
 from firmware_bridge.types import Clock, Reading, Switch
 
@@ -31,6 +32,8 @@ class Rig:
     encoder: Encoder
     outputs: Sequence[Output]
     stop_line: OutputLine | None = None
+    # Where its encoder's position 0 lies, for the next run; of one that begins anew, nowhere.
+    place: Callable[[Known | None], Place | None] = lambda _: None
 
     @property
     def actuators(self) -> tuple[Actuator, ...]:

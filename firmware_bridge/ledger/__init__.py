@@ -1,5 +1,7 @@
 """Every order, pulse, confirmation, miss and change of mode, kept for good."""
 
+from firmware_bridge.ledger.known import Known, PassedRail, Piece, Place
+from firmware_bridge.ledger.known_file import boot, since_boot_ns
 from firmware_bridge.ledger.ledger import Ledger
 from firmware_bridge.ledger.ledger_file import OUTCOMES, Entry, EntryKind, describe, read_ledger
 
@@ -7,7 +9,13 @@ __all__ = [
     "OUTCOMES",
     "Entry",
     "EntryKind",
+    "Known",
     "Ledger",
+    "PassedRail",
+    "Piece",
+    "Place",
+    "boot",
     "describe",
     "read_ledger",
+    "since_boot_ns",
 ]

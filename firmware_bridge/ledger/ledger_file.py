@@ -24,13 +24,15 @@ LOCKED_NS = 5 * SECOND_NS  # whoever locks the file for longer is trouble
 
 
 class EntryKind(str, Enum):
-    """What an entry says; those from FIRED to MISSED end an order."""
+    """What an entry says; those from FIRED to HANDED_ON end an order."""
 
     BEGUN = "begun"  # a run
     ENDED = "ended"  # the run, in good order
     ORDER = "order"  # one for each actuator that serves its rail
     FIRED = "fired"  # measure_um: how far from where it was due
     MISSED = "missed"  # measure_um: how much went by
+    HANDED_ON = "handed on"  # the run that came next gave it anew
+    UNINSPECTED = "uninspected"  # rail that was rejected because nobody had looked at it
     LATE_PASS = "late pass"  # measure_um: how far the rail was beyond; it lets nothing by
     PULSE = "pulse"
     CONFIRMED = "confirmed"  # the piece was seen to leave
@@ -60,7 +62,7 @@ class Entry:
     id: int = 0
 
 
-OUTCOMES = frozenset({EntryKind.FIRED, EntryKind.MISSED})
+OUTCOMES = frozenset({EntryKind.FIRED, EntryKind.MISSED, EntryKind.HANDED_ON})
 _NAMES = [column.name for column in fields(Entry)][:-1]  # SQLite gives the id
 _row = attrgetter(*_NAMES)
 _COLUMNS = ", ".join(_NAMES)
@@ -73,7 +75,7 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE UNIQUE INDEX IF NOT EXISTS one_order ON entries (run, number, actuator)
     WHERE kind = 'order';
 CREATE UNIQUE INDEX IF NOT EXISTS one_outcome ON entries (run, number, actuator)
-    WHERE kind IN ('fired', 'missed') AND number IS NOT NULL;
+    WHERE kind IN ('fired', 'missed', 'handed on') AND number IS NOT NULL;
 CREATE TRIGGER IF NOT EXISTS never_changed BEFORE UPDATE ON entries
     BEGIN SELECT RAISE(ABORT, 'the ledger is only appended to'); END;
 CREATE TRIGGER IF NOT EXISTS never_deleted BEFORE DELETE ON entries
@@ -82,7 +84,7 @@ CREATE TRIGGER IF NOT EXISTS never_deleted BEFORE DELETE ON entries
 _UNFINISHED = f"""
 SELECT {_COLUMNS}, id FROM entries AS given
 WHERE kind = 'order' AND run = (SELECT max(run) FROM entries) AND NOT EXISTS (
-    SELECT 1 FROM entries AS outcome WHERE outcome.kind IN ('fired', 'missed')
+    SELECT 1 FROM entries AS outcome WHERE outcome.kind IN ('fired', 'missed', 'handed on')
     AND outcome.run = given.run AND outcome.number = given.number
     AND outcome.actuator = given.actuator)
 ORDER BY id

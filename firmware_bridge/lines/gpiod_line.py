@@ -47,22 +47,32 @@ class GpiodOutput(OutputLine):
         chip: str,
         line: int | str,
         *,
-        safe_active: bool,
+        safe_active: bool | None,
         active_low: bool = False,
         drive: Drive = "push_pull",
         pull: Pull = "as_is",
     ) -> None:
+        self._safe_active = safe_active
+        if safe_active is None:
+            as_it_is = gpiod.LineSettings(direction=Direction.AS_IS, active_low=active_low)
+            with _request(chip, [line], as_it_is) as held:
+                self._active = bool(held.get_value(line))
+        else:
+            self._active = safe_active
         settings = gpiod.LineSettings(
             direction=Direction.OUTPUT,
             drive=_DRIVES[drive],
             bias=_PULLS[pull],
             active_low=active_low,
-            output_value=_VALUES[safe_active],
+            output_value=_VALUES[self._active],
         )
         self._name = f"{chip} line {line}"
         self._line = line
-        self._safe_active = safe_active
         self._request = _request(chip, [line], settings)
+
+    @property
+    def active(self) -> bool:
+        return self._active
 
     def set(self, active: bool) -> None:
         if not self._request:
@@ -71,11 +81,13 @@ class GpiodOutput(OutputLine):
             self._request.set_value(self._line, _VALUES[active])
         except OSError as error:
             raise LineError(f"{self._name}: {error}: {_GONE}") from error
+        self._active = active
 
     def close(self) -> None:
         if self._request:
             try:
-                self.set(self._safe_active)
+                if self._safe_active is not None:
+                    self.set(self._safe_active)
             finally:
                 self._request.release()
 

@@ -23,7 +23,7 @@ class GpiozeroOutput(OutputLine):
     """
 
     def __init__(
-        self, pin: str, *, factory: Factory, safe_active: bool, active_low: bool = False
+        self, pin: str, *, factory: Factory, safe_active: bool | None, active_low: bool = False
     ) -> None:
         self._name = f"{factory} pin {pin}"
         self._safe_active = safe_active
@@ -32,10 +32,15 @@ class GpiozeroOutput(OutputLine):
             lambda: OutputDevice(
                 pin,
                 active_high=not active_low,
-                initial_value=safe_active,
+                initial_value=safe_active,  # None: as the pin is
                 pin_factory=pin_factory(factory),
             ),
         )
+        self._active = bool(self._device.value)
+
+    @property
+    def active(self) -> bool:
+        return self._active
 
     def set(self, active: bool) -> None:
         _check_claimed(self._name, self._device)
@@ -43,11 +48,13 @@ class GpiozeroOutput(OutputLine):
             self._device.value = active
         except Exception as error:  # each factory lets its own library's through
             raise _lost(self._name, error) from error
+        self._active = active
 
     def close(self) -> None:
         if not self._device.closed:
             try:
-                self.set(self._safe_active)
+                if self._safe_active is not None:
+                    self.set(self._safe_active)
             finally:
                 self._device.close()
 

@@ -11,11 +11,20 @@ from firmware_bridge.lines.line import InputLine, OutputLine
 class JetsonOutput(OutputLine):
     """A pin by its number on the header (1 to 40), driven high and low."""
 
-    def __init__(self, pin: int, *, safe_active: bool, active_low: bool = False) -> None:
+    def __init__(self, pin: int, *, safe_active: bool | None, active_low: bool = False) -> None:
         self._pin = pin
         self._safe_active = safe_active
         self._active_low = active_low
-        self._gpio = _claim(pin, output=True, level=safe_active != active_low)
+        if safe_active is None:
+            with JetsonInput(pin, active_low=active_low) as as_it_is:
+                self._active = as_it_is.read()
+        else:
+            self._active = safe_active
+        self._gpio = _claim(pin, output=True, level=self._active != active_low)
+
+    @property
+    def active(self) -> bool:
+        return self._active
 
     def set(self, active: bool) -> None:
         if self._gpio is None:
@@ -24,11 +33,13 @@ class JetsonOutput(OutputLine):
             self._gpio.output(self._pin, int(active != self._active_low))
         except OSError as error:
             raise _lost(self._pin, error) from error
+        self._active = active
 
     def close(self) -> None:
         if self._gpio is not None:
             try:
-                self.set(self._safe_active)
+                if self._safe_active is not None:
+                    self.set(self._safe_active)
             finally:
                 self._gpio.cleanup(self._pin)
                 self._gpio = None

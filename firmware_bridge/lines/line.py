@@ -17,9 +17,18 @@ class OutputLine(Closing, Protocol):
     adapter. `close` leaves the safe state behind; what the hardware does with it after that is the
     pull's affair (see WIRING.md).
 
+    An output that speaks by its changes alone, a heartbeat, has no safe level: it is claimed with
+    `safe_active=None`, which finds its level and leaves it, and `close` leaves it too. No edge
+    comes of either.
+
     Threads: one thread at a time calls `set`, and it need not be the one that claimed the line.
     `close` comes when that thread has stopped.
     """
+
+    @property
+    def active(self) -> bool:
+        """As it was found or last set."""
+        ...
 
     def set(self, active: bool) -> None:
         """Return once the hardware has been told, or raise LineError."""

@@ -14,12 +14,15 @@ class MemoryLine(OutputLine):
     """The output of a simulated line: every change of its level, with its time.
 
     `history` holds the level it was claimed at and then each change; setting a level it already has
-    is no change. Any thread may read it, and any process if it is a SharedHistory.
+    is no change. Where no level is the safe one, it is found inactive. Any thread may read it, and
+    any process if it is a SharedHistory.
     """
 
-    def __init__(self, clock: Clock, *, safe_active: bool, history: History | None = None) -> None:
+    def __init__(
+        self, clock: Clock, *, safe_active: bool | None, history: History | None = None
+    ) -> None:
         self.history: History = [] if history is None else history
-        self.history.append((clock(), safe_active))
+        self.history.append((clock(), bool(safe_active)))
         self._clock = clock
         self._safe_active = safe_active
         self._closed = False
@@ -40,7 +43,8 @@ class MemoryLine(OutputLine):
 
     def close(self) -> None:
         if not self._closed:
-            self.set(self._safe_active)
+            if self._safe_active is not None:
+                self.set(self._safe_active)
             self._closed = True
 
 

@@ -10,6 +10,8 @@ from pymodbus.exceptions import ModbusException
 
 from firmware_bridge.core import CountedPosition, SpeedLimit
 from firmware_bridge.errors import EncoderError, LineError
+from firmware_bridge.ledger import Known, Place
+from firmware_bridge.lines.counting_axis import CountingAxis
 from firmware_bridge.lines.line import InputLine, OutputLine
 from firmware_bridge.types import SECOND_NS, Clock, Closing, Reading
 
@@ -36,7 +38,7 @@ class ModbusOutput(OutputLine):
         unit: int = 1,
         table: OutputTable,
         address: int,
-        safe_active: bool,
+        safe_active: bool | None,
         active_low: bool = False,
         timeout_ns: int = TIMEOUT_NS,
     ) -> None:
@@ -45,15 +47,24 @@ class ModbusOutput(OutputLine):
         )
         self._safe_active = safe_active
         self._active_low = active_low
-        self.set(safe_active)
+        if safe_active is None:
+            self._active = bool(self._place.read()[0]) != active_low
+        else:
+            self.set(safe_active)
+
+    @property
+    def active(self) -> bool:
+        return self._active
 
     def set(self, active: bool) -> None:
         self._place.write(active != self._active_low)
+        self._active = active
 
     def close(self) -> None:
         if not self._place.is_closed:
             try:
-                self.set(self._safe_active)
+                if self._safe_active is not None:
+                    self.set(self._safe_active)
             finally:
                 self._place.close()
 
@@ -90,6 +101,9 @@ class ModbusEncoder(Closing):
 
     It may roll over. A leap that the line is not fast enough for, such as a PLC that was restarted
     and counts from 0 again, is an EncoderError: nobody knows then where the rail is.
+
+    It counts on while no program reads it, and `place` finds the rail again that a run before has
+    seen, unless the PLC may have been restarted or the counter may have gone round meanwhile.
     """
 
     def __init__(
@@ -115,9 +129,29 @@ class ModbusEncoder(Closing):
         self._low_word_first = low_word_first
         self._position = CountedPosition(bits=bits, nm_per_count=nm_per_count)
         self._limit = SpeedLimit(fastest_um_s, slack_um=abs(nm_per_count) // 1000 + 1)
-        self.read()
+        order = "low word first" if low_word_first else "high word first"
+        name = f"{host}:{port}/{unit}/{table}/{address} {bits} bits {order} {nm_per_count} nm"
+        self._axis = CountingAxis(
+            name, bits=bits, nm_per_count=nm_per_count, fastest_um_s=fastest_um_s
+        )
+        self._first, at_ns = self._ask()
+        self._limit.check(Reading(self._position.position_um(self._first), at_ns))
+
+    def place(self, before: Known | None) -> Place:
+        """Where position 0 lies: on the axis of the run before, if the counting was not broken."""
+        return self._axis.place(self._first, before)
 
     def read(self) -> Reading:
+        raw, at_ns = self._ask()
+        reading = Reading(self._position.position_um(raw), at_ns)
+        self._limit.check(reading)
+        return reading
+
+    def close(self) -> None:
+        self._place.close()
+
+    def _ask(self) -> tuple[int, int]:
+        """What the counter shows, and when it did."""
         asked_ns = self._clock()
         try:
             words = self._place.read(self._words)
@@ -127,12 +161,7 @@ class ModbusEncoder(Closing):
         raw = 0
         for word in reversed(words) if self._low_word_first else words:
             raw = raw << 16 | word
-        reading = Reading(self._position.position_um(raw), at_ns)
-        self._limit.check(reading)
-        return reading
-
-    def close(self) -> None:
-        self._place.close()
+        return raw, at_ns
 
 
 class _Place:

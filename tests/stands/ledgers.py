@@ -11,7 +11,7 @@ from pathlib import Path
 
 from firmware_bridge.core import Actuator, ActuatorSettings
 from firmware_bridge.desk import Output, Rejector, Rig
-from firmware_bridge.ledger import Entry, EntryKind, Ledger
+from firmware_bridge.ledger import Entry, EntryKind, Ledger, read_ledger
 from firmware_bridge.lines import MemoryLine, SimulatedEncoder, Speed
 from firmware_bridge.types import SECOND_NS, Mode
 from stands.event_stores import fill
@@ -29,6 +29,11 @@ def a_rig(*actuators: Actuator, um_per_s: int = 1_000_000) -> Rig:
     return Rig(SimulatedEncoder(CLOCK, [Speed(0, um_per_s)]), outputs)
 
 
+def desk(rig: Rig, ledger: Ledger, *, on_missed: Mode = Mode.ORDERED) -> Rejector:
+    """One that lets all by but what is ordered."""
+    return Rejector(rig, CLOCK, ledger=ledger, on_missed=on_missed, default_reject=False)
+
+
 def here_um(rig: Rig) -> int:
     return rig.encoder.read().position_um
 
@@ -41,7 +46,8 @@ def an_order(number: int) -> Entry:
 def work_until_killed(path: Path) -> None:
     """Submit without end; say the number of an order once it is on disk."""
     rig = a_rig()
-    with Ledger(path, CLOCK) as ledger, Rejector(rig, CLOCK, ledger=ledger) as rejector:
+    with Ledger(path, CLOCK) as ledger, desk(rig, ledger) as rejector:
+        ledger.flush(PATIENT_NS)  # the run has begun on disk
         print("ready", flush=True)
         while True:
             start_um = here_um(rig) + random.randrange(-2, 20) * MM
@@ -54,7 +60,7 @@ def work_until_killed(path: Path) -> None:
 def work_on_a_full_disk(path: Path) -> None:
     """Submit while no file may grow, then while it may again."""
     rig = a_rig()
-    with Ledger(path, CLOCK) as ledger, Rejector(rig, CLOCK, ledger=ledger) as rejector:
+    with Ledger(path, CLOCK) as ledger, desk(rig, ledger) as rejector:
         ledger.flush(PATIENT_NS)
         room = path.with_name(path.name + "-wal").stat().st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
@@ -75,9 +81,10 @@ def start_on_a_full_disk(disk: Path) -> None:
         ledger.add(an_order(1))
     filler = fill(disk)
     with Ledger(path, CLOCK) as ledger:
-        known = ledger.reconciled
-        with Rejector(a_rig(), CLOCK, ledger=ledger, on_missed=Mode.REJECT_ALL) as rejector:
+        known = ledger.inherited
+        with desk(a_rig(), ledger, on_missed=Mode.REJECT_ALL) as rejector:
             eventually(lambda: rejector.mode is Mode.REJECT_ALL)
             filler.unlink()
-            eventually(lambda: ledger.reconciled is not None)
-        print(json.dumps([known, [missed.number for missed in ledger.reconciled or ()]]))
+            eventually(lambda: ledger.inherited is not None)
+    missed = [entry.number for entry in read_ledger(path) if entry.kind is EntryKind.MISSED]
+    print(json.dumps([known, missed]))

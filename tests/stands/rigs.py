@@ -58,6 +58,6 @@ def inspect_until_killed(history: SharedHistory) -> None:
     """What the process does that the test takes away."""
     encoder = SimulatedEncoder(CLOCK, HALF_M_S)
     start = partial(open_rig, encoder, history, released=True)
-    with ProcessRejector(start, CLOCK) as desk:
+    with ProcessRejector(start, CLOCK, default_reject=False) as desk:
         print(desk._process.pid, flush=True)
         threading.Event().wait()

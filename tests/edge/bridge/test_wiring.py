@@ -145,8 +145,8 @@ def pressed(plc: Plc, bridge: Bridge, coil: int) -> None:
 
 def test_two_actuators_reject_the_same_rail_each_at_its_place(plc: Plc, tmp_path: Path) -> None:
     seen = []
-    with open_bridge(on_plc(plc, tmp_path)) as bridge:
-        bridge.submit(0, 20 * MM, "a crack")
+    with open_bridge(on_plc(plc, tmp_path), trial=True) as bridge:
+        bridge.desk.submit(0, 20 * MM, "a crack")
         for place_mm in (50, 97, 150, 197, 260):
             plc.set_registers(COUNTER, [place_mm])
             eventually(lambda at=place_mm: bridge.where().position_um == at * MM)
@@ -163,7 +163,7 @@ def test_two_actuators_reject_the_same_rail_each_at_its_place(plc: Plc, tmp_path
 def test_keys_and_sensors_override_the_orders_and_the_ledger_says_why(
     plc: Plc, tmp_path: Path
 ) -> None:
-    with open_bridge(on_plc(plc, tmp_path)) as bridge:
+    with open_bridge(on_plc(plc, tmp_path), trial=True) as bridge:
         eventually(lambda: shown(plc, VALVE, MARKER, STOP) == [False, False, False])
         plc.set_coil(BIN, True)
         eventually(lambda: shown(plc, VALVE, MARKER, STOP) == [True, True, True])
@@ -184,10 +184,10 @@ def test_keys_and_sensors_override_the_orders_and_the_ledger_says_why(
 
 
 def test_what_is_missed_rejects_all_until_it_is_acknowledged(plc: Plc, tmp_path: Path) -> None:
-    with open_bridge(on_plc(plc, tmp_path, on_missed="reject_all", also=[])) as bridge:
+    with open_bridge(on_plc(plc, tmp_path, on_missed="reject_all", also=[]), trial=True) as bridge:
         plc.set_registers(COUNTER, [500])
         eventually(lambda: bridge.where().position_um == 500 * MM)
-        bridge.submit(0, 20 * MM, "long gone")
+        bridge.desk.submit(0, 20 * MM, "long gone")
         eventually(lambda: plc.coil(VALVE))
         assert bridge.desk.mode is Mode.REJECT_ALL
         pressed(plc, bridge, RESET)
@@ -199,10 +199,12 @@ def test_a_pulse_that_no_sensor_saw_stops_the_line_until_it_is_acknowledged(
 ) -> None:
     confirm = {"input": on(plc, "coil", SENSOR), "within_ms": 4000}
     told: list[News | Seen] = []
-    with open_bridge(on_plc(plc, tmp_path, confirm=confirm, also=[]), told.append) as bridge:
+    with open_bridge(
+        on_plc(plc, tmp_path, confirm=confirm, also=[]), told.append, trial=True
+    ) as bridge:
         eventually(lambda: not plc.coil(VALVE))
-        bridge.submit(0, 20 * MM, "the first")
-        bridge.submit(500 * MM, 520 * MM, "the second")
+        bridge.desk.submit(0, 20 * MM, "the first")
+        bridge.desk.submit(500 * MM, 520 * MM, "the second")
         plc.set_registers(COUNTER, [100])
         eventually(lambda: plc.coil(VALVE))
         plc.set_coil(SENSOR, True)
@@ -232,9 +234,9 @@ def test_inputs_that_can_no_longer_be_read_end_the_line(tmp_path: Path) -> None:
                 time.sleep(0.01)
 
 
-def test_by_default_all_is_rejected_but_what_was_found_ok(tmp_path: Path) -> None:
+def test_all_is_rejected_but_what_was_inspected(tmp_path: Path) -> None:
     sound = {"defects_per_metre": 0.0, "distractors_per_metre": 0.0}
-    reject = {"default_reject": True, "offset_mm": 1500, "margin_mm": 100}  # 200 ms late is in time
+    reject = {"offset_mm": 1500, "margin_mm": 100}  # 200 ms late is in time
     quality = {"stale_after_ms": 10_000}
     config = line_of(tmp_path, camera=sound, reject=reject, quality=quality)
     with open_line(config, frames=4) as line:
@@ -261,8 +263,8 @@ def test_a_co_processor_counts_and_may_reject_as_well(
     reject = {"output": output, "offset_mm": 10, "delay_ms": 0, "margin_mm": 20}
     reject["silence_ms"] = 5000
     try:
-        with open_bridge(line_of(tmp_path, encoder=encoder, reject=reject)) as bridge:
-            bridge.submit(60 * MM, 65 * MM, "a crack")
+        with open_bridge(line_of(tmp_path, encoder=encoder, reject=reject), trial=True) as bridge:
+            bridge.desk.submit(60 * MM, 65 * MM, "a crack")
             eventually(lambda: bridge.desk.report().fired == 1)
             assert bridge.where().position_um > 60 * MM
             assert (bridge.rig is None) is own_output

@@ -48,7 +48,7 @@ def test_the_recorded_line_comes_to_the_same_verdicts_and_rejects(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     app(["replay", str(RECORDING), "--expect"], standalone_mode=False)
-    assert capsys.readouterr().out == "4 NG, 18 OK, 2 UNKNOWN\nreject: 4 rejects\n"
+    assert capsys.readouterr().out == "4 NG, 18 OK, 2 UNKNOWN\nreject: 5 rejects\n"
 
 
 def test_the_recorded_line_has_all_that_a_line_may_come_to() -> None:
@@ -84,7 +84,7 @@ def test_a_reject_at_another_place_is_named(
     line = (recording / "line.yaml").read_text()
     (recording / "line.yaml").write_text(line.replace("margin_mm: 10", "margin_mm: 20"))
     said = differs(recording, capsys)
-    assert said.startswith("not as expected: reject: reject 1: expected 24.0 to 58.0 mm, it is 14.")
+    assert said.startswith("not as expected: reject: reject 1: expected -1935.5 to 11.0 mm, it is")
 
 
 def test_what_differs_may_be_accepted(recording: Path) -> None:
@@ -105,7 +105,7 @@ def test_rounding_is_no_difference_and_a_missing_reject_is_one() -> None:
     )
     assert first_difference(rounded, outcome) is None
     fewer = type(outcome)(outcome.bundle, outcome.frames, {"reject": (first, *others[:-1])})
-    assert first_difference(expected, fewer) == "reject: rejects: expected 4, there are 3"
+    assert first_difference(expected, fewer) == "reject: rejects: expected 5, there are 4"
 
 
 def test_another_network_must_be_asked_for_and_is_said(
@@ -210,10 +210,10 @@ def test_a_recording_that_is_not_whole_is_refused(recording: Path, part: str) ->
         read_recording(recording)
 
 
-def test_a_line_that_rejects_by_default_is_recorded_and_replays_as_it_ran(tmp_path: Path) -> None:
+def test_a_line_is_recorded_and_replays_as_it_ran(tmp_path: Path) -> None:
     write_pinned_bundle(tmp_path / "line.bundle")
     write_frames(tmp_path / "shown")
-    line = {**LINE, "reject": {**LINE["reject"], "default_reject": True}}
+    line = dict(LINE)
     line["encoder"] = {"type": "simulated", "speed_mm_s": 2000}
     (tmp_path / "line.yaml").write_text(yaml.safe_dump(line))
     out = tmp_path / "recording"

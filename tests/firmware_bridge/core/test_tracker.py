@@ -326,7 +326,7 @@ def test_in_bypass_the_coil_is_let_go_and_what_goes_by_is_missed() -> None:
 
 
 def test_readings_out_of_order_are_refused() -> None:
-    tracker = Tracker(ActuatorSettings(offset_um=0))
+    tracker = Tracker(ActuatorSettings(offset_um=0), default_reject=False)
     tracker.advance(Reading(0, 10))
     with pytest.raises(ValueError, match="monotonic"):
         tracker.advance(Reading(0, 9))
@@ -336,7 +336,7 @@ def test_settings_below_nought_and_orders_without_length_are_refused() -> None:
     with pytest.raises(ValueError, match="margin_um is -1"):
         ActuatorSettings(offset_um=-500, margin_um=-1)
     with pytest.raises(ValueError, match="track with default_reject"):
-        Tracker(ActuatorSettings(offset_um=0)).let_pass(Order(0, 1, "frame"))
+        Tracker(ActuatorSettings(offset_um=0), default_reject=False).let_pass(Order(0, 1, "frame"))
     with pytest.raises(ValueError, match="give it a length"):
         Order(5, 5, "")
 

@@ -38,6 +38,8 @@ from stands.waiting import eventually
 
 PATIENT_NS = 5 * SECOND_NS  # the machine may have much else to do
 
+ALL_MAY_PASS: dict[str, Any] = {"default_reject": False}  # but what is ordered
+
 Start = Callable[..., OrderDesk]
 
 
@@ -50,7 +52,7 @@ def in_a_thread(
     **options: Any,
 ) -> OrderDesk:
     rig = open_rig(encoder, history, ExitStack(), released=released)
-    return Rejector(rig, CLOCK, stall_ns=silence_ns, **options)
+    return Rejector(rig, CLOCK, stall_ns=silence_ns, **ALL_MAY_PASS | options)
 
 
 def in_a_process(
@@ -62,7 +64,7 @@ def in_a_process(
     **options: Any,
 ) -> OrderDesk:
     start = partial(open_rig, encoder, history, released=released)
-    return ProcessRejector(start, CLOCK, silence_ns=silence_ns, **options)
+    return ProcessRejector(start, CLOCK, silence_ns=silence_ns, **ALL_MAY_PASS | options)
 
 
 @pytest.fixture(params=[in_a_thread, in_a_process])
@@ -231,7 +233,7 @@ def test_each_actuator_fires_where_it_sits_and_for_its_rail_alone() -> None:
         settings = ActuatorSettings(mm * MM, margin_um=TOLERANCE_UM)
         outputs.append(Output(Actuator(name, settings, rail=name.split()[0]), line))
     stop_line = lines[3]
-    with Rejector(Rig(encoder, outputs, stop_line), CLOCK) as rejector:
+    with Rejector(Rig(encoder, outputs, stop_line), CLOCK, **ALL_MAY_PASS) as rejector:
         start_um = encoder.read().position_um + 100 * MM
         rejector.submit(start_um, start_um + 10 * MM, "rust", rail="left")
         eventually(lambda: len(rejector.report().pulses) == 2)
@@ -264,7 +266,7 @@ def test_each_of_several_lines_comes_to_its_own_rest() -> None:
         Output(Actuator(str(line.active), SETTINGS), line, released_on_close=not line.active)
         for line in lines
     ]
-    with Rejector(Rig(encoder, outputs), CLOCK):
+    with Rejector(Rig(encoder, outputs), CLOCK, **ALL_MAY_PASS):
         wait_until_at(encoder, 20 * MM)
     assert [line.states for line in lines] == [[True, False, True], [False]]
 

@@ -759,7 +759,7 @@ DAMAGES = st.lists(
 def test_a_damaged_stream_fires_what_came_whole_and_nothing_else(
     library: ctypes.CDLL, damages: list[Damage], numbers: list[int]
 ) -> None:
-    core, tracker = Core(library), Tracker(NOTHING)
+    core, tracker = Core(library), Tracker(NOTHING, default_reject=False)
     core.open()
     stream = requests(core, [*range(1, 7), *numbers])
     for damage in damages:

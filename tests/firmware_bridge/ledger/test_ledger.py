@@ -22,7 +22,6 @@ from edge.cli.app import app
 from edge.demo import DEMO_LINE
 from edge.errors import TracksideError
 from firmware_bridge.core import Actuator, ActuatorSettings
-from firmware_bridge.desk import Rejector
 from firmware_bridge.errors import LedgerError
 from firmware_bridge.ledger import Entry, EntryKind, Ledger, describe, read_ledger
 from firmware_bridge.types import Mode
@@ -32,6 +31,7 @@ from stands.ledgers import (
     PATIENT_NS,
     a_rig,
     an_order,
+    desk,
     here_um,
     start_on_a_full_disk,
     work_on_a_full_disk,
@@ -54,7 +54,7 @@ def test_what_was_ordered_and_what_became_of_it_is_told(tmp_path: Path) -> None:
     marker = Actuator("marker", ActuatorSettings(0, margin_um=100 * MM))
     gate = Actuator("gate", ActuatorSettings(MM, margin_um=100 * MM))
     rig = a_rig(marker, gate, um_per_s=500_000)
-    with Ledger(path, CLOCK) as ledger, Rejector(rig, CLOCK, ledger=ledger) as rejector:
+    with Ledger(path, CLOCK) as ledger, desk(rig, ledger) as rejector:
         rejector.hold("bin", Mode.ORDERED, "nearly full")
         start_um = here_um(rig) + 500 * MM
         rejector.submit(start_um, start_um + MM, "frame 7")
@@ -120,7 +120,7 @@ def test_a_path_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
 def test_a_reject_that_the_disk_was_too_slow_for_is_fired_and_said(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     rig = a_rig()
-    with Ledger(path, CLOCK) as ledger, Rejector(rig, CLOCK, ledger=ledger) as rejector:
+    with Ledger(path, CLOCK) as ledger, desk(rig, ledger) as rejector:
         with closing(sqlite3.connect(path, isolation_level=None)) as another:
             another.execute("BEGIN IMMEDIATE")
             start_um = here_um(rig) + 100 * MM
@@ -139,14 +139,17 @@ def test_what_was_due_while_down_is_missed_and_brings_about_what_a_miss_does(
         ledger.add(an_order(1))
     rig = a_rig()
     with Ledger(path, CLOCK) as ledger:
-        [missed] = ledger.reconciled
-        assert (missed.number, missed.measure_um, missed.reason) == (1, 4, "was due while down")
-        with Rejector(rig, CLOCK, ledger=ledger, on_missed=Mode.REJECT_ALL) as rejector:
+        assert ledger.inherited is not None
+        assert [order.number for order in ledger.inherited.orders] == [1]
+        with desk(rig, ledger, on_missed=Mode.REJECT_ALL) as rejector:
             eventually(lambda: rejector.mode is Mode.REJECT_ALL)
             rejector.acknowledge("seen to")
             eventually(lambda: rejector.mode is Mode.ORDERED)
     with Ledger(path, CLOCK) as ledger:
-        assert ledger.reconciled == ()
+        assert ledger.inherited is not None
+        assert ledger.inherited.orders == ()
+    [missed] = [entry for entry in read_ledger(path) if entry.kind is EntryKind.MISSED]
+    assert (missed.number, missed.measure_um, missed.reason) == (1, 4, "was due while down")
     reasons = [entry.reason for entry in read_ledger(path) if entry.kind is EntryKind.MODE]
     assert reasons == ["missed: 1 orders were due while the program was down", "missed: seen to"]
 

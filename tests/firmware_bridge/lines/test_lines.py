@@ -23,7 +23,7 @@ from stands.plc import WORDS, Plc
 class Output:
     """How to claim an output, given its safe state, and whether its wire is seen at `active`."""
 
-    claim: Callable[[bool], OutputLine]
+    claim: Callable[[bool | None], OutputLine]
     is_active: Callable[[OutputLine], bool]
 
 
@@ -70,7 +70,7 @@ def modbus_output(request: pytest.FixtureRequest, table: OutputTable, *, low: bo
     plc: Plc = request.getfixturevalue("plc")
     look = plc.coil if table == "coil" else plc.register
 
-    def claim(safe: bool) -> OutputLine:
+    def claim(safe: bool | None) -> OutputLine:
         return ModbusOutput(
             "127.0.0.1", port=plc.port, table=table, address=3, safe_active=safe, active_low=low
         )
@@ -174,6 +174,19 @@ def test_an_output_is_safe_before_it_is_set_and_after_it_is_closed(
         line.set(not safe)
         assert output.is_active(line) is not safe
     assert output.is_active(line) is safe
+
+
+def test_an_output_without_a_safe_level_is_claimed_and_closed_without_an_edge(
+    output: Output,
+) -> None:
+    with output.claim(None) as line:
+        found = output.is_active(line)
+        assert line.active is found
+        line.set(not found)
+        assert line.active is not found
+    assert output.is_active(line) is not found
+    with output.claim(None) as again:
+        assert again.active is output.is_active(again)
 
 
 def test_an_output_shows_what_it_was_set_to(output: Output) -> None:
