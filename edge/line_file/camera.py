@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -145,12 +147,22 @@ class V4l2Settings(_Sized):
     gain: NonNegativeFloat | None = Field(default=None, description="In the driver's own unit.")
 
 
+_RTSP = "^rtsps?://[^/]"
+
+
+def _is_rtsp(url: str) -> str:
+    """What was typed is not repeated: a password may be in it, wherever the mistake is."""
+    if re.match(_RTSP, url) is None:
+        raise ValueError("begin it with rtsp:// or rtsps://, and then the host")
+    return url
+
+
 class RtspSettings(HardwareSettings):
     """A network camera's RTSP stream, over TCP."""
 
     type: Literal["rtsp"]
-    url: str = Field(
-        pattern="^rtsps?://[^/]",
+    url: Annotated[str, AfterValidator(_is_rtsp)] = Field(
+        json_schema_extra={"pattern": _RTSP},
         description="rtsp://USER:PASSWORD@HOST:PORT/PATH; take the password from ${NAME}.",
     )
 

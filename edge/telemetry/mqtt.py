@@ -29,11 +29,26 @@ _KEEP_ALIVE_S = 10  # a broker that is silent for twice as long is gone
 _CONNECT_S = 5
 _RETRY_S = (0.5, 30.0)  # the first wait after a loss, and the longest
 _LOOK_S = 0.05  # at the spool, and whether to stop
+_MOST_HEARD_BYTES = 2  # after the length: of CONNACK and PUBACK in MQTT 3.1.1; PINGRESP has none
 _LINGER_NS = 2_000_000_000  # for what is left when the line stops; the rest waits in the spool
 
 
 class _BrokerGone(Exception):
     """The connection ended, or never was."""
+
+
+class _Client(Client):
+    """paho's, which takes no more from a broker than one may say to a line that subscribes to
+    nothing. By itself it would make room for whatever length a packet claims, up to 256 MB.
+    """
+
+    said_too_much = False
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if bufsize > _MOST_HEARD_BYTES:
+            self.said_too_much = True
+            raise ConnectionError("a packet that is none of those that a broker may send us")
+        return super()._sock_recv(bufsize)
 
 
 class MqttCourier:
@@ -78,7 +93,7 @@ class MqttCourier:
             wait_s = min(2 * wait_s, _RETRY_S[1])
 
     @contextmanager
-    def _connection(self) -> Iterator[Client]:
+    def _connection(self) -> Iterator[_Client]:
         """A client of its own for each connection: it remembers nothing that was not delivered."""
         client, refusals = _new_client(self._settings), list[str]()
 
@@ -95,7 +110,7 @@ class MqttCourier:
                 code = client.loop(_LOOK_S)
                 if refusals:
                     raise _BrokerGone(f"{refusals[0]}: see to mqtt.username and mqtt.password")
-                self._go_on(code)
+                self._go_on(client, code)
             self._publish(client, _availability(self._settings, "online"), retain=True)
             self.connected = True
             if self._said:
@@ -109,7 +124,7 @@ class MqttCourier:
             if (connection := client.socket()) is not None:
                 connection.close()
 
-    def _carry(self, client: Client) -> None:
+    def _carry(self, client: _Client) -> None:
         """Until the line stops; then what is left, for a moment."""
         while True:
             self._added.clear()  # before the look, so that nothing is added unseen
@@ -121,15 +136,17 @@ class MqttCourier:
                 self._publish(client, _availability(self._settings, "offline"), retain=True)
                 return
             while not self._added.is_set():
-                self._go_on(client.loop(_LOOK_S))
+                self._go_on(client, client.loop(_LOOK_S))
 
-    def _publish(self, client: Client, message: Message, *, retain: bool = False) -> None:
+    def _publish(self, client: _Client, message: Message, *, retain: bool = False) -> None:
         """Returns when the broker has it."""
         info = client.publish(message.topic, message.payload, qos=1, retain=retain)
         while not info.is_published():
-            self._go_on(client.loop(_LOOK_S))
+            self._go_on(client, client.loop(_LOOK_S))
 
-    def _go_on(self, code: MQTTErrorCode) -> None:
+    def _go_on(self, client: _Client, code: MQTTErrorCode) -> None:
+        if client.said_too_much:
+            raise _BrokerGone("it sends what nobody subscribed to: see to what mqtt.host leads to")
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise _BrokerGone("the connection was lost")
         if self._until_ns is not None and self._clock_ns() >= self._until_ns:
@@ -146,11 +163,11 @@ def _availability(settings: MqttSettings, state: str) -> Message:
     return Message(f"{settings.topic}/availability", state.encode())
 
 
-def _new_client(settings: MqttSettings) -> Client:
+def _new_client(settings: MqttSettings) -> _Client:
     # The same for every start, so that the broker drops a dead connection of ours, and says its
     # last will, before the new one says that the line is online.
     client_id = f"trackside{sha256(settings.topic.encode()).hexdigest()[:14]}"
-    client = Client(CallbackAPIVersion.VERSION2, client_id, reconnect_on_failure=False)
+    client = _Client(CallbackAPIVersion.VERSION2, client_id, reconnect_on_failure=False)
     client.connect_timeout = _CONNECT_S
     will = _availability(settings, "offline")
     client.will_set(will.topic, will.payload, qos=1, retain=True)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 from urllib.request import urlopen
 
@@ -38,6 +38,7 @@ from edge.run.reporting import reporting
 from edge.telemetry import Outbox, Spool, message_schemas
 from edge.telemetry.messages import HealthMessage, VerdictMessage
 from edge.types import State
+from stands.certificates import make_certificate
 from stands.inspections import NONE, inspection, recorded_line
 from stands.spools import drained
 
@@ -236,7 +237,7 @@ def test_a_broker_is_trusted_by_its_certificate_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("ours", "theirs"):
-        _make_certificate(tmp_path, name)
+        make_certificate(tmp_path, name)
     tls = [f"cafile {tmp_path}/ours.pem", f"certfile {tmp_path}/ours.pem"]
     with Broker(tmp_path, *tls, f"keyfile {tmp_path}/ours.key") as broker:
         broker.admit(listener="l", line="secret")
@@ -252,13 +253,33 @@ def test_a_broker_is_trusted_by_its_certificate_alone(
                 eventually(lambda: len(spool) == 0)
 
 
-def _make_certificate(folder: Path, name: str) -> None:
-    options = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    subject = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.pem")]
-    subprocess.run(
-        ["openssl", "req", "-x509", *options, *subject, *files], check=True, capture_output=True
-    )
+def test_a_broker_that_sends_what_nobody_subscribed_to_is_left_before_its_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a publish of 256 MB no more is taken than the sockets' own buffers hold."""
+    sent = 0
+
+    def flood(listener: socket.socket) -> None:
+        nonlocal sent
+        line, _ = listener.accept()
+        with line:
+            line.recv(4096)
+            line.sendall(b"\x20\x02\x00\x00" + b"\x30\xff\xff\xff\x7f" + b"\x00\x01a")
+            try:
+                while sent < 256:  # megabytes
+                    line.sendall(bytes(1 << 20))
+                    sent += 1
+            except OSError:
+                return
+
+    with socket.create_server(("127.0.0.1", 0)) as broker, a_spool(tmp_path) as spool:
+        flooding = Thread(target=flood, args=(broker,))
+        flooding.start()
+        with courier(settings(broker.getsockname()[1], tmp_path), spool):
+            eventually(lambda: "it sends what nobody subscribed to" in caplog.text)
+            flooding.join(PATIENCE_S)
+    assert not flooding.is_alive()
+    assert sent < 64
 
 
 def test_a_certificate_that_cannot_be_read_is_a_mistake_in_the_line_file(tmp_path: Path) -> None:
