@@ -29,6 +29,7 @@ from edge.line_file import (
     TileSettings,
     WebSettings,
 )
+from edge.serving import bound, find_packages
 from edge.store import try_store
 from edge.telemetry import Spool
 from edge.types import Frame, State, Stretch, Verdict
@@ -225,7 +226,8 @@ def check_metrics(settings: MetricsSettings | None, stack: ExitStack) -> list[Ch
     if settings is None:
         return []
     metrics = import_module("edge.telemetry.metrics")  # needs the extra `metrics`
-    stack.enter_context(metrics.listening(settings, list))
+    find_packages(metrics.PACKAGES)
+    stack.enter_context(bound(settings.address("metrics")))
     return [Check("metrics", True, f"can be served at {settings.host} port {settings.port}")]
 
 
@@ -233,9 +235,9 @@ def check_page(settings: WebSettings | None, stack: ExitStack) -> list[Check]:
     """There may be none."""
     if settings is None:
         return []
-    import_module("edge.web.pages")  # needs the extra `web`
-    server = import_module("edge.web.server")
-    stack.enter_context(server.listening(settings))
+    live = import_module("edge.web.live")
+    find_packages(live.PACKAGES)
+    stack.enter_context(bound(settings.address("web")))
     return [Check("web", True, f"can be served at {settings.host} port {settings.port}")]
 
 

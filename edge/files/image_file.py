@@ -13,7 +13,10 @@ from edge.errors import FrameError, UsageError
 from edge.types import Image
 
 # What is wrong with a file is in our error; libpng and libjpeg need not say it too.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+if hasattr(cv2, "setLogLevel"):  # before 4.13: the releases that go with NumPy 1
+    cv2.setLogLevel(0)
+else:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
 _WRITTEN = IMAGE_SUFFIXES - {".pgm"}  # which has no colours

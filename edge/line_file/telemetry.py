@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 
 from edge.line_file.section import LinePath, Section
+from edge.line_file.served import ServedSection
 
 
 class HealthSettings(Section):
@@ -17,14 +18,9 @@ class HealthSettings(Section):
     )
 
 
-class MetricsSettings(Section):
-    """A page for Prometheus, at `/metrics`."""
+class MetricsSettings(ServedSection):
+    """A page for Prometheus, at `/metrics`; whoever reaches it can read it, or has the token."""
 
-    host: str = Field(
-        default="127.0.0.1",
-        min_length=1,
-        description="The address it is served at; whoever reaches it can read it.",
-    )
     port: int = Field(default=9464, ge=0, le=65535, description="Its TCP port; 0: any free one.")
 
 

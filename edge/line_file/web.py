@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
-from edge.line_file.section import Section
-
-LEAST_TOKEN = 16  # characters, which nobody guesses
+from edge.line_file.served import LEAST_TOKEN, ServedSection
 
 
-class WebSettings(Section):
+class WebSettings(ServedSection):
     """A page that shows the running line in a browser."""
 
-    host: str = Field(
-        default="127.0.0.1",
-        min_length=1,
-        description="The address it is served at; beyond this box it needs a token.",
-    )
     port: int = Field(default=8420, ge=0, le=65535, description="Its TCP port; 0: any free one.")
-    token: SecretStr | None = Field(
-        default=None,
-        min_length=LEAST_TOKEN,
-        description="What lets a browser in: write ${NAME}, and set NAME in the environment.",
+    names: tuple[str, ...] = Field(
+        default=(),
+        strict=False,
+        description="What the page is called in a browser's address line, beside addresses, this "
+        "box's own name and localhost; such as the name that a proxy gives it.",
+    )
+    session_hours: PositiveFloat = Field(
+        default=12, le=8760, description="After so long a browser must give the token again."
     )
     controls: Literal["never", "always"] | str = Field(
         default="never",
@@ -32,14 +28,6 @@ class WebSettings(Section):
         description="When the page's buttons work: `never`, `always`, or while the input of this "
         "name is active.",
     )
-
-    @property
-    def on_this_box_alone(self) -> bool:
-        """Whether nobody can reach it from elsewhere."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
 
     @model_validator(mode="after")
     def _lets_in_by_token(self) -> WebSettings:

@@ -1,17 +1,12 @@
-"""A line's health as a page for Prometheus. It is served by one thread, one reader at a time."""
+"""A line's health, as the figures that Prometheus reads."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import accumulate
-from socketserver import BaseServer
-from threading import Thread
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -21,14 +16,14 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from edge.address import refused
 from edge.box import Box
 from edge.cameras import CameraCounts
 from edge.health import BOUNDS_NS, Counted, Keeping, Snapshot
 from edge.line_file import MetricsSettings
+from edge.serving import Message, Served, serving
 
+PACKAGES = ("uvicorn",)  # of the extra `metrics`, beside prometheus_client
 _BOUNDS = [*(repr(ns / 1e9) for ns in BOUNDS_NS), "+Inf"]
-_READER_S = 5  # until a reader that says or takes nothing is left
 
 
 def line_metrics(snapshot: Snapshot, now_ns: int) -> Iterator[Metric]:
@@ -200,57 +195,19 @@ class _Page(Collector):
         return self._collect()
 
 
-class _Handler(WSGIRequestHandler):
-    timeout = _READER_S
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Each scrape is no news."""
-
-
-class _Server(WSGIServer):
-    def __init__(self, address: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
-        if ":" in address[0]:
-            self.address_family = socket.AF_INET6
-        super().__init__(address, handler)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A reader that went away is no news either."""
-
-
 @contextmanager
 def serve_metrics(
     settings: MetricsSettings, collect: Callable[[], Iterable[Metric]]
 ) -> Iterator[int]:
     """Serve `/metrics` until left; gives the port."""
-    with listening(settings, collect) as server, _served_by(server):
-        yield server.server_port
-
-
-def listening(settings: MetricsSettings, collect: Callable[[], Iterable[Metric]]) -> WSGIServer:
-    """The page's server, which has its address and answers nobody yet."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Page(collect))
-    page = make_wsgi_app(registry)
-
-    def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == "/metrics":
-            answer: Iterable[bytes] = page(environ, start)
-            return answer
-        start("404 Not Found", [("Content-Type", "text/plain")])
-        return [b"the figures are at /metrics\n"]
-
-    try:
-        return make_server(settings.host, settings.port, app, _Server, _Handler)
-    except OSError as error:
-        raise refused("metrics", settings.host, settings.port, error) from error
-
-
-@contextmanager
-def _served_by(server: BaseServer) -> Iterator[None]:
-    thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
+    served = Served(
+        address=settings.address("metrics"),
+        needs=PACKAGES,
+        app="edge.serving.figures:figures_app",
+        settings={"token": settings.word, "type": CONTENT_TYPE_LATEST},
+        answers={"figures": lambda _: Message({}, generate_latest(registry))},
+    )
+    with serving(served) as port:
+        yield port

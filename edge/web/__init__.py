@@ -1,1 +1,1 @@
-"""The live page: the loop leaves what it has seen, a server's thread shows it."""
+"""The live page: the loop leaves what it has seen, and a process of its own shows it."""

@@ -1,16 +1,20 @@
-"""Who may look, and who may press a button: token, cookie, origin, and whose name the box goes by.
+"""Who may look, and who may press a button: token, session, origin, and the box's own names.
 
-No I/O and no framework: headers in, answers out.
+No I/O and no framework: headers and times in, answers out.
 """
 
 from __future__ import annotations
 
 import hmac
-from hashlib import sha256
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
+from ipaddress import IPv6Address, ip_address
 
-from edge.line_file import WebSettings
+from edge.web.guesses import Guesses
+from edge.web.sessions import Sessions
 
 # Nothing from elsewhere, nothing inline, in nobody's frame.
 HEADERS = {
@@ -25,63 +29,97 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_DAY_S = 86_400
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?", re.IGNORECASE)
+
+log = logging.getLogger("trackside")
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the line file says of who may look."""
+
+    port: int
+    token: str | None
+    names: tuple[str, ...]  # which the page goes by, beside addresses
+    session_s: float
+    encrypted: bool
+
+
+class TooManyGuesses(Exception):
+    """Wait for so many seconds."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"too many wrong tokens from here: wait {wait_s:.0f} s")
+        self.wait_s = wait_s
 
 
 class Door:
     """Lets in whoever has the token; everybody on this box, where there is none."""
 
-    def __init__(self, settings: WebSettings) -> None:
-        token = settings.token
-        self._token = None if token is None else token.get_secret_value()
-        self._names = _LOOPBACK | {settings.host}
+    def __init__(self, access: Access, clock_ns: Callable[[], int]) -> None:
+        self._token, self._clock_ns = access.token, clock_ns
+        self._names = {name.lower() for name in access.names}
+        self._sessions = Sessions(round(access.session_s * 1e9))
+        self._guesses = Guesses()
         # Two lines on one box would overwrite each other's cookie: a host's ports share them.
-        self._cookie = f"trackside_{settings.port}"
+        self._cookie = f"trackside_{access.port}"
+        self._kept = f"Path=/; HttpOnly; SameSite=Strict{'; Secure' if access.encrypted else ''}"
+        self._session_s = round(access.session_s)
 
     def knows(self, host: str) -> bool:
-        """Whether it goes by the name of a `Host` header. A page of elsewhere whose own name was
-        made to lead to this box would pass for one of ours, were there no token to keep it out.
+        """Whether it goes by the name of a `Host` header: a page of elsewhere, whose own name was
+        made to lead to this box, would pass for one of ours. Nobody can do so with an address.
         """
-        if self._token is not None:
-            return True
-        try:
-            return urlsplit(f"//{host}").hostname in self._names
-        except ValueError:  # half a bracket
+        found = _HOST.fullmatch(host)
+        if found is None:
             return False
+        name = (found[1] or found[2]).lower()
+        return name in self._names or _is_address(name)
 
-    def lets_in(self, authorization: str, cookies: str) -> bool:
-        """By the headers of a request."""
-        if self._token is None:
-            return True
-        scheme, _, word = authorization.partition(" ")
-        if scheme.lower() == "bearer" and self.is_token(word.strip()):
-            return True
+    def session(self, cookies: str) -> str | None:
+        """The name of the session that these cookies tell, where it is still open."""
         try:
             morsel = SimpleCookie(cookies).get(self._cookie)
         except CookieError:
+            return None
+        if morsel is None or not self.is_open(morsel.value):
+            return None
+        return morsel.value
+
+    def is_open(self, session: str) -> bool:
+        return self._sessions.is_open(session, self._clock_ns())
+
+    def lets_in(self, authorization: str, cookies: str, whose: str) -> bool:
+        """By the headers of a request; raises TooManyGuesses."""
+        if self._token is None or self.session(cookies) is not None:
+            return True
+        scheme, _, word = authorization.partition(" ")
+        return scheme.lower() == "bearer" and self.is_token(word.strip(), whose)
+
+    def is_token(self, word: str, whose: str) -> bool:
+        """Raises TooManyGuesses where `whose` address has to wait before it may say another."""
+        if self._token is None:
             return False
-        return morsel is not None and _same(morsel.value, self._pass)
+        now_ns, whose = self._clock_ns(), _neighbourhood(whose)
+        if (wait_ns := self._guesses.wait_ns(whose, now_ns)) > 0:
+            raise TooManyGuesses(wait_ns / 1e9)
+        if not hmac.compare_digest(word.encode(), self._token.encode()):
+            self._guesses.wrong(whose, now_ns)
+            log.warning("a wrong token from %s", whose)
+            return False
+        self._guesses.right(whose)
+        return True
 
-    def is_token(self, word: str) -> bool:
-        return self._token is not None and _same(word, self._token)
+    def begin(self) -> str:
+        """The `Set-Cookie` of a browser that gave the token."""
+        name = self._sessions.begin(self._clock_ns())
+        return f"{self._cookie}={name}; Max-Age={self._session_s}; {self._kept}"
 
-    @property
-    def cookie(self) -> str:
-        """The `Set-Cookie` of a browser that gave the token; it outlasts a restart of the line."""
-        kept = f"Path=/; Max-Age={_DAY_S * 30}; HttpOnly; SameSite=Strict"
-        return f"{self._cookie}={self._pass}; {kept}"
-
-    @property
-    def farewell(self) -> str:
-        """The `Set-Cookie` of a browser that leaves."""
-        return f"{self._cookie}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"
-
-    @property
-    def _pass(self) -> str:
-        """What a browser is known by: of the token, and not the token."""
-        assert self._token is not None
-        return hmac.new(self._token.encode(), b"trackside live page", sha256).hexdigest()
+    def end(self, cookies: str) -> str:
+        """The `Set-Cookie` of a browser that leaves; what it had opens nothing any more."""
+        if (session := self.session(cookies)) is not None:
+            self._sessions.end(session)
+        return f"{self._cookie}=; Max-Age=0; {self._kept}"
 
 
 def is_of_this_page(host: str, origin: str) -> bool:
@@ -90,5 +128,20 @@ def is_of_this_page(host: str, origin: str) -> bool:
     return bool(host) and whose == host
 
 
-def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(), other.encode())
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _neighbourhood(address: str) -> str:
+    """What one machine can have many of is taken for one."""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(known, IPv6Address) and known.ipv4_mapped is None:
+        return f"{IPv6Address(int(known) >> 64 << 64)}/64"
+    return address

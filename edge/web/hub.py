@@ -1,43 +1,33 @@
-"""From the board to every browser: one stream each, of which a slow one misses what it cannot take.
+"""From the line to every browser: one stream each, of which a slow one misses what it cannot take.
 
-All of it lives in the server's event loop, and nothing of it in the main loop's thread.
+All of it lives in the event loop of the page's own process.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable
+
+from edge.serving.questions import Line, LineGone
 
 TURN_S = 0.2  # between two messages
 MOST_WAITING = 16  # messages for one browser; beyond this it is given the whole state anew
 MOST_VIEWERS = 8
+TOO_SLOW_S = 20  # with one message, and it is hung up on
 
 log = logging.getLogger("trackside")
-
-
-class Board(Protocol):
-    """What is to be shown."""
-
-    def turn(self) -> dict[str, Any]:
-        """What is new since the last turn; empty if nothing is."""
-        ...
-
-    def state(self) -> dict[str, Any]:
-        """All of it, as of the last turn."""
-        ...
 
 
 class Viewer:
     """What waits for one browser."""
 
-    def __init__(self) -> None:
+    def __init__(self, may_look: Callable[[], bool], hang_up: Callable[[], object]) -> None:
+        self.may_look, self.hang_up = may_look, hang_up
         self.waiting: deque[bytes] = deque()
         self.is_behind = True  # it has nothing yet
+        self.given_s: float | None = None  # since when it is at the message that it was given last
         self._come = asyncio.Event()
 
     def offer(self, message: bytes) -> None:
@@ -49,7 +39,11 @@ class Viewer:
             self.is_behind = True
         else:
             self.waiting.append(message)
-        self._come.set()
+            self.wake()
+
+    def begin_anew(self, state: bytes) -> None:
+        self.is_behind = False
+        self.offer(state)
 
     def wake(self) -> None:
         self._come.set()
@@ -60,66 +54,76 @@ class Viewer:
 
 
 class Hub:
-    """The board and those who look at it."""
+    """The line's news and those who look at them."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, line: Line) -> None:
         self.viewers: set[Viewer] = set()
-        self._board = board
-        self._closing = False
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._line = line
 
     @property
     def is_full(self) -> bool:
         return len(self.viewers) >= MOST_VIEWERS
 
+    def seat(
+        self,
+        may_look: Callable[[], bool] = lambda: True,
+        hang_up: Callable[[], object] = lambda: None,
+    ) -> Viewer | None:
+        """A place, which is to be left again; None where there is none."""
+        if self.is_full:
+            return None
+        viewer = Viewer(may_look, hang_up)
+        self.viewers.add(viewer)
+        return viewer
+
+    def leave(self, viewer: Viewer) -> None:
+        self.viewers.discard(viewer)
+
     async def run(self) -> None:
-        """Turn the board for ever, whether anybody looks or not: it forgets what is old."""
-        self._loop = asyncio.get_running_loop()
-        try:
-            await self._turn_for_ever()
-        except Exception:
-            log.exception("the live page stands still; the line goes on")
-            raise
-
-    async def _turn_for_ever(self) -> None:
-        while True:
-            news = self._board.turn()
-            if news and self.viewers:
-                message = event("news", news)
-                for viewer in self.viewers:
-                    viewer.offer(message)
+        """Turn until the line ends, whether anybody looks or not: the line forgets what is old."""
+        while not self._line.closing.is_set():
+            try:
+                await self._turn()
+            except LineGone:
+                break
+            except Exception:
+                log.exception("the live page missed a turn; it goes on, and so does the line")
             await asyncio.sleep(TURN_S)
-
-    def close(self) -> None:
-        """Tell every browser that this was all; from any thread."""
-        self._closing = True
-        if self._loop is not None:
-            with suppress(RuntimeError):  # the server has gone already
-                self._loop.call_soon_threadsafe(self._wake)
-
-    def _wake(self) -> None:
         for viewer in self.viewers:
             viewer.wake()
 
-    async def stream(self) -> AsyncIterator[bytes]:
+    async def _turn(self) -> None:
+        if news := (await self._line.ask("turn")).content:
+            message = event("news", news)
+            for viewer in self.viewers:
+                viewer.offer(message)
+        self._part_with_some()
+        if behind := [viewer for viewer in self.viewers if viewer.is_behind]:
+            state = event("state", (await self._line.ask("state")).content)
+            for viewer in behind:
+                viewer.begin_anew(state)
+
+    def _part_with_some(self) -> None:
+        """Those who may no longer look, and those who hold their place and take nothing."""
+        now_s = asyncio.get_running_loop().time()
+        for viewer in self.viewers:
+            slow = viewer.given_s is not None and now_s - viewer.given_s > TOO_SLOW_S
+            if slow or not viewer.may_look():
+                viewer.hang_up()
+
+    async def stream(self, viewer: Viewer) -> AsyncIterator[bytes]:
         """One browser's messages, until it goes or the line ends."""
-        viewer = Viewer()
-        self.viewers.add(viewer)
-        try:
-            yield b"retry: 1000\n\n"
-            while not self._closing:
-                if viewer.is_behind:
-                    viewer.is_behind = False
-                    yield event("state", self._board.state())
-                while viewer.waiting:
-                    yield viewer.waiting.popleft()
-                if not viewer.is_behind:
-                    await viewer.something()
-            yield event("end", {})
-        finally:
-            self.viewers.discard(viewer)
+        clock = asyncio.get_running_loop().time
+        yield b"retry: 1000\n\n"
+        while not self._line.closing.is_set():
+            while viewer.waiting:
+                viewer.given_s = clock()
+                yield viewer.waiting.popleft()
+                viewer.given_s = None
+            await viewer.something()
+        yield event("end", b"{}")
 
 
-def event(name: str, content: dict[str, Any]) -> bytes:
-    """A server-sent event."""
-    return f"event: {name}\ndata: {json.dumps(content, separators=(',', ':'))}\n\n".encode()
+def event(name: str, content: bytes) -> bytes:
+    """A server-sent event, of a line of JSON."""
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), content)

@@ -1,8 +1,9 @@
-"""The live page of one line, opened: what it may see and do, and the server that shows it."""
+"""The live page of one line, opened: what it may see and do, and the process that shows it."""
 
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -16,15 +17,18 @@ from edge.clock import clock_ns
 from edge.errors import TracksideError
 from edge.health import Health, deadline_of
 from edge.inspect import Inspection
+from edge.line_file import WebSettings
+from edge.serving import Served, serving
 from edge.types import Stretch
-from edge.web.access import Door
+from edge.web.answers import Answers
 from edge.web.board import Board
 from edge.web.feed import Feed
-from edge.web.hub import Hub
-from edge.web.pages import page_app
+from edge.web.pictures import LiveFrame
 from edge.web.self_test import self_test
-from edge.web.server import serve
 from edge.web.view import Cause, LineView, Outputs, Settled
+
+PACKAGES = ("starlette", "uvicorn")  # of the extra `web`
+_LEAST_FRAME_NS = 200_000_000  # between two pictures
 
 log = logging.getLogger("trackside")
 
@@ -33,15 +37,35 @@ log = logging.getLogger("trackside")
 def live_page(
     line: Line, health: Health, facts: Callable[[], dict[str, str]]
 ) -> Iterator[Callable[[Inspection], None]]:
-    """Give out what shows an inspection; it only leaves it where the page's server takes it."""
+    """Give out what shows an inspection; it only leaves it where the page takes it from."""
     settings = line.config.web
     assert settings is not None
     view, feed = _view(line, health, facts), Feed()
     board = Board(view, feed, Box(), lambda: datetime.now(timezone.utc))
-    hub, door = Hub(board), Door(settings)
-    with serve(page_app(view, board, hub, door), settings, hub.close) as port:
-        log.info("live page at http://%s:%d/", settings.host, port)
+    with serving(served_page(settings, view, board)) as port:
+        scheme = "http" if settings.certificate is None else "https"
+        log.info("live page at %s://%s:%d/", scheme, settings.host, port)
         yield feed.publish
+
+
+def served_page(settings: WebSettings, view: LineView, board: Board) -> Served:
+    """What the page's process is told, and what it may ask."""
+    answers = Answers(view, board, LiveFrame(_LEAST_FRAME_NS, view.clock_ns))
+    own = socket.gethostname()
+    return Served(
+        address=settings.address("web"),
+        needs=PACKAGES,
+        app="edge.web.pages:page_app",
+        settings={
+            "port": settings.port,
+            "token": settings.word,
+            "names": ["localhost", own, f"{own}.local", settings.host, *settings.names],
+            "session_s": settings.session_hours * 3600,
+            "encrypted": settings.certificate is not None,
+        },
+        answers=answers.quick,
+        slow=answers.slow,
+    )
 
 
 def _view(line: Line, health: Health, facts: Callable[[], dict[str, str]]) -> LineView:

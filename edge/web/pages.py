@@ -1,11 +1,17 @@
-"""The page's addresses: what is asked for, by whom, and what is answered."""
+"""The page's addresses: what is asked for, by whom, and what is answered.
+
+They live in a process of their own, which has nothing of the line but a link to it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import json
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from mimetypes import guess_type
 from pathlib import Path
@@ -18,16 +24,15 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge.errors import TracksideError
-from edge.web.access import HEADERS, Door, is_of_this_page
-from edge.web.board import Board
-from edge.web.hub import TURN_S, Hub
-from edge.web.pictures import LiveFrame
-from edge.web.view import LineView
+from edge.serving.questions import Fresh, Line, LineGone
+from edge.serving.server import HANG_UP
+from edge.web.access import HEADERS, Access, Door, TooManyGuesses, is_of_this_page
+from edge.web.hub import TURN_S, Hub, Viewer
 
 _STATIC = Path(__file__).parent / "static"
 _FORM_BYTES = 4096  # of a login, at most
-_WRONG_TOKEN_S = 0.5  # until it is said to be wrong
+_FORM_S = 5  # until it has come whole
+_MOST_PICTURES = 24
 _FULL = "too many browsers look at this line: close one of them"
 _FRESH = {"Cache-Control": "no-store"}
 
@@ -36,69 +41,68 @@ _FRESH = {"Cache-Control": "no-store"}
 class Pages:
     """What every address has at hand."""
 
-    view: LineView
-    board: Board
+    line: Line
     hub: Hub
     door: Door
-    frame: LiveFrame
-    testing: asyncio.Lock
+    state_now: Fresh
+    frame_now: Fresh
+    pictures: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
 
     async def state(self, request: Request) -> Response:
         # A browser's script is not told why it was given no events; it asks here.
         full = _FULL if self.hub.is_full else None
-        return JSONResponse({**self.board.state(), "full": full}, headers=_FRESH)
+        state = json.loads((await self.state_now()).content)
+        return JSONResponse({**state, "full": full}, headers=_FRESH)
 
     async def events(self, request: Request) -> Response:
-        if self.hub.is_full:
-            return _said(503, _FULL)
-        return StreamingResponse(self.hub.stream(), media_type="text/event-stream", headers=_FRESH)
+        session = self.door.session(_cookies(request))
+        viewer = self.hub.seat(
+            lambda: session is None or self.door.is_open(session),
+            request.scope[HANG_UP],
+        )
+        return _said(503, _FULL) if viewer is None else _Stream(self.hub, viewer)
 
     async def live_frame(self, request: Request) -> Response:
-        newest = self.board.newest
-        if newest is None:
+        answer = await self.frame_now()
+        index = answer.facts["frame"]
+        if index is None:
             return _said(404, "no frame has come yet")
-        index, jpeg = self.frame.of(newest)
         headers = {**_FRESH, "Frame": str(index)}
-        if not jpeg:
+        if not answer.content:
             return Response(status_code=204, headers=headers)
-        return Response(jpeg, media_type="image/jpeg", headers=headers)
+        return Response(answer.content, media_type="image/jpeg", headers=headers)
 
     async def picture(self, request: Request) -> Response:
-        jpeg = self.board.picture(request.path_params["name"])
-        if jpeg is None:
+        name = request.path_params["name"]
+        jpeg = self.pictures.get(name) or (await self.line.ask("picture", name=name)).content
+        if not jpeg:
             return _said(404, "this reject is no longer shown")
+        self.pictures[name] = jpeg
+        while len(self.pictures) > _MOST_PICTURES:
+            self.pictures.popitem(last=False)
         kept = {"Cache-Control": "private, max-age=86400, immutable"}
         return Response(jpeg, media_type="image/jpeg", headers=kept)
 
     async def acknowledge(self, request: Request) -> Response:
-        if (refusal := self.view.refusal()) is not None:
-            return _said(403, refusal)
-        try:
-            self.view.acknowledge(request.client.host if request.client else "nowhere")
-        except TracksideError as error:
-            return _said(409, str(error))
-        return _said(200, "acknowledged")
+        return _answered(await self.line.ask("acknowledge", who=_whose(request)))
 
     async def self_test(self, request: Request) -> Response:
-        if (refusal := self.view.refusal()) is not None:
-            return _said(403, refusal)
-        if self.testing.locked():
+        answer = await self.line.ask("self-test")
+        if answer.facts.get("busy"):
             return _said(409, "a self-test is under way")
-        async with self.testing:
-            checks = await asyncio.to_thread(self.view.self_test)
-        passed = all(check.passed for check in checks)
-        content = {"passed": passed, "checks": [asdict(check) for check in checks]}
-        return JSONResponse(content, headers=_FRESH)
+        return _answered(answer)
 
     async def log_in(self, request: Request) -> Response:
         form = await _form(request)
-        if not self.door.is_token(form.get("token", "").strip()):
-            await asyncio.sleep(_WRONG_TOKEN_S)
-            return RedirectResponse("/login?wrong", 303)
-        return RedirectResponse("/", 303, {"Set-Cookie": self.door.cookie})
+        try:
+            if not self.door.is_token(form.get("token", "").strip(), _whose(request)):
+                return RedirectResponse("/login?wrong", 303)
+        except TooManyGuesses as guesses:
+            return RedirectResponse(f"/login?wait={guesses.wait_s:.0f}", 303)
+        return RedirectResponse("/", 303, {"Set-Cookie": self.door.begin()})
 
     async def log_out(self, request: Request) -> Response:
-        return RedirectResponse("/login", 303, {"Set-Cookie": self.door.farewell})
+        return RedirectResponse("/login", 303, {"Set-Cookie": self.door.end(_cookies(request))})
 
     @asynccontextmanager
     async def running(self, app: Starlette) -> AsyncIterator[None]:
@@ -111,11 +115,25 @@ class Pages:
                 await turning
 
 
+class _Stream(StreamingResponse):
+    """A viewer's events; its seat is free again however they end."""
+
+    def __init__(self, hub: Hub, viewer: Viewer) -> None:
+        self._hub, self._viewer = hub, viewer
+        super().__init__(hub.stream(viewer), media_type="text/event-stream", headers=_FRESH)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._hub.leave(self._viewer)
+
+
 class Guarded:
     """Asks each request whose it is before anything else sees it, and seals each answer."""
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
-        self._app, self._door = app, door
+    def __init__(self, app: ASGIApp, door: Door, open_paths: frozenset[str]) -> None:
+        self._app, self._door, self._open = app, door, open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -131,30 +149,49 @@ class Guarded:
         await (self._app if refused is None else refused)(scope, receive, sealed)
 
     def _refused(self, request: Request) -> Response | None:
-        headers, path = request.headers, request.url.path
+        # By the path that is also routed: a URL is put together of what the client says.
+        headers, path = request.headers, request.scope["path"]
         host = headers.get("host", "")
         if not self._door.knows(host):
-            return _said(421, f"this page does not go by the name {host}: use the box's own")
+            return _said(421, "this page does not go by that name: use an address, or web.names")
         if request.method == "POST" and not is_of_this_page(host, headers.get("origin", "")):
             return _said(403, "only this page's own buttons work")
-        if path == "/login" or path.startswith("/static/"):
+        if path in self._open:
             return None
-        if self._door.lets_in(headers.get("authorization", ""), headers.get("cookie", "")):
-            return None
-        if path == "/":
-            return RedirectResponse("/login", 303)
-        refused = _said(401, "give the token: as a header `Authorization: Bearer TOKEN`, or log in")
-        refused.headers["WWW-Authenticate"] = "Bearer"
-        return refused
+        try:
+            let_in = self._door.lets_in(
+                headers.get("authorization", ""), _cookies(request), _whose(request)
+            )
+        except TooManyGuesses as guesses:
+            refused = _said(429, str(guesses))
+            refused.headers["Retry-After"] = f"{guesses.wait_s + 0.5:.0f}"
+            return refused
+        return None if let_in else _sent_away(path)
+
+
+def _sent_away(path: str) -> Response:
+    if path == "/":
+        return RedirectResponse("/login", 303)
+    refused = _said(401, "give the token: as a header `Authorization: Bearer TOKEN`, or log in")
+    refused.headers["WWW-Authenticate"] = "Bearer"
+    return refused
 
 
 _SEAL = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
-def page_app(view: LineView, board: Board, hub: Hub, door: Door) -> ASGIApp:
+def page_app(line: Line, settings: Mapping[str, Any]) -> ASGIApp:
     """All of it, as one application."""
-    frame = LiveFrame(round(TURN_S * 1e9), view.clock_ns)
-    pages = Pages(view, board, hub, door, frame, asyncio.Lock())
+    access = Access(**{**settings, "names": tuple(settings["names"])})
+    door = Door(access, time.monotonic_ns)
+    pages = Pages(
+        line,
+        Hub(line),
+        door,
+        Fresh(lambda: line.ask("state"), TURN_S),
+        Fresh(lambda: line.ask("frame"), TURN_S),
+    )
+    static = {f"/static/{path.name}": _file(path.name) for path in _STATIC.iterdir()}
     routes = [
         Route("/", _file("index.html")),
         Route("/login", _file("login.html"), methods=["GET"]),
@@ -166,9 +203,12 @@ def page_app(view: LineView, board: Board, hub: Hub, door: Door) -> ASGIApp:
         Route("/rejects/{name}.jpg", pages.picture),
         Route("/acknowledge", pages.acknowledge, methods=["POST"]),
         Route("/self-test", pages.self_test, methods=["POST"]),
-        *(Route(f"/static/{path.name}", _file(path.name)) for path in _STATIC.iterdir()),
+        *(Route(path, answer) for path, answer in static.items()),
     ]
-    return Guarded(Starlette(routes=routes, lifespan=pages.running), door)
+    app = Starlette(
+        routes=routes, lifespan=pages.running, exception_handlers={LineGone: _line_gone}
+    )
+    return Guarded(app, door, frozenset({"/login", *static}))
 
 
 def _file(name: str) -> Callable[[Request], Any]:
@@ -184,13 +224,41 @@ def _file(name: str) -> Callable[[Request], Any]:
     return answer
 
 
+async def _line_gone(request: Request, _: Exception) -> Response:
+    return _said(503, "the line ends")
+
+
 async def _form(request: Request) -> dict[str, str]:
+    """Nothing of one that is too long or takes too long to come."""
+    with suppress(asyncio.TimeoutError):
+        body = await asyncio.wait_for(_body(request), _FORM_S)
+        return {key: values[0] for key, values in parse_qs(body.decode("utf-8", "replace")).items()}
+    return {}
+
+
+async def _body(request: Request) -> bytes:
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > _FORM_BYTES:
-            return {}
-    return {key: values[0] for key, values in parse_qs(body.decode("utf-8", "replace")).items()}
+            return b""
+    return body
+
+
+def _whose(request: Request) -> str:
+    return request.client.host if request.client else "nowhere"
+
+
+def _cookies(request: Request) -> str:
+    return request.headers.get("cookie", "")
+
+
+def _answered(answer: Any) -> Response:
+    """The line's own words."""
+    if "error" in answer.facts:
+        return _said(500, answer.facts["error"])
+    content, status = answer.content, answer.facts["status"]
+    return Response(content, status, _FRESH, media_type="application/json")
 
 
 def _said(status: int, message: str) -> JSONResponse:

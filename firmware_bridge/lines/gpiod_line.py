@@ -114,7 +114,8 @@ class GpiodInput(InputLine):
             raise LineError(f"{self._name}: {error}: {_GONE}") from error
 
     def close(self) -> None:
-        self._request.release()
+        if self._request:  # before 2.4 one that is released already would not be again
+            self._request.release()
 
 
 class GpiodEncoder(Closing):
@@ -164,7 +165,8 @@ class GpiodEncoder(Closing):
         return Reading(position_um, max(now_ns, self._edge_ns))
 
     def close(self) -> None:
-        self._request.release()
+        if self._request:  # before 2.4 one that is released already would not be again
+            self._request.release()
 
     def _edge(self, event: EdgeEvent) -> Edge:
         channel = int(event.line_offset != self._a_offset)

@@ -1,4 +1,8 @@
-// Says that the token was wrong, where the server sent the browser back for it.
-if (location.search === "?wrong") {
-  document.getElementById("wrong").textContent = "This is not the token.";
+// Says why the server sent the browser back here.
+const asked = new URLSearchParams(location.search);
+if (asked.has("wrong")) say("This is not the token.");
+if (asked.has("wait")) say(`Too many wrong tokens came from here: wait ${Number(asked.get("wait")) + 1} s.`);
+
+function say(text) {
+  document.getElementById("wrong").textContent = text;
 }

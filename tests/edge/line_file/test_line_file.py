@@ -292,6 +292,21 @@ def test_a_secret_comes_from_the_environment_and_is_never_shown(
 
 
 @pytest.mark.parametrize(
+    ("typed", "instead"),
+    [
+        ("type: folder\n  path: frames", "type: rtsp\n  url: http://me:hunter2@10.0.0.9/rail"),
+        ("type: folder\n  path: frames", "type: rtsp\n  url: me:hunter2@10.0.0.9/rail"),
+        ("rules:", "web: {token: hunter2}\nrules:"),
+    ],
+)
+def test_a_secret_that_stands_in_the_line_file_is_not_repeated_where_it_is_wrong(
+    tmp_path: Path, typed: str, instead: str
+) -> None:
+    (mistake,) = mistakes(tmp_path, LINE.replace(typed, instead))
+    assert "hunter2" not in mistake
+
+
+@pytest.mark.parametrize(
     ("condition", "at", "below"),
     [
         (MinArea(min_area_mm2=20), defect(area_mm2=20), defect(area_mm2=19.9)),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 
 import pytest
 
@@ -27,8 +29,10 @@ from edge.health import Health
 from edge.health.health import STAGES
 from edge.line_file import MetricsSettings, read_line
 from edge.run.reporting import reporting
+from edge.serving.server import MOST_GUESTS
 from edge.store import EventStore
 from edge.telemetry.metrics import box_metrics, line_info, line_metrics, serve_metrics
+from stands.certificates import make_certificate
 from stands.inspections import MS, NONE, inspection, lost
 
 ANY_PORT = MetricsSettings(port=0)
@@ -99,6 +103,36 @@ def test_other_addresses_name_the_right_one_and_readers_that_hang_up_harm_nobody
     with socket.create_connection(("127.0.0.1", page)) as hasty:
         hasty.sendall(b"GET /metrics HTTP/1.1\r\n")
     assert scrape(page)
+
+
+def test_clients_that_drip_or_send_half_a_request_hold_no_scrape_up(page: int) -> None:
+    with ExitStack() as stack:
+        begun = []
+        for _ in range(3 * MOST_GUESTS):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", page)))
+            one.sendall(b"GET /metrics HTTP/1.1\r\n")
+            begun.append(one)
+        for _ in range(20):
+            for one in begun[-3:]:
+                one.sendall(b"Drip: 1\r\n")
+            assert scrape(page)["trackside_frames"].samples
+
+
+def test_figures_with_a_token_and_a_certificate_are_read_by_both_alone(tmp_path: Path) -> None:
+    chain, key = make_certificate(tmp_path, "ours")
+    token = "9f86d081884c7d659a2feaa0c55ad015"
+    settings = MetricsSettings.model_validate({"port": 0, "token": token})
+    settings = settings.model_copy(update={"certificate": chain, "key": key})
+    trust = ssl.create_default_context(cafile=chain)
+    with serve_metrics(settings, lambda: [line_info({"line": "rail-1"})]) as port:
+        asked = urllib.request.Request(f"https://127.0.0.1:{port}/metrics")
+        with pytest.raises(HTTPError, match="401"):
+            urllib.request.urlopen(asked, timeout=30, context=trust)
+        asked.add_header("Authorization", f"Bearer {token}")
+        with urllib.request.urlopen(asked, timeout=30, context=trust) as answer:
+            assert b'trackside_line_info{line="rail-1"} 1.0' in answer.read()
+        with pytest.raises((URLError, OSError)):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30)
 
 
 def test_a_port_that_is_taken_is_a_mistake_in_the_line_file(page: int) -> None:

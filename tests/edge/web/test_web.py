@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import re
 import shutil
+import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from http.client import HTTPConnection, HTTPResponse
+from http.client import BadStatusLine, HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,6 @@ pytest.importorskip("starlette", reason="pip install 'trackside[web]'")
 pytest.importorskip("uvicorn", reason="pip install 'trackside[web]'")
 pytest.importorskip("playwright", reason="pip install 'trackside[dev]'")
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from pydantic import SecretStr
 
 from edge.assembly import Line, open_line
 from edge.box import Box
@@ -39,17 +41,20 @@ from edge.errors import ConfigurationError
 from edge.health import Health
 from edge.line_file import WebSettings, read_line
 from edge.run.reporting import reporting
+from edge.serving.link import Message
+from edge.serving.process import serving
+from edge.serving.server import MOST_GUESTS
 from edge.types import Defect, State, Stretch
-from edge.web.access import HEADERS, Door
+from edge.web.access import HEADERS, Access, Door, TooManyGuesses
 from edge.web.board import MOST_REJECTS, Board
 from edge.web.feed import MOST_PASSED, MOST_REJECTED, Feed
 from edge.web.hub import MOST_VIEWERS, MOST_WAITING, Hub
-from edge.web.pages import page_app
+from edge.web.live import served_page
 from edge.web.pictures import CUTTING_PX, LiveFrame, cutting_of
-from edge.web.server import serve
 from edge.web.view import LineView, Outputs
 from firmware_bridge.lines import MemoryInput
 from firmware_bridge.types import Mode
+from stands.certificates import make_certificate
 from stands.inspections import NONE, inspection, lost, recorded_line
 
 CHROMIUM = shutil.which("chromium")
@@ -57,7 +62,9 @@ needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chr
 TOKEN = "sixteen letters!"
 PATIENCE_S = 60
 THIS_BOX = WebSettings(port=0)
-GUARDED = WebSettings(host="0.0.0.0", port=0, token=SecretStr(TOKEN))
+GUARDED = WebSettings.model_validate(
+    {"host": "0.0.0.0", "port": 0, "token": TOKEN, "names": ["line.plant"]}
+)
 
 
 # --- a page without a line: its server, its feed and those who look ---
@@ -69,7 +76,6 @@ class Served:
 
     port: int
     feed: Feed
-    hub: Hub
     view: LineView
     refusal: list[str | None]
     acknowledged: list[str] = field(default_factory=list)
@@ -110,10 +116,8 @@ def a_board(feed: Feed, view: LineView | None = None) -> Board:
 def served(settings: WebSettings = THIS_BOX, **changed: Any) -> Iterator[Served]:
     feed, refusal, acknowledged = Feed(), [None], []
     view = replace(a_view(refusal, acknowledged), **changed)
-    board = a_board(feed, view)
-    hub = Hub(board)
-    with serve(page_app(view, board, hub, Door(settings)), settings, hub.close) as port:
-        yield Served(port, feed, hub, view, refusal, acknowledged)
+    with serving(served_page(settings, view, a_board(feed, view))) as port:
+        yield Served(port, feed, view, refusal, acknowledged)
 
 
 def a_dead_browser(page: Served) -> socket.socket:
@@ -152,24 +156,18 @@ def test_the_loop_goes_on_while_the_server_hangs_and_nothing_piles_up() -> None:
         goes_on.set()
 
 
-def test_a_dead_browser_is_left_behind_and_one_that_reads_misses_no_frame(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("edge.web.hub.TURN_S", 0.02)
+def test_a_browser_that_reads_misses_no_frame_beside_dead_ones() -> None:
     with served() as page, a_dead_browser(page), a_dead_browser(page):
         stream = events(page.ask("GET", "/events"))
         assert next(stream)[0] == "state"
-        eventually(lambda: len(page.hub.viewers) == 3)
         seen: list[int] = []
-        for start in range(0, 6000, 200):
-            for index in range(start, start + 200):
+        for start in range(0, 5000, 1000):
+            for index in range(start, start + 1000):
                 page.feed.publish(replace_reasons(inspection(index, state=State.UNKNOWN)))
-            while len(seen) < start + 200:
+            while len(seen) < start + 1000:
                 _, news = next(stream)
                 seen += [each["frame"] for each in news.get("passed", [])]
-        assert seen == list(range(6000))
-        assert all(len(viewer.waiting) <= MOST_WAITING for viewer in page.hub.viewers)
-        assert sum(viewer.is_behind for viewer in page.hub.viewers) == 2
+        assert seen == list(range(5000))
 
 
 def replace_reasons(seen: Any) -> Any:
@@ -178,48 +176,143 @@ def replace_reasons(seen: Any) -> Any:
     return replace(seen, verdict=verdict)
 
 
-def test_a_browser_that_takes_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.web.server._DEAD_MS", 300)
-    with served() as page, a_dead_browser(page):
-        eventually(lambda: len(page.hub.viewers) == 1)
+def test_browsers_that_take_nothing_are_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.serving.address._DEAD_MS", 300)
+    with served() as page, ExitStack() as stack:
+        for _ in range(MOST_VIEWERS):
+            stack.enter_context(a_dead_browser(page))
+        eventually(lambda: is_full(page))
         numbers = iter(range(10**6))
 
-        def is_gone() -> bool:
-            for _ in range(200):
+        def is_let_in() -> bool:
+            for _ in range(1000):
                 page.feed.publish(replace_reasons(inspection(next(numbers), state=State.UNKNOWN)))
-            return not page.hub.viewers
+            return not is_full(page)
 
-        eventually(is_gone)
+        eventually(is_let_in)
 
 
-def test_a_slow_browser_is_given_the_whole_state_anew() -> None:
+def is_full(page: Served) -> bool:
+    return json.loads(page.ask("GET", "/state").read())["full"] is not None
+
+
+class QuietLine:
+    """A line of which nothing is new, beside a hub in a test's own event loop."""
+
+    def __init__(self) -> None:
+        self.closing = asyncio.Event()
+
+    async def ask(self, what: str, **_: Any) -> Message:
+        return Message({}, {"turn": b"", "state": b"{}"}[what])
+
+
+def test_a_slow_browser_is_given_the_whole_state_anew_and_one_that_stands_is_hung_up_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edge.web.hub.TURN_S", 0.001)
+    monkeypatch.setattr("edge.web.hub.TOO_SLOW_S", 0)
+    hung_up: list[bool] = []
+
     async def look() -> list[str]:
-        feed = Feed()
-        hub = Hub(a_board(feed))
-        turning, stream, names = asyncio.create_task(hub.run()), hub.stream(), []
+        line = QuietLine()
+        hub = Hub(line)
+        viewer = hub.seat(hang_up=lambda: hung_up.append(True))
+        assert viewer is not None
+        turning, stream, names = asyncio.create_task(hub.run()), hub.stream(viewer), []
         await anext(stream)  # how soon to come back
         names.append((await anext(stream)).split(b"\n")[0])
-        (viewer,) = hub.viewers
         for _ in range(MOST_WAITING + 1):
             viewer.offer(b"event: news\n")
+        assert not viewer.waiting
         names.append((await anext(stream)).split(b"\n")[0])
-        hub.close()
-        names += [message.split(b"\n")[0] async for message in stream if b"news" not in message]
-        turning.cancel()
+        while not hung_up:  # it does not come for the next one
+            await asyncio.sleep(0.001)
+        line.closing.set()
+        names += [message.split(b"\n")[0] async for message in stream]
+        await turning
+        hub.leave(viewer)
         assert not hub.viewers
         return [name.decode() for name in names]
 
     assert asyncio.run(look()) == ["event: state", "event: state", "event: end"]
 
 
-def test_no_more_browsers_than_the_box_can_bear() -> None:
-    with served() as page:
-        streams = [page.ask("GET", "/events") for _ in range(MOST_VIEWERS)]
-        eventually(lambda: page.hub.is_full)
+def test_of_many_browsers_that_come_at_once_no_more_are_let_in_than_the_box_can_bear() -> None:
+    with served() as page, ExitStack() as stack:
+        crowd = [stack.enter_context(a_dead_browser(page)) for _ in range(5 * MOST_VIEWERS)]
+        answers = [one.recv(12).decode() for one in crowd]
+        assert answers.count("HTTP/1.1 200") == MOST_VIEWERS
+        assert answers.count("HTTP/1.1 503") == 4 * MOST_VIEWERS
         refused = page.ask("GET", "/events")
         assert (refused.status, b"close one of them" in refused.read()) == (503, True)
-        for stream in streams:
-            stream.close()
+
+
+# --- attackers ---
+
+
+def test_requests_that_are_begun_and_never_ended_hold_nobody_up_and_cost_the_line_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with served() as page, ExitStack() as stack:
+        assert page.ask("GET", "/state").status == 200
+        before = descriptors("self")
+        begun = [stack.enter_context(a_half_sent_request(page)) for _ in range(3 * MOST_GUESTS)]
+        assert descriptors("self") == before + len(begun)  # which are the test's own
+        assert page.ask("GET", "/state").status == 200
+        (server,) = servers()
+        assert descriptors(server) < MOST_GUESTS + 20
+        eventually(lambda: not any(map(is_open, begun)))  # the last of them for their age
+        assert page.ask("GET", "/state").status == 200
+    assert caplog.text == ""
+
+
+def a_half_sent_request(page: Served) -> socket.socket:
+    one = socket.create_connection(("127.0.0.1", page.port), timeout=PATIENCE_S)
+    one.sendall(b"GET /state HTTP/1.1\r\nHost: 127.0.0.1\r\nDrip: ")
+    return one
+
+
+def is_open(one: socket.socket) -> bool:
+    """It goes on dripping."""
+    try:
+        one.send(b"x")
+        return one.recv(1, socket.MSG_DONTWAIT) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+def servers() -> list[int]:
+    """This process's children that serve."""
+    tasks = Path("/proc/self/task").iterdir()
+    found = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    return [p for p in found if b"edge.serving" in Path(f"/proc/{p}/cmdline").read_bytes()]
+
+
+def descriptors(process: object) -> int:
+    return sum(1 for _ in Path(f"/proc/{process}/fd").iterdir())
+
+
+def test_a_page_whose_process_is_killed_comes_back_and_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with served() as page:
+        eventually(lambda: page.ask("GET", "/state").status == 200)
+        (server,) = servers()
+        os.kill(server, signal.SIGKILL)
+        eventually(lambda: bool(servers()) and servers() != [server])
+        assert page.ask("GET", "/state").status == 200
+    assert caplog.text.count("it is started again, the line goes on") == 1
+
+
+def test_a_page_whose_process_hangs_ends_with_its_line() -> None:
+    with served() as page:
+        assert page.ask("GET", "/state").status == 200
+        (server,) = servers()
+        os.kill(server, signal.SIGSTOP)
+        page.feed.publish(inspection(0))
+    assert not servers()
 
 
 def test_an_address_in_use_says_so() -> None:
@@ -240,29 +333,154 @@ def test_without_the_token_nothing_is_shown_and_with_it_everything() -> None:
             refused = page.ask("GET", path)
             assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
             wrong = page.ask("GET", path, Authorization=f"Bearer {TOKEN}x")
-            assert wrong.status == 401
+            assert wrong.status in (401, 429)  # another guess has to wait
         for path in ("/acknowledge", "/self-test"):
             assert page.ask("POST", path, Origin=page.origin).status == 401
         assert not page.acknowledged
         sent_away = page.ask("GET", "/")
         assert (sent_away.status, sent_away.headers["Location"]) == (303, "/login")
-        state = page.ask("GET", "/state", Authorization=f"Bearer {TOKEN}", Host="line.plant")
+        known = {"Authorization": f"Bearer {TOKEN}", "Host": "line.plant"}
+        eventually(lambda: page.ask("GET", "/state", **known).status == 200)
+        state = page.ask("GET", "/state", **known)
         assert json.loads(state.read())["health"]["facts"]["line"] == "rail-1"
 
 
-def test_a_login_gives_a_cookie_that_no_script_reads_and_that_is_not_the_token() -> None:
+def test_no_host_header_leads_past_the_token() -> None:
+    """An address put together of it would have the path begin with /static/."""
+    with served(GUARDED) as page:
+        for host in ("x/static/", "127.0.0.1/static/", "127.0.0.1:80/static/", "a@127.0.0.1"):
+            for path in ("/state", "/events", "/frame.jpg"):
+                assert page.ask("GET", path, Host=host).status == 421
+            pressed = page.ask("POST", "/acknowledge", Host=host, Origin=f"http://{host}")
+            assert pressed.status == 421
+        for path in ("/static/../state", "//state", "/static/%2e%2e/state", "/static/"):
+            assert page.ask("GET", path).status in (401, 404)
+        assert not page.acknowledged
+
+
+def test_a_login_gives_a_cookie_that_no_script_reads_and_that_is_not_the_token(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with served(GUARDED) as page:
         wrong = page.ask("POST", "/login", "token=guess", Origin=page.origin)
         assert (wrong.headers["Location"], wrong.headers["Set-Cookie"]) == ("/login?wrong", None)
+        soon = page.ask("POST", "/login", f"token={TOKEN}", Origin=page.origin)
+        assert soon.headers["Location"].startswith("/login?w")
         huge = page.ask("POST", "/login", f"token={TOKEN}&pad={'x' * 9000}", Origin=page.origin)
         assert huge.headers["Set-Cookie"] is None
-        right = page.ask("POST", "/login", f"token={TOKEN}", Origin=page.origin)
-        cookie = right.headers["Set-Cookie"]
+        cookie = log_in(page)
         assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
         assert TOKEN not in cookie
         assert page.ask("GET", "/state", Cookie=cookie.split(";")[0]).status == 200
-        left = page.ask("POST", "/logout", Origin=page.origin, Cookie=cookie.split(";")[0])
+    assert "web: a wrong token from 127.0.0.1" in caplog.text
+    assert "guess" not in caplog.text
+
+
+def log_in(page: Served) -> str:
+    """The cookie, once there is one."""
+    cookies: list[str] = []
+
+    def is_in() -> bool:
+        answer = page.ask("POST", "/login", f"token={TOKEN}", Origin=page.origin)
+        cookies.extend(answer.headers.get_all("Set-Cookie", []))
+        return bool(cookies)
+
+    eventually(is_in)
+    return cookies[0]
+
+
+def test_a_session_ends_with_its_logout_and_so_does_what_it_looks_at() -> None:
+    with served(GUARDED) as page:
+        cookie, other = log_in(page).split(";")[0], log_in(page).split(";")[0]
+        stream = events(page.ask("GET", "/events", Cookie=cookie))
+        assert next(stream)[0] == "state"
+        left = page.ask("POST", "/logout", Origin=page.origin, Cookie=cookie)
         assert "Max-Age=0" in left.headers["Set-Cookie"]
+        for _ in stream:  # which ends
+            pass
+        assert page.ask("GET", "/state", Cookie=cookie).status == 401
+        assert page.ask("GET", "/state", Cookie=other).status == 200
+
+
+def a_door(clock: list[int]) -> Door:
+    return Door(Access(8420, TOKEN, ("localhost",), 3600, encrypted=True), lambda: clock[-1])
+
+
+def test_a_session_ends_when_its_time_is_up() -> None:
+    clock = [0]
+    door = a_door(clock)
+    cookie = door.begin()
+    assert {"Max-Age=3600", "Secure"} <= set(cookie.split("; "))
+    clock.append(3600 * 10**9 - 1)
+    assert door.lets_in("", cookie.split(";")[0], "10.0.0.1")
+    clock.append(3600 * 10**9)
+    assert not door.lets_in("", cookie.split(";")[0], "10.0.0.1")
+
+
+def test_guesses_are_waited_for_by_address_and_longer_each_time() -> None:
+    clock = [0]
+    door = a_door(clock)
+    waits = []
+    for _ in range(6):
+        assert not door.is_token("a guess", "10.0.0.1")
+        with pytest.raises(TooManyGuesses) as refused:
+            door.lets_in(f"Bearer {TOKEN}", "", "10.0.0.1")  # the right one, too
+        waits.append(refused.value.wait_s)
+        assert door.is_token(TOKEN, "10.0.0.2")
+        clock.append(clock[-1] + round(waits[-1] * 1e9))
+    assert waits == [0.5, 1, 2, 4, 8, 8]
+    assert not door.is_token("a guess", "2001:db8::1")
+    with pytest.raises(TooManyGuesses):  # whoever has one of them has all of them
+        door.is_token("a guess", "2001:db8::2")
+
+
+def test_a_page_with_a_certificate_speaks_tls_alone_and_its_cookie_too(tmp_path: Path) -> None:
+    chain, key = make_certificate(tmp_path, "ours")
+    settings = GUARDED.model_copy(update={"certificate": chain, "key": key})
+    trust = ssl.create_default_context(cafile=chain)
+    with served(settings) as page:
+        half = [socket.create_connection(("127.0.0.1", page.port)) for _ in range(MOST_GUESTS)]
+        for one in half:
+            one.sendall(b"\x16\x03\x01")  # a handshake, begun
+        asked = HTTPSConnection("127.0.0.1", page.port, timeout=PATIENCE_S, context=trust)
+        origin = f"https://127.0.0.1:{page.port}"
+        asked.request("POST", "/login", f"token={TOKEN}", {"Origin": origin})
+        assert "Secure" in asked.getresponse().headers["Set-Cookie"].split("; ")
+        with pytest.raises((BadStatusLine, OSError)):
+            page.ask("GET", "/login")
+        for one in half:
+            one.close()
+
+
+def test_a_certificate_and_key_that_do_not_belong_together_are_a_mistake_in_the_line_file(
+    tmp_path: Path,
+) -> None:
+    chain, _ = make_certificate(tmp_path, "ours")
+    _, key = make_certificate(tmp_path, "theirs")
+    settings = THIS_BOX.model_copy(update={"certificate": chain, "key": key})
+    with (
+        pytest.raises(ConfigurationError, match=r"web\.certificate: .*belong together"),
+        served(settings),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["short", "a" * 40, "1234567890123456", "passwordpassword", "trackside-admin-2026", "abab" * 9],
+)
+def test_a_token_that_is_soon_guessed_is_refused_and_not_repeated(token: str) -> None:
+    with pytest.raises(ValueError, match="openssl rand -hex 16") as refused:
+        WebSettings.model_validate({"token": token})
+    said = refused.value.errors(include_url=False, include_input=False)[0]["msg"]
+    assert token not in said
+
+
+@pytest.mark.parametrize(
+    "token", [TOKEN, "9f86d081884c7d659a2feaa0c55ad015", "Gleis-7/Weiche*Nord"]
+)
+def test_a_token_that_nobody_guesses_is_taken(token: str) -> None:
+    assert WebSettings.model_validate({"token": token}).word == token
 
 
 def test_no_other_page_can_press_a_button() -> None:
@@ -592,16 +810,21 @@ def test_a_page_whose_line_has_gone_says_so_and_comes_back_with_it(
 
 
 @needs_browser
-def test_a_browser_logs_in_and_stays_in(browser: Browser) -> None:
-    with served(GUARDED) as server:
+def test_a_browser_logs_in_stays_in_and_logs_out(browser: Browser) -> None:
+    with served(GUARDED, guarded=True) as server:
         context = browser.new_context()
         page = context.new_page()
         page.goto(server.origin)
         for word, at in (("wrong", "/login?wrong"), (TOKEN, "/")):
+            page.wait_for_timeout(1000)  # after a wrong one the next has to wait
             page.get_by_label("Token").fill(word)
             page.get_by_role("button", name="Log in").click()
             page.wait_for_url(f"{server.origin}{at}")
         expect(page.locator("#connection")).to_have_text("live")
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url(f"{server.origin}/login")
+        page.goto(server.origin)
+        page.wait_for_url(f"{server.origin}/login")
         context.close()
 
 
@@ -609,7 +832,7 @@ def test_a_browser_logs_in_and_stays_in(browser: Browser) -> None:
 def test_a_browser_too_many_is_told_so_and_let_in_when_another_has_gone(browser: Browser) -> None:
     with served() as server:
         streams = [server.ask("GET", "/events") for _ in range(MOST_VIEWERS)]
-        eventually(lambda: server.hub.is_full)
+        eventually(lambda: is_full(server))
         context = browser.new_context()
         page = context.new_page()
         page.goto(server.origin)

@@ -1,0 +1,21 @@
+"""Servers of a line, each in a process of its own: whoever besieges one does not reach the line.
+
+`serving` is the line's side, and answers what a server asks. All else runs in the server's process,
+which `child` starts, and has nothing of the line in it but a link.
+"""
+
+from edge.serving.address import Address, bound
+from edge.serving.certificate import Certificate
+from edge.serving.link import Message
+from edge.serving.process import Answer, Served, find_packages, serving
+
+__all__ = [
+    "Address",
+    "Answer",
+    "Certificate",
+    "Message",
+    "Served",
+    "bound",
+    "find_packages",
+    "serving",
+]
