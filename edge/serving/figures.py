@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.serving.questions import Fresh, Line, LineGone
 
-_SAME_S = 0.5  # for which two readers are told the same
+_SAME_S = 0.1  # for which two readers are told the same
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 

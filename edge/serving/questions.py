@@ -95,20 +95,21 @@ class Questions:
 
 
 class Fresh:
-    """One answer for all who ask at about the same time."""
+    """One answer for all who ask within so many seconds, or while the line is being asked."""
 
     def __init__(self, get: Callable[[], Awaitable[Message]], for_s: float) -> None:
         self._get, self._for_s = get, for_s
         self._asking = asyncio.Lock()
-        self._until = 0.0
+        self._asked_s = 0.0
         self._answer: Message | None = None
 
     async def __call__(self) -> Message:
+        clock = asyncio.get_running_loop().time
+        came_s = clock()
         async with self._asking:
-            now = asyncio.get_running_loop().time()
-            if self._answer is None or now >= self._until:
+            if self._answer is None or self._asked_s + self._for_s <= came_s:
+                self._asked_s = clock()
                 self._answer = await self._get()
-                self._until = asyncio.get_running_loop().time() + self._for_s
             return self._answer
 
 
