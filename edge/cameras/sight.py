@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edge.cameras.camera import size
+from edge.cameras.motion import LEAST_CELLS, Overlay, Relief, relief_of
 from edge.cameras.texture import Texture, likeness, texture_of
 from edge.errors import CameraError
 from edge.types import Image
@@ -18,6 +19,10 @@ _ROWS = 2  # rail that moved by so many looks different
 _TEXTURE_ROWS = 8
 _ALIKE = 0.4
 _NEW_AGAIN = 3  # in a row, until a camera that froze is believed: a key frame alone may look new
+_AGAIN = "the same picture again while the rail moved: restart the camera"
+_TURNED = (
+    "the picture moves against the rail: turn it by camera.turn_deg, or mend the encoder's sign"
+)
 
 
 class Sight:
@@ -31,18 +36,21 @@ class Sight:
         self, faults: Callable[[Image], tuple[str, ...]], *, along_um: float, blind_um: int
     ) -> None:
         self._faults = faults
+        self._along_um = along_um
         self._moved_um = _ROWS * along_um
         self._compared_um = _TEXTURE_ROWS * along_um
         self._blind_um = blind_um
         self._last: tuple[Image, int] | None = None
         self._compared: tuple[Texture, int] | None = None
         self._doubts = 0  # pictures that must be new until one is believed
+        self._laid: tuple[Relief, int] | None = None
+        self._unmoved = 0  # pictures that must have moved until one is believed
         self._seen_um: int | None = None  # where something could be seen
 
     @property
     def is_doubted(self) -> bool:
         """The camera was frozen of late, and its latest picture may be of then."""
-        return self._doubts > 0
+        return self._doubts > 0 or self._unmoved > 0
 
     def check(self, image: Image, position_um: int) -> bool:
         """Whether something can be seen in it; CameraError if the camera must be opened anew."""
@@ -69,8 +77,9 @@ class Sight:
     def _check_new(self, image: Image, position_um: int, reasons: tuple[str, ...]) -> None:
         if self._is_last(image, position_um) or self._looks_the_same(image, position_um):
             self._doubts = _NEW_AGAIN
-            again = "the same picture again while the rail moved: restart the camera"
-            raise CameraError(_blind(reasons) if reasons else again)
+            raise CameraError(_blind(reasons) if reasons else _AGAIN)
+        if not reasons:
+            self._check_moved(image, position_um)
 
     def _is_last(self, image: Image, position_um: int) -> bool:
         """To the bit, though the rail moved."""
@@ -90,6 +99,23 @@ class Sight:
             return True
         self._doubts = max(0, self._doubts - 1)
         return False
+
+    def _check_moved(self, image: Image, position_um: int) -> None:
+        """As the rail did, whatever noise is over it."""
+        before = self._laid
+        moved_rows = 0.0 if before is None else (position_um - before[1]) / self._along_um
+        if before is not None and abs(moved_rows) < LEAST_CELLS * before[0].row_px:
+            return
+        relief = relief_of(image)
+        self._laid = relief, position_um
+        if before is None:
+            return
+        overlay = Overlay(before[0], relief)
+        turned = overlay.is_turned(moved_rows)
+        if turned or overlay.stands():
+            self._unmoved = _NEW_AGAIN
+            raise CameraError(_TURNED if turned else _AGAIN)
+        self._unmoved = max(0, self._unmoved - 1)
 
 
 def _blind(reasons: tuple[str, ...]) -> str:

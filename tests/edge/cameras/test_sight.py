@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from edge.simulation import SURFACES, SimulatedLine, SurfaceKind
 from edge.types import Image
 
 HEIGHT, UM = 352, 250
-NEW, AGAIN, DOUBTED = "new", "again", "doubted"
+NEW, AGAIN, DOUBTED, AGAINST = "new", "again", "doubted", "against the rail"
 
 
 class Camera:
@@ -27,8 +29,8 @@ class Camera:
         try:
             self._sight.check(image, self._position_um)
         except CameraError as error:
-            assert "the same picture again" in str(error)
-            return AGAIN
+            assert re.search("the same picture again|moves against the rail", str(error))
+            return AGAIN if "again " in str(error) else AGAINST
         return DOUBTED if self._sight.is_doubted else NEW
 
 
@@ -84,6 +86,46 @@ def test_a_camera_that_froze_is_believed_when_three_pictures_in_a_row_are_new() 
         *(NEW, AGAIN),
         *(DOUBTED, DOUBTED, NEW, NEW),
     ]
+
+
+def noisy(image: Image, deviation: float, chance: np.random.Generator) -> Image:
+    noise = chance.normal(0, deviation, image.shape)
+    return np.asarray(np.clip(image + noise, 0, 255), np.uint8)
+
+
+@pytest.mark.parametrize("step_rows", [10, 80, 352])
+@pytest.mark.parametrize("surface", SURFACES)
+def test_a_picture_that_is_shown_again_under_noise_and_jolted_is_not_new(
+    surface: SurfaceKind, step_rows: int
+) -> None:
+    """As a camera shows it that froze behind its own gain, or whose maker pans a still picture."""
+    chance = np.random.default_rng(2)
+    camera, start = Camera(step_rows), 1000
+    moved = [camera.show(rail(7, surface, start + n * step_rows)) for n in range(12)]
+    still, shown = rail(7, surface, start + 12 * step_rows), []
+    for _ in range(600 // step_rows + 8):
+        jolted = np.roll(still, chance.integers(-8, 9, 2), (0, 1))
+        shown.append(camera.show(noisy(jolted, 8, chance)))
+    assert set(moved) == {NEW}
+    until_known = shown.index(AGAIN)
+    assert until_known * step_rows < 48 + 2 * max(48, step_rows)
+    assert shown[until_known:].count(NEW) <= len(shown) // 20  # the noise may hide it once
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_rail_under_noise_is_new(surface: SurfaceKind) -> None:
+    chance = np.random.default_rng(2)
+    for seed in range(5):
+        camera = Camera(step_rows=60)
+        images = [rail(seed, surface, 60 * number) for number in range(12)]
+        assert {camera.show(noisy(image, 8, chance)) for image in images} == {NEW}
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_a_camera_that_is_upside_down_moves_against_the_rail(surface: SurfaceKind) -> None:
+    camera = Camera(step_rows=60)
+    shown = [camera.show(rail(7, surface, 60 * number)[::-1].copy()) for number in range(8)]
+    assert shown == [NEW, *[AGAINST] * 7]
 
 
 def test_in_colour_the_same_holds() -> None:
