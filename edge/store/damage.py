@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -40,17 +41,20 @@ def told(error: sqlite3.Error | OSError) -> str:
     return f"{what}: {(*remedies, 'make room on its disk, and see `dmesg` for its faults')[0]}"
 
 
-def set_aside(root: Path, at: datetime) -> Path:
-    """Move a closed store's files and pictures to a folder of their own; which that is.
+def set_aside(root: Path, at: datetime, only: Sequence[Path] | None = None) -> Path:
+    """Move a store's files and pictures, or only some, to a folder of their own; which that is.
 
     The database goes last: whoever is killed before finds it at the next start, and a new one never
     comes to lie beside the log and the pictures of another.
     """
     aside = root / f"{_ASIDE}{at:%Y%m%dT%H%M%SZ}"
-    aside.mkdir()
+    aside.mkdir(exist_ok=True)
     for name in ("images", f"{DATABASE}-wal", f"{DATABASE}-shm", DATABASE):
-        with suppress(FileNotFoundError):
-            (root / name).rename(aside / name)
+        if only is None or root / name in only:
+            with suppress(FileNotFoundError):
+                (root / name).rename(aside / name)
+    with suppress(OSError):  # nothing lay there
+        aside.rmdir()
     return aside
 
 

@@ -15,6 +15,7 @@ QUEUE_FULL = "the disk is too slow"
 DISK_FULL = "the disk is full"
 DISK_REFUSES = "the disk refuses"
 DAMAGED = "the store was damaged"
+GONE = "the store was removed or replaced"
 
 
 class Why(str, Enum):

@@ -6,15 +6,17 @@ import fcntl
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 from edge.errors import StoreError
 from edge.line_file import DATABASE
-from edge.store.damage import DISK_FAULTS, is_damage, is_emptied, told
+from edge.store.damage import DISK_FAULTS, is_damage, is_emptied, set_aside, told
 from edge.store.event import Event, Why
+from edge.store.open_files import OpenFiles
 from edge.types import Defect, State, Stretch
 
 _NAMES = [column.name for column in fields(Event)]
@@ -32,6 +34,10 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE INDEX IF NOT EXISTS by_time ON events (utc);
 CREATE TABLE IF NOT EXISTS losses (utc TEXT NOT NULL, events INTEGER NOT NULL, reason TEXT NOT NULL)
 """
+
+
+class StoreGone(OSError):
+    """What is open is no longer what lies there by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,9 @@ class EventFile:
     def __init__(self, root: Path) -> None:
         if is_emptied(root):
             raise sqlite3.DatabaseError("it was emptied")
+        self._root = root
         self._database = _connect(root)
+        self._files = OpenFiles(root / DATABASE)
         try:
             with _garbage_named():
                 self.last_id = self._one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")
@@ -69,11 +77,17 @@ class EventFile:
         return self._picture_bytes + pages * self._one("PRAGMA page_size")
 
     def append(self, events: Iterable[Event], losses: Iterable[tuple[str, int, str]]) -> None:
-        """All or none of them; sqlite3.Error where the disk refuses."""
+        """All or none of them, in the files that lie there; sqlite3.Error where the disk refuses.
+
+        StoreGone where they were removed or replaced, and nobody would read what is written.
+        """
         events = list(events)
+        self._check_place()
         with self._writing() as database:
             database.executemany(_INSERT, map(_row, events))
             database.executemany("INSERT INTO losses VALUES (?, ?, ?)", losses)
+        self._check_place()
+        self._files.note()
         self.last_id = max([self.last_id, *(event.id for event in events)])
         self._picture_bytes += sum(event.size_bytes for event in events)
 
@@ -103,6 +117,27 @@ class EventFile:
 
     def close(self) -> None:
         self._database.close()
+
+    def leave(self, at: datetime) -> Path | None:
+        """Close it and clear the place for a new one; which folder has what lay there.
+
+        None where only the log was removed: what that held has come to the file, which is whole.
+        """
+        in_place, strangers = self._files.is_in_place, self._files.strangers()
+        if in_place:
+            with suppress(sqlite3.Error):
+                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        else:
+            self._root.mkdir(parents=True, exist_ok=True)
+            self._files.remove_logs()
+        # First, because SQLite would remove another's log by its name when it closes.
+        aside = set_aside(self._root, at, only=strangers if in_place else None)
+        self._database.close()
+        return None if in_place else aside
+
+    def _check_place(self) -> None:
+        if (gone := self._files.gone()) is not None:
+            raise StoreGone(f"{gone} was removed or replaced while the line ran")
 
     def _one(self, query: str) -> int:
         [(value,)] = self._database.execute(query)

@@ -7,7 +7,12 @@ Pictures are written first, then the event that names them, so that an event's p
 whenever the program is killed. Where the disk is too slow or too full, pictures are given up first:
 the event says why it has none. Where not even events can be written, they wait, and those that
 there is no room for are counted, said and entered in the store as soon as it can write again.
-A store that is damaged is set aside, and a new one is begun.
+A store that is damaged is set aside, and a new one is begun. So is one that was removed or replaced
+while it was written: at each commit what is open is held against what lies there by its name.
+
+What is promised: an event is on disk some ten milliseconds after its verdict, on a disk that keeps
+up. A kill in between costs the event, and no more: its orders went out before it. A power cut may
+cost the last moments besides.
 """
 
 from __future__ import annotations
@@ -34,6 +39,7 @@ from edge.store.event import (
     DAMAGED,
     DISK_FULL,
     DISK_REFUSES,
+    GONE,
     KEPT,
     NO_IMAGE,
     QUEUE_FULL,
@@ -42,7 +48,7 @@ from edge.store.event import (
     confidence,
     event_of,
 )
-from edge.store.event_file import EventFile, lock
+from edge.store.event_file import EventFile, StoreGone, lock
 from edge.store.pictures import draw_pictures, sweep, write_pictures
 from edge.store.retention import Retention, utc_text
 from edge.types import Frame
@@ -198,10 +204,33 @@ class EventStore:
         else:
             self._write()
 
-    def _stripped(self, event: Event) -> Event:
+    def _begin_where_it_was(self, file: EventFile, gone: StoreGone) -> None:
+        """What was entered in files without a name is gone; what waits goes to new ones."""
+        self._file = None
+        try:
+            aside = file.leave(self._now())
+            if aside is None:
+                self._file = EventFile(self._root)
+        except (sqlite3.Error, OSError) as refused:
+            self._say(self._refusal(refused))
+            return
+        said = f"{gone}; it is begun anew, with what waited"
+        if aside is None:  # the file is whole, and may have had these before its log went
+            assert self._file is not None
+            self._backlog = [each for each in self._backlog if each.id > self._file.last_id]
+        else:
+            self._backlog = [self._stripped(event, GONE) for event in self._backlog]
+            said += f"; {aside} has what lay there" if aside.exists() else ""
+            if self._lock is not None:  # its file may be gone too
+                self._lock.close()
+                self._lock = None
+        self._damage = said
+        log.error("%s", said)
+
+    def _stripped(self, event: Event, why: str = DAMAGED) -> Event:
         had_pictures = event.evidence == KEPT
         self.pictures_dropped += had_pictures
-        evidence = DAMAGED if had_pictures else event.evidence
+        evidence = why if had_pictures else event.evidence
         return replace(event, id=0, run=0, pictures=(), size_bytes=0, evidence=evidence)
 
     def _run(self) -> None:
@@ -270,7 +299,7 @@ class EventStore:
             return replace(event, evidence=NO_IMAGE)
         return replace(event, pictures=names, size_bytes=size_bytes)
 
-    def _write(self) -> None:
+    def _write(self, *, is_second_try: bool = False) -> None:
         """Put all of the backlog on disk, or none of it; then make room for what is to come."""
         if self._file is None:
             self._open()
@@ -284,6 +313,11 @@ class EventStore:
                 self._backlog = []
                 self._losses_told += lost
             self._retention.retire(self._file)
+        except StoreGone as gone:
+            self._begin_where_it_was(self._file, gone)
+            if not is_second_try:
+                self._write(is_second_try=True)
+                return
         except (sqlite3.Error, OSError) as error:
             if self._is_new_damage(error):
                 self._begin_anew(self._file, error)

@@ -229,7 +229,7 @@ class OrderDesk(Closing, ABC):
             return
         self._is_unkept = ledger.is_unkept
         if self._is_unkept:
-            reason = ledger.trouble or "it is gone"
+            reason = "its file was removed or replaced, and no other takes the orders"
             self._send(Hold("ledger", Mode.REJECT_ALL, reason))
         else:
             self._send(Release("ledger", "it is written again"))

@@ -64,6 +64,7 @@ class LedgerDisk:
         self._known: KnownFile | None = None
         self._beginning: Beginning | None = None
         self._run_id: int | None = None  # once the run has begun on disk
+        self._commits = 0
         self._under_way: dict[_Key, tuple[Entry, int]] = {}  # orders on disk, and since when
         self._passed = PassedRail()
         self._latest: Pass | None = None  # that is not yet in the file
@@ -91,13 +92,15 @@ class LedgerDisk:
 
     def append(self, entries: Sequence[Entry]) -> None:
         """All or none of them, in the file that lies there."""
+        before = self._commits
         try:
             self._append(entries)
         except LedgerGone as gone:
             log.error("%s; it is begun anew, with the orders under way", gone)
             self.is_unkept = True
-            self._begin_anew()
-            self._append(entries)
+            is_whole = self._begin_anew()
+            if not is_whole or self._commits == before:
+                self._append(entries)
         self.is_unkept = False
 
     def note_durable(self, entries: Iterable[Entry], now_ns: int) -> None:
@@ -154,27 +157,34 @@ class LedgerDisk:
             under_way = [entry for entry, _ in self._under_way.values()]
             first += [replace(entry, run=run_id) for entry in (self._beginning.begun, *under_way)]
         self._file.commit([*first, *(replace(entry, run=run_id) for entry in entries)])
-        self._file.check()
+        self._commits += 1
         self._run_id = run_id
+        self._file.check()
 
     def _open_late(self) -> None:
         """When nobody asks any more what the run before left, for the disk had refused to tell."""
-        self.open()
+        self._open_again()
         assert self._beginning is not None and self.inherited is not None
-        late = [went_down(order, self._beginning.begun.at_ns) for order in self.inherited.orders]
         if self._run_id is None:
-            self._beginning = replace(self._beginning, outcomes=tuple(late))
+            at_ns = self._beginning.begun.at_ns
+            late = tuple(went_down(order, at_ns) for order in self.inherited.orders)
+            self._beginning = replace(self._beginning, outcomes=late)
 
-    def _begin_anew(self) -> None:
-        """Where only its log was removed, the file is whole, and goes on."""
+    def _begin_anew(self) -> bool:
+        """Whether only its log was removed: the file is whole, and goes on."""
         assert self._file is not None and self._beginning is not None
         file, self._file = self._file, None
-        if file.leave():
-            self._file = OpenLedger(self._path)
-            return
-        begun = replace(self._beginning.begun, reason=GONE)
-        self._beginning = replace(self._beginning, begun=begun, outcomes=())
-        self._run_id = None
+        is_whole = file.is_in_place
+        if not is_whole:
+            begun = replace(self._beginning.begun, reason=GONE)
+            self._beginning = replace(self._beginning, begun=begun, outcomes=())
+            self._run_id = None
+        file.leave()
+        self._open_again()
+        return is_whole
+
+    def _open_again(self) -> None:
+        """Folder and lock may be gone too."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._lock.close()
         self._lock = lock(self._path)

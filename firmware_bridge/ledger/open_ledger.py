@@ -53,24 +53,32 @@ class OpenLedger:
         for path in self._paths():  # a log comes with the first commit
             self._opened.setdefault(path, _identity(path) or (0, 0))
 
-    def leave(self) -> bool:
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file itself is, whatever became of its log."""
+        return _identity(self._path) == self._opened[self._path]
+
+    def leave(self) -> None:
         """Close it, and leave nothing under its name that a new ledger would be written over.
 
-        Whether the file itself is in its place; only its log was removed then, and what that held
-        has come to the file.
+        What a log held that was removed comes to the file, if that is in its place.
         """
-        in_place = _identity(self._path) == self._opened[self._path]
+        in_place = self.is_in_place
         if in_place:
             with suppress(sqlite3.Error):
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        # By their names SQLite would remove another's log when it closes.
+        # SQLite goes by names: it would remove another's log, and lay ours over another's file.
         found = f"{self._path.name}.found-{datetime.now(timezone.utc):%Y%m%dT%H%M%S%fZ}"
         for end in ("", *_BESIDE):
             path = self._path.with_name(self._path.name + end)
-            if path.exists() and not (in_place and path == self._path):
+            there = _identity(path)
+            if there is None or (in_place and path == self._path):
+                continue
+            if there == self._opened.get(path):
+                path.unlink()
+            else:
                 path.rename(path.with_name(found + end))
         self._database.close()
-        return in_place
 
     def close(self) -> None:
         self._database.close()

@@ -361,6 +361,44 @@ def test_a_damaged_store_is_set_aside_with_its_pictures_and_said_and_a_new_one_b
         assert store.trouble is None
 
 
+def remove_file(root: Path) -> None:
+    (root / "events.sqlite").unlink()
+
+
+def replace_file(root: Path) -> None:
+    other = root.parent / "other"
+    with EventStore(settings(other), utc_now) as store:
+        store.record(inspection(77))
+    (other / "events.sqlite").rename(root / "events.sqlite")
+
+
+def remove_log(root: Path) -> None:
+    (root / "events.sqlite-wal").unlink()
+
+
+@pytest.mark.parametrize("attack", [remove_file, replace_file, remove_log, shutil.rmtree])
+def test_a_store_that_is_removed_or_replaced_while_it_is_open_is_begun_anew(
+    attack: Callable[[Path], None], tmp_path: Path
+) -> None:
+    root = tmp_path / "store"
+    with EventStore(settings(root), utc_now) as store:
+        store.record(inspection(0))
+        assert store.flush(PATIENT_S)
+        attack(root)
+        for index in (1, 2):
+            store.record(inspection(index))
+            assert store.flush(PATIENT_S)
+        assert "was removed or replaced while the line ran" in (store.trouble or "")
+    events = read_events(root)
+    whole = [0] if attack is remove_log else []
+    assert [event.frame for event in events] == [*whole, 1, 2]
+    assert events[-1].evidence == KEPT
+    assert picture(root, events[-1], "frame.png").shape == (SIZE, SIZE)
+    if attack is replace_file:  # what lay there is not lost either
+        [found] = root.glob("events.damaged-*")
+        assert [event.frame for event in read_events(found)] == [77]
+
+
 def test_a_disk_that_damages_a_new_store_too_is_not_filled_with_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -152,6 +153,68 @@ def test_what_was_due_while_down_is_missed_and_brings_about_what_a_miss_does(
     assert (missed.number, missed.measure_um, missed.reason) == (1, 4, "was due while down")
     reasons = [entry.reason for entry in read_ledger(path) if entry.kind is EntryKind.MODE]
     assert reasons == ["missed: 1 orders were due while the program was down", "missed: seen to"]
+
+
+def remove_file(path: Path) -> None:
+    path.unlink()
+
+
+def replace_file(path: Path) -> None:
+    other = path.with_name("other.db")
+    with Ledger(other, CLOCK) as ledger:
+        ledger.add(replace(an_order(77), tag="another line's"))
+    other.rename(path)
+
+
+def remove_log(path: Path) -> None:
+    path.with_name(path.name + "-wal").unlink()
+
+
+def remove_folder(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+@pytest.mark.parametrize("attack", [remove_file, replace_file, remove_log, remove_folder])
+def test_a_ledger_that_is_removed_or_replaced_while_it_is_open_is_begun_anew(
+    attack: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "line" / "ledger.db"
+    with Ledger(path, CLOCK) as ledger:
+        ledger.add(an_order(1))
+        assert ledger.flush(PATIENT_NS)
+        attack(path)
+        ledger.add(an_order(2))
+        ledger.add(replace(an_order(1), kind=EntryKind.FIRED, measure_um=0))
+        assert ledger.flush(PATIENT_NS)
+        assert ledger.trouble is None
+        assert not ledger.is_unkept
+    assert "was removed or replaced while it was written" in caplog.text
+    entries = read_ledger(path)
+    orders = [entry.number for entry in entries if entry.kind is EntryKind.ORDER]
+    assert orders == [1, 2]  # the one that was under way too
+    assert [entry.number for entry in entries if entry.kind in OUTCOMES] == [1]
+    assert ("while the line ran" in str(entries[0].reason)) is (attack is not remove_log)
+    if attack is replace_file:  # what lay there is not lost either
+        [found] = (each for each in path.parent.glob("ledger.db.found-*") if each.suffix[-1] == "Z")
+        assert [entry.tag for entry in read_ledger(found) if entry.tag] == ["another line's"]
+
+
+def test_while_no_ledger_takes_the_orders_all_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "line" / "ledger.db"
+    rig = a_rig()
+    with Ledger(path, CLOCK) as ledger, desk(rig, ledger) as rejector:
+        assert ledger.flush(PATIENT_NS)
+        shutil.rmtree(path.parent)
+        path.parent.write_text("a file, where the ledger's folder was")
+        ledger.add(an_order(7))
+        eventually(lambda: ledger.is_unkept)
+        rejector.check()
+        eventually(lambda: rejector.mode is Mode.REJECT_ALL)
+        assert [change.cause for change in rejector.standing] == ["ledger"]
+        path.parent.unlink()
+        eventually(lambda: not ledger.is_unkept)
+        rejector.check()
+        eventually(lambda: rejector.mode is Mode.ORDERED)
 
 
 # --- processes that are killed, and disks that are full ------------------------------------------
