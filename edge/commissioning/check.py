@@ -270,9 +270,7 @@ def check_reach(config: LineConfig, frame: Frame, latency_ms: float) -> Check:
         seen_mm, shorten = camera.lost_after_mm, "camera.lost_after_mm"
 
     def spare_mm(actuator: ActuatorConfig) -> float:
-        on_the_way_mm = (latency_ms + actuator.delay_ms) * config.encoder.speed_mm_s / 1000
-        needed_mm = seen_mm + actuator.margin_mm + on_the_way_mm
-        return actuator.offset_mm - needed_mm
+        return actuator.room_mm(seen_mm, config.encoder.speed_mm_s, latency_ms)
 
     nearest = min(config.reject.actuators, key=spare_mm)
     spare, offset_mm = spare_mm(nearest), nearest.offset_mm

@@ -187,17 +187,12 @@ def _mean_grey(image: Image) -> float:
 
 def deadline_of(config: LineConfig) -> Callable[[Stretch], int]:
     """The greatest latency with which a frame's first row is still rejected, at full speed."""
-    speed_um_s = config.encoder.speed_mm_s * 1000
-    actuators = config.reject.actuators
+    speed_mm_s = config.encoder.speed_mm_s
 
     def deadline_ns(stretch: Stretch) -> int:
-        length_um = stretch.end_um - stretch.start_um
         return min(
-            round(
-                ((each.offset_mm - each.margin_mm) * 1000 - length_um) / speed_um_s * 1e9
-                - each.delay_ms * _MS
-            )
-            for each in actuators
+            round(each.room_mm(stretch.length_mm, speed_mm_s) / speed_mm_s * 1e9)
+            for each in config.reject.actuators
         )
 
     return deadline_ns

@@ -65,6 +65,13 @@ class ActuatorConfig(Section):
         default=None, description="The sensor that sees it act; may be left out."
     )
 
+    def room_mm(self, seen_mm: float, speed_mm_s: float, latency_ms: float = 0) -> float:
+        """How far before the actuator the first row of `seen_mm` of rail still is when its order
+        comes so long after its last row was seen: below 0 it has gone by.
+        """
+        on_the_way_mm = (latency_ms + self.delay_ms) * speed_mm_s / 1000
+        return self.offset_mm - seen_mm - self.margin_mm - on_the_way_mm
+
 
 class RejectConfig(ActuatorConfig):
     """What takes a defective stretch out of the line, and what happens when it cannot."""

@@ -233,7 +233,7 @@ def test_what_an_example_says_of_health_and_of_whom_it_is_told_is_valid(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MQTT_PASSWORD", "a")
-    monkeypatch.setenv("WEB_TOKEN", "0123456789abcdef")
+    monkeypatch.setenv("WEB_TOKEN", "9c1f0a7be2d84653a1c07f5e28b49d60")
     before, start, after = (EXAMPLES / f"{name}.yaml").read_text().partition("# health:\n")
     path = tmp_path / "line.yaml"
     path.write_text(before + re.sub(r"^# ?", "", start + after, flags=re.MULTILINE))
