@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BOX = .venv-box
 DEV = .venv
+OLDEST = .venv-oldest
 BUILT_FROM = setup.cfg setup.py pyproject.toml $(wildcard edge/engines/native/*)
 
-.PHONY: demo install test check bundle wheel clean
+.PHONY: demo install test test-oldest check bundle wheel clean
 
 demo: $(BOX)/ready ## inspect a simulated line with the shipped bundle
 	$(BOX)/bin/trackside demo
@@ -20,6 +21,15 @@ test: $(DEV)/ready ## the tests
 	trap "kill $$apart" INT TERM; \
 	$(DEV)/bin/python -m pytest $(APART:%=--ignore=%); others=$$?; \
 	wait $$apart; apart=$$?; cat $(DEV)/apart.log; exit $$((others | apart))
+
+# What a box may have installed years ago, and everybody else has not for as long: all that it may
+# import, at the lower bounds of setup.cfg, beside the tests' own tools.
+BOX_EXTRAS = genicam gpio gpiozero litert metrics modbus mqtt onnxruntime openvino parquet serial sign web
+BOX_TESTS = tests/edge/web tests/edge/telemetry tests/edge/run/test_line.py \
+  tests/firmware_bridge/lines tests/edge/bundle/test_signature.py
+
+test-oldest: $(OLDEST)/ready ## the box's tests, with the oldest releases that it may have
+	$(OLDEST)/bin/python -m pytest $(BOX_TESTS)
 
 check: $(DEV)/ready ## format, lint, types, walls
 	$(DEV)/bin/ruff format --check .
@@ -44,11 +54,21 @@ wheel: $(DEV)/ready ## wheel and sdist in dist/
 	$(DEV)/bin/python -m build
 
 clean:
-	rm -rf $(BOX) $(DEV) build dist *.egg-info
+	rm -rf $(BOX) $(DEV) $(OLDEST) build dist *.egg-info
 
 $(BOX)/ready: $(BUILT_FROM)
 	$(PYTHON) -m venv $(BOX)
 	$(BOX)/bin/pip install --quiet --editable '.[onnxruntime]'
+	touch $@
+
+comma := ,
+empty :=
+$(OLDEST)/ready: $(BUILT_FROM) .ci/oldest.py
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python .ci/oldest.py $(BOX_EXTRAS) > $(OLDEST)/oldest.txt
+	$(OLDEST)/bin/pip install --quiet --constraint $(OLDEST)/oldest.txt \
+	  --editable '.[$(subst $(empty) $(empty),$(comma),$(BOX_EXTRAS))]' \
+	  hypothesis onnx playwright pycocotools pytest
 	touch $@
 
 $(DEV)/ready: $(BUILT_FROM)

@@ -94,15 +94,18 @@ def _viewer(url: str) -> Iterator[None]:
 
 
 def _share(pid: int, seconds: float) -> float:
-    """CPU time of the process and all its threads, as a share of one core."""
+    """CPU time of the process, its threads and its children, as a share of one core."""
     before, at = _cpu_s(pid), time.monotonic()
     time.sleep(seconds)
     return (_cpu_s(pid) - before) / (time.monotonic() - at)
 
 
 def _cpu_s(pid: int) -> float:
+    """The page has a process of its own."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return own + sum(_cpu_s(int(c)) for t in tasks for c in (t / "children").read_text().split())
 
 
 if __name__ == "__main__":

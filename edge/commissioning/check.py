@@ -238,7 +238,10 @@ def check_page(settings: WebSettings | None, stack: ExitStack) -> list[Check]:
     live = import_module("edge.web.live")
     find_packages(live.PACKAGES)
     stack.enter_context(bound(settings.address("web")))
-    return [Check("web", True, f"can be served at {settings.host} port {settings.port}")]
+    detail = f"can be served at {settings.host} port {settings.port}"
+    if settings.certificate is None and not settings.on_this_box_alone:
+        detail += "; without `certificate:` whoever is on the way reads the token"
+    return [Check("web", True, detail)]
 
 
 def check_bridge(line: Line) -> list[Check]:

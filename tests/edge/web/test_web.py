@@ -306,6 +306,23 @@ def test_a_page_whose_process_is_killed_comes_back_and_says_so_once(
     assert caplog.text.count("it is started again, the line goes on") == 1
 
 
+def test_a_page_that_the_line_cannot_answer_for_a_while_goes_on_afterwards(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fails = [OSError("Too many open files")]
+
+    def outputs() -> Outputs:
+        if fails:
+            raise fails[0]
+        return Outputs("as ordered", ())
+
+    with served(outputs=outputs) as page:
+        eventually(lambda: "web: turn fails: OSError" in caplog.text)
+        fails.clear()
+        assert next(events(page.ask("GET", "/events")))[0] == "state"
+        eventually(lambda: json.loads(page.ask("GET", "/state").read())["health"] != {})
+
+
 def test_a_page_whose_process_hangs_ends_with_its_line() -> None:
     with served() as page:
         assert page.ask("GET", "/state").status == 200
