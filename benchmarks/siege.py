@@ -26,12 +26,12 @@ from urllib.request import Request, urlopen
 
 import typer
 import yaml
-from edge.run.logs import log_to_stderr
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.ports import free_port
 from edge.assembly import Line
+from edge.cli.logs import log_to_stderr
 from edge.demo import DEMO_LINE
 from edge.inspect import Inspection
 from edge.line_file import read_line
