@@ -96,7 +96,7 @@ class HeldData:
         pixels = torch.stack([x, y, torch.ones_like(x)], dim=-1)  # crop,crop,3
         turned = torch.einsum("hwc,nrc->nhwr", pixels, _tensor(plan.to_crop, device))
         inside = ((turned > -0.5) & (turned < crop - 0.5)).all(dim=-1)
-        scale, shift = _tensor(plan.to_image, device)[:, None, None].split(2, dim=-1)
+        scale, shift = _tensor(plan.to_image, device)[:, None, None].chunk(2, dim=-1)
         sizes = [self._shapes[number][::-1] for number in plan.images]
         last = torch.tensor(sizes, device=device)[:, None, None] - 1.0
         places = torch.minimum((turned * scale + shift).clamp(min=0), last)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from xml.etree.ElementTree import ElementTree, ParseError, parse
+from xml.etree.ElementTree import Element, ParseError, parse
 
 import numpy as np
 
@@ -99,13 +99,13 @@ class BoxMask:
 
     def read(self) -> Image:
         try:
-            return self._filled(parse(self.path))
+            return self._filled(parse(self.path).getroot())
         except DataError:
             raise
         except (ParseError, ValueError, LookupError, ArithmeticError, MemoryError) as error:
             raise DataError(f"{self.path}, {error}: restore the published file") from error
 
-    def _filled(self, tree: ElementTree) -> Image:
+    def _filled(self, tree: Element) -> Image:
         height, width = (int(tree.findtext(f"size/{side}", "0")) for side in ("height", "width"))
         labels = np.zeros((height, width), np.uint8)
         for item in tree.iter("object"):

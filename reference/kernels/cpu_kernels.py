@@ -33,7 +33,7 @@ def use_kernels(network: nn.Module, device: torch.device, precision: str) -> Non
         )
     _kernels()  # built, or refused, before any time is spent
     for module in network.modules():
-        if type(module) is ConvBNReLU and not module[0].out_channels % _CHANNELS:
+        if type(module) is ConvBNReLU and not _parts(module)[0].out_channels % _CHANNELS:
             module.__class__ = KernelBlock
 
 
@@ -42,16 +42,26 @@ class KernelBlock(ConvBNReLU):
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
-            return super().forward(x)
-        convolution, norm, _ = self
+            answer: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+            return answer
+        convolution, norm = _parts(self)
+        means, variances = norm.running_mean, norm.running_var
+        assert means is not None and variances is not None and norm.momentum is not None
+        assert norm.num_batches_tracked is not None
         x = _depthwise(x, convolution) if _is_depthwise(convolution) else convolution(x)
-        y, mean, variance = _NormReLU.apply(x, norm.weight, norm.bias, norm.eps)
+        y, mean, variance = _norm_relu(x, norm)
         count = x.numel() // x.shape[1]
         with torch.no_grad():
             norm.num_batches_tracked += 1
-            norm.running_mean.lerp_(mean, norm.momentum)
-            norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
+            means.lerp_(mean, norm.momentum)
+            variances.lerp_(variance * (count / (count - 1)), norm.momentum)
         return y
+
+
+def _parts(block: ConvBNReLU) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    convolution, norm, _ = block
+    assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+    return convolution, norm
 
 
 def _is_depthwise(convolution: nn.Conv2d) -> bool:
@@ -62,7 +72,16 @@ def _is_depthwise(convolution: nn.Conv2d) -> bool:
 
 def _depthwise(x: Tensor, convolution: nn.Conv2d) -> Tensor:
     taps = convolution.weight.flatten(1).t().contiguous()  # 9,C
-    return _Depthwise.apply(x, taps, convolution.dilation[0], convolution.stride[0])
+    dilation, stride = convolution.dilation[0], convolution.stride[0]
+    answer: Tensor = _Depthwise.apply(x, taps, dilation, stride)  # type: ignore[no-untyped-call]
+    return answer
+
+
+def _norm_relu(x: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, Tensor]:
+    answers: tuple[Tensor, Tensor, Tensor] = _NormReLU.apply(  # type: ignore[no-untyped-call]
+        x, norm.weight, norm.bias, norm.eps
+    )
+    return answers
 
 
 class _Depthwise(Function):
@@ -73,7 +92,8 @@ class _Depthwise(Function):
         x = x.contiguous(memory_format=torch.channels_last)
         ctx.save_for_backward(x, taps)
         ctx.steps = dilation, stride
-        return _kernels().depthwise(x, taps, dilation, stride)
+        answer: Tensor = _kernels().depthwise(x, taps, dilation, stride)
+        return answer
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:

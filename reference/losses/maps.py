@@ -37,7 +37,8 @@ def ssim(logits: Tensor, target: Tensor) -> Tensor:
     border = [WINDOW // 2] * 4
     padded = (F.pad(x, border) for x in (torch.sigmoid(logits), target))
     # kornia's loss is (1 - SSIM) / 2
-    return 2 * ssim_loss(*padded, window_size=WINDOW, padding="valid")
+    loss: Tensor = 2 * ssim_loss(*padded, window_size=WINDOW, padding="valid")
+    return loss
 
 
 def ssim_half(logits: Tensor, target: Tensor) -> Tensor:
@@ -86,13 +87,17 @@ def dice_bce(logits: Tensor, target: Tensor) -> Tensor:
 
 def focal(logits: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy of hard pixels (Lin et al. 2017): alpha 0.25 for defects, gamma 2."""
-    return binary_focal_loss_with_logits(logits, target, reduction="mean", ignore_index=None)
+    loss: Tensor = binary_focal_loss_with_logits(
+        logits, target, reduction="mean", ignore_index=None
+    )
+    return loss
 
 
 def lovasz(logits: Tensor, target: Tensor) -> Tensor:
     """Lovasz-softmax (Berman et al. 2018), a surrogate of IoU: mean of background and defect."""
     classes = torch.cat([torch.zeros_like(logits), logits], dim=1)  # N,2,H,W
-    return lovasz_softmax_loss(classes, target[:, 0])
+    loss: Tensor = lovasz_softmax_loss(classes, target[:, 0])
+    return loss
 
 
 def importance_aware(logits: Tensor, target: Tensor) -> Tensor:

@@ -101,7 +101,7 @@ class OptimizerSection(_Section):
     """The optimizer; `undecayed` parameters have no weight decay, biases their own rate."""
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
-    momentum: float = Field(0.0, ge=0, lt=1)  # of sgd
+    momentum: float = Field(default=0.0, ge=0, lt=1)  # of sgd
     weight_decay: NonNegativeFloat = 0.0
     undecayed: tuple[Literal["bias", "norm"], ...] = ()
     bias_rate: PositiveFloat = 1.0  # times the learning rate

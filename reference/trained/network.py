@@ -16,7 +16,7 @@ from reference.networks import build
 from reference.networks.dms import DMSOutput
 from reference.recipe import Recipe
 from reference.trained import checkpoint
-from reference.trained.predictor import network_input, network_predictor
+from reference.trained.predictor import laid_out, network_input, network_predictor
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,5 +57,5 @@ def open_network(path: Path, device: torch.device | None = None) -> TrainedNetwo
     network = build(**recipe.network)
     network.load_state_dict(groups["ema"])
     network.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    network.to(memory_format=torch.channels_last)
+    laid_out(network, torch.channels_last)
     return TrainedNetwork(network.eval(), recipe, tuple(record.get("classes", ())))

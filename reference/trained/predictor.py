@@ -38,6 +38,12 @@ def memory_format(recipe: Recipe, device: torch.device) -> torch.memory_format:
     return torch.channels_last
 
 
+def laid_out(network: nn.Module, layout: torch.memory_format) -> nn.Module:
+    """The network itself, its weights in this layout from now on."""
+    # torch's own types leave this out.
+    return network.to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
+
+
 def _by_channel(setting: float | tuple[float, ...], like: Tensor) -> float | Tensor:
     return setting if isinstance(setting, float) else like.new_tensor(setting).view(1, 3, 1, 1)
 

@@ -51,7 +51,8 @@ def build_optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
 def _make(section: OptimizerSection, groups: list[dict[str, object]], rate: float) -> Optimizer:
     if section.name == "sgd":
         return SGD(groups, rate, momentum=section.momentum)
-    return {"adam": Adam, "adamw": AdamW}[section.name](groups, rate)
+    kinds: dict[str, type[Adam]] = {"adam": Adam, "adamw": AdamW}
+    return kinds[section.name](groups, rate)
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:

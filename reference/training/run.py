@@ -16,7 +16,7 @@ from edge.errors import TracksideError
 from reference.networks import build
 from reference.networks.backbones import Backbone, BackboneWeightsError, load_backbone_weights
 from reference.recipe import Recipe
-from reference.trained import CheckpointError, checkpoint, memory_format
+from reference.trained import CheckpointError, checkpoint, laid_out, memory_format
 from reference.training.optimizer import are_whole, build_optimizer, moments, restore_moments
 from reference.training.resumption import check_classes, check_unchanged
 
@@ -103,7 +103,8 @@ class Run:
             zip(self.ema.state_dict().values(), self.network.state_dict().values(), strict=True)
         )
         means, now = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
-        get_ema_multi_avg_fn(keep)(list(means), list(now), 0)
+        average = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]
+        average(list(means), list(now), 0)
         for counted, count in pairs:
             if not counted.is_floating_point():
                 counted.copy_(count)
@@ -133,8 +134,8 @@ def begin(
         groups, _ = checkpoint.load(start_from)
         checkpoint.fill(network, groups["ema"], start_from)
     layout = memory_format(recipe, device)
-    network.to(device).to(memory_format=layout)
-    ema = build(**recipe.network).to(device).to(memory_format=layout)
+    laid_out(network.to(device), layout)
+    ema = laid_out(build(**recipe.network).to(device), layout)
     ema.load_state_dict(network.state_dict())
     run = Run(recipe, network, ema.eval(), build_optimizer(network, recipe), classes)
     run.backbone_weights = None if backbone_weights is None else backbone_weights.name

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from edge.errors import ConfigurationError, TracksideError, UsageError
 from edge.types import Image
@@ -87,10 +87,12 @@ def train(
     rehearse(run, validation)
     if kernels:
         use_kernels(run.network, fabric.device, recipe.precision)
-    forward = fabric.setup_module(torch.compile(run.network) if compiled else run.network)
-    teacher = recipe.teacher and open_network(
-        recipe_folder / recipe.teacher.checkpoint, fabric.device
-    )
+    network = torch.compile(run.network) if compiled else run.network
+    assert isinstance(network, nn.Module)  # what is compiled stays a module
+    forward = fabric.setup_module(network)
+    teacher = None
+    if recipe.teacher is not None:
+        teacher = open_network(recipe_folder / recipe.teacher.checkpoint, fabric.device)
     trainer = Trainer(fabric, run, forward, length, teacher)
     journal = Journal(out, run.iteration, length.iterations) if fabric.is_global_zero else None
     pending: list[Tensor] = []

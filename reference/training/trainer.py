@@ -66,7 +66,8 @@ class Trainer:
     def settle(self, pending: list[Tensor]) -> None:
         """Take losses off the device; raise if one is no number, before anything is written."""
         first = self.run.iteration - len(pending)
-        losses: Tensor = self.fabric.all_reduce(torch.stack(pending), reduce_op="mean")
+        losses = self.fabric.all_reduce(torch.stack(pending), reduce_op="mean")
+        assert isinstance(losses, Tensor)  # a tensor's mean is one
         for iteration, loss in enumerate(losses.tolist(), first):
             if not math.isfinite(loss):
                 raise self.run.diverged(f"the loss is {loss} at iteration {iteration}")
