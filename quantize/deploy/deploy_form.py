@@ -72,8 +72,11 @@ def deploy(trained: nn.Module, *, channels: int = 1) -> nn.Module:
     image = torch.randn(1, channels, PROBE, PROBE, generator=generator).double()
     with torch.no_grad():
         wanted = first_map(exact(image.expand(-1, 3, -1, -1)))
-        on_grid = isinstance(exact, MINet) and not exact.align_corners
-        form = DeployMINet(exact, channels) if on_grid else FirstMap(exact, channels)
+        form: nn.Module
+        if isinstance(exact, MINet) and not exact.align_corners:
+            form = DeployMINet(exact, channels)
+        else:
+            form = FirstMap(exact, channels)
         answer = form(image)
     if answer.shape != wanted.shape:
         answer = F.interpolate(answer, size=wanted.shape[-2:], mode="bilinear")

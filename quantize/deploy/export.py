@@ -82,7 +82,8 @@ def _name_layers(graph: onnx.ModelProto) -> None:
     taken: Counter[str] = Counter()
     for node in graph.graph.node:
         described = {entry.key: entry.value for entry in node.metadata_props}
-        *_, module, leaf = ["", *ast.literal_eval(described.get(SCOPES, f"['{node.name}']"))]
+        scopes: list[str] = ast.literal_eval(described.get(SCOPES, f"['{node.name}']"))
+        *_, module, leaf = ["", *scopes]
         name = module if node.op_type in {"Conv", "ConvTranspose"} else f"{module}/{leaf}"
         taken[name] += 1
         # A module that is called twice is two nodes.

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+Convolution = nn.Conv2d | nn.ConvTranspose2d
+
 # Of a normalisation's epsilon: what varies less is not brought to one variance, but amplified.
 _ALIVE = 0.1
 
@@ -16,15 +18,15 @@ def fold_norms(network: nn.Module, image: Tensor) -> list[nn.Module]:
     Which follows which is seen by running the network on `image`, since a module's place says
     nothing of the order it is called in. Returns the convolutions that read the image itself.
     """
-    made: dict[int, tuple[nn.Module, Tensor, int]] = {}  # the tensors stay, or ids come twice
-    pairs: dict[nn.Module, nn.Module] = {}
+    made: dict[int, tuple[Convolution, Tensor, int]] = {}  # the tensors stay, or ids come twice
+    pairs: dict[nn.Module, tuple[nn.BatchNorm2d, Convolution]] = {}
     stems: list[nn.Module] = []
 
-    def note(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+    def note(module: Convolution | nn.BatchNorm2d, inputs: tuple[Tensor], output: Tensor) -> None:
         if isinstance(module, nn.BatchNorm2d):
             convolution, _, version = made.get(id(inputs[0]), (None, None, 0))
             if convolution is not None and inputs[0]._version == version:
-                pairs[module] = convolution
+                pairs[module] = module, convolution
             return
         made[id(output)] = (module, output, output._version)
         if inputs[0] is image:
@@ -36,7 +38,7 @@ def fold_norms(network: nn.Module, image: Tensor) -> list[nn.Module]:
         network.eval()(image)
     for hook in hooks:
         hook.remove()
-    for norm, convolution in pairs.items():
+    for norm, convolution in pairs.values():
         _fold(convolution, norm)
     for name, module in list(network.named_modules()):
         if module in pairs:
@@ -44,9 +46,9 @@ def fold_norms(network: nn.Module, image: Tensor) -> list[nn.Module]:
     return stems
 
 
-def _fold(convolution: nn.Module, norm: nn.Module) -> None:
+def _fold(convolution: Convolution, norm: nn.BatchNorm2d) -> None:
     transposed = isinstance(convolution, nn.ConvTranspose2d)
-    fused = fuse_conv_bn_eval(convolution, norm, transpose=transposed)  # type: ignore[type-var]
+    fused = fuse_conv_bn_eval(convolution, norm, transpose=transposed)
     convolution.weight, convolution.bias = fused.weight, fused.bias
 
 

@@ -123,7 +123,8 @@ def _refuse_unfit(candidates: Sequence[Candidate], spec: InputSpec) -> None:
 
 
 def _stretch(image: Image, spec: InputSpec) -> float:
-    across, along = spec.width / image.shape[1], spec.height / image.shape[0]
+    across: float = spec.width / image.shape[1]
+    along: float = spec.height / image.shape[0]
     return max(across / along, along / across)
 
 

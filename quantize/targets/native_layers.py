@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from edge.errors import ConfigurationError
 from quantize.deploy import DeployMINet, SignedSum
+from reference.networks.backbones import Layered
 from reference.networks.minet import Ablation
 
 Reals = NDArray[np.float64]
@@ -135,18 +136,19 @@ def _encoder(to: Lowered, network: DeployMINet) -> list[int]:
         features = [_stem(to, _convolutions(stem)[0])]
         for stage in stages:
             x = features[-1]
+            assert isinstance(stage, nn.Sequential)
             for block in stage:
                 x = _block(to, x, block)
             features.append(x)
         return features
-    layers, cuts = getattr(network.backbone, "features", None), network.backbone
-    if layers is None:
+    backbone = network.backbone
+    if not isinstance(backbone, Layered):
         raise NoNativeForm("this backbone is no sequence of layers")
     features, x = [], -1
-    for index, layer in enumerate(layers):
+    for index, layer in enumerate(backbone.features):
         convolutions = _convolutions(layer)
         x = _stem(to, convolutions[0]) if x < 0 else _convolve(to, x, convolutions)
-        if index in cuts.cuts:
+        if index in backbone.cuts:
             features.append(x)
     return features
 
@@ -186,9 +188,9 @@ def _ablation(to: Lowered, x: int, block: Ablation) -> int:
         return to.add([*(_convolve(to, x, branch) for branch in branches), x])
     joined = to.tensor(len(branches) * channels, to.tensors[x][1])
     for index, (filter_, pointwise) in enumerate(branches):
-        branch = {"branches": [_signed(filter_, np.ones(channels))], "mix": np.zeros(channels)}
-        place = {"mixer": _mixer(pointwise), "offset": index * channels}
-        to.layers.append(ModuleLayer(x, joined, **branch, **place))  # type: ignore[arg-type]
+        filters, mix = [_signed(filter_, np.ones(channels))], np.zeros(channels)
+        offset = index * channels
+        to.layers.append(ModuleLayer(x, joined, filters, mix, _mixer(pointwise), offset=offset))
     return to.module(joined, channels, mixer=_mixer(layers[0]), residual=x)
 
 

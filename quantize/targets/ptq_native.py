@@ -199,7 +199,7 @@ class _Quantizer:
     def _unit(self, index: int, layer: ModuleLayer, scales: Reals) -> Reals:
         """What one unit of the 16-bit sums is worth, by channel: as little as overflows nothing."""
         assert layer.mix is not None
-        unit = np.maximum(self._seen.largest["sum", index], np.abs(layer.mix)) / (2**15 - 1)
+        unit: Reals = np.maximum(self._seen.largest["sum", index], np.abs(layer.mix)) / (2**15 - 1)
         for branch in layer.branches:
             taps = branch.weights.reshape(-1, 9) * scales[:, None]
             unit = np.maximum(unit, np.abs(taps).max(axis=1) / 127)
