@@ -216,14 +216,14 @@ def _await(port: int) -> None:
 def _answers(url: str) -> bool:
     try:
         with urlopen(Request(url), timeout=_ASK_S) as answer:
-            return answer.status == 200 and bool(answer.read())
+            return bool(answer.status == 200 and answer.read())
     except OSError:
         return False
 
 
 def _moves(url: str) -> bool:
     """Whether the page shows a line that goes on."""
-    places = []
+    places: list[float] = []
     for _ in range(2):
         try:
             with urlopen(url, timeout=_ASK_S) as answer:

@@ -92,7 +92,9 @@ def co_processor(um_per_s: int, stack: ExitStack) -> Bench:
     """The firmware, built for this machine, at the other end of a pty."""
     image = _build("host", "gcc", stack)
     wires, port = _cable(stack)
-    board = subprocess.Popen([image / "host"], stdin=wires, stdout=wires, stderr=subprocess.DEVNULL)
+    board = subprocess.Popen(
+        [image / "host"], stdin=wires.fileno(), stdout=wires.fileno(), stderr=subprocess.DEVNULL
+    )
     stack.callback(_end, board)
     _prefer(board)
     return _linked(port, um_per_s, stack)
@@ -162,7 +164,8 @@ def serve_plc(port: int, history: SharedHistory) -> None:
                 history.append((clock_ns(), active))
         return pdu
 
-    device = ModbusDeviceContext(co=ModbusSequentialDataBlock(1, [True] * 8))
+    coils = ModbusSequentialDataBlock(1, [True] * 8)  # type: ignore[no-untyped-call]
+    device = ModbusDeviceContext(co=coils)
     StartTcpServer(ModbusServerContext(device), address=("127.0.0.1", port), trace_pdu=note)
 
 

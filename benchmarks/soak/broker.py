@@ -76,7 +76,8 @@ class Subscriber:
         self._client = Client(
             CallbackAPIVersion.VERSION2, f"soak{os.getpid()}", clean_session=False
         )
-        self._client.reconnect_delay_set(0.2, 0.5)
+        # It sleeps for parts of a second as well.
+        self._client.reconnect_delay_set(0.2, 0.5)  # type: ignore[arg-type]
         self._client.on_connect = lambda client, *_: client.subscribe(f"{TOPIC}/#", qos=1)
         self._client.on_subscribe = lambda *_: subscribed.set()
         self._client.on_message = lambda _client, _data, message: self._hear(message)
@@ -95,7 +96,7 @@ class Subscriber:
             self._heard.append(heard(topic, message.payload, time.monotonic_ns()))
 
 
-def heard(topic: str, payload: bytes, at_ns: int) -> Heard:
+def heard(topic: str, payload: bytes | bytearray, at_ns: int) -> Heard:
     """What a message says."""
     body = json.loads(payload)
     return Heard(topic, body["run"], body["number"], at_ns, body)

@@ -12,7 +12,7 @@ from benchmarks.soak.figures import Slope
 from benchmarks.soak.truth import Fate
 from edge.store import KEPT, NO_IMAGE
 from edge.types import State, Stretch, unite
-from firmware_bridge.ledger import OUTCOMES, EntryKind
+from firmware_bridge.ledger import OUTCOMES, Entry, EntryKind
 
 MOST_MB_AN_HOUR = 1.0
 MOST_BLOCKS_AN_HOUR = 10_000  # of up to half a kilobyte, a hundred bytes as a rule
@@ -58,7 +58,8 @@ def orders_in_ledger(evidence: Evidence, passed_um: int) -> Finding:
     """Each thing that a verdict told of was ordered; each order has one outcome."""
     ordered = [e for e in evidence.ledger if e.kind is EntryKind.ORDER]
     ended = Counter((e.number, e.actuator) for e in evidence.ledger if e.kind in OUTCOMES)
-    places = unite(Stretch(e.start_um, e.end_um) for e in ordered)
+    stretches = [_ordered(entry) for entry in ordered]
+    places = unite(stretches)
     against = [
         f"frame {told.frame}: {piece.length_mm:.1f} mm were never ordered"
         for told in evidence.verdicts()
@@ -66,9 +67,9 @@ def orders_in_ledger(evidence: Evidence, passed_um: int) -> Finding:
         for piece in wanted.without(places)
     ]
     pending = 0
-    for entry in ordered:
+    for entry, stretch in zip(ordered, stretches, strict=True):
         outcomes = ended[entry.number, entry.actuator]
-        still_to_come = outcomes == 0 and entry.end_um > passed_um
+        still_to_come = outcomes == 0 and stretch.end_um > passed_um
         pending += still_to_come
         if outcomes != 1 and not still_to_come:
             against.append(f"order {entry.number} ({entry.tag}) has {outcomes} outcomes")
@@ -80,6 +81,11 @@ def orders_in_ledger(evidence: Evidence, passed_um: int) -> Finding:
         f"{pending} still to come; {kinds[EntryKind.UNWRITTEN]} acted on before they were on disk"
     )
     return _finding("every order is in the ledger, with one outcome", said, against)
+
+
+def _ordered(order: Entry) -> Stretch:
+    assert order.start_um is not None and order.end_um is not None  # of any other kind they may be
+    return Stretch(order.start_um, order.end_um)
 
 
 def frames_in_store(evidence: Evidence) -> Finding:

@@ -94,7 +94,7 @@ class _Chart:
         low, high = math.floor(min(values) / 10) * 10, math.ceil(max(values) / 10) * 10
         yield text("title", "resident memory, MB", _LEFT, self._memory_y - 8, "start")
         step = nice((high - low) / 4)
-        for value in np.arange(low, high + step / 2, step):
+        for value in np.arange(low, high + step / 2, step).tolist():
             yield from self._level(self._memory_y, (value - low) / (high - low), f"{value:g}")
         points = [
             (self._x(sample.at_ns), self._memory_y + _PANEL * (1 - (value - low) / (high - low)))

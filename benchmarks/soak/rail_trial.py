@@ -105,7 +105,7 @@ class Stand:
     def close(self) -> None:
         if self.line is not None and self.line.poll() is None:
             self.kill()
-        self._client.close()
+        self._client.close()  # type: ignore[no-untyped-call]
         self._plc.kill()
         self._plc.wait()
 

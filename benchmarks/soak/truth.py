@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from benchmarks.soak.evidence import Evidence, Told
 from edge.assembly import simulated_line
 from edge.inspect import Inspector, reject_stretches
-from edge.line_file import LineConfig, Quality
+from edge.line_file import LineConfig, Quality, SyntheticSettings
 from edge.network import Network, load_network
-from edge.simulation import TrueDefect
+from edge.simulation import SimulatedLine, TrueDefect
 from edge.types import Frame, State, Stretch, unite
 
 _LONGEST_UM = 200_000  # no defect is longer
@@ -33,7 +33,7 @@ def fates(config: LineConfig, evidence: Evidence) -> list[Fate]:
     told = evidence.verdicts()
     if not told or evidence.rail_ns is None:
         return []
-    line = simulated_line(config.camera)
+    line = _rail(config)
     network = load_network(config.engine, config.bundle)
     try:
         limits = network.bundle.manifest.limits
@@ -52,6 +52,11 @@ def fates(config: LineConfig, evidence: Evidence) -> list[Fate]:
         return found
     finally:
         network.engine.close()
+
+
+def _rail(config: LineConfig) -> SimulatedLine:
+    assert isinstance(config.camera, SyntheticSettings)  # of which alone the truth is known
+    return simulated_line(config.camera)
 
 
 def pulses(config: LineConfig, evidence: Evidence) -> list[Stretch]:
@@ -78,7 +83,7 @@ def sound_share(config: LineConfig, evidence: Evidence) -> float:
     if not told:
         return 0.0
     rail = Stretch(told[0].stretch.start_um, told[-1].stretch.end_um)
-    line = simulated_line(config.camera)
+    line = _rail(config)
     margin_um = round((config.reject.margin_mm + config.reject.tolerance_mm) * 1000)
     rows = [place // line.um_per_px for place in (rail.start_um - _LONGEST_UM, rail.end_um)]
     wanted = [defect.stretch for defect in line.true_defects(*rows)]
@@ -123,7 +128,7 @@ def _sees(
     config: LineConfig, network: Network, told: Sequence[Told], bare: Sequence[Stretch]
 ) -> bool:
     """Whether the network, shown the same frames as the line, orders any of what is bare."""
-    line = simulated_line(config.camera)
+    line = _rail(config)
     # One of its own, because an inspector orders no rail twice.
     inspector = Inspector(network, config.rules, Quality(stale_after_ms=1e12), lambda: 0)
     whole = Stretch(bare[0].start_um, bare[-1].end_um).widened(_LONGEST_UM)
