@@ -83,7 +83,8 @@ def stuck_at_reject(config: LineConfig, evidence: Evidence) -> LineConfig:
 
 
 def with_an_order_forgotten(config: LineConfig, evidence: Evidence) -> LineConfig:
-    evidence.ledger = [e for e in evidence.ledger if e.number != 3]
+    forgotten = next(e.number for e in evidence.ledger if e.kind is EntryKind.ORDER)
+    evidence.ledger = [e for e in evidence.ledger if e.number != forgotten]
     return config
 
 
