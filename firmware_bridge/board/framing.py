@@ -194,6 +194,7 @@ _REQUEST = Struct("<BIII")
 _HELLO = Struct("<H")
 _OPEN = Struct("<iqqqqqqqB")
 _NUMBER = Struct("<I")
+_GREETING = Struct("<q")
 _STRETCH = Struct("<qq")
 _BYTE = Struct("<B")
 _ANSWER = Struct("<BIIIBBBIIIqqBB")
@@ -254,6 +255,16 @@ def request(kind: Kind, sequence: int, session: int, heard: int, body: bytes) ->
     return frame(_REQUEST.pack(kind, sequence, session, heard) + body)
 
 
+def settings_crc(opening: bytes) -> int:
+    """As every answer of the session has to say it."""
+    return crc32(opening)
+
+
+def greeted(greeting_ns: int, opening: bytes) -> bytes:
+    """An opening that follows the answer to a HELLO of that time, which no other ever is of."""
+    return _GREETING.pack(greeting_ns) + opening
+
+
 def hello() -> bytes:
     return _HELLO.pack(VERSION)
 
@@ -266,6 +277,7 @@ def opening(
     fastest_um_s: int,
     default_reject: bool,
 ) -> bytes:
+    """The settings that a session is opened with."""
     return _OPEN.pack(
         nm_per_count,
         settings.offset_um,

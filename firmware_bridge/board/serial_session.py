@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from zlib import crc32
+from dataclasses import replace
 
 from firmware_bridge.board import framing
 from firmware_bridge.board.framing import (
@@ -23,6 +23,7 @@ from firmware_bridge.errors import LineError, RejectorStopped
 from firmware_bridge.types import SECOND_NS, Mode, Reading
 
 BOOT_NS = 3 * SECOND_NS  # a board answers this long after its power comes, at the latest
+_OPENINGS = 3  # a board that was asked often while it started greets as often
 _JITTER_NS = 1_000_000  # that the board allows between two readings
 
 _REMEDIES = {
@@ -80,8 +81,8 @@ class Session:
             fastest_um_s=fastest_um_s,
             default_reject=default_reject,
         )
-        self._settings_crc = crc32(opening)
-        self.board = self._greet()
+        self._settings_crc = framing.settings_crc(opening)
+        self.board, self._greeting_ns = self._greet()
         _expect_board(talk.name, self.board, serial_number, firmware)
         self._open(opening)
 
@@ -98,17 +99,23 @@ class Session:
         self._expect_mode(answer)
         return taken
 
-    def _greet(self) -> Board:
+    def _greet(self) -> tuple[Board, int]:
+        """Who answers, and when by its own clock."""
         answer = self._talk.ask(Kind.HELLO, 0, [framing.hello()], patience_ns=BOOT_NS)
         if answer.refusal is not Refusal.NONE:
             raise LineError(
                 f"{self._talk.name}: the board refuses a HELLO ({answer.refusal.name}): "
                 "flash the firmware of this release"
             )
-        return framing.parse_board(answer.body)
+        return framing.parse_board(answer.body), answer.reading.at_ns
 
     def _open(self, opening: bytes) -> None:
-        answer = self._talk.ask(Kind.OPEN, self.number, [opening], patience_ns=BOOT_NS)
+        for _ in range(_OPENINGS):
+            greeted = framing.greeted(self._greeting_ns, opening)
+            answer = self._talk.ask(Kind.OPEN, self.number, [greeted], patience_ns=BOOT_NS)
+            if answer.refusal is not Refusal.STALE:
+                break
+            _, self._greeting_ns = self._greet()  # others of its greetings came in between
         if answer.refusal is Refusal.SETTING:
             name = dict(enumerate(SETTINGS, 1)).get(answer.detail, f"setting {answer.detail}")
             raise LineError(
@@ -155,7 +162,11 @@ class Session:
         """Why the session ended, if need be by asking the board who it is by now."""
         if answer.state not in {State.NO_SESSION, State.FAULTY}:
             return _REMEDIES.get(answer.state, "it does not close; flash it anew")
-        board, was = self._greet(), self.board
+        was = self.board
+        try:
+            board, _ = self._greet()
+        except LineError:  # it answers no more, and that it was reset is what is known
+            board = replace(was, reset_cause=ResetCause.UNKNOWN)
         if board.serial_number != was.serial_number:
             return f"another is on the port, {board.serial_number}; plug {was.serial_number} in"
         if answer.state is State.FAULTY:

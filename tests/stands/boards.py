@@ -9,14 +9,27 @@ import subprocess
 import threading
 import time
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from struct import Struct
 from typing import Protocol
+from zlib import crc32
 
+from firmware_bridge.board import framing
+from firmware_bridge.board.framing import FrameReader, Kind
+from firmware_bridge.types import Closing
 from stands.waiting import eventually
 
 CLOCK = time.monotonic_ns
 Garble = Callable[[bytes], bytes]
+
+# As PROTOCOL.md has them, written down anew: a liar must know the truth from elsewhere.
+_REQUEST = Struct("<BIII")
+_ANSWER = Struct("<BIIIBBBIIIqqBB")
+_HELLO = Struct("<HHBBBQIIq")
+_PLACE = Struct("<Iq")
+_EVENTS = Struct("<IB")
+_EVENT = Struct("<BBIqqq")
 
 
 def unharmed(carried: bytes) -> bytes:
@@ -45,6 +58,10 @@ class Cable:
             if self._board in ready:
                 os.write(self._master, self.to_host(self._board.recv(4096)))
 
+    def plug(self, board: socket.socket) -> None:
+        """Into another board."""
+        self._board = board
+
     def close(self) -> None:
         self._stopping.set()
         self._thread.join()
@@ -69,8 +86,9 @@ class Board(Protocol):
 class HostBoard:
     """The firmware as a process of this machine."""
 
-    def __init__(self, into: Path, image: Path) -> None:
+    def __init__(self, into: Path, image: Path, *, serial_number: int = 0) -> None:
         self._image = image
+        self._environment = {"TRACKSIDE_SERIAL": f"{serial_number:x}"}
         self._output = into / "output"
         self.link, self._board_end = socket.socketpair()
         self._start()
@@ -78,7 +96,11 @@ class HostBoard:
     def _start(self) -> None:
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
-                [self._image], stdin=self._board_end, stdout=self._board_end, stderr=output
+                [self._image],
+                stdin=self._board_end,
+                stdout=self._board_end,
+                stderr=output,
+                env=self._environment,
             )
 
     def rejects(self) -> bool:
@@ -94,6 +116,69 @@ class HostBoard:
         self._process.wait()
         self.link.close()
         self._board_end.close()
+
+
+Lie = dict[str, int]
+
+
+class LyingBoard(Closing):
+    """A board of its own mind behind a pty: it answers well, but for what it is to lie about.
+
+    A lie of a kind of request replaces fields of the answer's header; `cut` leaves only so many
+    bytes of what follows it; `pulses` and `fired` are events; `leaps_um` is how far the position
+    goes with each answer; `times` is how often it answers; `echo` sends back the question instead.
+    """
+
+    def __init__(self, lies: Mapping[Kind, Lie]) -> None:
+        self._lies = lies
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        self.port = os.ttyname(self._slave)
+        self._number = self._settings = self._position_um = self._events = 0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        reader = FrameReader()
+        while not self._stopping.is_set():
+            ready, _, _ = select.select([self._master], [], [], 0.02)
+            if ready:
+                for body in reader.feed(os.read(self._master, 4096)):
+                    os.write(self._master, self._answer(body))
+
+    def _answer(self, asked: bytes) -> bytes:
+        kind, sequence, session, _ = _REQUEST.unpack_from(asked)
+        lie = self._lies.get(kind, {})
+        if "echo" in lie:
+            return framing.frame(asked)
+        if kind == Kind.OPEN:
+            self._settings = crc32(asked[_REQUEST.size + 8 :])
+        self._number += 1
+        self._position_um += lie.get("leaps_um", 0)
+        number, settings = lie.get("number", self._number), lie.get("settings", self._settings)
+        header = kind | 0x80, sequence, session, number, 1, 0, 0, settings, 0, 0
+        rest = CLOCK(), self._position_um, lie.get("refusal", 0), 0
+        body = self._body(kind, lie)[: lie.get("cut", None)]
+        return framing.frame(_ANSWER.pack(*header, *rest) + body) * lie.get("times", 1)
+
+    def _body(self, kind: int, lie: Lie) -> bytes:
+        if kind == Kind.HELLO:
+            return _HELLO.pack(framing.VERSION, 120, 16, 0, 0, 0, 0, 0, 0) + b"liar"
+        if kind == Kind.OPEN:
+            return _PLACE.pack(1, 0)
+        if kind == Kind.STATISTICS:
+            return bytes(40)
+        first, count = self._events, lie.get("pulses", 0) + ("fired" in lie)
+        self._events += count
+        event = _EVENT.pack(1 if "fired" in lie else 3, 0, lie.get("fired", 0), 0, 1, 1)
+        return _EVENTS.pack(first, count) + count * event
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+        os.close(self._master)
+        os.close(self._slave)
 
 
 class EmulatedBoard:

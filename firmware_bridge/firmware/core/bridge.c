@@ -5,8 +5,6 @@
 #include "arithmetic.h"
 #include "crc.h"
 
-enum { ANSWERS_OF_LATE = 64 }; // an opening whose host has heard none of them is an old one
-
 void bridge_init(struct bridge *bridge, struct board board)
 {
     bridge->board = board;
@@ -17,6 +15,7 @@ void bridge_init(struct bridge *bridge, struct board board)
     bridge->session = bridge->sequence = bridge->number = 0;
     bridge->state = STATE_NO_SESSION;
     bridge->opening = (struct opening){0};
+    bridge->greetings = 0;
     bridge->watchdog = (struct watchdog){0};
     counter_init(&bridge->counter, board.counter_bits);
     bridge->dither = (struct dither){0};
@@ -47,14 +46,23 @@ static struct outcome refuse(enum refusal refusal)
     return (struct outcome){refusal, 0};
 }
 
-// Whether a new session may be opened like this. An old opening that comes again must not be one.
+// Whether the host has heard one of the last greetings: an old opening that comes again has not, not
+// even one from before a reset, because no two greetings are of the same nanosecond.
+static bool was_greeted(const struct bridge *bridge, int64_t greeting_ns)
+{
+    bool greeted = false;
+    for (unsigned i = 0; i < GREETINGS_KEPT && i < bridge->greetings; i++)
+        greeted |= bridge->greetings_ns[i] == greeting_ns;
+    return greeted;
+}
+
 static struct outcome judge_opening(const struct bridge *bridge, const struct request *request,
                                     const struct opening *opening)
 {
     const uint8_t bad = find_bad_setting(opening);
     if (request->session == 0)
         return refuse(REFUSAL_SESSION);
-    if (bridge->number - request->heard >= ANSWERS_OF_LATE)
+    if (!was_greeted(bridge, opening->greeting_ns))
         return refuse(REFUSAL_STALE);
     if (bad != 0)
         return (struct outcome){REFUSAL_SETTING, bad};
@@ -258,6 +266,7 @@ static void put_answer(struct bridge *bridge, struct cursor *cursor, uint8_t typ
 {
     switch (type) {
     case REQUEST_HELLO:
+        bridge->greetings_ns[bridge->greetings++ % GREETINGS_KEPT] = bridge->reading.at_ns;
         put_board(cursor, bridge);
         break;
     case REQUEST_OPEN:
@@ -287,7 +296,7 @@ static void answer(struct bridge *bridge, const struct request *request, struct 
         .state = (uint8_t)bridge->state,
         .rejects = rejects(bridge),
         .mode = (uint8_t)bridge->tracker.mode,
-        .settings = bridge->session == 0 ? 0 : opening_crc(&bridge->opening),
+        .settings = bridge->session == 0 ? 0 : settings_crc(&bridge->opening),
         .order = bridge->order,
         .orders = bridge->orders,
         .reading = bridge->reading,

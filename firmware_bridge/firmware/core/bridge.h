@@ -14,6 +14,8 @@
 #include "tracker.h"
 #include "watchdog.h"
 
+enum { GREETINGS_KEPT = 16 };
+
 struct board {
     const char *name; // up to 64 characters of ASCII
     unsigned counter_bits;
@@ -32,6 +34,8 @@ struct bridge {
     uint32_t number;   // of the last answer
     enum state state;
     struct opening opening;
+    int64_t greetings_ns[GREETINGS_KEPT]; // ring: when HELLO was answered
+    uint32_t greetings;
     struct watchdog watchdog;
     struct counter counter;
     struct dither dither;

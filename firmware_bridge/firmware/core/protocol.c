@@ -4,7 +4,7 @@
 #include "counter.h"
 #include "crc.h"
 
-enum { HEADER_BYTES = 13, OPENING_BYTES = 61, STRETCH_BYTES = 16 };
+enum { HEADER_BYTES = 13, SETTINGS_BYTES = 61, STRETCH_BYTES = 16 };
 
 // Whether a request has this many bytes after its header.
 static bool is_laid_out(uint8_t type, unsigned count)
@@ -13,7 +13,7 @@ static bool is_laid_out(uint8_t type, unsigned count)
     case REQUEST_HELLO:
         return count == 2;
     case REQUEST_OPEN:
-        return count == OPENING_BYTES;
+        return count == 8 + SETTINGS_BYTES;
     case REQUEST_ORDER:
     case REQUEST_PASS:
         return count > 4 && (count - 4) % STRETCH_BYTES == 0
@@ -52,6 +52,7 @@ unsigned count_stretches(const struct request *request)
 struct opening parse_opening(struct cursor body)
 {
     struct opening opening;
+    opening.greeting_ns = get_i64(&body);
     opening.nm_per_count = (int32_t)get_u32(&body);
     opening.settings.offset_um = get_i64(&body);
     opening.settings.delay_ns = get_i64(&body);
@@ -64,9 +65,9 @@ struct opening parse_opening(struct cursor body)
     return opening;
 }
 
-uint32_t opening_crc(const struct opening *opening)
+uint32_t settings_crc(const struct opening *opening)
 {
-    uint8_t bytes[OPENING_BYTES];
+    uint8_t bytes[SETTINGS_BYTES];
     struct cursor cursor = {bytes};
     put_u32(&cursor, (uint32_t)opening->nm_per_count);
     put_i64(&cursor, opening->settings.offset_um);

@@ -32,7 +32,7 @@ enum refusal {
     REFUSAL_SETTING = 7,     // out of range
     REFUSAL_NO_DEFAULT = 8,  // a pass, where nothing is rejected by default
     REFUSAL_FAULT = 9,       // the board does not trust itself; detail: its faults
-    REFUSAL_STALE = 10,      // an opening whose host has not heard what the board said of late
+    REFUSAL_STALE = 10,      // an opening whose host has not heard how it was greeted of late
 };
 
 // What the board is doing, and why. All but two of these reject.
@@ -98,6 +98,7 @@ struct opening {
     struct settings settings;
     int64_t silence_ns;
     int64_t fastest_um_s; // beyond which no rail of this line moves
+    int64_t greeting_ns;  // time of the answer to the HELLO before it; none of the settings
 };
 
 // Counted since the session was opened.
@@ -122,7 +123,7 @@ bool parse_request(struct body body, struct request *request);
 unsigned count_stretches(const struct request *request);
 
 struct opening parse_opening(struct cursor body);
-uint32_t opening_crc(const struct opening *opening);
+uint32_t settings_crc(const struct opening *opening);
 
 // The first setting out of range, counted from 1; 0 if there is none.
 uint8_t find_bad_setting(const struct opening *opening);

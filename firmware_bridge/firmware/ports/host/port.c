@@ -24,7 +24,12 @@ struct board port_init(void)
 {
     is_rejecting = true;
     show_output();
-    return (struct board){.name = "host", .counter_bits = SIMULATED_BITS};
+    const char *serial = getenv("TRACKSIDE_SERIAL"); // in hexadecimal digits
+    return (struct board){
+        .name = "host",
+        .counter_bits = SIMULATED_BITS,
+        .serial = serial == NULL ? 0 : strtoull(serial, NULL, 16),
+    };
 }
 
 uint8_t port_turn(void)
