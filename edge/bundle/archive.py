@@ -1,19 +1,32 @@
-"""The files of a bundle, from a directory or a zip and into one, before anything is believed."""
+"""The files of a bundle, from a directory or a zip and into one, before anything is believed.
+
+A zip says itself how long its members are and how they are packed. So only what the one holds to
+the other is taken: members that are stored or deflated, whose unpacking can be stopped after so
+many bytes, and a list of them short enough to be read whole.
+"""
 
 from __future__ import annotations
 
 import io
 import stat
+import struct
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from edge.bundle.manifest import is_plain_path
 from edge.errors import BundleError, UsageError
 from edge.files import write_whole
 
 MAX_BYTES = 256 << 20  # a bundle is a few MB; a zip may claim anything
+MAX_FILES = 1000
+_MAX_LISTING_BYTES = 1 << 20  # of a zip's list of its members, which is read whole
+_END = struct.Struct("<4s8xI4xH")  # mark, bytes of the list, bytes of a comment
+_LARGE_ZIP = b"PK\x06\x07"  # 20 bytes before the end of one, and says it all again
+_ENCRYPTED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +36,45 @@ class _Member:
     is_file: bool  # and no link, pipe or device
 
 
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A directory or a zip that is open: what it says it holds, and nothing read of it yet."""
+
+    path: Path
+    sizes: Mapping[str, int]
+    _open: Callable[[str], IO[bytes]]
+
+    def read(self, name: str, most: int = MAX_BYTES) -> bytes:
+        """A file of the size that was said, and of `most` bytes; no more is ever unpacked."""
+        size = self.sizes[name]
+        if size > most:
+            raise _distrusted(self.path, f"{name} is of {size} bytes, more than {most}")
+        with _reading(self.path), self._open(name) as file:
+            data = file.read(size + 1)  # beyond the end, where a zip's checksum is looked at
+        if len(data) != size:
+            raise _distrusted(self.path, f"{name} is not of the {size} bytes that were said")
+        return data
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[Archive]:
+    """A directory or a zip, of whose members only names and sizes were looked at."""
+    if path.is_dir():
+        yield Archive(path, _sizes(path, _on_disk(path)), lambda name: (path / name).open("rb"))
+        return
+    with _reading(path):
+        _check_zip(path)
+        archive = zipfile.ZipFile(path)
+    with archive:
+        with _reading(path):
+            sizes = _sizes(path, _zipped(path, archive))
+        yield Archive(path, sizes, archive.open)
+
+
 def read_files(path: Path) -> dict[str, bytes]:
-    """Every file by its name, from a directory or a zip; nothing is extracted."""
-    try:
-        return _read_directory(path) if path.is_dir() else _read_zip(path)
-    except BundleError:
-        raise
-    except FileNotFoundError as error:
-        raise BundleError(f"{path} does not exist: give a bundle's directory or zip") from error
-    except Exception as error:  # zipfile raises nearly anything at a broken archive
-        raise BundleError(f"{path} cannot be read ({error}): copy it here again") from error
+    """Every file by its name; nothing is extracted."""
+    with open_archive(path) as archive:
+        return {name: archive.read(name) for name in archive.sizes}
 
 
 def write_zip(files: Mapping[str, bytes], path: Path) -> None:
@@ -61,48 +103,73 @@ def write_directory(files: Mapping[str, bytes], path: Path) -> None:
         (path / name).write_bytes(content)
 
 
-def _read_directory(path: Path) -> dict[str, bytes]:
-    found = [p for p in path.rglob("*") if p.is_symlink() or not p.is_dir()]
-    members = [
-        _Member(
-            p.relative_to(path).as_posix(), p.lstat().st_size, p.is_file() and not p.is_symlink()
-        )
-        for p in found
-    ]
-    _check_members(path, members)
-    return {member.name: (path / member.name).read_bytes() for member in members}
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BundleError:
+        raise
+    except FileNotFoundError as error:
+        raise BundleError(f"{path} does not exist: give a bundle's directory or zip") from error
+    except Exception as error:  # zipfile raises nearly anything at a broken archive
+        raise BundleError(f"{path} cannot be read ({error}): copy it here again") from error
 
 
-def _read_zip(path: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(path) as archive:
-        members = [
-            _Member(
-                info.filename,
-                info.file_size,
-                stat.S_IFMT(info.external_attr >> 16) in {0, stat.S_IFREG},
-            )
-            for info in archive.infolist()
-            if not info.is_dir()
-        ]
-        _check_members(path, members)
-        return {member.name: archive.read(member.name) for member in members}
+def _on_disk(path: Path) -> Iterator[_Member]:
+    for found in path.rglob("*"):
+        if found.is_symlink() or not found.is_dir():
+            is_file = found.is_file() and not found.is_symlink()
+            yield _Member(found.relative_to(path).as_posix(), found.lstat().st_size, is_file)
 
 
-def _check_members(path: Path, members: Iterable[_Member]) -> None:
+def _check_zip(path: Path) -> None:
+    """Before `zipfile` reads the list of its members, be it a gigabyte, into memory."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise BundleError(f"{path} is neither a file nor a folder: give a bundle's")
+    if status.st_size > MAX_BYTES + _MAX_LISTING_BYTES:
+        raise _distrusted(path, f"it is of {status.st_size} bytes, more than {MAX_BYTES}")
+    with path.open("rb") as file:
+        file.seek(max(0, status.st_size - _END.size - 20))
+        tail = file.read()
+    if len(tail) < _END.size:
+        raise ValueError("too short for a zip")
+    mark, listing, comment = _END.unpack(tail[-_END.size :])
+    # Where else an end could be found, another list than this one would be read.
+    if mark != b"PK\x05\x06" or comment or tail[: -_END.size][-20:].startswith(_LARGE_ZIP):
+        raise ValueError("it does not end as a small zip without a comment does")
+    if listing > _MAX_LISTING_BYTES:
+        raise _distrusted(path, f"its list of members is of {listing} bytes")
+
+
+def _zipped(path: Path, archive: zipfile.ZipFile) -> Iterator[_Member]:
+    for info in archive.infolist():
+        if info.is_dir():
+            continue
+        if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise _distrusted(path, f"{info.filename!r} is neither stored nor deflated")
+        if info.flag_bits & _ENCRYPTED:
+            raise _distrusted(path, f"{info.filename!r} is encrypted")
+        is_file = stat.S_IFMT(info.external_attr >> 16) in {0, stat.S_IFREG}
+        yield _Member(info.filename, info.file_size, is_file)
+
+
+def _sizes(path: Path, members: Iterable[_Member]) -> dict[str, int]:
     """Before a byte of them is read."""
-    seen: set[str] = set()
-    total = 0
+    sizes: dict[str, int] = {}
     for member in members:
         if not is_plain_path(member.name):
-            raise _distrusted(path, f"{member.name!r} leaves it")
+            raise _distrusted(path, f"{member.name!r} leaves it, or cannot be printed")
         if not member.is_file:
             raise _distrusted(path, f"{member.name!r} is a link or a device")
-        if member.name in seen:
+        if member.name in sizes:
             raise _distrusted(path, f"{member.name!r} comes twice")
-        seen.add(member.name)
-        total += member.size
-    if total > MAX_BYTES:
+        sizes[member.name] = member.size
+        if len(sizes) > MAX_FILES:
+            raise _distrusted(path, f"it holds more than {MAX_FILES} files")
+    if (total := sum(sizes.values())) > MAX_BYTES:
         raise _distrusted(path, f"it unpacks to {total} bytes, more than {MAX_BYTES}")
+    return sizes
 
 
 def _distrusted(path: Path, reason: str) -> BundleError:

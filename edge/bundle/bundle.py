@@ -6,7 +6,7 @@ a change on disk does not reach a line that runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from importlib import import_module
@@ -14,18 +14,20 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from edge.bundle.archive import read_files, write_directory, write_zip, zipped
+from edge.bundle.archive import open_archive, read_files, write_directory, write_zip, zipped
 from edge.bundle.manifest import (
     FORMAT,
+    MOST_VERSION,
     Artefact,
     EngineName,
     Manifest,
     Precision,
 )
-from edge.errors import BundleError
+from edge.errors import BundleError, UsageError
 
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.sig"  # beside the manifest, which cannot list what is made of it
+_MAX_TEXT = 1 << 20  # bytes of either
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,14 @@ class Bundle:
     def signed_by(self, signature: bytes) -> Bundle:
         """The same with a signature, in place of any it had."""
         return replace(self, _files={**self._files, SIGNATURE: signature})
+
+    def of_version(self, version: int) -> Bundle:
+        """The same with another version, which is another manifest: no signature is of it."""
+        if not 1 <= version <= MOST_VERSION:
+            raise UsageError(f"{version} is no version: give one from 1 to {MOST_VERSION}")
+        manifest = self.manifest.model_copy(update={"version": version})
+        files = {name: self._files[name] for name in manifest.files}
+        return _verified(self.path, manifest, {MANIFEST: _written(manifest), **files})
 
     def save(self, path: Path) -> None:
         """Write it as a zip, the same bytes for the same content."""
@@ -74,22 +84,38 @@ class Bundle:
 
 
 def open_bundle(path: Path, public_key: str | None = None) -> Bundle:
-    """Read and verify a bundle, a directory or a zip; by the key's owner, where one is pinned."""
-    files = read_files(path)
-    if MANIFEST not in files:
-        raise BundleError(f"{path} has no {MANIFEST}: give a bundle's directory or zip")
-    if public_key is not None:  # first of all: nothing in it is worth a look otherwise
-        signature = import_module("edge.bundle.signature")  # needs the extra `sign`
-        signature.verify(files[MANIFEST], files.get(SIGNATURE), public_key, path)
-    return _verified(path, files)
+    """Read and verify a bundle, a directory or a zip; by the key's owner, where one is pinned.
+
+    The manifest comes first, and where a key is pinned its signature: nothing else in a bundle of
+    somebody else's is worth a look, and a file that the manifest does not list is never read.
+    """
+    with open_archive(path) as archive:
+        if MANIFEST not in archive.sizes:
+            raise BundleError(f"{path} has no {MANIFEST}: give a bundle's directory or zip")
+        files = {MANIFEST: archive.read(MANIFEST, _MAX_TEXT)}
+        if SIGNATURE in archive.sizes:
+            files[SIGNATURE] = archive.read(SIGNATURE, _MAX_TEXT)
+        if public_key is not None:
+            signature = import_module("edge.bundle.signature")  # needs the extra `sign`
+            signature.verify(files[MANIFEST], files.get(SIGNATURE), public_key, path)
+        manifest = _parse(path, files[MANIFEST])
+        if public_key is not None and manifest.version is None:
+            raise BundleError(
+                f"{path} does not say its version, so nobody could tell that it is an old one: "
+                "sign it again with `trackside bundle sign --version`"
+            )
+        _check_names(path, manifest, archive.sizes.keys())
+        files |= {name: archive.read(name) for name in manifest.files}
+    return _verified(path, manifest, files)
 
 
 def write_bundle(manifest: Manifest, files: Mapping[str, bytes], path: Path) -> Bundle:
     """Write a zip, the same bytes for the same content; `manifest.files` is filled in here."""
     hashes = {name: sha256(files[name]).hexdigest() for name in sorted(files)}
     manifest = manifest.model_copy(update={"files": hashes})
-    content = {MANIFEST: f"{manifest.model_dump_json(indent=2)}\n".encode(), **files}
-    bundle = _verified(path, content)  # what could not be opened is not written
+    content = {MANIFEST: _written(manifest), **files}
+    _check_names(path, manifest, content.keys())
+    bundle = _verified(path, manifest, content)  # what could not be opened is not written
     bundle.save(path)
     return bundle
 
@@ -107,22 +133,26 @@ def pack_directory(directory: Path, path: Path) -> Bundle:
     return bundle
 
 
-def _verified(path: Path, files: dict[str, bytes]) -> Bundle:
-    """Exactly the files that the manifest lists, each with its hash, and all that it refers to."""
-    manifest = _parse(path, files[MANIFEST])
-    for name in sorted(manifest.files.keys() | files.keys() - {MANIFEST, SIGNATURE}):
-        if name not in files:
+def _check_names(path: Path, manifest: Manifest, names: Set[str]) -> None:
+    """Exactly the files that the manifest lists, and all that it refers to."""
+    for name in sorted(manifest.files.keys() | names - {MANIFEST, SIGNATURE}):
+        if name not in names:
             raise BundleError(f"{path}: {name} is missing: copy the bundle here again")
         if name not in manifest.files:
             raise BundleError(f"{path}: {name} is not in {MANIFEST}: take it out of the bundle")
-        if sha256(files[name]).hexdigest() != manifest.files[name]:
-            raise BundleError(
-                f"{path}: {name} is not the file that was packed: copy the bundle here again"
-            )
     for name in _referred_to(manifest):
         if name not in manifest.files:
             raise BundleError(
                 f"{path}: {MANIFEST} names {name} and does not list it: pack the bundle again"
+            )
+
+
+def _verified(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
+    """Each file with the hash that the manifest has of it."""
+    for name in sorted(manifest.files):
+        if sha256(files[name]).hexdigest() != manifest.files[name]:
+            raise BundleError(
+                f"{path}: {name} is not the file that was packed: copy the bundle here again"
             )
     return Bundle(path, manifest, sha256(files[MANIFEST]).hexdigest(), files)
 
@@ -131,6 +161,10 @@ def _referred_to(manifest: Manifest) -> Iterable[str]:
     yield from (manifest.golden.input, manifest.golden.output)
     for artefact in manifest.artefacts:
         yield from artefact.files
+
+
+def _written(manifest: Manifest) -> bytes:
+    return f"{manifest.model_dump_json(indent=2)}\n".encode()
 
 
 def _parse(path: Path, text: bytes) -> Manifest:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -18,9 +19,20 @@ from pydantic import (
 FORMAT = 1
 MOST_PX = 16_384  # a side of what a network takes or answers
 MOST_UM = 10_000  # a network pixel: a centimetre shows no defect that a rail or a strip may have
+MOST_VERSION = 10**12  # room for a date and a time
 
 EngineName = Literal["openvino", "onnxruntime", "litert", "native"]
 Precision = Literal["int8", "fp32"]
+
+
+def _printable(text: str) -> str:
+    # It comes to terminals and logs, which take more than text from whoever may write there.
+    if not text.isprintable():
+        raise ValueError(f"{text!r} cannot be printed")
+    return text
+
+
+Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
 
 
 class _Section(BaseModel):
@@ -34,10 +46,10 @@ class InputSpec(_Section):
     height: PositiveInt = Field(le=MOST_PX)
     width: PositiveInt = Field(le=MOST_PX)
     channels: Literal[1, 3]  # 1: colour is turned grey; 3: B, G, R, and grey is replicated
-    mean: list[float]  # one a channel
-    scale: list[PositiveFloat]
+    mean: list[Annotated[float, Field(ge=-1000, le=1000)]]  # one a channel
+    scale: list[Annotated[float, Field(ge=1e-6, le=1000)]]
     resize: Literal["linear"]  # stretched to the network's size
-    um_per_px: PositiveFloat = Field(le=MOST_UM)  # of surface a pixel shows, as in training
+    um_per_px: float = Field(ge=0.01, le=MOST_UM)  # of surface a pixel shows, as in training
 
     @model_validator(mode="after")
     def _one_value_a_channel(self) -> InputSpec:
@@ -75,9 +87,9 @@ class Artefact(_Section):
 
     engine: EngineName
     precision: Precision
-    path: str  # a file in the bundle; OpenVINO's weights lie beside it as .bin
+    path: Text  # a file in the bundle; OpenVINO's weights lie beside it as .bin
     layout: Literal["NCHW", "NHWC"]  # of the tensor the file takes
-    accuracy: dict[str, float] = {}
+    accuracy: dict[Text, float] = {}
 
     @property
     def weights(self) -> str:
@@ -97,8 +109,8 @@ class Golden(_Section):
     and mean difference, never byte by byte.
     """
 
-    input: str  # 8-bit PNG at the network's input size
-    output: str  # 8-bit PNG of probabilities at the network's output size
+    input: Text  # 8-bit PNG at the network's input size
+    output: Text  # 8-bit PNG of probabilities at the network's output size
     min_iou: float = Field(gt=0, le=1)
     max_mae: float = Field(ge=0, lt=1)
 
@@ -106,26 +118,29 @@ class Golden(_Section):
 class Packed(_Section):
     """When and where it was packed: all that differs between two packings of the same."""
 
-    at: str  # ISO 8601, UTC
-    machine: str
-    infer_ms: dict[str, float]  # engine and precision -> median there, on one thread
+    at: Text  # ISO 8601, UTC
+    machine: Text
+    infer_ms: dict[Text, float]  # engine and precision -> median there, on one thread
 
 
 class Manifest(_Section):
     """`manifest.json`."""
 
     format: Literal[1]
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
-    network: str
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)
+    network: Text
+    # Grows with whatever a key's owner releases, of whatever name, so that an old one, which was
+    # signed as well, is known to be old; only what nobody signed may lack it.
+    version: int | None = Field(default=None, ge=1, le=MOST_VERSION)
     input: InputSpec
     output: OutputSpec
     threshold: float = Field(gt=0, lt=1)  # of the probability; never inside the graph
-    classes: list[str] = Field(min_length=1)
+    classes: list[Text] = Field(min_length=1)
     limits: Limits
-    macs: PositiveInt | None = None  # multiply-adds of one inference
+    macs: PositiveInt | None = Field(default=None, le=10**15)  # multiply-adds of one inference
     artefacts: list[Artefact] = Field(min_length=1)
     golden: Golden
-    provenance: dict[str, str]
+    provenance: dict[Text, Text]
     packed: Packed | None = None
     files: dict[str, str] = {}  # every other file in the bundle -> sha256; write_bundle fills it
 
@@ -158,6 +173,8 @@ class Manifest(_Section):
 
 
 def is_plain_path(name: str) -> bool:
-    """Relative, with forward slashes, and never upwards."""
+    """Relative, with forward slashes, never upwards, and fit to be shown."""
     parts = name.split("/")  # of an absolute path the first is empty
-    return "\\" not in name and not any(part in {"", ".", ".."} for part in parts)
+    if not name.isprintable() or "\\" in name:
+        return False
+    return not any(part in {"", ".", ".."} for part in parts)

@@ -16,7 +16,7 @@ from edge.cli import (
     ledger_commands,
     replay_commands,
 )
-from edge.cli.logs import log, logs_json
+from edge.cli.logs import log, logs_json, printable
 from edge.errors import ConfigurationError, TracksideError
 
 # What a missing module needs; anything else missing is a fault of ours and shows its traceback.
@@ -120,5 +120,5 @@ def _fail(message: str, code: int) -> NoReturn:
     if logs_json():
         log.critical("%s", message, extra={"exit_code": code})
     else:
-        print(f"trackside: {message}", file=sys.stderr)
+        print(f"trackside: {printable(message)}", file=sys.stderr)
     sys.exit(code)

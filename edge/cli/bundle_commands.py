@@ -73,8 +73,15 @@ def sign(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write it here and leave BUNDLE be.")
     ] = None,
+    version: Annotated[
+        int | None,
+        typer.Option(min=1, help="Greater than any that the key has signed before."),
+    ] = None,
 ) -> None:
-    """Sign a bundle, and print the public key to pin as `bundle_key` in the line file."""
+    """Sign a bundle, and print the public key to pin as `bundle_key` in the line file.
+
+    What is signed says its version, so that a line can tell an old bundle, which was signed too.
+    """
     from edge.bundle import MANIFEST, open_bundle
     from edge.bundle.signature import sign
     from edge.errors import UsageError
@@ -82,6 +89,13 @@ def sign(
     opened = open_bundle(path)
     if out is None and path.is_dir():
         raise UsageError(f"{path} is a folder: name the bundle to write with --out")
+    if version is not None and version != opened.manifest.version:
+        opened = opened.of_version(version)
+    if opened.manifest.version is None:
+        raise UsageError(
+            f"{path} does not say its version: give --version, a number greater than any that this "
+            "key has signed before"
+        )
     signature, public = sign(opened.read(MANIFEST), key)
     opened.signed_by(signature).save(out or path)
     print(public)
@@ -114,7 +128,13 @@ def unpack(
 
 @bundle.command()
 def activate(
-    line: LineFile, path: BundlePath, no_wait: NoWait = False, as_json: AsJson = False
+    line: LineFile,
+    path: BundlePath,
+    allow_older: Annotated[
+        bool, typer.Option("--allow-older", help="Even if it is older than the one in force.")
+    ] = False,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
 ) -> None:
     """Have a line take another bundle, once that has shown itself on the line's own frames."""
     from edge.line_file import read_line
@@ -122,7 +142,7 @@ def activate(
     from edge.swap import activate
 
     config = read_line(line)
-    request = activate(config, resolve_bundle(path))
+    request = activate(config, resolve_bundle(path), allow_older=allow_older)
     _await(config, request, no_wait=no_wait, as_json=as_json)
 
 

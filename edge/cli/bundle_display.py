@@ -10,6 +10,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from edge.bundle import Artefact, Bundle
+from edge.cli.logs import printable
 from edge.engines import open_engine
 from edge.errors import BundleError, EngineUnavailable
 from edge.line_file import settings_for
@@ -22,11 +23,12 @@ FIGURES = ("s_measure", "mae", "mask_iou", "flips")  # `--json` and parity.json 
 def show_bundle(bundle: Bundle) -> None:
     """Its manifest, a line for each thing one asks of it."""
     manifest, spec, limits = bundle.manifest, bundle.manifest.input, bundle.manifest.limits
-    console = Console(highlight=False)
+    console = _console()
     console.print(f"{manifest.name}, {manifest.network}, format {manifest.format}", style="bold")
     table = Table.grid(padding=(0, 2))
     for name, value in {
         "digest": f"sha256 {bundle.digest}",
+        "version": "none" if manifest.version is None else f"{manifest.version}",
         "signature": "there is one: verify it with --key" if bundle.is_signed else "none",
         "input": f"{spec.width}x{spec.height}, {spec.channels} channel(s), {spec.um_per_px:g} um",
         "threshold": f"{manifest.threshold:g}",
@@ -60,7 +62,7 @@ def _artefacts(bundle: Bundle) -> Table:
 
 def show_verified(bundle: Bundle, *, signed: bool) -> bool:
     """A line for each check; True if an engine answered wrongly."""
-    console, failed = Console(highlight=False), False
+    console, failed = _console(), False
     console.print(f"✓ files      {len(bundle.manifest.files)} match their sha256")
     if signed:
         console.print("✓ signature  of the key given")
@@ -72,15 +74,20 @@ def show_verified(bundle: Bundle, *, signed: bool) -> bool:
             engine = open_engine(settings_for(artefact), bundle)
             result = check_golden(bundle, engine)
         except EngineUnavailable as error:
-            console.print(f"? {_name(artefact)}: {error}", soft_wrap=True)
+            console.print(f"? {_name(artefact)}: {printable(str(error))}", soft_wrap=True)
         except BundleError as error:
             failed = True
-            console.print(f"✗ {_name(artefact)}: {error}", soft_wrap=True)
+            console.print(f"✗ {_name(artefact)}: {printable(str(error))}", soft_wrap=True)
         else:
             found = f"{result.defects} defect{'s' if result.defects > 1 else ''}"
             console.print(f"✓ {_name(artefact)}: golden pair with IoU {result.iou:.3f}, {found}")
             engine.close()
     return failed
+
+
+def _console() -> Console:
+    """What a bundle says of itself is text, whatever brackets and colons are in it."""
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def _name(artefact: Artefact) -> str:

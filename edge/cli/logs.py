@@ -30,10 +30,25 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+class Lines(logging.Formatter):
+    """For people: when, and what."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+def printable(text: str) -> str:
+    """Told to a terminal, which would obey what is no text: a file's name, say, or its content."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 def log_to_stderr(*, as_json: bool, verbose: bool) -> None:
     """Start, end and warnings; with `verbose` also each frame that is not OK."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines() if as_json else logging.Formatter("%(asctime)s %(message)s"))
+    handler.setFormatter(JsonLines() if as_json else Lines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("trackside").setLevel(logging.DEBUG if verbose else logging.INFO)
 

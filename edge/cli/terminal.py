@@ -13,15 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from rich.table import Table
 from rich.text import Text
 
+from edge.cli.logs import printable
 from edge.demo import headline, what_happened
 from edge.types import State
-
-if TYPE_CHECKING:
-    from edge.checks import Check
-    from edge.demo import DemoResult
-    from edge.inspect import Prediction
-
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edge.checks import Check
@@ -72,7 +66,7 @@ def show_checks(checks: Iterable[Check], width: int = 8) -> None:
     console = Console(highlight=False)
     for check in checks:
         sign, style = MARKS[State.OK if check.passed else State.NG]
-        line = Text.assemble((sign, style), f" {check.name:{width}}  {check.detail}")
+        line = Text.assemble((sign, style), f" {check.name:{width}}  {printable(check.detail)}")
         console.print(line, soft_wrap=True)
 
 
@@ -97,7 +91,7 @@ def show_predictions(predictions: Iterator[Prediction], total: int, out: Path) -
             states[prediction.state] += 1
             if prediction.error is not None:
                 failed += 1
-                console.print(Text(f"✗ {prediction.error}", style="red"), soft_wrap=True)
+                console.print(Text(f"✗ {printable(prediction.error)}", style="red"), soft_wrap=True)
     counts = Counts(states[State.OK], states[State.NG], states[State.UNKNOWN], failed)
     could_not = f", of which {failed} could not be inspected" if failed else ""
     console.print(

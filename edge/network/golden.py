@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edge.bundle import Bundle, InputSpec, Manifest, OutputSpec
 from edge.engines import Engine
 from edge.errors import BundleError, FrameError
+from edge.files.image_header import pixels
 from edge.network.mask import read_mask
 from edge.network.network import prepare
 from edge.types import Image, Mask
@@ -94,8 +95,9 @@ def _size(spec: InputSpec | OutputSpec) -> tuple[int, int]:
 
 
 def _decode(bundle: Bundle, name: str, shapes: set[tuple[int, ...]]) -> Image:
-    data = np.frombuffer(bundle.read(name), np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    data = bundle.read(name)
+    fits = pixels(data) in {rows * columns for rows, columns, *_ in shapes}  # before it is decoded
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if fits else None
     if image is None or image.dtype != np.uint8 or image.shape not in shapes:
         raise BundleError(
             f"{bundle.path}: {name} is no 8-bit image of shape "

@@ -51,6 +51,7 @@ class Request(_Record):
     kind: Kind
     digest: Digest
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    allow_older: bool = False  # than the one in force
 
 
 class Comparison(_Record):

@@ -26,11 +26,14 @@ from edge.swap.folder import (
 _POLL_S = 0.2
 
 
-def activate(config: LineConfig, path: Path | str) -> Request:
-    """Ask the line to try a bundle, which has to be whole, signed and right before that."""
+def activate(config: LineConfig, path: Path | str, *, allow_older: bool = False) -> Request:
+    """Ask the line to try a bundle, which has to be whole, signed and right before that.
+
+    The line refuses one that is older than what it runs, unless that is asked for.
+    """
     folder = swap_folder(config)
     bundle = open_bundle(resolve_bundle(path), config.bundle_key)
-    return _ask(folder, "activate", _sound(config, bundle))
+    return _ask(folder, "activate", _sound(config, bundle), allow_older=allow_older)
 
 
 def roll_back(config: LineConfig) -> Request:
@@ -77,8 +80,13 @@ def _sound(config: LineConfig, bundle: Bundle) -> Bundle:
     return bundle
 
 
-def _ask(folder: SwapFolder, kind: Kind, bundle: Bundle) -> Request:
-    name = bundle.manifest.name
-    request = Request(id=uuid4().hex, kind=kind, digest=bundle.digest, name=name)
+def _ask(folder: SwapFolder, kind: Kind, bundle: Bundle, *, allow_older: bool = False) -> Request:
+    request = Request(
+        id=uuid4().hex,
+        kind=kind,
+        digest=bundle.digest,
+        name=bundle.manifest.name,
+        allow_older=allow_older,
+    )
     folder.ask(request, bundle)
     return request

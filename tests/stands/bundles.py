@@ -60,6 +60,7 @@ def manifest(channels: int = 1) -> Manifest:
         format=1,
         name="smoother",
         network="one convolution",
+        version=1,
         input=InputSpec(
             height=HEIGHT,
             width=WIDTH,

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import struct
+import subprocess
+import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from edge.bundle import MANIFEST, archive, open_bundle, pack_directory, write_bundle
+from edge.bundle import MANIFEST, open_bundle, pack_directory, write_bundle
 from edge.errors import BundleError, UsageError
 from stands.bundles import make_bundle, make_files, manifest
 
@@ -206,14 +214,110 @@ def test_a_zip_with_a_name_twice_is_refused(packed: Path, tmp_path: Path) -> Non
         open_bundle(_with_member(packed, tmp_path, zipfile.ZipInfo("model.onnx")))
 
 
-def test_a_zip_that_unpacks_to_more_than_any_bundle_is_refused_unread(
-    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def refused_within(path: Path, most_bytes: int, key: str | None = None) -> str:
+    """Why a bundle is refused, having taken no more memory than that."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleError) as caught:
+            open_bundle(path, key)
+        assert tracemalloc.get_traced_memory()[1] < most_bytes
+    finally:
+        tracemalloc.stop()
+    return str(caught.value)
+
+
+def bomb(path: Path, kind: int, unpacked: int, says: int) -> Path:
+    """A manifest that unpacks to more bytes than the zip says."""
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        archive.writestr(MANIFEST, bytes(unpacked))
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, data.rfind(b"PK\x01\x02") + 24, says)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (zipfile.ZIP_BZIP2, "'manifest.json' is neither stored nor deflated: do not trust it"),
+        (zipfile.ZIP_LZMA, "'manifest.json' is neither stored nor deflated: do not trust it"),
+        (zipfile.ZIP_DEFLATED, "cannot be read (Bad CRC-32 for file 'manifest.json')"),
+    ],
+)
+@pytest.mark.parametrize("key", [None, f"ed25519:{'A' * 43}="])
+def test_a_zip_that_is_a_bomb_is_refused_before_it_goes_off(
+    kind: int, said: str, key: str | None, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(archive, "MAX_BYTES", 100_000)
-    assert open_bundle(packed)
-    bomb = _with_member(packed, tmp_path, zipfile.ZipInfo("zeros"), b"\0" * 100_000)
-    with pytest.raises(BundleError, match=r"unpacks to \d+ bytes, more than 100000"):
-        open_bundle(bomb)
+    path = bomb(tmp_path / "a.bundle", kind, unpacked=32 << 20, says=1000)
+    assert said in refused_within(path, 2 << 20, key)
+    honest = bomb(tmp_path / "b.bundle", zipfile.ZIP_DEFLATED, unpacked=32 << 20, says=32 << 20)
+    assert "manifest.json is of 33554432 bytes, more than 1048576" in refused_within(
+        honest, 2 << 20
+    )
+
+
+def test_a_zip_that_unpacks_to_more_than_any_bundle_is_refused_unread(
+    packed: Path, tmp_path: Path
+) -> None:
+    path = _with_member(packed, tmp_path, zipfile.ZipInfo("zeros"))
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, data.rfind(b"PK\x01\x02") + 24, 1 << 30)
+    path.write_bytes(data)
+    assert re.search(r"unpacks to \d+ bytes, more than 268435456", refused_within(path, 2 << 20))
+
+
+def test_a_zip_whose_list_of_members_is_hidden_long_or_of_too_many_is_refused(
+    packed: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "many.bundle"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(1001):
+            archive.writestr(f"{number}", b"")
+    assert "it holds more than 1000 files" in refused_within(path, 4 << 20)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, len(data) - 10, 2 << 20)
+    path.write_bytes(data)
+    assert "its list of members is of 2097152 bytes" in refused_within(path, 2 << 20)
+    path.write_bytes(packed.read_bytes()[:-2] + b"\x05\0hello")
+    assert "does not end as a small zip without a comment" in refused_within(path, 2 << 20)
+
+
+def test_a_device_or_pipe_in_place_of_a_bundle_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        assert "is neither a file nor a folder" in refused_within(path, 1 << 20)
+
+
+def test_a_manifest_says_only_what_can_be_printed(unpacked: Path) -> None:
+    _edit(network="one \x1b]0;owned\x07")(unpacked)
+    with pytest.raises(
+        BundleError, match=r"manifest\.json: network: .* cannot be printed"
+    ) as caught:
+        open_bundle(unpacked)
+    assert str(caught.value).isprintable()
+
+
+def test_what_a_bundle_says_of_itself_is_shown_as_it_is(unpacked: Path) -> None:
+    _edit(provenance={"[red]made[/]": "by [link=http://x]us[/link] :smile:"})(unpacked)
+    command = [sys.executable, "-m", "edge.cli", "bundle", "show", str(unpacked)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "[red]made[/]  by [link=http://x]us[/link] :smile:" in answer.stdout
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_whatever_a_manifest_says_it_is_taken_or_refused(data: st.DataObject) -> None:
+    said = json.loads(manifest().model_dump_json())
+    name = data.draw(st.sampled_from(sorted(said)))
+    hostile = st.one_of(st.floats(), st.integers(), st.text(), st.just([]), st.just({}))
+    if isinstance(said[name], dict) and said[name]:
+        said[name][data.draw(st.sampled_from(sorted(said[name])) | st.text())] = data.draw(hostile)
+    else:
+        said[name] = data.draw(hostile)
+    with TemporaryDirectory() as folder:
+        Path(folder, MANIFEST).write_text(json.dumps(said))
+        with pytest.raises(BundleError):  # at the latest for the files that it lacks
+            open_bundle(Path(folder))
 
 
 def _with_member(

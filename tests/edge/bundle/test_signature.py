@@ -13,11 +13,12 @@ import pytest
 import yaml
 
 from edge.assembly import open_line
-from edge.bundle import open_bundle, pack_directory
+from edge.bundle import MANIFEST, open_bundle, pack_directory, write_bundle
 from edge.bundle.bundle import SIGNATURE
+from edge.bundle.signature import sign
 from edge.errors import BundleError, ConfigurationError
 from edge.line_file import read_line
-from stands.bundles import make_bundle
+from stands.bundles import make_bundle, make_files, manifest
 from stands.places import ROOT
 
 
@@ -98,6 +99,46 @@ def test_what_was_changed_after_it_was_signed_is_refused(
     with pytest.raises(BundleError, match=re.escape(message)) as caught:
         open_bundle(spoilt, key)
     assert caught.value.exit_code == 78
+
+
+def test_nothing_but_manifest_and_signature_of_anothers_bundle_is_unpacked(
+    home: Path, tmp_path: Path
+) -> None:
+    """Any other file of it may be a bomb, or what a decoder has a hole for."""
+    data = bytearray((home / "signed.bundle").read_bytes())
+    with zipfile.ZipFile(home / "signed.bundle") as archive:
+        for info in archive.infolist():
+            if not info.filename.startswith("manifest"):
+                data[info.header_offset + 40] ^= 0xFF
+    (tmp_path / "a.bundle").write_bytes(data)
+    other = bundle("keygen", "--out", tmp_path / "other.pem").stdout.strip()
+    with pytest.raises(BundleError, match="its signature is not of the pinned key"):
+        open_bundle(tmp_path / "a.bundle", other)
+    with pytest.raises(BundleError, match="cannot be read"):
+        open_bundle(tmp_path / "a.bundle", (home / "key.pub").read_text())
+
+
+def test_what_is_signed_says_its_version(home: Path, key: str, tmp_path: Path) -> None:
+    files = make_files()
+    write_bundle(manifest().model_copy(update={"version": None}), files, tmp_path / "none.bundle")
+    refused = bundle("sign", tmp_path / "none.bundle", "--key", home / "key.pem")
+    assert refused.returncode == 2
+    assert "does not say its version: give --version" in refused.stderr
+    arguments = ("--key", home / "key.pem", "--version", 20261128)
+    assert bundle("sign", tmp_path / "none.bundle", *arguments).returncode == 0
+    signed = open_bundle(tmp_path / "none.bundle", key)
+    assert signed.manifest.version == 20261128
+    assert {name: signed.read(name) for name in signed.manifest.files} == files
+
+
+def test_a_signature_of_what_says_no_version_is_not_enough(
+    home: Path, key: str, tmp_path: Path
+) -> None:
+    unnumbered = manifest().model_copy(update={"version": None})
+    made = write_bundle(unnumbered, make_files(), tmp_path / "a.bundle")
+    made.signed_by(sign(made.read(MANIFEST), home / "key.pem")[0]).save(made.path)
+    with pytest.raises(BundleError, match="does not say its version"):
+        open_bundle(made.path, key)
 
 
 def test_another_owners_signature_is_refused(home: Path, tmp_path: Path) -> None:
