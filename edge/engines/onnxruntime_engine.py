@@ -8,15 +8,22 @@ import onnxruntime
 
 from edge.bundle import Artefact, Bundle
 from edge.engines.engine import Run
-from edge.errors import EngineUnavailable
+from edge.engines.onnx_file import refers_elsewhere
+from edge.errors import BundleError, EngineUnavailable
 from edge.line_file import OnnxRuntimeSettings
 from edge.types import Tensor
 
 
 def load(settings: OnnxRuntimeSettings, artefact: Artefact, bundle: Bundle) -> Run:
     _require(settings.provider, onnxruntime.get_available_providers(), "install onnxruntime-gpu")
+    model = bundle.read(artefact.path)
+    if refers_elsewhere(model):
+        raise BundleError(
+            f"{bundle.path}: {artefact.path} keeps weights in another file, which no hash of the "
+            "bundle is of: export it with its weights inside, and pack the bundle again"
+        )
     session = onnxruntime.InferenceSession(
-        bundle.read(artefact.path),
+        model,
         _options(settings),
         providers=[(settings.provider, _provider_options(settings, artefact))],
         enable_fallback=0,

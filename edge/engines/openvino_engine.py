@@ -22,7 +22,11 @@ def load(settings: OpenVinoSettings, artefact: Artefact, bundle: Bundle) -> Run:
             f"OpenVINO sees no {settings.device} here, only {', '.join(present)}: "
             "choose one of these as engine.device, or install the device's driver"
         )
-    model = core.read_model(bundle.read(artefact.path), bundle.read(artefact.weights))
+    xml = bundle.read(artefact.path)
+    # It also reads ONNX, TensorFlow and others, and with them files that lie beside none of ours.
+    if not xml.startswith((b"<?xml ", b"<net ")):
+        raise ValueError("it is not OpenVINO's XML")
+    model = core.read_model(xml, bundle.read(artefact.weights))
     model.reshape(_tensor_shape(artefact, bundle))  # to the manifest's size, if it has another
     compiled = core.compile_model(model, settings.device, _properties(settings))
     mine = threading.local()  # a request is one thread's

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
+import openvino
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 from pydantic import TypeAdapter, ValidationError
 
-from edge.bundle import Bundle, write_bundle
+from edge.bundle import Bundle, open_bundle, write_bundle
 from edge.engines import open_engine
+from edge.engines.onnx_file import refers_elsewhere
 from edge.errors import BundleError, EngineUnavailable
 from edge.line_file import EngineSettings, LiteRtSettings, OnnxRuntimeSettings, OpenVinoSettings
-from edge.network import check_golden, read_mask
+from edge.network import SHIPPED_BUNDLE, check_golden, read_mask
 from stands.bundles import (
     HEIGHT,
     LOGIT_STEP,
@@ -223,6 +231,64 @@ except EngineUnavailable as error:
     print(error)
 """
     assert f"pip install 'trackside[{engine}]'" in _python("-c", program).stdout
+
+
+def weights_elsewhere(inside_a_loop: bool = False) -> tuple[bytes, bytes]:
+    """An ONNX file whose weights lie in `weights.bin`, and these."""
+    model = onnx.load_from_string(onnx_model(kernel(1)))
+    tensor = model.graph.initializer[0]
+    data = numpy_helper.to_array(tensor).tobytes()
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in {"location": "weights.bin", "length": str(len(data))}.items():
+        tensor.external_data.add(key=key, value=value)
+    if inside_a_loop:  # as a subgraph's, which no list of the model's own tensors shows
+        inner = helper.make_graph([], "inner", [], [], [tensor])
+        del model.graph.initializer[:]
+        model.graph.node.append(helper.make_node("If", ["x"], ["y"], then_branch=inner))
+    return model.SerializeToString(), data
+
+
+def test_onnx_weights_come_from_the_bundle_and_from_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, data = weights_elsewhere()
+    monkeypatch.chdir(tmp_path)
+    Path("weights.bin").write_bytes(data)
+    onnxruntime.InferenceSession(model)  # would take them
+    bundle = write_bundle(manifest(), make_files() | {"model.onnx": model}, Path("a.bundle"))
+    with pytest.raises(BundleError, match=r"model\.onnx keeps weights in another file"):
+        open_engine(OnnxRuntimeSettings(), bundle)
+
+
+@pytest.mark.parametrize("inside_a_loop", [False, True])
+def test_weights_in_another_file_are_found_wherever_they_are_named(inside_a_loop: bool) -> None:
+    model, _ = weights_elsewhere(inside_a_loop)
+    assert refers_elsewhere(model)
+    assert not refers_elsewhere(onnx_model(kernel(3)))
+    shipped = open_bundle(SHIPPED_BUNDLE)
+    assert not refers_elsewhere(shipped.read(shipped.artefact("onnxruntime", "int8").path))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, len(onnx_model(kernel(1))) - 1), st.integers(0, 255))
+def test_a_damaged_onnx_file_is_looked_through_or_refused(at: int, byte: int) -> None:
+    model = bytearray(onnx_model(kernel(1)))
+    model[at] = byte
+    with suppress(ValueError):
+        refers_elsewhere(bytes(model))
+
+
+def test_openvino_reads_its_own_format_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, data = weights_elsewhere()
+    monkeypatch.chdir(tmp_path)
+    Path("weights.bin").write_bytes(data)
+    openvino.Core().read_model(model, b"")  # would take it, and them
+    bundle = write_bundle(manifest(), make_files() | {"openvino/model.xml": model}, Path("a.zip"))
+    with pytest.raises(BundleError, match="it is not OpenVINO's XML"):
+        open_engine(OpenVinoSettings(), bundle)
 
 
 def test_importing_the_engines_loads_no_vendor() -> None:
