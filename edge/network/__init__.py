@@ -11,12 +11,14 @@ from edge.network.loading import (
 from edge.network.mask import SURELY_SOUND, read_mask, refuse_no_number
 from edge.network.network import Network, prepare
 from edge.network.preprocess import refuse_what_is_no_image, to_pixels, to_tensor
+from edge.network.rehearsal import Rehearsal, rehearse
 
 __all__ = [
     "SHIPPED_BUNDLE",
     "SURELY_SOUND",
     "GoldenResult",
     "Network",
+    "Rehearsal",
     "check_golden",
     "engine_by_name",
     "load_network",
@@ -25,6 +27,7 @@ __all__ = [
     "read_mask",
     "refuse_no_number",
     "refuse_what_is_no_image",
+    "rehearse",
     "resolve_bundle",
     "to_pixels",
     "to_tensor",

@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from threading import Event, Thread
 
-from edge.errors import ConfigurationError, TracksideError
+from edge.bundle import Manifest
+from edge.errors import BundleError, ConfigurationError, TracksideError
 from edge.inspect import Inspection, Inspector
 from edge.line_file import LineConfig, SwapSettings
-from edge.network import Network, network_of
+from edge.network import Network, network_of, rehearse
 from edge.swap.folder import (
     Attempt,
     Comparison,
@@ -157,9 +158,14 @@ class Swapper:
             if request.kind == "rollback" and request.digest != self._standing.before:
                 raise TracksideError("it is not what was in force before: activate it")
             bundle = self._folder.open(request.digest, self._config.bundle_key)
+            if request.digest != self._standing.before:  # that one has run here
+                rehearse(self._config.engine, bundle, self._config.bundle_key)
             network = network_of(self._config.engine, bundle)
             with ExitStack() as unless_taken:
                 unless_taken.callback(network.engine.close)
+                # Who goes back has the one that was before in mind, and it may well be older.
+                if request.kind == "activate" and not request.allow_older:
+                    _check_age(network.bundle.manifest, old.bundle.manifest)
                 new = replace(self._inspector, network=network)  # refuses what does not fit
                 # Who goes back is not held to the verdicts of what he goes back from.
                 if request.kind == "activate":
@@ -249,6 +255,17 @@ class Swapper:
         if complaint != self._complaint:
             log.error("%s", complaint)
         self._complaint = complaint
+
+
+def _check_age(new: Manifest, in_force: Manifest) -> None:
+    """Refuse one that is older, or does not say that it is not: it was signed once, as all were."""
+    if in_force.version is None or (new.version or 0) >= in_force.version:
+        return
+    said = "says no version" if new.version is None else f"is version {new.version}"
+    raise BundleError(
+        f"{new.name} {said}, and {in_force.version} is in force: take a newer one, or ask for it "
+        "with --allow-older"
+    )
 
 
 @contextmanager

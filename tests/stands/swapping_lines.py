@@ -23,7 +23,7 @@ from edge.swap import Outcome, activate, answers
 
 # Frames of 16 mm, 250 a second.
 CAMERA = {"type": "synthetic", "seed": 3, "height_px": 64, "width_px": 64, "um_per_px": 250}
-LENIENT = {"folder": "swap", "shadow_frames": 2, "max_slowdown": 1e9}
+LENIENT = {"folder": "swap", "shadow_frames": 2, "max_slowdown": 1e6}
 
 
 def write_line(folder: Path, bundle: str, **sections: object) -> Path:
