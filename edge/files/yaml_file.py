@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -18,6 +19,13 @@ from edge.errors import ConfigurationError
 
 Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[int | str, ...]  # ("rules", "reject_if", "any", 0)
+
+# No line file that anybody wrote comes near these; an alias of aliases is billions of values.
+_MOST_BYTES = 256 << 10
+_MOST_VALUES = 10_000
+_DEEPEST = 32
+_LONGEST = 4096  # characters of one value, which may be a path
+_SHOWN = 60  # characters of it in a message
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _QUOTED = re.compile(r"'(.+?)'")
@@ -39,6 +47,8 @@ def read_yaml(
             values.pop(name, None)
     except RecursionError as error:
         raise ConfigurationError(f"{path}: nested too deep: write it flat") from error
+    except _TooMuch as error:
+        raise ConfigurationError(f"{path}:{error}") from error
     try:
         checked = model.model_validate(values, context={"folder": path.parent})
     except ValidationError as error:
@@ -56,7 +66,7 @@ def read_yaml(
 def _compose(path: Path) -> yaml.MappingNode:
     """The file's nodes, which know their lines."""
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        root = yaml.compose(_read(path), Loader=yaml.SafeLoader)
     except OSError as error:
         raise ConfigurationError(
             f"{path}: {error.strerror}: give the path of a file that can be read"
@@ -79,6 +89,20 @@ def _compose(path: Path) -> yaml.MappingNode:
     return root
 
 
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise ConfigurationError(
+            f"{path}: more than {_MOST_BYTES} bytes: give the path of a line file"
+        )
+    return data.decode("utf-8")
+
+
+class _TooMuch(Exception):
+    """Not to be read to its end."""
+
+
 @dataclass
 class _Document:
     """Where each value was written, how, and what is wrong with it."""
@@ -88,15 +112,27 @@ class _Document:
     texts: dict[Place, str] = field(default_factory=dict)  # as typed, so that no secret is shown
     mistakes: dict[Place, tuple[int, str]] = field(default_factory=dict)
     unset: dict[Place, str] = field(default_factory=dict)  # what is said if it is not let pass
+    values: int = 0  # that were read
 
     def read(self, node: yaml.Node, place: Place) -> Any:
         """A node as dicts, lists and scalars."""
+        self.values += 1
+        if self.values > _MOST_VALUES:
+            raise self._too_much(
+                place,
+                f"more than {_MOST_VALUES} values by here: write them out, without aliases",
+            )
+        if len(place) > _DEEPEST:
+            raise self._too_much(place, "nested too deep: write it flat")
         if isinstance(node, yaml.MappingNode):
             return self._read_mapping(node, place)
         if isinstance(node, yaml.SequenceNode):
             return self._read_sequence(node, place)
         is_text = node.tag.endswith(":str")
-        self.texts[place] = f"the text {node.value!r}" if is_text else node.value
+        self.texts[place] = f"the text {_shown(node.value)!r}" if is_text else _shown(node.value)
+        if len(node.value) > _LONGEST:
+            self._blame(place, f"longer than {_LONGEST} characters: write less", _line(node))
+            return None
         return self._read_scalar(node, place)
 
     def _read_mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
@@ -124,7 +160,8 @@ class _Document:
         try:
             value = yaml.constructor.SafeConstructor().construct_object(node)
         except (yaml.YAMLError, ValueError):
-            self._blame(place, f"{node.value} is no value that YAML knows: put it in quotes")
+            shown = _shown(node.value)
+            self._blame(place, f"{shown} is no value that YAML knows: put it in quotes")
             return node.value
         if not isinstance(value, str):
             return value
@@ -133,7 +170,15 @@ class _Document:
                 self.unset[place] = f"the environment variable {name} is not set: export it first"
                 if not self.lenient:
                     self._blame(place, self.unset[place])
-        return _VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), value)
+        text = _VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), value)
+        # A path with NUL in it cannot be opened, and a terminal obeys what is no text.
+        if (wrong := next(filter(_is_no_text, text), None)) is not None:
+            self._blame(place, f"U+{ord(wrong):04X} is no character of a text: take it out")
+        return text
+
+    def _too_much(self, place: Place, text: str) -> _TooMuch:
+        # By its section: an alias lies where what it stands for was written.
+        return _TooMuch(f"{self.lines[place[:1]]}: {_key(place[:2])}: {text}")
 
     def explain(self, detail: ErrorDetails, schema: dict[str, Any]) -> None:
         """Turn the model's complaint into a mistake."""
@@ -184,17 +229,26 @@ class _Document:
         self.mistakes.setdefault(place, (line or self.lines[place], f"{_key(place)}: {text}"))
 
 
+def _is_no_text(character: str) -> bool:
+    return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+
+
+def _shown(text: str) -> str:
+    """Of what was typed, as much as says which it is."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
 def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
 def _key(place: Place) -> str:
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
+    steps = (f"[{step}]" if isinstance(step, int) else f".{_shown(step)}" for step in place)
     return "".join(steps).removeprefix(".")
 
 
 def _choose(word: object, options: Iterable[str]) -> str:
-    near = get_close_matches(str(word), options, n=1)
+    near = get_close_matches(_shown(str(word)), options, n=1)
     nearest = f"did you mean {near[0]}? " if near else ""
     return f"{nearest}choose from {', '.join(options)}"
 

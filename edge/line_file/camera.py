@@ -8,13 +8,20 @@ from typing import Annotated, Literal
 from pydantic import (
     AfterValidator,
     Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
     model_validator,
 )
 
+from edge.line_file.quantities import (
+    Exposure,
+    Frames,
+    Length,
+    PerMetre,
+    Pixels,
+    Place,
+    Rate,
+    Scale,
+    TimeOrNone,
+)
 from edge.line_file.section import LinePath
 from edge.line_file.view import RegionSettings
 
@@ -22,12 +29,8 @@ from edge.line_file.view import RegionSettings
 class ScaledSettings(RegionSettings):
     """How large a pixel is: by a calibration, or as it was measured with a ruler."""
 
-    along_um: PositiveFloat | None = Field(
-        default=None, description="Micrometres of rail a row shows."
-    )
-    across_um: PositiveFloat | None = Field(
-        default=None, description="Micrometres of rail a column shows."
-    )
+    along_um: Scale | None = Field(default=None, description="Micrometres of rail a row shows.")
+    across_um: Scale | None = Field(default=None, description="Micrometres of rail a column shows.")
     calibration: LinePath | None = Field(
         default=None,
         description="What `trackside calibrate` wrote, in place of along_um and across_um: frames "
@@ -68,22 +71,22 @@ class VideoSettings(_Recording):
 class LiveSettings(RegionSettings):
     """How the pictures of a camera that runs freely are laid on the rail."""
 
-    overlap_mm: PositiveFloat = Field(
+    overlap_mm: Length = Field(
         default=20,
         description="The most rail that neighbouring frames share; a picture that would share more "
         "is passed over. Must be more than the rail moves from one picture to the next.",
     )
-    lost_after_mm: PositiveFloat = Field(
+    lost_after_mm: Length = Field(
         default=200,
         description="Rail that has gone by so far without a good picture is UNKNOWN. Must be more "
         "than a frame is long.",
     )
-    delay_ms: NonNegativeFloat = Field(
+    delay_ms: TimeOrNone = Field(
         default=0,
         description="From the light on the sensor to the time that the camera tells of a picture, "
         "or, if it tells none, to the picture's arrival.",
     )
-    ring: PositiveInt = Field(default=4, description="Frames that may wait for the network.")
+    ring: Frames = Field(default=4, description="Frames that may wait for the network.")
     drop: Literal["oldest", "never"] = Field(
         default="oldest",
         description="When no more may wait: `oldest` gives up the oldest, `never` has the camera "
@@ -95,18 +98,22 @@ class SyntheticSettings(LiveSettings):
     """The simulated line: the same rail for the same seed."""
 
     type: Literal["synthetic"]
-    seed: NonNegativeInt = Field(description="Another seed, another rail.")
+    seed: int = Field(ge=0, lt=1 << 53, description="Another seed, another rail.")
     surface: Literal["rail", "strip"] = Field(default="rail", description="What is looked at.")
-    height_px: PositiveInt = Field(default=352, description="Rows of a frame, along the rail.")
-    width_px: PositiveInt = Field(default=352, description="Columns of a frame, across the rail.")
-    um_per_px: PositiveInt = Field(default=250, description="Micrometres a row and a column.")
-    defects_per_metre: NonNegativeFloat = Field(
+    height_px: Pixels = Field(default=352, le=8192, description="Rows of a frame, along the rail.")
+    width_px: Pixels = Field(
+        default=352, le=8192, description="Columns of a frame, across the rail."
+    )
+    um_per_px: int = Field(
+        default=250, ge=20, le=100_000, description="Micrometres a row and a column."
+    )
+    defects_per_metre: PerMetre = Field(
         default=1.5, description="Mean number of defects, which must be rejected."
     )
-    distractors_per_metre: NonNegativeFloat = Field(
+    distractors_per_metre: PerMetre = Field(
         default=2.0, description="Mean number of grease, rust and weld marks, which must not."
     )
-    fps: PositiveFloat | None = Field(
+    fps: Rate | None = Field(
         default=None,
         description="Pictures a second of a camera that runs freely; left out, each frame is taken "
         "when its last row has passed.",
@@ -124,8 +131,8 @@ class HardwareSettings(LiveSettings, ScaledSettings):
 
 
 class _Sized(HardwareSettings):
-    width_px: PositiveInt = Field(description="Columns of a picture, before it is turned.")
-    height_px: PositiveInt = Field(description="Rows of a picture, before it is turned.")
+    width_px: Pixels = Field(description="Columns of a picture, before it is turned.")
+    height_px: Pixels = Field(description="Rows of a picture, before it is turned.")
 
 
 class V4l2Settings(_Sized):
@@ -135,16 +142,18 @@ class V4l2Settings(_Sized):
     device: str = Field(
         default="/dev/video0", description="Its file; those in /dev/v4l/by-id keep their names."
     )
-    fps: PositiveFloat | None = Field(default=None, description="Pictures a second.")
+    fps: Rate | None = Field(default=None, description="Pictures a second.")
     fourcc: str | None = Field(
         default=None, pattern=r"^[ -~]{4}$", description="How pictures are coded, such as MJPG."
     )
-    exposure_us: PositiveInt | None = Field(
+    exposure_us: Exposure | None = Field(
         default=None,
         multiple_of=100,
         description="Fixes the exposure; left out, it stays as the driver has it.",
     )
-    gain: NonNegativeFloat | None = Field(default=None, description="In the driver's own unit.")
+    gain: float | None = Field(
+        default=None, ge=0, le=1_000_000, description="In the driver's own unit."
+    )
 
 
 _RTSP = "^rtsps?://[^/]"
@@ -171,16 +180,20 @@ class Picamera2Settings(_Sized):
     """A Raspberry Pi's own camera. Untested on hardware."""
 
     type: Literal["picamera2"]
-    number: NonNegativeInt = Field(default=0, description="Which of the Pi's cameras.")
-    main_px: tuple[PositiveInt, PositiveInt] | None = Field(
+    number: Place = Field(default=0, description="Which of the Pi's cameras.")
+    main_px: tuple[Pixels, Pixels] | None = Field(
         default=None,
         strict=False,
         description="Width and height of a main stream, from which the Pi scales a lores stream "
         "of width_px and height_px; left out, the main stream itself has that size.",
     )
-    fps: PositiveFloat = Field(default=60, description="Pictures a second.")
-    exposure_us: PositiveInt = Field(description="Exposure, which is fixed.")
-    gain: float = Field(default=1, ge=1, description="Analogue gain, which is fixed.")
+    fps: Rate = Field(default=60, description="Pictures a second.")
+    exposure_us: Exposure = Field(description="Exposure, which is fixed.")
+    gain: float = Field(default=1, ge=1, le=1000, description="Analogue gain, which is fixed.")
+
+
+_Integer = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]  # as GenICam has them
+_Real = Annotated[float, Field(ge=-1e18, le=1e18)]
 
 
 class GenicamSettings(HardwareSettings):
@@ -194,7 +207,7 @@ class GenicamSettings(HardwareSettings):
     serial: str | None = Field(
         default=None, description="The camera's serial number; left out, the first one found."
     )
-    features: dict[str, bool | int | float | str] = Field(
+    features: dict[str, bool | _Integer | _Real | str] = Field(
         default={},
         description="GenICam features to be set, in this order, such as Width, PixelFormat or "
         'ExposureTime; in quotes what YAML takes for another thing, such as "Off".',

@@ -6,12 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import (
     Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
     field_validator,
 )
 
+from edge.line_file.quantities import Place, Speed
 from edge.line_file.section import Section
 from edge.line_file.wires import (
     OnGpiod,
@@ -20,7 +18,7 @@ from edge.line_file.wires import (
 
 
 class _Encoder(Section):
-    speed_mm_s: PositiveFloat = Field(description="Speed of the line, at its fastest.")
+    speed_mm_s: Speed = Field(description="Speed of the line, at its fastest.")
 
 
 class SimulatedEncoderSettings(_Encoder):
@@ -31,7 +29,9 @@ class SimulatedEncoderSettings(_Encoder):
 
 class _CountingEncoder(_Encoder):
     um_per_count: float = Field(
-        description="Micrometres of rail a count stands for; below 0 turns the direction round."
+        ge=-1_000_000,
+        le=1_000_000,
+        description="Micrometres of rail a count stands for; below 0 turns the direction round.",
     )
 
     @field_validator("um_per_count")
@@ -48,10 +48,10 @@ class GpiodEncoderSettings(OnGpiod, _CountingEncoder):
     Two channels count four for each of their periods, one channel two.
     """
 
-    a: NonNegativeInt | str = Field(
+    a: Place | str = Field(
         union_mode="left_to_right", description="The line of channel A, by number or name."
     )
-    b: NonNegativeInt | str | None = Field(
+    b: Place | str | None = Field(
         default=None,
         union_mode="left_to_right",
         description="The line of channel B; without it the rail is taken to go forward always.",
@@ -59,8 +59,8 @@ class GpiodEncoderSettings(OnGpiod, _CountingEncoder):
     pull: Literal["as_is", "none", "up", "down"] = Field(
         default="as_is", description="The chip's own resistor; `as_is` leaves it as it was."
     )
-    debounce_us: NonNegativeInt = Field(
-        default=0, description="A level counts when it has stood for so long."
+    debounce_us: int = Field(
+        default=0, ge=0, le=10_000_000, description="A level counts when it has stood for so long."
     )
 
 
@@ -79,7 +79,7 @@ class SerialEncoderSettings(_CountingEncoder):
 
     type: Literal["serial"]
     port: str = Field(description="Its serial port, such as /dev/ttyACM0.")
-    baud: PositiveInt = Field(default=921_600, description="Bits a second.")
+    baud: int = Field(default=921_600, ge=300, le=20_000_000, description="Bits a second.")
     serial_number: str | None = Field(
         default=None,
         pattern="^[0-9a-f]{16}$",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, PositiveInt, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
 from edge.bundle import Artefact, Precision
+from edge.line_file.quantities import Threads
 from edge.line_file.section import LinePath, Section
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class _Settings(Section):
         default=None,
         description="Of the bundle's artefacts for the engine; the first if not given.",
     )
-    threads: PositiveInt = Field(default=1, description="Threads that one inference uses.")
+    threads: Threads = Field(default=1, description="Threads that one inference uses.")
 
 
 class OpenVinoSettings(_Settings):
@@ -28,7 +29,7 @@ class OpenVinoSettings(_Settings):
     device: Literal["CPU", "GPU", "NPU", "AUTO"] = Field(
         default="CPU", description="Where the network runs; AUTO leaves it to OpenVINO."
     )
-    streams: PositiveInt = Field(
+    streams: Threads = Field(
         default=1,
         description="Tiles that are inferred side by side, each by its share of the threads.",
     )
@@ -67,7 +68,7 @@ class NativeSettings(_Settings):
     """Our own INT8 engine: x86 with AVX2 or more, and 64-bit ARM."""
 
     type: Literal["native"] = "native"
-    threads: PositiveInt = Field(
+    threads: Threads = Field(
         default=1, description="Frames or tiles that are inferred side by side."
     )
     portable: bool = Field(
@@ -79,7 +80,7 @@ class AutoSettings(Section):
     """The first that answers rightly here, of native, ONNX Runtime, OpenVINO and LiteRT."""
 
     type: Literal["auto"] = "auto"
-    threads: PositiveInt = Field(default=1, description="As the engine's own.")
+    threads: Threads = Field(default=1, description="As the engine's own.")
 
 
 EngineSettings = Annotated[

@@ -7,12 +7,11 @@ from typing import Literal
 
 from pydantic import (
     Field,
-    NonNegativeFloat,
-    PositiveFloat,
     model_validator,
 )
 
 from edge.line_file.encoder import EncoderSettings
+from edge.line_file.quantities import Length, LengthOrNone, Time, TimeOrNone
 from edge.line_file.section import LinePath, Section
 from edge.line_file.wires import (
     ActuatorOutputSettings,
@@ -29,8 +28,8 @@ class Confirm(Section):
     """A sensor that sees the actuator act: each pulse must make it active within a time."""
 
     input: InputSettings = Field(description="The sensor.")
-    within_ms: PositiveFloat = Field(description="From the edge of the pulse until it must see it.")
-    settle_ms: NonNegativeFloat = Field(
+    within_ms: Time = Field(description="From the edge of the pulse until it must see it.")
+    settle_ms: TimeOrNone = Field(
         default=2, description="Its level counts when it has stood for so long."
     )
     otherwise: Effect = Field(
@@ -46,19 +45,13 @@ class ActuatorConfig(Section):
     safe: Literal["reject", "pass"] = Field(
         default="reject", description="What it does while nobody drives it."
     )
-    offset_mm: NonNegativeFloat = Field(
+    offset_mm: LengthOrNone = Field(
         description="Along the rail, from the last row of a frame, as it is taken, to the actuator."
     )
-    delay_ms: NonNegativeFloat = Field(
-        description="From the edge of the pulse until the actuator acts."
-    )
-    margin_mm: NonNegativeFloat = Field(
-        default=5, description="Rejected before and after each defect."
-    )
-    min_pulse_ms: PositiveFloat = Field(
-        default=20, description="Shortest pulse that the actuator follows."
-    )
-    min_gap_mm: NonNegativeFloat = Field(
+    delay_ms: TimeOrNone = Field(description="From the edge of the pulse until the actuator acts.")
+    margin_mm: LengthOrNone = Field(default=5, description="Rejected before and after each defect.")
+    min_pulse_ms: Time = Field(default=20, description="Shortest pulse that the actuator follows.")
+    min_gap_mm: LengthOrNone = Field(
         default=0, description="Rejected stretches nearer to each other than this become one."
     )
     confirm: Confirm | None = Field(
@@ -79,7 +72,7 @@ class RejectConfig(ActuatorConfig):
     also: tuple[ActuatorConfig, ...] = Field(
         default=(), strict=False, description="Further actuators that act on each reject too."
     )
-    tolerance_mm: PositiveFloat = Field(
+    tolerance_mm: Length = Field(
         default=5, description="A reject further than this from its place has missed."
     )
     on_unknown: Literal["reject", "stop"] = Field(
@@ -109,7 +102,7 @@ class RejectConfig(ActuatorConfig):
     priority: int = Field(
         default=0, ge=0, le=99, description="Real-time priority of what drives them; 0: none."
     )
-    silence_ms: PositiveFloat = Field(
+    silence_ms: Time = Field(
         default=500,
         description="What drives them, be it a thread, a process or a board, and what inspects "
         "give each other up when nothing was heard for so long.",
@@ -147,9 +140,7 @@ class HeartbeatConfig(Section):
     """What tells the line that inspection is alive: one edge for each frame."""
 
     output: OutputSettings = Field(description="The output that toggles.")
-    timeout_ms: PositiveFloat = Field(
-        default=500, description="Silence for longer than this means reject."
-    )
+    timeout_ms: Time = Field(default=500, description="Silence for longer than this means reject.")
 
 
 class InputConfig(Section):
@@ -160,7 +151,7 @@ class InputConfig(Section):
     then: Literal["report", "reject_all", "stop_line", "bypass", "acknowledge"] = Field(
         description="What it brings about while it is active; `acknowledge`: when it becomes so."
     )
-    settle_ms: NonNegativeFloat = Field(
+    settle_ms: TimeOrNone = Field(
         default=20, description="Its level counts when it has stood for so long."
     )
 

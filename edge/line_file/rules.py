@@ -18,12 +18,11 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     Field,
-    NonNegativeFloat,
-    PositiveFloat,
     Tag,
     model_validator,
 )
 
+from edge.line_file.quantities import LengthOrNone, Time
 from edge.line_file.section import Section
 from edge.types import Defect
 
@@ -49,7 +48,7 @@ class AllOf(Section):
 class MinArea(Section):
     """The defect covers at least this much surface."""
 
-    min_area_mm2: NonNegativeFloat
+    min_area_mm2: float = Field(ge=0, le=1_000_000)
 
     def matches(self, defect: Defect) -> bool:
         return defect.area_mm2 >= self.min_area_mm2
@@ -58,7 +57,7 @@ class MinArea(Section):
 class MinLength(Section):
     """The defect is at least this long along the rail."""
 
-    min_length_mm: NonNegativeFloat
+    min_length_mm: LengthOrNone
 
     def matches(self, defect: Defect) -> bool:
         return defect.length_mm >= self.min_length_mm
@@ -67,7 +66,7 @@ class MinLength(Section):
 class MinWidth(Section):
     """The defect is at least this wide across the rail."""
 
-    min_width_mm: NonNegativeFloat
+    min_width_mm: LengthOrNone
 
     def matches(self, defect: Defect) -> bool:
         return defect.width_mm >= self.min_width_mm
@@ -127,8 +126,10 @@ class Rules(Section):
     reject_if: Condition = Field(
         description="A defect for which this holds makes its frame NG.",
     )
-    max_per_metre: PositiveFloat | None = Field(
+    max_per_metre: float | None = Field(
         default=None,
+        ge=0.001,
+        le=1_000_000,
         description="More defects than this in a metre make the frame NG,"
         " even where each alone would pass.",
     )
@@ -137,8 +138,10 @@ class Rules(Section):
 class Quality(Section):
     """Outside these limits a frame is UNKNOWN: nobody could have seen a defect in it."""
 
-    min_sharpness: NonNegativeFloat = Field(
+    min_sharpness: float = Field(
         default=8,
+        ge=0,
+        le=100_000,
         description="Least variance of the Laplacian of the grey image: less is a blur.",
     )
     min_texture_share: float = Field(
@@ -151,6 +154,7 @@ class Quality(Section):
     max_change: float = Field(
         default=2,
         ge=1,
+        le=1_000,
         description="How many times less or more texture, noise and contrast of edges a picture "
         "may have than any had when the line was commissioned; only with `health.baseline`.",
     )
@@ -159,7 +163,7 @@ class Quality(Section):
     max_saturated_share: float = Field(
         default=0.3, ge=0, le=1, description="Greatest share of the pixels that may be at 255."
     )
-    stale_after_ms: PositiveFloat = Field(
+    stale_after_ms: Time = Field(
         default=1000,
         description="Greatest age of a frame, from the light on the sensor to the verdict.",
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 
+from edge.line_file.quantities import Frames, Megabytes
 from edge.line_file.section import LinePath, Section
 
 DATABASE = "events.sqlite"
@@ -21,20 +22,25 @@ class StoreSettings(Section):
         le=1,
         description="Frames whose verdict is less sure than this are kept, for relabelling.",
     )
-    ok_every: NonNegativeInt = Field(
-        default=1000, description="One OK frame in so many is kept; 0 keeps none."
+    ok_every: int = Field(
+        default=1000,
+        ge=0,
+        le=1_000_000_000,
+        description="One OK frame in so many is kept; 0 keeps none.",
     )
-    max_age_days: PositiveFloat = Field(
+    max_age_days: float = Field(
         default=90,
+        ge=0.001,
+        le=100_000,
         description="What is older is removed, once the clock has gone for hours without a leap.",
     )
-    max_size_mb: PositiveFloat = Field(
+    max_size_mb: Megabytes = Field(
         default=10_000, description="Beyond this the oldest is removed; pictures and all."
     )
-    keep_free_mb: PositiveFloat = Field(
+    keep_free_mb: Megabytes = Field(
         default=200, description="With less room on the disk, events are kept without pictures."
     )
-    queue_frames: PositiveInt = Field(
+    queue_frames: Frames = Field(
         default=64, description="Pictures that may wait for the disk; then events go without."
     )
 
@@ -51,8 +57,11 @@ class SwapSettings(Section):
         description="A folder of this line's own, which holds the bundle in force and the one "
         "before it; it is made where there is none."
     )
-    shadow_frames: PositiveInt = Field(
-        default=300, description="Frames that both bundles look at before the new one takes over."
+    shadow_frames: int = Field(
+        default=300,
+        ge=1,
+        le=10_000_000,
+        description="Frames that both bundles look at before the new one takes over.",
     )
     min_agreement: float = Field(
         default=0.95, ge=0, le=1, description="Least share of them with the same verdict."
@@ -73,6 +82,7 @@ class SwapSettings(Section):
     max_slowdown: float = Field(
         default=1.5,
         gt=0,
+        le=1_000_000,
         description="Greatest p99 of the new one's time a frame, as a multiple of the old one's; "
         "both are timed beside the line, in turn.",
     )

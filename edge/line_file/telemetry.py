@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from edge.line_file.section import LinePath, Section
 from edge.line_file.served import ServedSection
@@ -60,11 +60,14 @@ class MqttSettings(Section):
         description="The SQLite file in which messages wait, over restarts, until the broker has "
         "them."
     )
-    max_spooled: PositiveInt = Field(
-        default=100_000, description="Messages that may wait; beyond this the oldest are given up."
+    max_spooled: int = Field(
+        default=100_000,
+        ge=1,
+        le=1_000_000_000,
+        description="Messages that may wait; beyond this the oldest are given up.",
     )
-    health_every_s: PositiveFloat = Field(
-        default=10, description="How often the line's health is told."
+    health_every_s: float = Field(
+        default=10, ge=0.01, le=86_400, description="How often the line's health is told."
     )
 
     @model_validator(mode="after")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 
+from edge.line_file.quantities import Pixels, Place, Scale
 from edge.line_file.section import Section
 
 Point = Annotated[
-    tuple[NonNegativeInt, NonNegativeInt],
+    tuple[Place, Place],
     Field(strict=False, description="Column and row of the frame."),
 ]
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3, strict=False)]
@@ -31,11 +32,11 @@ class RegionSettings(Section):
 class TileSettings(Section):
     """Frames are cut to tiles of the network's size, not stretched to it."""
 
-    overlap_px: PositiveInt = Field(
+    overlap_px: Pixels = Field(
         description="Pixels that neighbouring tiles share: twice as far as the network must see "
         "round a pixel to judge it.",
     )
-    um_per_px: PositiveFloat | None = Field(
+    um_per_px: Scale | None = Field(
         default=None,
         description="Micrometres of rail that a pixel of a tile shows; left out, as many as the "
         "network was trained with.",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat
+from pydantic import Field
 
+from edge.line_file.quantities import Place, Time
 from edge.line_file.section import Section
 
 
@@ -23,7 +24,7 @@ class OnGpiod(Section):
 
 
 class _GpiodLine(OnGpiod):
-    line: NonNegativeInt | str = Field(
+    line: Place | str = Field(
         union_mode="left_to_right",
         description="The line's number on the chip, or its name, such as GPIO17; see `gpioinfo`.",
     )
@@ -80,7 +81,7 @@ class OnModbus(Section):
     port: int = Field(default=502, ge=1, le=65535, description="Its TCP port.")
     unit: int = Field(default=1, ge=0, le=255, description="Its unit, or device, number.")
     address: int = Field(ge=0, le=65535, description="In its table, counted from 0.")
-    timeout_ms: PositiveFloat = Field(default=250, description="No answer for so long is an error.")
+    timeout_ms: Time = Field(default=250, description="No answer for so long is an error.")
 
 
 class ModbusOutputSettings(OnModbus):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge.errors import ConfigurationError
 from edge.line_file import (
@@ -54,6 +60,13 @@ rules:
       - min_length_mm: 15
 """
 
+
+# Ten thousand values by the last line, and a third of a million with one more like it.
+LAUGHS = f"""\
+a: &a [{", ".join("x" * 25)}]
+b: &b [{", ".join(["*a"] * 25)}]
+c: [{", ".join(["*b"] * 25)}]
+"""
 
 CAMERAS = ["folder", "genicam", "picamera2", "rtsp", "synthetic", "v4l2", "video"]
 PLC = "{type: modbus, host: plc, address: 7}"
@@ -188,7 +201,11 @@ def test_what_an_example_says_of_store_and_swap_are_the_defaults(name: str, tmp_
             "21: inputs[0].input.pin: should be less than or equal to 40 (it is 41)",
         ),
         ("  offset_mm: 1500\n", "", "14: reject.offset_mm: missing: Along the rail, from"),
-        ("1000", "-3", "13: encoder.speed_mm_s: should be greater than 0 (it is -3)"),
+        (
+            "1000",
+            "-3",
+            "13: encoder.speed_mm_s: should be greater than or equal to 0.001 (it is -3)",
+        ),
         ("1000", "yes", "13: encoder.speed_mm_s: should be a valid number (it is yes)"),
         ("1000", ".inf", "13: encoder.speed_mm_s: should be a finite number (it is .inf)"),
         ("rail-1", "12", "1: name: should be text: put quotes around 12"),
@@ -234,6 +251,16 @@ def test_what_an_example_says_of_store_and_swap_are_the_defaults(name: str, tmp_
         ),
         ("rules:", "tiles: {}\nrules:", "20: tiles.overlap_px: missing: Pixels that neighbouring"),
         ("rules:", "tiles: {overlap_px: 0}\nrules:", "20: tiles.overlap_px: should be greater "),
+        (
+            "1000",
+            "1.0e+308",
+            "13: encoder.speed_mm_s: should be less than or equal to 100000 (it is",
+        ),
+        ("1500", "1.0e+300", "16: reject.offset_mm: should be less than or equal to 1000000 (it i"),
+        ("1500", "9" * 5000, "16: reject.offset_mm: longer than 4096 characters: write less"),
+        ("frames", '"frames\\0"', "5: camera.path: U+0000 is no character of a text: take it out"),
+        ("frames", '"frames\\uD800"', "5: camera.path: U+D800 is no character of a text: take it"),
+        ("rail-1", '"\\e[31mred"', "1: name: U+001B is no character of a text: take it out"),
         ("frames", "${NO_SUCH_NAME}", "5: camera.path: the environment variable NO_SUCH_NAME is "),
     ],
 )
@@ -265,7 +292,10 @@ def test_every_mistake_is_named_in_the_order_of_the_file(tmp_path: Path) -> None
         ("- name: rail-1", "1: not keys and values"),
         ("name: \x00", " not YAML, unacceptable character"),
         ("[" * 5000, " nested too deep"),
-        ("name: &name [*name]", " nested too deep"),
+        (f"{LINE}{LAUGHS}", "29: c[14]: more than 10000 values by here: write them out, without"),
+        (f"{LINE}a: {'[' * 40}{']' * 40}", "27: a[0]: nested too deep: write it flat"),
+        (f"{LINE}{'# comment' * 40_000}", " more than 262144 bytes: give the path of a line file"),
+        ("name: &name [*name]", "1: name[0]: nested too deep"),
     ],
 )
 def test_a_file_that_is_not_a_mapping_of_keys_is_refused(
@@ -273,6 +303,105 @@ def test_a_file_that_is_not_a_mapping_of_keys_is_refused(
 ) -> None:
     (mistake,) = mistakes(tmp_path, text)
     assert mistake.startswith(said)
+
+
+def test_every_number_of_a_line_file_has_bounds() -> None:
+    def unbounded(part: object, at: str) -> Iterator[str]:
+        match part:
+            case {"type": "number" | "integer", "enum": _}:
+                return
+            case {"type": "number" | "integer"}:
+                kept = part.keys()
+                if (
+                    not {"minimum", "exclusiveMinimum"} & kept
+                    or not {
+                        "maximum",
+                        "exclusiveMaximum",
+                    }
+                    & kept
+                ):
+                    yield at
+            case dict():
+                for name, inner in part.items():
+                    yield from unbounded(inner, f"{at}.{name}")
+            case list():
+                for number, inner in enumerate(part):
+                    yield from unbounded(inner, f"{at}[{number}]")
+
+    assert list(unbounded(line_schema(), "")) == []
+
+
+def paths(section: object) -> Iterator[tuple[str | int, ...]]:
+    """Of all that is in a line file, down to its values."""
+    yield ()
+    match section:
+        case dict():
+            inside = list(section.items())
+        case list():
+            inside = list(enumerate(section))
+        case _:
+            inside = []
+    for name, value in inside:
+        yield from ((name, *rest) for rest in paths(value))
+
+
+DEMO = yaml.safe_load((EXAMPLES / "demo.yaml").read_text())
+HOSTILE = st.one_of(
+    st.floats(),
+    st.integers(min_value=-(10**400), max_value=10**400),
+    st.text(max_size=20),
+    st.sampled_from([None, True, [], {}, [[]], {"": ""}, "${HOME}", "\0", "\x1b[2J", "a" * 5000]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([path for path in paths(DEMO) if path]), HOSTILE, st.booleans())
+def test_whatever_a_line_file_says_it_is_read_or_refused_by_line_and_key(
+    path: tuple[str | int, ...], value: object, as_key: bool
+) -> None:
+    line = copy.deepcopy(DEMO)
+    inside = line
+    for step in path[:-1]:
+        inside = inside[step]
+    if as_key and isinstance(inside, dict):
+        inside[value if isinstance(value, str | float) else str(value)] = inside.pop(path[-1])
+    else:
+        inside[path[-1]] = value
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "line.yaml")
+        file.write_text(yaml.safe_dump(line), encoding="utf-8")
+        with suppress(ConfigurationError):
+            read_line(file)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=60), st.integers(0, len(LINE)))
+def test_bytes_anywhere_in_a_line_file_are_read_or_refused(junk: bytes, at: int) -> None:
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "line.yaml")
+        file.write_bytes(LINE[:at].encode() + junk + LINE[at:].encode())
+        with suppress(ConfigurationError):
+            read_line(file)
+
+
+@pytest.mark.parametrize(
+    ("typed", "instead"),
+    [
+        ("offset_mm: 800", "offset_mm: 1.0e+308"),
+        ("delay_ms: 20", 'delay_ms: 20\n  ledger: "a\\0b"'),
+        ("name: demo", 'name: demo\n"\\e[31mred": 3'),
+    ],
+)
+def test_a_hostile_line_file_ends_the_check_with_one_readable_line(
+    tmp_path: Path, typed: str, instead: str
+) -> None:
+    path = tmp_path / "line.yaml"
+    path.write_text((EXAMPLES / "demo.yaml").read_text().replace(typed, instead))
+    command = [sys.executable, "-m", "edge.cli", "check", str(path)]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert answer.returncode == 78
+    assert answer.stderr.startswith(f"trackside: {path}:")
+    assert answer.stderr.count("\n") == 1 and answer.stderr.strip().isprintable()
 
 
 def test_a_missing_file_is_told_where_the_examples_are(tmp_path: Path) -> None:
