@@ -199,7 +199,10 @@ def predict(
     engine: Annotated[EngineName, typer.Option(help="What runs it.")] = "auto",
     fail_on_ng: Annotated[bool, typer.Option(help="Exit 1 if any image is NG.")] = False,
 ) -> None:
-    """Inspect image files: a saliency map, an overlay and a verdict for each."""
+    """Inspect image files: a saliency map, an overlay and a verdict for each.
+
+    All lie in the grid of the file as it is stored: a note to turn the picture is not followed.
+    """
     from edge.cli.terminal import show_predictions
     from edge.inspect import collect_images, predict
     from edge.network import engine_by_name, load_network

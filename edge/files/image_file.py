@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import FrameError, UsageError
+from edge.files.image_header import MAX_PIXELS, pixels
 from edge.types import Image
 
 # What is wrong with a file is in our error; libpng and libjpeg need not say it too.
@@ -19,16 +21,23 @@ else:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
+_MAX_BYTES = 512 << 20
 _WRITTEN = IMAGE_SUFFIXES - {".pgm"}  # which has no colours
 
 
 def read_image(path: Path, *, colour: bool) -> Image:
-    """H,W grey or H,W,3 BGR, 8 bits. Raises `FrameError` for anything less than a whole image."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FrameError(f"{path} cannot be read: {error.strerror}") from error
-    image = None if _is_cut_jpeg(data) else _decode(data, colour)
+    """H,W grey or H,W,3 BGR, 8 bits, as they are stored: no note to turn them is followed.
+
+    What a camera was held by says nothing of the rail, and boxes, masks and maps lie in the grid
+    of the file. Raises `FrameError` for anything less than a whole image.
+    """
+    data = _read_whole(path)
+    count = pixels(data)
+    if count is not None and count > MAX_PIXELS:
+        raise FrameError(
+            f"{path} says that it holds {count} pixels, more than {MAX_PIXELS}: cut it into parts"
+        )
+    image = None if count is None or _is_cut_jpeg(data) else _decode(data, colour)
     if image is None:
         raise FrameError(f"{path} is not a whole image: copy it again from its source")
     if image.dtype != np.uint8:
@@ -36,9 +45,22 @@ def read_image(path: Path, *, colour: bool) -> Image:
     return np.asarray(image, np.uint8)
 
 
+def _read_whole(path: Path) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would never end
+            raise FrameError(f"{path} is not a file: take it away from among the pictures")
+        if status.st_size > _MAX_BYTES:
+            raise FrameError(f"{path} is of {status.st_size} bytes, more than {_MAX_BYTES}: cut it")
+        return path.read_bytes()
+    except OSError as error:
+        raise FrameError(f"{path} cannot be read: {error.strerror}") from error
+
+
 def _decode(data: bytes, colour: bool) -> NDArray[Any] | None:
     # Depth is kept, to be refused by the caller: squeezed into 8 bits, 12 would come out dark.
-    flags = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE)
+    flags = cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE
+    flags |= cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # an empty file, or a header that asks for an absurd size
