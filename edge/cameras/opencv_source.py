@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
+from edge.cameras.ffmpeg_memory import limit_ffmpeg
 from edge.cameras.source import Grab
 from edge.cameras.stream_clock import StreamClock
 from edge.errors import CameraError, ConfigurationError
@@ -114,6 +115,7 @@ class RtspSource:
         self._clock = StreamClock()
         self._name = _without_password(url)
         self._held: Grab | None = None  # until another one follows
+        limit_ffmpeg()
         self._capture = cv2.VideoCapture(
             url,
             cv2.CAP_FFMPEG,

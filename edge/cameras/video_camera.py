@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from edge.cameras.camera import EndToEnd, as_it_is
+from edge.cameras.ffmpeg_memory import limit_ffmpeg
 from edge.errors import CameraError
 from edge.types import Frame, Image, LostFrame
 
@@ -37,6 +38,7 @@ class VideoCamera:
         self._colour = colour
         self._rectify = rectify
         self._clock_ns = clock_ns
+        limit_ffmpeg()
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         first = self._read()
         if first is None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Event, Thread
 from types import ModuleType
 from typing import Any
@@ -533,3 +534,47 @@ def test_a_v4l2_device_that_cannot_do_what_is_asked_names_the_remedy(
         v4l2_source(width_px=320)
     with pytest.raises(CameraError, match=r"does not take camera\.gain: see its range"):
         v4l2_source(gain=3.0)
+
+
+class EndlessSdp(BaseRequestHandler):
+    """Says that it describes its stream in two gigabytes, and sends them."""
+
+    def handle(self) -> None:
+        block = b"a=x:" + b"y" * 1018 + b"\r\n"
+        with self.request.makefile("rb") as asked, suppress(OSError):
+            while line := asked.readline():
+                head: dict[str, str] = {}
+                while (each := asked.readline().decode().strip()) != "":
+                    name, _, value = each.partition(": ")
+                    head[name] = value
+                answer = f"RTSP/1.0 200 OK\r\nCSeq: {head['CSeq']}\r\n"
+                if not line.startswith(b"DESCRIBE"):
+                    self.request.sendall(f"{answer}Public: DESCRIBE\r\n\r\n".encode())
+                    continue
+                answer += "Content-Type: application/sdp\r\nContent-Length: 2000000000\r\n\r\n"
+                self.request.sendall(answer.encode())
+                for _ in range(2_000_000):
+                    self.request.sendall(block)
+
+
+def test_a_hostile_camera_cannot_fill_the_memory() -> None:
+    program = """
+import sys
+from pathlib import Path
+from edge.cameras.opencv_source import RtspSource
+from edge.errors import CameraError
+def peak_kib(): return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+before = peak_kib()
+try:
+    RtspSource(sys.argv[1])
+except CameraError:
+    print(peak_kib() - before)
+"""
+    with ThreadingTCPServer(("127.0.0.1", 0), EndlessSdp) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"rtsp://127.0.0.1:{server.server_address[1]}/rail"
+        command = [sys.executable, "-c", program, url]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        server.shutdown()
+    assert int(answer.stdout) < 200_000
