@@ -158,7 +158,7 @@ def lock(root: Path) -> TextIO:
     StoreError where another folder is to be given, any other OSError where the disk is at fault.
     """
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)  # all that is in it is its owner's
         locked = (root / "lock").open("a")
     except OSError as error:
         if error.errno in DISK_FAULTS:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -95,6 +96,8 @@ class Spool:
                 self._file.close()
 
     def _open(self) -> sqlite3.Connection:
+        with suppress(OSError):  # where it is already, or cannot be, SQLite finds the same
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL, 0o600))
         file = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
         try:
             file.execute("PRAGMA journal_mode=WAL")

@@ -7,7 +7,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from enum import Enum
@@ -140,7 +140,8 @@ def lock(path: Path) -> TextIO:
 
 def _lock_file(path: Path) -> TextIO:
     try:
-        return path.open("a")
+        # Whoever may open it may hold its lock.
+        return open(path, "a", opener=lambda name, flags: os.open(name, flags, 0o600))
     except OSError as error:
         if error.errno == errno.EROFS and path.exists():
             return path.open()  # holds the lock as well
@@ -154,7 +155,9 @@ def refuses(folder: Path) -> bool:
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """The ledger, made if there is none; sqlite3.Error if it cannot be."""
+    """The ledger, made if there is none, for its owner alone; sqlite3.Error if it cannot be."""
+    with suppress(OSError):  # where it is already, or cannot be, SQLite finds the same
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))  # as the files beside it will be
     database = sqlite3.connect(
         path,
         timeout=LOCKED_NS / SECOND_NS,
