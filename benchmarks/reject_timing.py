@@ -78,7 +78,7 @@ class Work:
         stack.callback(network.engine.close)
         manifest = network.bundle.manifest
         rules = Rules(reject_if=MinArea(min_area_mm2=manifest.limits.min_area_mm2))
-        quality = Quality(stale_after_ms=1e12)
+        quality = Quality(stale_after_ms=3_600_000)
         self._inspector = Inspector(network, rules, quality, clock_ns)
         spec = manifest.input
         line = SimulatedLine(7, width_px=spec.width, um_per_px=round(spec.um_per_px))

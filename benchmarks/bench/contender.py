@@ -61,7 +61,7 @@ class Contender:
         first = source.load()
         self._load_ns = clock_ns() - start_ns
         engines = [first, *(source.load() for _ in range(streams - 1))]
-        never_stale = Quality(stale_after_ms=1e12)
+        never_stale = Quality(stale_after_ms=3_600_000)
         rules = rules_of(source.manifest)
         self._inspectors = [
             Inspector(Network(source.bundle, engine), rules, never_stale, clock_ns)

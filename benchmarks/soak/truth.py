@@ -130,7 +130,7 @@ def _sees(
     """Whether the network, shown the same frames as the line, orders any of what is bare."""
     line = _rail(config)
     # One of its own, because an inspector orders no rail twice.
-    inspector = Inspector(network, config.rules, Quality(stale_after_ms=1e12), lambda: 0)
+    inspector = Inspector(network, config.rules, Quality(stale_after_ms=3_600_000), lambda: 0)
     whole = Stretch(bare[0].start_um, bare[-1].end_um).widened(_LONGEST_UM)
     ends_um = [each.stretch.end_um for each in told]
     ordered: list[Stretch] = []

@@ -175,7 +175,7 @@ def test_a_reader_that_never_takes_its_page_does_not_hold_the_loop_up(tmp_path: 
 
 def test_evidence_that_the_disk_has_no_room_for_is_counted_and_said(tmp_path: Path) -> None:
     port = free_port()
-    section = "store: {path: events, keep_free_mb: 1.0e+12}"
+    section = "store: {path: events, keep_free_mb: 1.0e+9}"
     config = read_line(a_line(tmp_path, f"metrics: {{port: {port}}}", section))
     assert config.store is not None
     with (
