@@ -1,0 +1,73 @@
+"""Specimens as a table: a CSV of `size` and `hit`, perhaps with `class` and `signal`."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.errors import ConfigurationError
+
+_HITS = {"1": True, "true": True, "0": False, "false": False}
+_FORM = "the first line is `size,hit`, then a size above 0 and 1 or 0 on each"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One specimen."""
+
+    size: float
+    hit: bool
+    kind: str | None
+    signal: float | None
+
+
+def read_hits(path: Path) -> list[Row]:
+    """Every row, or the first that is wrong with its line and the remedy."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is no UTF-8 text: export it as CSV, UTF-8") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read ({error.strerror}): {_FORM}") from error
+    table = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    names = [str(name).strip().lower() for name in table.fieldnames or ()]
+    if missing := {"size", "hit"} - set(names):
+        raise ConfigurationError(f"{path} has no column {', '.join(sorted(missing))}: {_FORM}")
+    table.fieldnames = names
+    try:
+        rows = [_row(row) for row in table]
+    except (ValueError, csv.Error) as error:
+        raise ConfigurationError(f"{path}:{table.line_num}: {error}") from error
+    if not rows:
+        raise ConfigurationError(f"{path} holds no specimen: {_FORM}")
+    return rows
+
+
+def _row(row: dict[str, str | None]) -> Row:
+    size, hit = row["size"], row["hit"]
+    if size is None or hit is None or None in row:
+        raise ValueError("it has not as many values as the first line has names: mend the line")
+    if hit.strip().lower() not in _HITS:
+        raise ValueError(f"hit is {hit!r}: write 1 for found and 0 for missed")
+    size_ = _number("size", size)
+    if size_ <= 0:
+        raise ValueError(f"size is {size}: a size is above 0")
+    signal = row.get("signal")
+    return Row(
+        size_,
+        _HITS[hit.strip().lower()],
+        (row.get("class") or "").strip() or None,
+        _number("signal", signal) if signal and signal.strip() else None,
+    )
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise ValueError(f"{name} is {text!r}: write a number, with a point") from error
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is {text!r}: write a number that is finite")
+    return number
