@@ -24,7 +24,7 @@ _LEVELS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 # to be given up. On 1, bounds over a curve that is truly one of log size cover only 91%.
 _CLEARLY = 2.0
 _AXES: dict[Scale, tuple[Callable[[Floats], Floats], Callable[[float], float]]] = {
-    "log size": (lambda size: np.log(size), lambda x: float(np.exp(min(x, 700.0)))),
+    "log size": (np.log, lambda x: float(np.exp(min(x, 700.0)))),
     "size": (lambda size: size, lambda x: x),
 }
 
@@ -111,9 +111,9 @@ def curve(specimens: Specimens, scale: Scale) -> tuple[CurvePoint, ...]:
 
 
 def _in_order(sizes: list[float | None]) -> list[float | None]:
-    """From the middle out: of a step, whose levels nearly coincide, one may come out before another.
+    """From the middle out, so that a larger share is never found at a smaller size.
 
-    Each level has a likelihood of its own; a larger share is never found at a smaller size.
+    Each level has a likelihood of its own, and those of a step nearly coincide.
     """
     middle, ordered = _LEVELS.index(0.5), list(sizes)
     for at in range(middle + 1, len(ordered)):
@@ -164,9 +164,7 @@ def fit(specimens: Specimens, scale: Scale) -> Fit:
     return Fit(scale, axis.log_likelihood, a50, a90, a90_95 and max(a90, a90_95))
 
 
-def _a_size(
-    specimens: Specimens, x: float | None, back: Callable[[float], float]
-) -> float | None:
+def _a_size(specimens: Specimens, x: float | None, back: Callable[[float], float]) -> float | None:
     """Of a place on the axis; None where it is none, or out of all reach of the specimens."""
     if x is None:
         return None

@@ -57,7 +57,9 @@ def agreement(verdicts: Sequence[Sequence[str]]) -> Agreement:
     if passes < 2 or any(len(each) != passes for each in verdicts):
         raise ValueError("give two verdicts or more of each thing, and as many of every one")
     kinds = sorted({verdict for each in verdicts for verdict in each})
-    counts: NDArray[np.int64] = np.array([[list(v).count(kind) for kind in kinds] for v in verdicts])
+    counts: NDArray[np.int64] = np.array(
+        [[list(v).count(kind) for kind in kinds] for v in verdicts]
+    )
     alike = (counts * (counts - 1)).sum(1) / (passes * (passes - 1))
     by_chance = float(((counts.sum(0) / counts.sum()) ** 2).sum())
     equal = float((counts.max(1) == passes).mean())

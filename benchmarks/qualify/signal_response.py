@@ -6,15 +6,18 @@ above the decision is found. The least signals may be censored: known to be belo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import log_ndtr, ndtri
+from scipy.special import log_ndtr, nctdtrit, ndtri
 
 from benchmarks.qualify.hit_miss import CONFIDENCE, LEAST, Scale
-from benchmarks.qualify.logit import Floats, deviate
+from benchmarks.qualify.logit import Floats
+
+_FURTHEST = 4  # times the reach of the specimens: no bound beyond
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +52,60 @@ def signal_response(
         why = f"{n - censored} signals above the floor: give {LEAST} or more, of several sizes"
         return SignalResponse(n, censored, scale, None, None, None, None, None, why)
     level, slope, scatter, covariance = _line(x, y, seen, floor)
+    why = ""
     if slope <= 0:
         why = "the signal does not rise with size: it tells nothing of what is found"
         return SignalResponse(n, censored, scale, slope, scatter, None, None, None, why)
-    # x found with share p: (decision - level + scatter * z_p) / slope.
-    z90 = float(ndtri(0.9))
+    scatter *= math.sqrt(n / (n - 2))  # free of the bias that two fitted parameters bring
     middle = (decision - level) / slope
-    x90 = middle + scatter * z90 / slope
-    gradient = np.array([-1 / slope, -x90 / slope, scatter * z90 / slope])
-    spread = float(np.sqrt(gradient @ covariance @ gradient))
-    x90_95 = x90 + deviate(CONFIDENCE) * spread
+    x90 = middle + scatter * float(ndtri(0.9)) / slope
+    line = _Line(level, slope, scatter, covariance * n / (n - 2), n - censored - 2)
+    x90_95 = _bound(line, decision, x90, float(np.ptp(x)))
+    if x90_95 is None:
+        why = "at 95% confidence a90 has no bound: add specimens, above all larger ones"
     a50, a90, a90_95 = (
-        float(np.exp(at)) if scale == "log size" else at for at in (middle, x90, x90_95)
+        None if at is None else float(np.exp(at)) if scale == "log size" else at
+        for at in (middle, x90, x90_95)
     )
-    return SignalResponse(n, censored, scale, slope, scatter, a50, a90, a90_95, "")
+    return SignalResponse(n, censored, scale, slope, scatter, a50, a90, a90_95, why)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    level: float
+    slope: float
+    scatter: float
+    covariance: Floats  # of level and slope
+    freedom: int
+
+    def over(self, x: float, decision: float) -> float:
+        """By how much the line there clears the bound that 95% confidence in 90% asks for.
+
+        Exact where nothing is censored: what the line clears the decision by, in its own standard
+        errors, is noncentral t.
+        """
+        there = np.array([1.0, x])
+        error = math.sqrt(float(there @ self.covariance @ there))
+        asked = nctdtrit(self.freedom, float(ndtri(0.9)) * self.scatter / error, CONFIDENCE)
+        return (self.level + self.slope * x - decision) / error - float(asked)
+
+
+def _bound(line: _Line, decision: float, x90: float, reach: float) -> float | None:
+    """Where the line first clears it, beyond a90."""
+    low, width = x90, reach / 16
+    while line.over(low + width, decision) < 0:
+        width *= 2
+        if width > _FURTHEST * reach:
+            return None
+    high = low + width
+    while high - low > 1e-6 * reach:
+        middle = (low + high) / 2
+        low, high = (low, middle) if line.over(middle, decision) >= 0 else (middle, high)
+    return high
 
 
 def _line(x: Floats, y: Floats, seen: Floats, floor: float) -> tuple[float, float, float, Floats]:
-    """Level, slope, scatter, and the covariance of level, slope and log scatter."""
+    """Level, slope, scatter, and the covariance of level and slope."""
     mean, deviation = float(x.mean()), float(x.std())
     t = (x - mean) / deviation
 
@@ -82,9 +121,9 @@ def _line(x: Floats, y: Floats, seen: Floats, floor: float) -> tuple[float, floa
     start = np.array([level, slope, np.log(max(1e-9, float(rest.std())))])
     theta = minimize(against, start, method="BFGS", options={"gtol": 1e-7}).x
     covariance = np.linalg.inv(_curvature(against, theta))
-    back = np.array([[1, -mean / deviation, 0], [0, 1 / deviation, 0], [0, 0, 1]])
-    level, slope, log_scatter = back @ theta
-    return float(level), float(slope), float(np.exp(log_scatter)), back @ covariance @ back.T
+    back = np.array([[1, -mean / deviation], [0, 1 / deviation]])
+    level, slope = back @ theta[:2]
+    return float(level), float(slope), float(np.exp(theta[2])), back @ covariance[:2, :2] @ back.T
 
 
 def _curvature(function: object, at: Floats, step: float = 1e-4) -> Floats:

@@ -1,4 +1,4 @@
-"""Who made a bundle: an ed25519 signature of its manifest, and the keys for it."""
+"""Who made a bundle or a certificate: ed25519 signatures, and the keys for them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
 from edge.errors import BundleError, UsageError
 
 PREFIX = "ed25519:"
-# Signed before the manifest, so that a signature of anything else the key signs is none of it.
+# Signed before the content, so that a signature of anything else the key signs is none of it.
 _CONTEXT = b"trackside bundle manifest\n"
+_CERTIFICATE = b"trackside certificate\n"
 
 
 def make_key(path: Path) -> str:
@@ -37,15 +38,12 @@ def make_key(path: Path) -> str:
 
 def sign(manifest: bytes, key: Path) -> tuple[bytes, str]:
     """The signature of a manifest by a private key file, and the public key that verifies it."""
-    try:
-        private = load_pem_private_key(key.read_bytes(), password=None)
-    except (ValueError, TypeError) as error:
-        raise UsageError(
-            f"{key} is no private key without a password: make one with `trackside bundle keygen`"
-        ) from error
-    if not isinstance(private, Ed25519PrivateKey):
-        raise UsageError(f"{key} is no ed25519 key: make one with `trackside bundle keygen`")
-    return private.sign(_CONTEXT + manifest), _text(private.public_key())
+    return _sign(_CONTEXT + manifest, key)
+
+
+def sign_certificate(content: bytes, key: Path) -> tuple[bytes, str]:
+    """The same of a certificate's bytes."""
+    return _sign(_CERTIFICATE + content, key)
 
 
 def verify(manifest: bytes, signature: bytes | None, public_key: str, bundle: Path) -> None:
@@ -55,12 +53,40 @@ def verify(manifest: bytes, signature: bytes | None, public_key: str, bundle: Pa
             f"{bundle} is not signed, and a key is pinned: sign it with `trackside bundle sign`, "
             "or take one that is from its source"
         )
+    _verify(_CONTEXT + manifest, signature, public_key, bundle)
+
+
+def verify_certificate(
+    content: bytes, signature: bytes | None, public_key: str, certificate: Path
+) -> None:
+    """Refuse a certificate that the key's owner did not sign."""
+    if signature is None:
+        raise BundleError(
+            f"{certificate} is not signed, and a key is pinned: make it with "
+            "`trackside qualify --key`, or put its .sig beside it"
+        )
+    _verify(_CERTIFICATE + content, signature, public_key, certificate)
+
+
+def _sign(content: bytes, key: Path) -> tuple[bytes, str]:
+    try:
+        private = load_pem_private_key(key.read_bytes(), password=None)
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"{key} is no private key without a password: make one with `trackside bundle keygen`"
+        ) from error
+    if not isinstance(private, Ed25519PrivateKey):
+        raise UsageError(f"{key} is no ed25519 key: make one with `trackside bundle keygen`")
+    return private.sign(content), _text(private.public_key())
+
+
+def _verify(content: bytes, signature: bytes, public_key: str, path: Path) -> None:
     key = Ed25519PublicKey.from_public_bytes(b64decode(public_key.removeprefix(PREFIX)))
     try:
-        key.verify(signature, _CONTEXT + manifest)
+        key.verify(signature, content)
     except InvalidSignature as error:
         raise BundleError(
-            f"{bundle}: its signature is not of the pinned key {public_key}: do not trust it, take "
+            f"{path}: its signature is not of the pinned key {public_key}: do not trust it, take "
             "it from its source again, or pin the key of those who signed it"
         ) from error
 

@@ -1,0 +1,175 @@
+"""`trackside qualify`: how small a defect a line finds, how surely, and a certificate of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from benchmarks.qualify.study import Study
+
+MeasureName = Literal["extent_mm", "length_mm", "width_mm", "area_mm2", "contrast"]
+
+
+def qualify(
+    line: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[LINE.yaml]",
+            help="The line file that judges; alone, on the simulated rail of its synthetic camera.",
+        ),
+    ] = None,
+    hits: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="A table of size and hit instead.")
+    ] = None,
+    labelled: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Images with masks or boxes, for LINE.yaml.")
+    ] = None,
+    recorded: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="What `trackside record` wrote; with --known."),
+    ] = None,
+    known: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="The defects that are truly there.")
+    ] = None,
+    measure: Annotated[
+        MeasureName, typer.Option(help="The measure that is certified; all are reported.")
+    ] = "extent_mm",
+    defects: Annotated[int, typer.Option(min=10, help="How many to simulate.")] = 1000,
+    smallest: Annotated[
+        float, typer.Option(min=0.02, max=1, help="Simulated sizes go down to this share of usual.")
+    ] = 0.1,
+    passes: Annotated[
+        int, typer.Option(min=1, max=20, help="Times the same rail is looked at, each lit anew.")
+    ] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="That inspect side by side.")] = 2,
+    decision: Annotated[
+        float | None, typer.Option(help="Of the table's column `signal`: found is what is above.")
+    ] = None,
+    wish: Annotated[
+        float | None, typer.Option(metavar="SIZE", help="Say how many specimens this a90/95 takes.")
+    ] = None,
+    max_a90: Annotated[
+        float | None, typer.Option(metavar="MM", help="Exit 1 unless a90/95 is at most this.")
+    ] = None,
+    max_false_calls: Annotated[
+        str | None,
+        typer.Option(metavar="N/km", help="Exit 1 unless false calls are fewer, at 95%."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write NAME.certificate.json.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="The private key that signs it, by `bundle keygen`.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write it as a page.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write it without a signature; - is stdout.")
+    ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the certificate's JSON Schema, and do no more.")
+    ] = False,
+) -> None:
+    """Say how small a defect is found, at 95% confidence, and how often sound rail is rejected."""
+    from benchmarks.qualify.display import show_certificate
+    from benchmarks.qualify.gate import Gate, failures, false_calls_per_km
+    from benchmarks.qualify.page import write_certificate_page
+    from benchmarks.qualify.study import certify
+    from edge.certificate import Certificate, write_certificate
+    from edge.errors import UsageError
+
+    if schema:
+        print(json.dumps(Certificate.model_json_schema(), indent=2))
+        return
+    to_stdout = str(json_file) == "-"
+    if key is not None and out is None:
+        raise UsageError("--key signs what --out writes: name that too")
+    _refuse_what_cannot_be_written(out, html, None if to_stdout else json_file)
+    gate = Gate(max_a90, false_calls_per_km(max_false_calls) if max_false_calls else None)
+    if hits is not None and gate.max_false_calls_per_km is not None:
+        raise UsageError("a table tells nothing of false calls: leave --max-false-calls out")
+    study = _study(
+        line,
+        hits,
+        labelled,
+        recorded,
+        known,
+        measure=measure,
+        defects=defects,
+        smallest=smallest,
+        passes=passes,
+        processes=processes,
+        decision=decision,
+    )
+    certificate = certify(study, wished=wish)
+    public = write_certificate(certificate, out, key) if out else None
+    if html:
+        write_certificate_page(certificate, html, public)
+    if to_stdout:
+        print(certificate.model_dump_json())
+    elif json_file:
+        write_certificate(certificate, json_file, None)
+    failed = list(failures(certificate, gate))
+    show_certificate(certificate, failed, public, to_stderr=to_stdout)
+    sys.exit(1 if failed else 0)
+
+
+def _study(
+    line: Path | None,
+    hits: Path | None,
+    labelled: Path | None,
+    recorded: Path | None,
+    known: Path | None,
+    *,
+    measure: str,
+    defects: int,
+    smallest: float,
+    passes: int,
+    processes: int,
+    decision: float | None,
+) -> Study:
+    """Of the one source that is named."""
+    from edge.errors import UsageError
+    from edge.line_file import read_line
+
+    if sum(source is not None for source in (hits, labelled, recorded)) > 1:
+        raise UsageError("give one of --hits, --labelled and --recorded")
+    if (recorded is None) != (known is None):
+        raise UsageError("--recorded wants --known, the defects that are truly there, and it alone")
+    if hits is not None or recorded is not None:
+        if line is not None:
+            raise UsageError(f"leave {line} out: a table needs none, and a recording has its own")
+        if hits is not None:
+            from benchmarks.qualify.table import study_of_table
+
+            return study_of_table(hits, decision)
+    if decision is not None:
+        raise UsageError("--decision is for --hits: a bundle has its own threshold")
+    if recorded is not None and known is not None:
+        from benchmarks.qualify.recorded import study_of_recording
+
+        return study_of_recording(recorded, known, measure, passes)
+    if line is None:
+        raise UsageError("name a LINE.yaml to qualify, or --hits, or --recorded")
+    config = read_line(line)
+    if labelled is not None:
+        from benchmarks.qualify.labelled import study_of_folder
+
+        return study_of_folder(config, line, labelled, measure)
+    from benchmarks.qualify.simulated import Plan, study_of_simulation
+
+    plan = Plan(defects=defects, smallest=smallest, passes=passes, processes=processes)
+    return study_of_simulation(config, line, measure, plan)
+
+
+def _refuse_what_cannot_be_written(*paths: Path | None) -> None:
+    """Now, and not after minutes of looking."""
+    from edge.errors import UsageError
+
+    for path in filter(None, paths):
+        if path.is_dir() or not path.parent.is_dir():
+            raise UsageError(f"{path} cannot be written: name a file in a folder that exists")
