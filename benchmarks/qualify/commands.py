@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
-
-if TYPE_CHECKING:
-    from benchmarks.qualify.study import Study
 
 MeasureName = Literal["extent_mm", "length_mm", "width_mm", "area_mm2", "contrast"]
 
@@ -37,8 +34,11 @@ def qualify(
         Path | None, typer.Option(metavar="FILE.csv", help="The defects that are truly there.")
     ] = None,
     measure: Annotated[
-        MeasureName, typer.Option(help="The measure that is certified; all are reported.")
-    ] = "extent_mm",
+        MeasureName | None,
+        typer.Option(
+            help="The measure that is certified, extent_mm if left out; all are reported."
+        ),
+    ] = None,
     defects: Annotated[int, typer.Option(min=10, help="How many to simulate.")] = 1000,
     smallest: Annotated[
         float, typer.Option(min=0.02, max=1, help="Simulated sizes go down to this share of usual.")
@@ -75,11 +75,13 @@ def qualify(
     ] = False,
 ) -> None:
     """Say how small a defect is found, at 95% confidence, and how often sound rail is rejected."""
+    from benchmarks.qualify.asked import Asked, study_of
     from benchmarks.qualify.display import show_certificate
     from benchmarks.qualify.gate import Gate, failures, false_calls_per_km
     from benchmarks.qualify.page import write_certificate_page
+    from benchmarks.qualify.plan import Plan
     from benchmarks.qualify.study import certify
-    from edge.certificate import Certificate, write_certificate
+    from edge.certificate import SUFFIX, Certificate, write_certificate
     from edge.errors import UsageError
 
     if schema:
@@ -88,23 +90,14 @@ def qualify(
     to_stdout = str(json_file) == "-"
     if key is not None and out is None:
         raise UsageError("--key signs what --out writes: name that too")
+    if out is not None and not out.name.endswith(SUFFIX):
+        raise UsageError(f"name {out} to end in {SUFFIX}, by which `bundle show` knows it")
     _refuse_what_cannot_be_written(out, html, None if to_stdout else json_file)
     gate = Gate(max_a90, false_calls_per_km(max_false_calls) if max_false_calls else None)
     if hits is not None and gate.max_false_calls_per_km is not None:
         raise UsageError("a table tells nothing of false calls: leave --max-false-calls out")
-    study = _study(
-        line,
-        hits,
-        labelled,
-        recorded,
-        known,
-        measure=measure,
-        defects=defects,
-        smallest=smallest,
-        passes=passes,
-        processes=processes,
-        decision=decision,
-    )
+    asked = Asked(line, hits, labelled, recorded, known, measure, decision)
+    study = study_of(asked, Plan(defects, smallest, passes, processes))
     certificate = certify(study, wished=wish)
     public = write_certificate(certificate, out, key) if out else None
     if html:
@@ -116,54 +109,6 @@ def qualify(
     failed = list(failures(certificate, gate))
     show_certificate(certificate, failed, public, to_stderr=to_stdout)
     sys.exit(1 if failed else 0)
-
-
-def _study(
-    line: Path | None,
-    hits: Path | None,
-    labelled: Path | None,
-    recorded: Path | None,
-    known: Path | None,
-    *,
-    measure: str,
-    defects: int,
-    smallest: float,
-    passes: int,
-    processes: int,
-    decision: float | None,
-) -> Study:
-    """Of the one source that is named."""
-    from edge.errors import UsageError
-    from edge.line_file import read_line
-
-    if sum(source is not None for source in (hits, labelled, recorded)) > 1:
-        raise UsageError("give one of --hits, --labelled and --recorded")
-    if (recorded is None) != (known is None):
-        raise UsageError("--recorded wants --known, the defects that are truly there, and it alone")
-    if hits is not None or recorded is not None:
-        if line is not None:
-            raise UsageError(f"leave {line} out: a table needs none, and a recording has its own")
-        if hits is not None:
-            from benchmarks.qualify.table import study_of_table
-
-            return study_of_table(hits, decision)
-    if decision is not None:
-        raise UsageError("--decision is for --hits: a bundle has its own threshold")
-    if recorded is not None and known is not None:
-        from benchmarks.qualify.recorded import study_of_recording
-
-        return study_of_recording(recorded, known, measure, passes)
-    if line is None:
-        raise UsageError("name a LINE.yaml to qualify, or --hits, or --recorded")
-    config = read_line(line)
-    if labelled is not None:
-        from benchmarks.qualify.labelled import study_of_folder
-
-        return study_of_folder(config, line, labelled, measure)
-    from benchmarks.qualify.simulated import Plan, study_of_simulation
-
-    plan = Plan(defects=defects, smallest=smallest, passes=passes, processes=processes)
-    return study_of_simulation(config, line, measure, plan)
 
 
 def _refuse_what_cannot_be_written(*paths: Path | None) -> None:

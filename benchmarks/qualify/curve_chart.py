@@ -14,7 +14,7 @@ from edge.html import nice, nice_below, text
 from edge.html.svg import svg
 
 _WIDTH, _TOP, _BASE = 640, 24, 264
-_LEFT, _RIGHT = 44, 616
+_LEFT, _RIGHT = 44, 560
 _DOT = 3.5
 
 
@@ -81,12 +81,12 @@ def _found(answer: Answer, axis: _Axis) -> Iterator[str]:
 
 
 def _marks(answer: Answer, axis: _Axis) -> Iterator[str]:
-    for number, (name, size) in enumerate((("a90/95", answer.a90_95), ("a90", answer.a90))):
+    for name, size, side in (("a90", answer.a90, -5), ("a90/95", answer.a90_95, 5)):
         if size is not None and axis.low <= size <= axis.high:
-            x, up = axis.x(size), _TOP - 8 + 14 * number
-            yield f'<path class="flag" d="M{x:.1f} {up}V{_BASE}"/>'
-            side, anchor = (5, "start") if x < _RIGHT - 90 else (-5, "end")
-            yield text("flag", f"{name} {size:.3g}", x + side, up + 8, anchor)
+            x = axis.x(size)
+            yield f'<path class="flag" d="M{x:.1f} 4V{_BASE}"/>'
+            anchor = "start" if side > 0 else "end"
+            yield text("flag", f"{name} {size:.3g}", x + side, 14, anchor)
 
 
 def _y(share: float) -> float:

@@ -18,7 +18,7 @@ Scale = Literal["log size", "size"]
 
 LEAST, ADVISED = 10, 60  # specimens: below the first nothing is said, the second is the handbook's
 CONFIDENCE = 0.95
-_FURTHEST = 10  # times the largest specimen: what is said of beyond is no answer
+FURTHEST = 10  # times the largest specimen: what is said of beyond is no answer
 _LEVELS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 # By how much the logarithm of the likelihood must be greater over size for the logarithm of size
 # to be given up. On 1, bounds over a curve that is truly one of log size cover only 91%.
@@ -169,7 +169,7 @@ def _a_size(specimens: Specimens, x: float | None, back: Callable[[float], float
     if x is None:
         return None
     size = back(x)
-    return size if 0 < size <= _FURTHEST * float(specimens.sizes.max()) else None
+    return size if 0 < size <= FURTHEST * float(specimens.sizes.max()) else None
 
 
 def _no_number(specimens: Specimens, fit: Fit) -> str:
@@ -181,7 +181,7 @@ def _no_number(specimens: Specimens, fit: Fit) -> str:
         )
     if fit.a90_95 is None:
         return (
-            f"at {CONFIDENCE:.0%} confidence a90 has no bound below {_FURTHEST} times the largest, "
+            f"at {CONFIDENCE:.0%} confidence a90 has no bound below {FURTHEST} times the largest, "
             f"{largest:.4g}: add specimens, above all near {fit.a90:.4g}"
         )
     return ""

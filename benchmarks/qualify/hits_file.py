@@ -51,7 +51,7 @@ def _row(row: dict[str, str | None]) -> Row:
         raise ValueError("it has not as many values as the first line has names: mend the line")
     if hit.strip().lower() not in _HITS:
         raise ValueError(f"hit is {hit!r}: write 1 for found and 0 for missed")
-    size_ = _number("size", size)
+    size_ = number_of("size", size)
     if size_ <= 0:
         raise ValueError(f"size is {size}: a size is above 0")
     signal = row.get("signal")
@@ -59,11 +59,12 @@ def _row(row: dict[str, str | None]) -> Row:
         size_,
         _HITS[hit.strip().lower()],
         (row.get("class") or "").strip() or None,
-        _number("signal", signal) if signal and signal.strip() else None,
+        number_of("signal", signal) if signal and signal.strip() else None,
     )
 
 
-def _number(name: str, text: str) -> float:
+def number_of(name: str, text: str) -> float:
+    """A finite number; ValueError names what it should be."""
     try:
         number = float(text)
     except ValueError as error:

@@ -10,7 +10,8 @@ from pathlib import Path
 from benchmarks.qualify.curve_chart import curve_chart
 from benchmarks.qualify.display import more, said, size_text
 from edge.certificate import Answer, Certificate, Judgement, Measure, Picture
-from edge.html import facts, section, wide, write_page
+from edge.files import write_whole
+from edge.html import facts, section, wide
 from edge.html.page import page
 
 _TITLES = {
@@ -35,7 +36,7 @@ def write_certificate_page(certificate: Certificate, path: Path, public: str | N
         _limits(certificate),
         facts("What was qualified", _facts(certificate, public)),
     ]
-    write_page(path, page(above, headline(certificate), sections, good=told, style=_STYLE))
+    write_whole(path, page(above, headline(certificate), sections, good=told, style=_STYLE))
 
 
 def headline(certificate: Certificate) -> str:

@@ -14,10 +14,11 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_ndtr, nctdtrit, ndtri
 
-from benchmarks.qualify.hit_miss import CONFIDENCE, LEAST, Scale
-from benchmarks.qualify.logit import Floats
+from benchmarks.qualify.hit_miss import CONFIDENCE, FURTHEST, LEAST, Scale
+from benchmarks.qualify.logit import Bools, Floats
 
 _FURTHEST = 4  # times the reach of the specimens: no bound beyond
+_SURELY = 3.3  # standard errors: chance bends a straight line so in one study of a thousand
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ def signal_response(
     if slope <= 0:
         why = "the signal does not rise with size: it tells nothing of what is found"
         return SignalResponse(n, censored, scale, slope, scatter, None, None, None, why)
+    if uneven := _uneven(x[seen], y[seen]):
+        return SignalResponse(n, censored, scale, slope, scatter, None, None, None, uneven)
     scatter *= math.sqrt(n / (n - 2))  # free of the bias that two fitted parameters bring
     middle = (decision - level) / slope
     x90 = middle + scatter * float(ndtri(0.9)) / slope
@@ -63,11 +66,32 @@ def signal_response(
     x90_95 = _bound(line, decision, x90, float(np.ptp(x)))
     if x90_95 is None:
         why = "at 95% confidence a90 has no bound: add specimens, above all larger ones"
+    most = FURTHEST * float(np.max(sizes))
     a50, a90, a90_95 = (
-        None if at is None else float(np.exp(at)) if scale == "log size" else at
+        None if at is None or not 0 < (size := _a_size(at, scale)) <= most else size
         for at in (middle, x90, x90_95)
     )
+    if a90_95 is None and not why:
+        why = f"a90 has no bound within {FURTHEST} times the largest: add larger specimens"
     return SignalResponse(n, censored, scale, slope, scatter, a50, a90, a90_95, why)
+
+
+def _a_size(x: float, scale: Scale) -> float:
+    return math.exp(min(x, 700.0)) if scale == "log size" else x
+
+
+def _uneven(x: Floats, y: Floats) -> str:
+    """Why no line with an even scatter fits: it bends, or scatters more at one end."""
+    t = (x - x.mean()) / x.std()
+    bent = np.stack([np.ones_like(t), t, t**2 - 1], 1)
+    theta, *_ = np.linalg.lstsq(bent, y, rcond=None)
+    rest = y - bent @ theta
+    error = math.sqrt(float(rest @ rest) / max(1, len(t) - 3) * np.linalg.inv(bent.T @ bent)[2, 2])
+    if abs(float(theta[2])) > _SURELY * error:
+        return "the signal bends with size: only what was found and missed holds"
+    if abs(float(np.corrcoef(rest**2, t)[0, 1])) * math.sqrt(len(t)) > _SURELY:
+        return "the signal scatters unevenly by size: only what was found and missed holds"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +128,7 @@ def _bound(line: _Line, decision: float, x90: float, reach: float) -> float | No
     return high
 
 
-def _line(x: Floats, y: Floats, seen: Floats, floor: float) -> tuple[float, float, float, Floats]:
+def _line(x: Floats, y: Floats, seen: Bools, floor: float) -> tuple[float, float, float, Floats]:
     """Level, slope, scatter, and the covariance of level and slope."""
     mean, deviation = float(x.mean()), float(x.std())
     t = (x - mean) / deviation

@@ -17,7 +17,6 @@ from benchmarks.qualify.rates import agreement, poisson, poisson_at_most
 from benchmarks.qualify.signal_response import signal_response
 from benchmarks.qualify.specimens_needed import specimens_needed
 from edge.certificate import (
-    FORMAT,
     Answer,
     Bin,
     Certificate,
@@ -81,7 +80,7 @@ def certify(study: Study, *, wished: float | None = None) -> Certificate:
     measures = tuple(_measure(study, name) for name in names)
     top = next(each.of_all for each in measures if each.name == study.measure)
     return Certificate(
-        format=FORMAT,
+        format=1,
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         version=version("trackside"),
         machine=Probe().cpu_name(),

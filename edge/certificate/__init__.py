@@ -1,7 +1,6 @@
 """What a line was shown to find: the certificate of `trackside qualify`, and what it covers."""
 
 from edge.certificate.certificate import (
-    FORMAT,
     SUFFIX,
     Answer,
     Bin,
@@ -16,12 +15,12 @@ from edge.certificate.certificate import (
     SignalResponse,
     read_certificate,
     read_signed,
+    signature_path,
     write_certificate,
 )
 from edge.certificate.cover import certificates_of, judgement_of, uncovered
 
 __all__ = [
-    "FORMAT",
     "SUFFIX",
     "Answer",
     "Bin",
@@ -38,6 +37,7 @@ __all__ = [
     "judgement_of",
     "read_certificate",
     "read_signed",
+    "signature_path",
     "uncovered",
     "write_certificate",
 ]

@@ -13,9 +13,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from edge.errors import ConfigurationError
-from edge.files import parsed
+from edge.files import parsed, write_whole
 
-FORMAT = 1
 SUFFIX = ".certificate.json"
 
 Source = Literal["hits", "simulated", "labelled", "recorded"]
@@ -197,19 +196,13 @@ def write_certificate(certificate: Certificate, path: Path, key: Path | None) ->
     if key is not None:
         signature = import_module("edge.bundle.signature")  # needs the extra `sign`
         signed, public = signature.sign_certificate(text, key)
-        _write(beside, signed)
+        write_whole(beside, signed)
     else:
         beside.unlink(missing_ok=True)  # of what lay here before
-    _write(path, text)
+    write_whole(path, text)
     return public
 
 
 def signature_path(path: Path) -> Path:
     """Beside the certificate."""
     return path.with_name(f"{path.name}.sig")
-
-
-def _write(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)

@@ -15,6 +15,7 @@ class Check:
     name: str
     passed: bool
     detail: str  # what was found; if it did not pass, also what to change
+    warns: bool = False  # passed, and yet somebody should look
 
 
 def tried(name: str, look: Any) -> Check:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -10,6 +11,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from edge.bundle import Artefact, Bundle
+from edge.certificate import Certificate, certificates_of, signature_path
 from edge.cli.logs import printable
 from edge.engines import open_engine
 from edge.errors import BundleError, EngineUnavailable
@@ -38,9 +40,24 @@ def show_bundle(bundle: Bundle) -> None:
     }.items():
         table.add_row(name, value)
     console.print(table)
+    for path, certificate in certificates_of(bundle):
+        console.print(f"certificate  {_certified(path, certificate)}", soft_wrap=True)
     console.print(_artefacts(bundle))
     if packed := manifest.packed:
         console.print(f"packed {packed.at} on {packed.machine}")
+
+
+def _certified(path: Path, certificate: Certificate) -> str:
+    """One that lies beside the bundle: what it says, of what, and whether somebody signed it."""
+    told = "a90/95 is not told"
+    if certificate.a90_95 is not None:
+        told = f"a90/95 {certificate.a90_95:.3g} {certificate.main().unit} {certificate.measure}"
+    line = "" if certificate.of is None else f", line {certificate.of.line}"
+    signed = "signed" if signature_path(path).is_file() else "not signed"
+    return printable(
+        f"{path.name}: {told}, {certificate.n} specimens, {certificate.source}{line}, "
+        f"{certificate.made[:10]}, {signed}"
+    )
 
 
 def _artefacts(bundle: Bundle) -> Table:

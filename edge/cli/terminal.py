@@ -66,6 +66,8 @@ def show_checks(checks: Iterable[Check], width: int = 8) -> None:
     console = Console(highlight=False)
     for check in checks:
         sign, style = MARKS[State.OK if check.passed else State.NG]
+        if check.warns:
+            sign, style = "!", "yellow"
         line = Text.assemble((sign, style), f" {check.name:{width}}  {printable(check.detail)}")
         console.print(line, soft_wrap=True)
 

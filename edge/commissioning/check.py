@@ -13,9 +13,10 @@ from threading import Event
 from edge.assembly import Line, is_line_scan, live_settings, open_camera, open_line
 from edge.bundle import Manifest
 from edge.cameras import read_calibration
+from edge.certificate import judgement_of, read_certificate, read_signed, uncovered
 from edge.checks import Check
 from edge.clock import clock_ns
-from edge.errors import CameraError
+from edge.errors import CameraError, ConfigurationError
 from edge.inspect import Inspection, Shown, TiledView, read_baseline
 from edge.line_file import (
     ActuatorConfig,
@@ -59,6 +60,7 @@ def check_line(config: LineConfig, rounds: int = ROUNDS) -> list[Check]:
             check_reach(config, frame, latency_ms),
             *check_store(config.store),
             *check_baseline(config.health.baseline),
+            *check_certificate(line, frame),
             *check_telling(config),
         ]
 
@@ -195,6 +197,25 @@ def check_baseline(path: Path | None) -> list[Check]:
     if path is None:
         return []
     return [Check("baseline", True, f"{path}: {read_baseline(path).frames} frames")]
+
+
+def check_certificate(line: Line, frame: Frame) -> list[Check]:
+    """Whether what was shown of a line holds for this one; there may be no certificate."""
+    path, key = line.config.certificate, line.config.bundle_key
+    if path is None:
+        return []
+    scale_um = (frame.along_um, frame.across_um)
+    try:
+        certificate = read_certificate(path) if key is None else read_signed(path, key)
+    except ConfigurationError as error:
+        return [Check("certificate", True, f"covers nothing: {error}", warns=True)]
+    now = judgement_of(line.config, line.bundle, line.engine.name, scale_um)
+    if differences := uncovered(certificate, now):
+        detail = (
+            f"does not cover this line ({'; '.join(differences)}): run `trackside qualify` anew"
+        )
+        return [Check("certificate", True, detail, warns=True)]
+    return [Check("certificate", True, f"{path.name} of {certificate.made[:10]} covers this line")]
 
 
 def check_telling(config: LineConfig) -> list[Check]:

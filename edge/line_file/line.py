@@ -53,6 +53,11 @@ class LineConfig(Section):
         default=None,
         description="Lets the bundle be changed while the line runs; off if left out.",
     )
+    certificate: LinePath | None = Field(
+        default=None,
+        description="What `trackside qualify --out` wrote of this line: `check` warns where the "
+        "line is no longer the one that was qualified.",
+    )
     camera: CameraSettings = Field(description="Where frames come from.")
     engine: EngineChoice = Field(default=AutoSettings(), description="What runs the network.")
     encoder: EncoderSettings = Field(description="What tells how far the rail has moved.")

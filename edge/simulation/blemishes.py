@@ -29,6 +29,12 @@ class Paint:
         """The pixels that the blemish takes at least half of."""
         return self.coverage >= 0.5
 
+    @property
+    def outline(self) -> NDArray[np.bool_]:
+        """Its mask, or of one so fine that it takes half of no pixel those it takes most of."""
+        mask = self.mask
+        return mask if mask.any() else self.coverage >= self.coverage.max() / 2
+
 
 Painter = Callable[[np.random.Generator, float], Paint]  # (generator, pixels a millimetre)
 

@@ -26,6 +26,8 @@ class TrueDefect:
     stretch: Stretch
     width_mm: float
     area_mm2: float
+    left_um: int = 0
+    contrast: float = 0  # mean change in grey levels, up or down
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,7 @@ class SimulatedLine:
     um_per_px: int = 250
     defects_per_metre: float = 1.5
     distractors_per_metre: float = 2.0
+    smallest: float = 1.0  # defects are drawn down to this share of their size, evenly by ratio
 
     def render(self, start_row: int, rows: int) -> tuple[Image, NDArray[np.uint8]]:
         """Grey image and mask (0, or 1 + index into `DEFECTS`) of a window of rows."""
@@ -79,13 +82,16 @@ class SimulatedLine:
     def _true_defect(self, placed: _Placed) -> TrueDefect:
         left = max(0, -placed.left_column)
         right = self.width_px - placed.left_column
-        mask = placed.paint.mask[:, left:right]
-        rows = np.flatnonzero(mask.any(1))
+        mask = placed.paint.outline[:, left:right]
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         start, end = placed.top_row + int(rows[0]), placed.top_row + int(rows[-1]) + 1
-        width_mm = int(np.ptp(np.flatnonzero(mask.any(0))) + 1) * self.um_per_px / 1000
+        width_mm = int(np.ptp(columns) + 1) * self.um_per_px / 1000
         area_mm2 = int(mask.sum()) * (self.um_per_px / 1000) ** 2
         stretch = Stretch(start * self.um_per_px, end * self.um_per_px)
-        return TrueDefect(placed.kind, stretch, width_mm, area_mm2)
+        left_um = (max(0, placed.left_column) + int(columns[0])) * self.um_per_px
+        changed = placed.paint.coverage * placed.paint.shade
+        contrast = float(np.abs(changed[:, left:right][mask]).mean())
+        return TrueDefect(placed.kind, stretch, width_mm, area_mm2, left_um, contrast)
 
     def _overlap(
         self, placed: _Placed, start_row: int, rows: int
@@ -120,8 +126,10 @@ def _segment(line: SimulatedLine, segment: int) -> tuple[_Placed, ...]:
 
 
 def _place(line: SimulatedLine, segment: int, kind: str, rng: np.random.Generator) -> _Placed:
-    scale = 1000 / line.um_per_px
-    paint = (DEFECTS | DISTRACTORS)[kind](rng, scale)
+    scale = paint_scale = 1000 / line.um_per_px
+    if line.smallest < 1 and kind in DEFECTS:
+        paint_scale *= line.smallest ** rng.uniform()
+    paint = (DEFECTS | DISTRACTORS)[kind](rng, paint_scale)
     top = round((segment + rng.uniform()) * _SEGMENT_MM * scale)
     spare = line.width_px - paint.coverage.shape[1]
     # A defect lies wholly on the rail; what is wider than the rail is centred on it.

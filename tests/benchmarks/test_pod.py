@@ -1,4 +1,4 @@
-"""The statistics of `trackside qualify`: against printed examples, and against slow ways to the same."""
+"""The statistics of `trackside qualify`, against printed examples and slow ways to the same."""
 
 from __future__ import annotations
 
@@ -14,7 +14,31 @@ from benchmarks.qualify.specimens_needed import specimens_needed
 
 # Temperatures (F) of 23 launches of the space shuttle, and those with damaged O-rings (Dalal,
 # Fowlkes and Hoadley, JASA 1989, table 1).
-SHUTTLE = [53, 57, 58, 63, 66, 67, 67, 67, 68, 69, 70, 70, 70, 70, 72, 73, 75, 75, 76, 76, 78, 79, 81]
+SHUTTLE = [
+    53,
+    57,
+    58,
+    63,
+    66,
+    67,
+    67,
+    67,
+    68,
+    69,
+    70,
+    70,
+    70,
+    70,
+    72,
+    73,
+    75,
+    75,
+    76,
+    76,
+    78,
+    79,
+    81,
+]
 DAMAGED = {0, 1, 2, 3, 10, 11, 16}
 # Beetles after five hours of carbon disulphide: log10 of the dose, how many, how many died (Bliss,
 # Ann. Appl. Biol. 1935).
@@ -45,8 +69,8 @@ def test_a_bound_is_that_of_a_slow_search_over_every_curve() -> None:
     found = rng.random(400) < 1 / (1 + (2 / sizes) ** 4)
     x = np.log(sizes)
     bound = Logit(x, found).bound(0.9, deviate(0.95))
-    # Firth's likelihood on a grid of a90 and slope, and the largest a90 within the deviance: with so
-    # many specimens on the flank the adjustment is small.
+    # Firth's likelihood on a grid of a90 and slope, and the largest a90 within the deviance: with
+    # so many specimens on the flank the adjustment is small.
     places, slopes = np.linspace(0.9, 1.6, 140), np.linspace(2, 7, 80)
     eta = logit(0.9) + slopes[None, :, None] * (x - places[:, None, None])
     p = 1 / (1 + np.exp(-eta))
