@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from edge.serving.questions import Fresh, Line, LineGone
+from edge.serving.token import Token, TooManyGuesses
 
 _SAME_S = 0.1  # for which two readers are told the same
 
@@ -16,15 +17,16 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 def figures_app(line: Line, settings: Mapping[str, Any]) -> Callable[[Any, Any, Any], Any]:
     """An ASGI application."""
     figures = Fresh(lambda: line.ask("figures"), _SAME_S)
-    token: str | None = settings["token"]
+    word: str | None = settings["token"]
+    token = None if word is None else Token(word, time.monotonic_ns)
 
     async def answer(scope: Mapping[str, Any], receive: Any, send: Send) -> None:
         if scope["type"] != "http":
             return
         if scope["path"] != "/metrics":
             await _say(send, 404, b"the figures are at /metrics\n")
-        elif token is not None and not _gives(scope, token):
-            await _say(send, 401, b"give the token: as a header `Authorization: Bearer TOKEN`\n")
+        elif (refused := _refused(scope, token)) is not None:
+            await _say(send, *refused)
         else:
             await _tell(send, figures, settings["type"])
 
@@ -44,10 +46,16 @@ async def _tell(send: Send, figures: Fresh, kind: str) -> None:
             await _say(send, 500, f"{failed}\n".encode())
 
 
-def _gives(scope: Mapping[str, Any], token: str) -> bool:
-    said = dict(scope["headers"]).get(b"authorization", b"")
-    scheme, _, word = said.partition(b" ")
-    return scheme.lower() == b"bearer" and hmac.compare_digest(word.strip(), token.encode())
+def _refused(scope: Mapping[str, Any], token: Token | None) -> tuple[int, bytes] | None:
+    if token is None:
+        return None
+    said = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+    try:
+        if token.is_borne(said, scope["client"][0] if scope["client"] else "nowhere"):
+            return None
+    except TooManyGuesses as guesses:
+        return 429, f"{guesses}\n".encode()
+    return 401, b"give the token: as a header `Authorization: Bearer TOKEN`\n"
 
 
 async def _say(send: Send, status: int, text: bytes, kind: str = "text/plain") -> None:

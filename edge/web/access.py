@@ -5,15 +5,13 @@ No I/O and no framework: headers and times in, answers out.
 
 from __future__ import annotations
 
-import hmac
-import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 
-from edge.web.guesses import Guesses
+from edge.serving.token import Token
 from edge.web.sessions import Sessions
 
 # Nothing from elsewhere, nothing inline, in nobody's frame.
@@ -31,36 +29,26 @@ HEADERS = {
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?", re.IGNORECASE)
 
-log = logging.getLogger("trackside")
-
 
 @dataclass(frozen=True)
 class Access:
     """What the line file says of who may look."""
 
     port: int
-    token: str | None
+    token: str | None = field(repr=False)
     names: tuple[str, ...]  # which the page goes by, beside addresses
     session_s: float
     encrypted: bool
-
-
-class TooManyGuesses(Exception):
-    """Wait for so many seconds."""
-
-    def __init__(self, wait_s: float) -> None:
-        super().__init__(f"too many wrong tokens from here: wait {wait_s:.0f} s")
-        self.wait_s = wait_s
 
 
 class Door:
     """Lets in whoever has the token; everybody on this box, where there is none."""
 
     def __init__(self, access: Access, clock_ns: Callable[[], int]) -> None:
-        self._token, self._clock_ns = access.token, clock_ns
+        self._token = None if access.token is None else Token(access.token, clock_ns)
+        self._clock_ns = clock_ns
         self._names = {name.lower() for name in access.names}
         self._sessions = Sessions(round(access.session_s * 1e9))
-        self._guesses = Guesses()
         # Two lines on one box would overwrite each other's cookie: a host's ports share them.
         self._cookie = f"trackside_{access.port}"
         self._kept = f"Path=/; HttpOnly; SameSite=Strict{'; Secure' if access.encrypted else ''}"
@@ -93,22 +81,11 @@ class Door:
         """By the headers of a request; raises TooManyGuesses."""
         if self._token is None or self.session(cookies) is not None:
             return True
-        scheme, _, word = authorization.partition(" ")
-        return scheme.lower() == "bearer" and self.is_token(word.strip(), whose)
+        return self._token.is_borne(authorization, whose)
 
     def is_token(self, word: str, whose: str) -> bool:
-        """Raises TooManyGuesses where `whose` address has to wait before it may say another."""
-        if self._token is None:
-            return False
-        now_ns, whose = self._clock_ns(), _neighbourhood(whose)
-        if (wait_ns := self._guesses.wait_ns(whose, now_ns)) > 0:
-            raise TooManyGuesses(wait_ns / 1e9)
-        if not hmac.compare_digest(word.encode(), self._token.encode()):
-            self._guesses.wrong(whose, now_ns)
-            log.warning("a wrong token from %s", whose)
-            return False
-        self._guesses.right(whose)
-        return True
+        """What somebody logs in with; raises TooManyGuesses."""
+        return self._token is not None and self._token.is_given(word, whose)
 
     def begin(self) -> str:
         """The `Set-Cookie` of a browser that gave the token."""
@@ -134,14 +111,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _neighbourhood(address: str) -> str:
-    """What one machine can have many of is taken for one."""
-    try:
-        known = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(known, IPv6Address) and known.ipv4_mapped is None:
-        return f"{IPv6Address(int(known) >> 64 << 64)}/64"
-    return address

@@ -26,7 +26,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.serving.questions import Fresh, Line, LineGone
 from edge.serving.server import HANG_UP
-from edge.web.access import HEADERS, Access, Door, TooManyGuesses, is_of_this_page
+from edge.serving.token import TooManyGuesses
+from edge.web.access import HEADERS, Access, Door, is_of_this_page
 from edge.web.hub import TURN_S, Hub, Viewer
 
 _STATIC = Path(__file__).parent / "static"

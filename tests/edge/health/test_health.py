@@ -234,12 +234,17 @@ def test_what_an_example_says_of_health_and_of_whom_it_is_told_is_valid(
 ) -> None:
     monkeypatch.setenv("MQTT_PASSWORD", "a")
     monkeypatch.setenv("WEB_TOKEN", "9c1f0a7be2d84653a1c07f5e28b49d60")
+    monkeypatch.setenv("METRICS_TOKEN", "5e0d7c3ab1f94826d07b3c9fe4a16285")
     before, start, after = (EXAMPLES / f"{name}.yaml").read_text().partition("# health:\n")
     path = tmp_path / "line.yaml"
     path.write_text(before + re.sub(r"^# ?", "", start + after, flags=re.MULTILINE))
     line = read_line(path)
     assert line.health.baseline == tmp_path / f"{name}-line.baseline.json"
-    assert line.metrics == MetricsSettings()
+    assert line.metrics is not None
+    kept = {"token": None, "certificate": None, "key": None}
+    assert line.metrics.model_copy(update=kept) == MetricsSettings()
+    for section in (line.metrics, line.web):
+        assert section is not None and section.address("any").certificate is not None
     assert line.mqtt is not None and line.mqtt.tls is not None
     assert line.web is not None and not line.web.on_this_box_alone
 

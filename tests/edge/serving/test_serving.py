@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import logging
+import socket
+import subprocess
+import sys
+import textwrap
+from urllib.request import urlopen
 
 import pytest
+
+pytest.importorskip("uvicorn", reason="pip install 'trackside[web]'")
 
 from edge.serving.bounded_log import BoundedLog
 from edge.serving.crowd import Crowd, Guest
 from edge.serving.link import Inbox, Message, packed
+from stands.places import ROOT
+from stands.waiting import PATIENCE_S, eventually
 
 
 def test_where_there_is_no_room_the_one_idle_for_longest_leaves_and_none_that_is_at_work() -> None:
@@ -52,3 +61,30 @@ def test_nobody_can_fill_the_log_or_write_to_the_terminal_by_it() -> None:
     log.add(logging.INFO, "another minute")
     more = (logging.WARNING, "980 more messages in a minute were not logged")
     assert said[20:] == [more, (logging.INFO, "another minute")]
+
+
+def test_the_servers_of_a_line_that_is_killed_end_with_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    script = f"""
+        import time
+        from edge.serving import Address, Message, Served, serving
+        address = Address("metrics", "127.0.0.1", {port}, None)
+        settings = {{"token": None, "type": "text/plain"}}
+        answers = {{"figures": lambda _: Message({{}}, b"figures")}}
+        with serving(Served(address, (), "edge.serving.figures:figures_app", settings, answers)):
+            time.sleep({PATIENCE_S})
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT) as line:
+        eventually(lambda: _answer(port) == b"figures")
+        line.kill()
+    eventually(lambda: _answer(port) is None)
+
+
+def _answer(port: int) -> bytes | None:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as answer:
+            body: bytes = answer.read()
+            return body
+    except OSError:
+        return None

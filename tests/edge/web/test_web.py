@@ -44,8 +44,9 @@ from edge.run.reporting import reporting
 from edge.serving.link import Message
 from edge.serving.process import serving
 from edge.serving.server import MOST_GUESTS
+from edge.serving.token import TooManyGuesses
 from edge.types import Defect, State, Stretch
-from edge.web.access import HEADERS, Access, Door, TooManyGuesses
+from edge.web.access import HEADERS, Access, Door
 from edge.web.board import MOST_REJECTS, Board
 from edge.web.feed import MOST_PASSED, MOST_REJECTED, Feed
 from edge.web.hub import MOST_VIEWERS, MOST_WAITING, Hub
