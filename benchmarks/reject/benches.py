@@ -28,14 +28,15 @@ from typing import Any
 from benchmarks.ports import free_port
 from firmware_bridge.board.serial_link import SerialLink
 from firmware_bridge.core import Actuator, ActuatorSettings, News
-from firmware_bridge.desk import OrderDesk, Output, ProcessRejector, Rejector, Rig
+from firmware_bridge.desk import DeskSettings, OrderDesk, Output, ProcessRejector, Rejector, Rig
 from firmware_bridge.lines import MemoryLine, SharedHistory, SimulatedEncoder, Speed
 from firmware_bridge.types import SECOND_NS, Pulse
 
 SETTINGS = ActuatorSettings(offset_um=0)  # no margin: what is late shows
 PRIORITY = 50  # of the real-time benches
 COUNTS_PER_S = 20_000  # of the firmware's simulated wheel
-SILENCE_NS = 5 * SECOND_NS  # the machine is loaded on purpose
+# The machine is loaded on purpose.
+ALL_MAY_PASS = DeskSettings(default_reject=False, silence_ns=5 * SECOND_NS)
 FIRMWARE = Path(__file__).parents[2] / "firmware_bridge" / "firmware"
 clock_ns = time.monotonic_ns
 
@@ -63,9 +64,7 @@ def in_process(um_per_s: int, stack: ExitStack, *, priority: int = 0) -> Bench:
     """The reject thread, in the process that inspects."""
     encoder, history = SimulatedEncoder(clock_ns, [Speed(0, um_per_s)]), SharedHistory()
     rig = open_memory_rig(encoder, history, stack)
-    desk = stack.enter_context(
-        Rejector(rig, clock_ns, stall_ns=SILENCE_NS, priority=priority, default_reject=False)
-    )
+    desk = stack.enter_context(Rejector(rig, clock_ns, ALL_MAY_PASS, priority=priority))
     return _at_a_pin(desk, encoder, history)
 
 
@@ -73,9 +72,7 @@ def process(um_per_s: int, stack: ExitStack, *, priority: int = 0) -> Bench:
     """The reject process."""
     encoder, history = SimulatedEncoder(clock_ns, [Speed(0, um_per_s)]), SharedHistory()
     claim = partial(open_memory_rig, encoder, history)
-    desk = ProcessRejector(
-        claim, clock_ns, silence_ns=SILENCE_NS, priority=priority, default_reject=False
-    )
+    desk = ProcessRejector(claim, clock_ns, ALL_MAY_PASS, priority=priority)
     return _at_a_pin(stack.enter_context(desk), encoder, history)
 
 
@@ -84,7 +81,7 @@ def modbus(um_per_s: int, stack: ExitStack) -> Bench:
     encoder, history = SimulatedEncoder(clock_ns, [Speed(0, um_per_s)]), SharedHistory()
     port = stack.enter_context(_plc(history))
     claim = partial(open_modbus_rig, encoder, port)
-    desk = ProcessRejector(claim, clock_ns, silence_ns=SILENCE_NS, default_reject=False)
+    desk = ProcessRejector(claim, clock_ns, ALL_MAY_PASS)
     return _at_a_pin(stack.enter_context(desk), encoder, history)
 
 
@@ -222,10 +219,9 @@ def _linked(port: str, um_per_s: int, stack: ExitStack) -> Bench:
         port,
         SETTINGS,
         clock_ns,
+        ALL_MAY_PASS,
         fastest_um_s=2 * um_per_s,
         nm_per_count=nm_per_count,
-        silence_ns=SILENCE_NS,
-        default_reject=False,
         watch=watch,
     )
     stack.enter_context(link)

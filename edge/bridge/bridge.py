@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from edge.bridge.wires import (
     actuator_settings,
@@ -21,6 +20,7 @@ from edge.errors import TracksideError, UsageError
 from edge.line_file import InputConfig, LineConfig, RejectConfig, SerialEncoderSettings
 from firmware_bridge.core import News, Outcome, Role
 from firmware_bridge.desk import (
+    DeskSettings,
     Heartbeat,
     InputWatch,
     OrderDesk,
@@ -121,7 +121,7 @@ def open_bridge(
             _sensors(reject, stack),
             clock_ns,
             default_reject=not trial,
-            stall_ns=round(reject.silence_ms * 1e6),
+            silence_ns=round(reject.silence_ms * 1e6),
             hear=lambda actuator, outcome: hear(Seen(actuator, outcome)),
         )
 
@@ -146,29 +146,37 @@ def _open_desk(
 ) -> tuple[OrderDesk, Callable[[], Reading], Rig | None]:
     """Who fires the orders, how to learn where the rail is, and the rig if it is this process's."""
     encoder, reject = config.encoder, config.reject
-    silence_ns = round(reject.silence_ms * 1e6)
-    settings: dict[str, Any] = {
-        "default_reject": not trial,
-        "on_missed": _MODES[reject.on_missed],
-        "on_uninspected": _MODES[reject.on_uninspected],
-        "ledger": ledger,
-        "watch": watch,
-    }
+    settings = DeskSettings(
+        default_reject=not trial,
+        on_missed=_MODES[reject.on_missed],
+        on_uninspected=_MODES[reject.on_uninspected],
+        silence_ns=round(reject.silence_ms * 1e6),
+    )
     if isinstance(encoder, SerialEncoderSettings) and reject.output.type == "serial":
-        settings |= {"name": reject.name, "stop_line": open_stop_line(reject, stack)}
-        settings["release_on_close"] = reject.safe == "pass"
-        board = open_board(encoder, actuator_settings(reject), silence_ns=silence_ns, **settings)
+        board = open_board(
+            encoder,
+            actuator_settings(reject),
+            settings,
+            name=reject.name,
+            stop_line=open_stop_line(reject, stack),
+            release_on_close=reject.safe == "pass",
+            ledger=ledger,
+            watch=watch,
+        )
         stack.enter_context(board)
         return board, board.read, None
-    settings["priority"] = reject.priority
+    priority = reject.priority
     claim = partial(open_rig, encoder, reject)
     if reject.isolation == "process":
-        apart = ProcessRejector(claim, clock_ns, silence_ns=silence_ns, **settings)
+        apart = ProcessRejector(
+            claim, clock_ns, settings, priority=priority, ledger=ledger, watch=watch
+        )
         stack.enter_context(apart)
         return apart, apart.read, None
     rig = claim(stack)
     last = LastReading(rig.encoder)
-    desk = Rejector(replace(rig, encoder=last), clock_ns, stall_ns=silence_ns, **settings)
+    ours = replace(rig, encoder=last)
+    desk = Rejector(ours, clock_ns, settings, priority=priority, ledger=ledger, watch=watch)
     stack.enter_context(desk)
     return desk, lambda: last.newest, rig
 

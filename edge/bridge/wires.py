@@ -21,9 +21,9 @@ from edge.line_file import (
     SimulatedEncoderSettings,
 )
 from firmware_bridge.board.serial_link import SerialLink
-from firmware_bridge.core import Actuator, ActuatorSettings
-from firmware_bridge.desk import Output, Rig
-from firmware_bridge.ledger import Known, Place
+from firmware_bridge.core import Actuator, ActuatorSettings, News
+from firmware_bridge.desk import DeskSettings, Output, Rig
+from firmware_bridge.ledger import Known, Ledger, Place
 from firmware_bridge.lines import (
     Encoder,
     InputLine,
@@ -76,7 +76,8 @@ def open_encoder(settings: EncoderSettings, *, silence_ns: int) -> AbstractConte
             return nullcontext(SimulatedEncoder(clock_ns, [speed]))
         case SerialEncoderSettings():
             # Its own output is given no orders.
-            return open_board(settings, ActuatorSettings(offset_um=0), silence_ns=silence_ns)
+            nothing = ActuatorSettings(offset_um=0)
+            return open_board(settings, nothing, DeskSettings(silence_ns=silence_ns))
         case GpiodEncoderSettings():
             count = resolve_name("firmware_bridge.lines.gpiod_line:GpiodEncoder")
             arguments = _arguments(settings)
@@ -90,19 +91,32 @@ def open_encoder(settings: EncoderSettings, *, silence_ns: int) -> AbstractConte
 
 
 def open_board(
-    encoder: SerialEncoderSettings, actuator: ActuatorSettings, **desk: Any
+    encoder: SerialEncoderSettings,
+    actuator: ActuatorSettings,
+    settings: DeskSettings,
+    *,
+    name: str = "reject",
+    stop_line: OutputLine | None = None,
+    release_on_close: bool = False,
+    ledger: Ledger | None = None,
+    watch: Callable[[News], None] | None = None,
 ) -> SerialLink:
     """The co-processor: an encoder, and a desk for its own output."""
     return SerialLink(
         encoder.port,
         actuator,
         clock_ns,
+        settings,
         nm_per_count=round(encoder.um_per_count * 1000),
         fastest_um_s=round(_LEAP * encoder.speed_mm_s * 1000),
         serial_number=encoder.serial_number,
         firmware=encoder.firmware,
         baud=encoder.baud,
-        **desk,
+        name=name,
+        stop_line=stop_line,
+        release_on_close=release_on_close,
+        ledger=ledger,
+        watch=watch,
     )
 
 

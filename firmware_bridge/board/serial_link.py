@@ -1,6 +1,6 @@
 """Orders go to a co-processor that owns the encoder and the reject output (firmware/PROTOCOL.md).
 
-    with SerialLink(port, settings, clock, nm_per_count=25_000, fastest_um_s=10**6) as link:
+    with SerialLink(port, actuator, clock, settings, nm_per_count=25_000, ...) as link:
         link.submit(start_um, end_um, tag)
 
 It stands where a Rejector does, and its board is an encoder for the camera as well.
@@ -31,7 +31,7 @@ from firmware_bridge.core import (
     latch_missed,
     override,
 )
-from firmware_bridge.desk import MeasuringDesk
+from firmware_bridge.desk import DeskSettings, MeasuringDesk
 from firmware_bridge.errors import LineError, RejectorStopped
 from firmware_bridge.ledger import Ledger, Place
 from firmware_bridge.lines import OutputLine
@@ -86,8 +86,9 @@ class SerialLink(MeasuringDesk):
     def __init__(
         self,
         port: str,
-        settings: ActuatorSettings,
+        actuator: ActuatorSettings,
         clock: Clock,
+        settings: DeskSettings,
         *,
         nm_per_count: int,
         fastest_um_s: int,
@@ -96,33 +97,21 @@ class SerialLink(MeasuringDesk):
         name: str = "reject",
         rail: str = "",
         stop_line: OutputLine | None = None,
-        default_reject: bool = True,
-        on_missed: Mode = Mode.ORDERED,
-        on_uninspected: Mode = Mode.ORDERED,
         release_on_close: bool = False,
-        silence_ns: int = SECOND_NS // 2,
         baud: int = BAUD,
         ledger: Ledger | None = None,
         watch: Callable[[News], None] | None = None,
     ) -> None:
-        super().__init__(
-            [Actuator(name, settings, rail)],
-            clock,
-            default_reject=default_reject,
-            on_missed=on_missed,
-            on_uninspected=on_uninspected,
-            ledger=ledger,
-            watch=watch,
-        )
+        served = [Actuator(name, actuator, rail)]
+        super().__init__(served, clock, settings, ledger=ledger, watch=watch)
         self._actuator = name
         self._stop_line = stop_line
         self._release_on_close = release_on_close
-        self._silence_ns = silence_ns
         self._outbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._unsent_ns: dict[str, int] = {}  # orders not on board, the oldest first; by the lock
         self._full_ns = clock()  # when the board last had no room for the nearest of them
         self._outgoing = Outgoing()
-        self._on_board = OnBoard(settings.margin_um)
+        self._on_board = OnBoard(actuator.margin_um)
         self._guard = Guard()
         self._changes: list[Change] = []  # not yet told to the desk
         self._next_event = 0
@@ -132,11 +121,11 @@ class SerialLink(MeasuringDesk):
         try:
             self._session = Session(
                 self._talk,
-                settings,
+                actuator,
                 nm_per_count=nm_per_count,
                 fastest_um_s=fastest_um_s,
-                silence_ns=silence_ns,
-                default_reject=default_reject,
+                silence_ns=settings.silence_ns,
+                default_reject=settings.default_reject,
                 serial_number=serial_number,
                 firmware=firmware,
             )
@@ -182,7 +171,7 @@ class SerialLink(MeasuringDesk):
     def _check_alive(self) -> None:
         now_ns = self._clock()
         silent_ns = now_ns - self._talk.heard_ns
-        if silent_ns > self._silence_ns:
+        if silent_ns > self._settings.silence_ns:
             raise RejectorStopped(
                 f"no answer from the board for {silent_ns // 1_000_000} ms, and it rejects all "
                 "by now: check its cable and supply, and the load on this machine"
@@ -190,7 +179,7 @@ class SerialLink(MeasuringDesk):
         with self._lock:
             oldest_ns = next(iter(self._unsent_ns.values()), now_ns)
         waited_ns = now_ns - max(oldest_ns, self._full_ns)
-        if waited_ns > self._silence_ns:
+        if waited_ns > self._settings.silence_ns:
             raise RejectorStopped(
                 f"an order has waited for {waited_ns // 1_000_000} ms to be sent to the board: the "
                 "link is too slow or too much disturbed; check its cable, shield and baud rate, "
@@ -199,7 +188,7 @@ class SerialLink(MeasuringDesk):
 
     def _stop(self) -> None:
         asks = 4  # for news, twice, for statistics, and to close
-        self._thread.join(timeout=(asks * self._silence_ns + 2 * WRITE_NS) / SECOND_NS)
+        self._thread.join(timeout=(asks * self._settings.silence_ns + 2 * WRITE_NS) / SECOND_NS)
         if self._thread.is_alive():
             raise RejectorStopped("the serial port blocks: unplug the board, which then rejects")
 
@@ -239,7 +228,7 @@ class SerialLink(MeasuringDesk):
 
     def _end(self) -> None:
         """Hear what there is to hear, as long as it takes no longer than silence may."""
-        give_up_ns = self._clock() + self._silence_ns
+        give_up_ns = self._clock() + self._settings.silence_ns
         self._poll()
         while self._more_news and self._clock() < give_up_ns:
             self._poll()
@@ -317,7 +306,8 @@ class SerialLink(MeasuringDesk):
                 continue
             news.append(News(self._session.reading.at_ns, self._actuator, event))
             if isinstance(event, Missed):
-                self._changes += latch_missed(self._guard, self._on_missed, self._actuator, event)
+                on_missed = self._settings.on_missed
+                self._changes += latch_missed(self._guard, on_missed, self._actuator, event)
         self._tell(news)
 
     def _take_back(self, order: Order) -> None:

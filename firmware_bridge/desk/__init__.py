@@ -1,6 +1,6 @@
 """Where orders are handed in, and the thread or the process that fires them."""
 
-from firmware_bridge.desk.desk import MeasuringDesk, OrderDesk
+from firmware_bridge.desk.desk import DeskSettings, MeasuringDesk, OrderDesk
 from firmware_bridge.desk.heartbeat import Heartbeat
 from firmware_bridge.desk.input_watch import InputWatch, Sensor, Statement
 from firmware_bridge.desk.process_rejector import ProcessRejector
@@ -9,6 +9,7 @@ from firmware_bridge.desk.rejector import Rejector
 from firmware_bridge.desk.rig import Output, Rig
 
 __all__ = [
+    "DeskSettings",
     "Heartbeat",
     "InputWatch",
     "MeasuringDesk",

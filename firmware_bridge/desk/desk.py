@@ -17,6 +17,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from firmware_bridge.core import (
     MISSED,
@@ -35,7 +36,21 @@ from firmware_bridge.desk.carried import Carried, carry
 from firmware_bridge.desk.record import Record, RejectReport
 from firmware_bridge.errors import EncoderError, LineError, RejectorStopped
 from firmware_bridge.ledger import Ledger, Piece, Place
-from firmware_bridge.types import Clock, Closing, Fired, Missed, Mode, Order, Reading
+from firmware_bridge.types import SECOND_NS, Clock, Closing, Fired, Missed, Mode, Order, Reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeskSettings:
+    """What is rejected beside the orders, and for how long whoever fires may give no sign of life.
+
+    `default_reject=False` is for trials, where nobody inspects and all may pass that no order is
+    for. What is missed, and rail that nobody looked at, may bring about a mode besides.
+    """
+
+    default_reject: bool = True
+    on_missed: Mode = Mode.ORDERED
+    on_uninspected: Mode = Mode.ORDERED
+    silence_ns: int = SECOND_NS // 2
 
 
 class OrderDesk(Closing, ABC):
@@ -49,18 +64,14 @@ class OrderDesk(Closing, ABC):
         self,
         actuators: Sequence[Actuator],
         clock: Clock,
+        settings: DeskSettings,
         *,
-        default_reject: bool,
-        on_missed: Mode,
-        on_uninspected: Mode,
         ledger: Ledger | None,
         watch: Callable[[News], None] | None,
     ) -> None:
         self._actuators = actuators
         self._clock = clock
-        self._default_reject = default_reject
-        self._on_missed = on_missed
-        self._on_uninspected = on_uninspected
+        self._settings = settings
         self._ledger = ledger
         self._watch = watch
         self._record = Record(actuators, ledger)
@@ -75,7 +86,7 @@ class OrderDesk(Closing, ABC):
 
     def submit_pass(self, start_um: int, end_um: int, tag: str, rail: str = "") -> None:
         """Let the rail from `start_um` to `end_um` by: it was inspected."""
-        if not self._default_reject:
+        if not self._settings.default_reject:
             raise ValueError(f"pass {tag!r} lets nothing by: open it with default_reject")
         self._hand_in(Order(start_um, end_um, tag, rail), is_pass=True)
         if self._ledger is not None:  # after the orders that were given before
@@ -133,7 +144,7 @@ class OrderDesk(Closing, ABC):
         if self._stopping.is_set():
             return
         self._stopping.set()
-        if self._default_reject:
+        if self._settings.default_reject:
             with self._lock:
                 self._record.end(self._newest())
         self._stop()
@@ -194,33 +205,33 @@ class OrderDesk(Closing, ABC):
         if inherited is not None:
             known, orders = inherited.known, inherited.orders
             carried = carry(known, orders, place, reading, self._actuators)
-        if self._default_reject:
+        if self._settings.default_reject:
             self._record.begin(reading, went_um=carried.went_um or 0)
         with self._lock:
             for _, order in carried.orders:
                 self._enter(order, is_pass=False)
-            for order in carried.passes if self._default_reject else ():
+            for order in carried.passes if self._settings.default_reject else ():
                 self._enter(order, is_pass=True)
         if self._ledger is not None:
             given_anew = [entry for entry, _ in carried.orders]
             self._ledger.begin(place, given_anew, carried.gone_by, carried.passed, carried.where)
             self._latch_missed(len(carried.gone_by) if inherited is not None else None)
-        if self._default_reject and not carried.passes:
+        if self._settings.default_reject and not carried.passes:
             self._latch_uninspected("nobody looked at the rail up to the actuators")
 
     def _latch_missed(self, orders: int | None) -> None:
         """What was due while the program was down counts as missed."""
-        if orders == 0 or self._on_missed is Mode.ORDERED:
+        if orders == 0 or self._settings.on_missed is Mode.ORDERED:
             return
         reason = "what was due while the program was down cannot be known, its disk refuses"
         if orders is not None:
             reason = f"{orders} orders were due while the program was down"
-        self._send(Latch(MISSED, self._on_missed, reason))
+        self._send(Latch(MISSED, self._settings.on_missed, reason))
 
     def _latch_uninspected(self, reason: str) -> None:
         """Such rail is rejected; this is what it brings about besides."""
-        if self._on_uninspected is not Mode.ORDERED:
-            self._send(Latch(UNINSPECTED, self._on_uninspected, reason))
+        if self._settings.on_uninspected is not Mode.ORDERED:
+            self._send(Latch(UNINSPECTED, self._settings.on_uninspected, reason))
 
     def _mind_ledger(self) -> None:
         """Orders that no ledger keeps would be forgotten by the next run: all is rejected."""

@@ -72,7 +72,7 @@ class InputWatch:
         clock: Clock,
         *,
         default_reject: bool = True,
-        stall_ns: int = SECOND_NS // 2,
+        silence_ns: int = SECOND_NS // 2,
         hear: Callable[[str, Outcome], None] = lambda _actuator, _outcome: None,
     ) -> None:
         self._lines = [statement.line for statement in statements]
@@ -80,7 +80,7 @@ class InputWatch:
         # With default_reject an actuator is driven from the start, which is no pulse.
         self._sensors = [_Watched(sensor, driven=default_reject) for sensor in sensors]
         self._clock = clock
-        self._stall_ns = stall_ns
+        self._silence_ns = silence_ns
         self._hear_outcome = hear
         self._watched = {sensor.actuator for sensor in sensors}
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
@@ -110,7 +110,7 @@ class InputWatch:
             yield
         finally:
             self._stopping.set()
-            thread.join(timeout=self._stall_ns / SECOND_NS)
+            thread.join(timeout=self._silence_ns / SECOND_NS)
 
     def is_active(self, name: str) -> bool:
         """The level of the input of this name as it last settled; any thread may ask."""
@@ -122,9 +122,9 @@ class InputWatch:
             raise InputsStopped(
                 f"the inputs are no longer read: {self._failure!r}; mend the cause and start again"
             ) from self._failure
-        if self._alive_ns is not None and self._clock() - self._alive_ns > self._stall_ns:
+        if self._alive_ns is not None and self._clock() - self._alive_ns > self._silence_ns:
             raise InputsStopped(
-                f"no input was read for {self._stall_ns // 1_000_000} ms: one of them blocks; "
+                f"no input was read for {self._silence_ns // 1_000_000} ms: one of them blocks; "
                 "check its cable and bus"
             )
 

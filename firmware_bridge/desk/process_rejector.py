@@ -11,11 +11,11 @@ from pathlib import Path
 
 from firmware_bridge.core import Command, News
 from firmware_bridge.desk.channel import Channel
-from firmware_bridge.desk.desk import MeasuringDesk
+from firmware_bridge.desk.desk import DeskSettings, MeasuringDesk
 from firmware_bridge.desk.process_worker import Close, Failed, Opening, OpenRig, Ready, Signs
 from firmware_bridge.errors import RejectorStopped
 from firmware_bridge.ledger import Ledger
-from firmware_bridge.types import SECOND_NS, Clock, Mode, Reading
+from firmware_bridge.types import SECOND_NS, Clock, Reading
 
 START_NS = 30 * SECOND_NS  # a process that takes longer to claim its lines hangs in one of them
 # Isolated, so that nothing is imported before the path is what this process says it is.
@@ -50,26 +50,20 @@ class ProcessRejector(MeasuringDesk):
         self,
         open_rig: OpenRig,
         clock: Clock,
+        settings: DeskSettings,
         *,
-        default_reject: bool = True,
-        on_missed: Mode = Mode.ORDERED,
-        on_uninspected: Mode = Mode.ORDERED,
-        silence_ns: int = SECOND_NS // 2,
         priority: int = 0,
         ledger: Ledger | None = None,
         watch: Callable[[News], None] | None = None,
     ) -> None:
         self._signs = Signs()
         self._signs.desk_ns[0] = clock() + START_NS
-        self._silence_ns = silence_ns
         self._process, self._channel = _start()
         opening = Opening(
             open_rig=open_rig,
             clock=clock,
             signs=self._signs,
-            default_reject=default_reject,
-            on_missed=on_missed,
-            silence_ns=silence_ns,
+            settings=settings,
             priority=priority,
             known=None if ledger is None or ledger.inherited is None else ledger.inherited.known,
         )
@@ -80,15 +74,7 @@ class ProcessRejector(MeasuringDesk):
             self._kill()
             self._channel.close()
             raise
-        super().__init__(
-            ready.actuators,
-            clock,
-            default_reject=default_reject,
-            on_missed=on_missed,
-            on_uninspected=on_uninspected,
-            ledger=ledger,
-            watch=watch,
-        )
+        super().__init__(ready.actuators, clock, settings, ledger=ledger, watch=watch)
         self._sending = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="reject process", daemon=True)
         self._take_up(ready.place, self._newest())
@@ -103,7 +89,7 @@ class ProcessRejector(MeasuringDesk):
 
     def _check_alive(self) -> None:
         silent_ns = self._clock() - self._signs.turn_ns[0]
-        if silent_ns > self._silence_ns:
+        if silent_ns > self._settings.silence_ns:
             raise RejectorStopped(
                 f"no encoder reading for {silent_ns // 1_000_000} ms: "
                 "the encoder or a reject line blocks, or the machine stands still; "
@@ -114,7 +100,7 @@ class ProcessRejector(MeasuringDesk):
         if self._failure is None:
             self._send(Close())
         try:
-            self._process.wait(self._silence_ns / SECOND_NS + 1)
+            self._process.wait(self._settings.silence_ns / SECOND_NS + 1)
         except subprocess.TimeoutExpired as late:
             self._kill()
             raise RejectorStopped(

@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 
 from firmware_bridge.core import Actuator, Command, Control, News
 from firmware_bridge.desk.channel import Channel
+from firmware_bridge.desk.desk import DeskSettings
 from firmware_bridge.desk.realtime import lock_memory, take_priority
 from firmware_bridge.desk.rig import Rig, RigLoop
 from firmware_bridge.errors import DeskGone
 from firmware_bridge.ledger import Known, Place
 from firmware_bridge.lines import SharedReading, SharedWords
-from firmware_bridge.types import Clock, Mode, Reading
+from firmware_bridge.types import Clock, Reading
 
 NEWS_A_MESSAGE = 200
 
@@ -44,9 +45,7 @@ class Opening:
     open_rig: OpenRig
     clock: Clock
     signs: Signs
-    default_reject: bool
-    on_missed: Mode
-    silence_ns: int
+    settings: DeskSettings
     priority: int
     known: Known | None  # of the run before
 
@@ -78,7 +77,7 @@ class DeskExchange:
         self._channel = channel
         self._clock = opening.clock
         self._signs = opening.signs
-        self._silence_ns = opening.silence_ns
+        self._silence_ns = opening.settings.silence_ns
         self._is_closed = False
 
     def is_open(self) -> bool:
@@ -115,9 +114,9 @@ class DeskExchange:
 def serve(channel: Channel, opening: Opening) -> None:
     """Claim what the rig wants, and fire orders until the desk closes."""
     with ExitStack() as stack:
-        rig = opening.open_rig(stack)
+        rig, settings = opening.open_rig(stack), opening.settings
         control = Control(
-            rig.actuators, on_missed=opening.on_missed, default_reject=opening.default_reject
+            rig.actuators, on_missed=settings.on_missed, default_reject=settings.default_reject
         )
         exchange = DeskExchange(channel, opening)
         loop = RigLoop(rig, control, exchange, opening.clock)
@@ -128,7 +127,7 @@ def serve(channel: Channel, opening: Opening) -> None:
         gc.freeze()  # what lives for ever is never looked through again
         exchange.tell(rig.encoder.read(), [])  # so that there is one from the first moment on
         channel.send(Ready(rig.actuators, rig.place(opening.known)))
-        loop.run(default_reject=opening.default_reject)
+        loop.run(default_reject=settings.default_reject)
 
 
 def main() -> None:

@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable
 
 from firmware_bridge.core import Command, Control, News
-from firmware_bridge.desk.desk import OrderDesk
+from firmware_bridge.desk.desk import DeskSettings, OrderDesk
 from firmware_bridge.desk.realtime import take_priority
 from firmware_bridge.desk.rig import Rig, RigLoop
 from firmware_bridge.errors import RejectorStopped
 from firmware_bridge.ledger import Ledger
-from firmware_bridge.types import SECOND_NS, Clock, Mode, Reading
+from firmware_bridge.types import SECOND_NS, Clock, Reading
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Rejector(OrderDesk):
     orderly `close` they reject too, because nobody inspects any more, but for those that the rig
     has `released_on_close`.
     A thread that is stuck inside an encoder or a line cannot drive the outputs: `submit` and
-    `check` raise once it has been stuck for `stall_ns`, and the heartbeat, which the caller then
+    `check` raise once it has been stuck for `silence_ns`, and the heartbeat, which the caller then
     no longer beats, is what rejects.
 
     Pulses lie where they should only if the thread runs when a switch is due. On a machine with
@@ -45,27 +45,17 @@ class Rejector(OrderDesk):
         self,
         rig: Rig,
         clock: Clock,
+        settings: DeskSettings,
         *,
-        default_reject: bool = True,
-        on_missed: Mode = Mode.ORDERED,
-        on_uninspected: Mode = Mode.ORDERED,
-        stall_ns: int = SECOND_NS // 2,
         priority: int = 0,
         ledger: Ledger | None = None,
         watch: Callable[[News], None] | None = None,
     ) -> None:
-        super().__init__(
-            rig.actuators,
-            clock,
-            default_reject=default_reject,
-            on_missed=on_missed,
-            on_uninspected=on_uninspected,
-            ledger=ledger,
-            watch=watch,
+        super().__init__(rig.actuators, clock, settings, ledger=ledger, watch=watch)
+        control = Control(
+            rig.actuators, on_missed=settings.on_missed, default_reject=settings.default_reject
         )
-        control = Control(rig.actuators, on_missed=on_missed, default_reject=default_reject)
         self._loop = RigLoop(rig, control, self, clock)
-        self._stall_ns = stall_ns
         self._priority = priority
         self._inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._reading = rig.encoder.read()
@@ -84,14 +74,14 @@ class Rejector(OrderDesk):
         self._inbox.put(command)
 
     def _check_alive(self) -> None:
-        if self._clock() - self._alive_ns > self._stall_ns:
+        if self._clock() - self._alive_ns > self._settings.silence_ns:
             raise RejectorStopped(
-                f"no encoder reading for {self._stall_ns // 1_000_000} ms: "
+                f"no encoder reading for {self._settings.silence_ns // 1_000_000} ms: "
                 "the encoder or the reject line blocks; check its cable and bus"
             )
 
     def _stop(self) -> None:
-        self._thread.join(timeout=self._stall_ns / SECOND_NS)
+        self._thread.join(timeout=self._settings.silence_ns / SECOND_NS)
         if self._thread.is_alive():
             raise RejectorStopped(
                 "the reject thread does not stop: the encoder or the reject line blocks, "
@@ -120,7 +110,7 @@ class Rejector(OrderDesk):
     def _run(self) -> None:
         try:
             take_priority(self._priority)
-            self._loop.run(default_reject=self._default_reject)
+            self._loop.run(default_reject=self._settings.default_reject)
         except BaseException as failure:
             log.exception("the reject thread failed; the outputs go to reject")
             self._fail(failure)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from firmware_bridge.core import Actuator, ActuatorSettings
-from firmware_bridge.desk import Output, Rejector, Rig
+from firmware_bridge.desk import DeskSettings, Output, Rejector, Rig
 from firmware_bridge.ledger import Entry, EntryKind, Ledger, read_ledger
 from firmware_bridge.lines import MemoryLine, SimulatedEncoder, Speed
 from firmware_bridge.types import SECOND_NS, Mode
@@ -31,7 +31,8 @@ def a_rig(*actuators: Actuator, um_per_s: int = 1_000_000) -> Rig:
 
 def desk(rig: Rig, ledger: Ledger, *, on_missed: Mode = Mode.ORDERED) -> Rejector:
     """One that lets all by but what is ordered."""
-    return Rejector(rig, CLOCK, ledger=ledger, on_missed=on_missed, default_reject=False)
+    settings = DeskSettings(on_missed=on_missed, default_reject=False)
+    return Rejector(rig, CLOCK, settings, ledger=ledger)
 
 
 def here_um(rig: Rig) -> int:

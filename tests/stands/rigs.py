@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 
 from firmware_bridge.core import Actuator, ActuatorSettings
-from firmware_bridge.desk import Output, ProcessRejector, Rig
+from firmware_bridge.desk import DeskSettings, Output, ProcessRejector, Rig
 from firmware_bridge.errors import EncoderError, LineError
 from firmware_bridge.lines import Encoder, MemoryLine, SharedHistory, SimulatedEncoder, Speed
 from firmware_bridge.types import Reading
@@ -58,6 +58,6 @@ def inspect_until_killed(history: SharedHistory) -> None:
     """What the process does that the test takes away."""
     encoder = SimulatedEncoder(CLOCK, HALF_M_S)
     start = partial(open_rig, encoder, history, released=True)
-    with ProcessRejector(start, CLOCK, default_reject=False) as desk:
+    with ProcessRejector(start, CLOCK, DeskSettings(default_reject=False)) as desk:
         print(desk._process.pid, flush=True)
         threading.Event().wait()

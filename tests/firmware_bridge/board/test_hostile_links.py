@@ -17,6 +17,7 @@ from firmware_bridge.board import framing
 from firmware_bridge.board.framing import FrameReader, Kind
 from firmware_bridge.board.serial_link import SerialLink
 from firmware_bridge.core import ActuatorSettings
+from firmware_bridge.desk import DeskSettings
 from firmware_bridge.errors import LineError, RejectorStopped
 from firmware_bridge.types import SECOND_NS, Fired, Mode
 from stands.boards import Cable, HostBoard, LyingBoard, unharmed
@@ -64,9 +65,9 @@ def open_link(
         port,
         settings,
         CLOCK,
+        DeskSettings(silence_ns=silence_ns),
         nm_per_count=NM_PER_COUNT,
         fastest_um_s=100_000,
-        silence_ns=silence_ns,
         serial_number=serial_number,
         firmware=firmware,
         baud=baud,

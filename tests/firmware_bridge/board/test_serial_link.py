@@ -18,6 +18,7 @@ from firmware_bridge.board import framing, serial_session
 from firmware_bridge.board.framing import FrameReader, Kind
 from firmware_bridge.board.serial_link import SerialLink
 from firmware_bridge.core import ActuatorSettings
+from firmware_bridge.desk import DeskSettings
 from firmware_bridge.errors import EncoderError, LineError, RejectorStopped
 from firmware_bridge.lines import MemoryLine, OutputLine
 from firmware_bridge.types import SECOND_NS, Fired, Missed, Mode, Reason
@@ -88,14 +89,12 @@ def open_link(
         cable.port,
         settings,
         CLOCK,
+        DeskSettings(default_reject=default_reject, on_missed=on_missed, silence_ns=silence_ns),
         nm_per_count=nm_per_count,
         fastest_um_s=FASTEST_UM_S,
         serial_number=serial_number,
         firmware=firmware,
-        silence_ns=silence_ns,
-        default_reject=default_reject,
         release_on_close=release_on_close,
-        on_missed=on_missed,
         stop_line=stop_line,
     )
 
@@ -332,17 +331,21 @@ def test_a_port_where_nobody_answers_says_what_to_check(monkeypatch: pytest.Monk
     monkeypatch.setattr(serial_session, "BOOT_NS", 100 * MS)
     master, slave = os.openpty()
     with pytest.raises(LineError, match="no answer for 100 ms: check"):
-        SerialLink(os.ttyname(slave), SETTINGS, CLOCK, nm_per_count=1_000, fastest_um_s=1)
+        SerialLink(
+            os.ttyname(slave), SETTINGS, CLOCK, DeskSettings(), nm_per_count=1_000, fastest_um_s=1
+        )
     os.close(master)
     os.close(slave)
     with pytest.raises(LineError, match="check its name and cable"):
-        SerialLink("/dev/no-such-port", SETTINGS, CLOCK, nm_per_count=1_000, fastest_um_s=1)
+        SerialLink(
+            "/dev/no-such-port", SETTINGS, CLOCK, DeskSettings(), nm_per_count=1_000, fastest_um_s=1
+        )
 
 
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "serial", None)
     with pytest.raises(LineError, match=r"pip install 'trackside\[serial\]'"):
-        SerialLink("/dev/null", SETTINGS, CLOCK, nm_per_count=1_000, fastest_um_s=1)
+        SerialLink("/dev/null", SETTINGS, CLOCK, DeskSettings(), nm_per_count=1_000, fastest_um_s=1)
 
 
 def test_orders_that_make_no_sense_are_refused_and_disturb_nobody(host_cable: Cable) -> None:

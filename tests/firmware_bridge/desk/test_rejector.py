@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import yaml
 
 from edge.demo import DEMO_LINE
 from firmware_bridge.core import Actuator, ActuatorSettings, Change, News
-from firmware_bridge.desk import OrderDesk, Output, ProcessRejector, Rejector, Rig
+from firmware_bridge.desk import DeskSettings, OrderDesk, Output, ProcessRejector, Rejector, Rig
 from firmware_bridge.errors import EncoderError, LineError, PriorityRefused, RejectorStopped
 from firmware_bridge.lines import Encoder, MemoryLine, SharedHistory, SimulatedEncoder
 from firmware_bridge.types import SECOND_NS, Fired, Missed, Mode, Reason
@@ -38,7 +39,8 @@ from stands.waiting import eventually
 
 PATIENT_NS = 5 * SECOND_NS  # the machine may have much else to do
 
-ALL_MAY_PASS: dict[str, Any] = {"default_reject": False}  # but what is ordered
+ALL_MAY_PASS = DeskSettings(default_reject=False)  # but what is ordered
+PATIENT = replace(ALL_MAY_PASS, silence_ns=PATIENT_NS)
 
 Start = Callable[..., OrderDesk]
 
@@ -47,24 +49,24 @@ def in_a_thread(
     encoder: Encoder,
     history: SharedHistory,
     *,
-    silence_ns: int = PATIENT_NS,
+    settings: DeskSettings = PATIENT,
     released: bool = False,
     **options: Any,
 ) -> OrderDesk:
     rig = open_rig(encoder, history, ExitStack(), released=released)
-    return Rejector(rig, CLOCK, stall_ns=silence_ns, **ALL_MAY_PASS | options)
+    return Rejector(rig, CLOCK, settings, **options)
 
 
 def in_a_process(
     encoder: Encoder,
     history: SharedHistory,
     *,
-    silence_ns: int = PATIENT_NS,
+    settings: DeskSettings = PATIENT,
     released: bool = False,
     **options: Any,
 ) -> OrderDesk:
     start = partial(open_rig, encoder, history, released=released)
-    return ProcessRejector(start, CLOCK, silence_ns=silence_ns, **ALL_MAY_PASS | options)
+    return ProcessRejector(start, CLOCK, settings, **options)
 
 
 @pytest.fixture(params=[in_a_thread, in_a_process])
@@ -129,7 +131,9 @@ def test_an_order_that_comes_too_late_is_missed_and_all_is_rejected_until_acknow
 ) -> None:
     encoder, history = SimulatedEncoder(CLOCK, HALF_M_S), SharedHistory()
     heard: list[News] = []
-    with start(encoder, history, on_missed=Mode.REJECT_ALL, watch=heard.append) as desk:
+    with start(
+        encoder, history, settings=replace(PATIENT, on_missed=Mode.REJECT_ALL), watch=heard.append
+    ) as desk:
         wait_until_at(encoder, 260 * MM)
         desk.submit(1 * MM, 20 * MM, "too late")
         eventually(lambda: desk.mode is Mode.REJECT_ALL)
@@ -152,7 +156,7 @@ def test_an_order_that_comes_too_late_is_missed_and_all_is_rejected_until_acknow
 
 def test_without_a_pass_all_is_rejected(start: Start) -> None:
     encoder, history = SimulatedEncoder(CLOCK, HALF_M_S), SharedHistory()
-    with start(encoder, history, default_reject=True) as desk:
+    with start(encoder, history, settings=DeskSettings(silence_ns=PATIENT_NS)) as desk:
         first_um = ahead_um(encoder)
         desk.submit_pass(first_um, first_um + 100 * MM, "frame 0")
         desk.submit_pass(first_um + 100 * MM, first_um + 200 * MM, "frame 1")
@@ -193,7 +197,7 @@ def test_an_encoder_that_fails_rejects_and_is_raised_to_whoever_asks_next(start:
 
 def test_an_encoder_that_blocks_is_noticed(start: Start) -> None:
     encoder, history = StuckEncoder(CLOCK, HALF_M_S), SharedHistory()
-    desk = start(encoder, history, silence_ns=SECOND_NS // 2)
+    desk = start(encoder, history, settings=replace(ALL_MAY_PASS, silence_ns=SECOND_NS // 2))
     eventually(lambda: raises(desk.check))
     for ask in (desk.check, lambda: desk.submit(0, 1, "nobody would fire it"), desk.close):
         with pytest.raises(RejectorStopped, match=r"check (its cable|cables) and bus"):
@@ -233,7 +237,7 @@ def test_each_actuator_fires_where_it_sits_and_for_its_rail_alone() -> None:
         settings = ActuatorSettings(mm * MM, margin_um=TOLERANCE_UM)
         outputs.append(Output(Actuator(name, settings, rail=name.split()[0]), line))
     stop_line = lines[3]
-    with Rejector(Rig(encoder, outputs, stop_line), CLOCK, **ALL_MAY_PASS) as rejector:
+    with Rejector(Rig(encoder, outputs, stop_line), CLOCK, ALL_MAY_PASS) as rejector:
         start_um = encoder.read().position_um + 100 * MM
         rejector.submit(start_um, start_um + 10 * MM, "rust", rail="left")
         eventually(lambda: len(rejector.report().pulses) == 2)
@@ -266,7 +270,7 @@ def test_each_of_several_lines_comes_to_its_own_rest() -> None:
         Output(Actuator(str(line.active), SETTINGS), line, released_on_close=not line.active)
         for line in lines
     ]
-    with Rejector(Rig(encoder, outputs), CLOCK, **ALL_MAY_PASS):
+    with Rejector(Rig(encoder, outputs), CLOCK, ALL_MAY_PASS):
         wait_until_at(encoder, 20 * MM)
     assert [line.states for line in lines] == [[True, False, True], [False]]
 
@@ -275,7 +279,9 @@ def test_a_line_that_cannot_be_driven_is_raised_too() -> None:
     line = MemoryLine(CLOCK, safe_active=True)
     line.close()
     encoder = SimulatedEncoder(CLOCK, HALF_M_S)
-    rejector = Rejector(Rig(encoder, [Output(Actuator("reject", SETTINGS), line)]), CLOCK)
+    rejector = Rejector(
+        Rig(encoder, [Output(Actuator("reject", SETTINGS), line)]), CLOCK, DeskSettings()
+    )
     with pytest.raises(RejectorStopped) as raised:
         rejector.close()
     assert isinstance(raised.value.__cause__, LineError)
@@ -286,7 +292,7 @@ def test_a_line_that_cannot_be_driven_is_raised_too() -> None:
 
 def test_what_the_process_cannot_claim_is_raised_here() -> None:
     with pytest.raises(LineError, match="line 17 is in use"):
-        ProcessRejector(claim_in_vain, CLOCK)
+        ProcessRejector(claim_in_vain, CLOCK, DeskSettings())
 
 
 def test_the_process_runs_nothing_that_lies_in_the_working_directory(tmp_path: Path) -> None:
