@@ -1,11 +1,12 @@
-"""From what a line file says of pins and encoders to the bridge's lines and encoders."""
+"""From what a line file says of pins and encoders to the bridge's lines and encoders.
+
+Those that need a driver are imported when a line file asks for them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from pkgutil import resolve_name
-from typing import Any
 
 from edge.clock import clock_ns
 from edge.line_file import (
@@ -16,9 +17,18 @@ from edge.line_file import (
     ModbusEncoderSettings,
     OutputSettings,
     RejectConfig,
-    Section,
     SerialEncoderSettings,
     SimulatedEncoderSettings,
+)
+from edge.line_file.wires import (
+    GpiodInputSettings,
+    GpiodOutputSettings,
+    GpiozeroInputSettings,
+    GpiozeroOutputSettings,
+    JetsonSettings,
+    MemorySettings,
+    ModbusInputSettings,
+    ModbusOutputSettings,
 )
 from firmware_bridge.board.serial_link import SerialLink
 from firmware_bridge.core import Actuator, ActuatorSettings, News
@@ -34,38 +44,79 @@ from firmware_bridge.lines import (
     Speed,
 )
 
-# Resolved when a line file asks for them, because each needs a driver of its own.
-_OUTPUTS = {
-    "gpiod": "firmware_bridge.lines.gpiod_line:GpiodOutput",
-    "gpiozero": "firmware_bridge.lines.gpiozero_line:GpiozeroOutput",
-    "jetson": "firmware_bridge.lines.jetson_line:JetsonOutput",
-    "modbus": "firmware_bridge.lines.modbus_line:ModbusOutput",
-}
-_INPUTS = {
-    "gpiod": "firmware_bridge.lines.gpiod_line:GpiodInput",
-    "gpiozero": "firmware_bridge.lines.gpiozero_line:GpiozeroInput",
-    "jetson": "firmware_bridge.lines.jetson_line:JetsonInput",
-    "modbus": "firmware_bridge.lines.modbus_line:ModbusInput",
-}
 _LEAP = 2  # a counter that goes so many times as fast as the line can has leapt
 
 
 def open_output(settings: OutputSettings, *, safe_active: bool | None) -> OutputLine:
     """The output, claimed and in its safe state; of a heartbeat, which has none, as it was."""
-    if settings.type == "memory":
-        return MemoryLine(clock_ns, safe_active=safe_active)
-    claim = resolve_name(_OUTPUTS[settings.type])
-    output: OutputLine = claim(**_arguments(settings), safe_active=safe_active)
-    return output
+    match settings:
+        case MemorySettings():
+            return MemoryLine(clock_ns, safe_active=safe_active)
+        case GpiodOutputSettings():
+            from firmware_bridge.lines.gpiod_line import GpiodOutput
+
+            return GpiodOutput(
+                settings.chip,
+                settings.line,
+                safe_active=safe_active,
+                active_low=settings.active_low,
+                drive=settings.drive,
+                pull=settings.pull,
+            )
+        case GpiozeroOutputSettings(pin=pin, factory=factory, active_low=active_low):
+            from firmware_bridge.lines.gpiozero_line import GpiozeroOutput
+
+            return GpiozeroOutput(
+                pin, factory=factory, safe_active=safe_active, active_low=active_low
+            )
+        case JetsonSettings(pin=number, active_low=active_low):
+            from firmware_bridge.lines.jetson_line import JetsonOutput
+
+            return JetsonOutput(number, safe_active=safe_active, active_low=active_low)
+        case ModbusOutputSettings():
+            from firmware_bridge.lines.modbus_line import ModbusOutput
+
+            return ModbusOutput(
+                settings.host,
+                port=settings.port,
+                unit=settings.unit,
+                table=settings.table,
+                address=settings.address,
+                safe_active=safe_active,
+                active_low=settings.active_low,
+                timeout_ns=round(settings.timeout_ms * 1e6),
+            )
 
 
 def open_input(settings: InputSettings) -> InputLine:
     """The input, claimed."""
-    if settings.type == "memory":
-        return MemoryInput()
-    claim = resolve_name(_INPUTS[settings.type])
-    claimed: InputLine = claim(**_arguments(settings))
-    return claimed
+    match settings:
+        case MemorySettings():
+            return MemoryInput()
+        case GpiodInputSettings(chip=chip, line=line, active_low=active_low, pull=pull):
+            from firmware_bridge.lines.gpiod_line import GpiodInput
+
+            return GpiodInput(chip, line, active_low=active_low, pull=pull)
+        case GpiozeroInputSettings(pin=pin, factory=factory, active_low=active_low, pull=pull):
+            from firmware_bridge.lines.gpiozero_line import GpiozeroInput
+
+            return GpiozeroInput(pin, factory=factory, active_low=active_low, pull=pull)
+        case JetsonSettings(pin=number, active_low=active_low):
+            from firmware_bridge.lines.jetson_line import JetsonInput
+
+            return JetsonInput(number, active_low=active_low)
+        case ModbusInputSettings():
+            from firmware_bridge.lines.modbus_line import ModbusInput
+
+            return ModbusInput(
+                settings.host,
+                port=settings.port,
+                unit=settings.unit,
+                table=settings.table,
+                address=settings.address,
+                active_low=settings.active_low,
+                timeout_ns=round(settings.timeout_ms * 1e6),
+            )
 
 
 def open_encoder(settings: EncoderSettings, *, silence_ns: int) -> AbstractContextManager[Encoder]:
@@ -79,15 +130,33 @@ def open_encoder(settings: EncoderSettings, *, silence_ns: int) -> AbstractConte
             nothing = ActuatorSettings(offset_um=0)
             return open_board(settings, nothing, DeskSettings(silence_ns=silence_ns))
         case GpiodEncoderSettings():
-            count = resolve_name("firmware_bridge.lines.gpiod_line:GpiodEncoder")
-            arguments = _arguments(settings)
+            from firmware_bridge.lines.gpiod_line import GpiodEncoder
+
+            return GpiodEncoder(
+                settings.chip,
+                settings.a,
+                settings.b,
+                clock=clock_ns,
+                nm_per_count=round(settings.um_per_count * 1000),
+                pull=settings.pull,
+                debounce_us=settings.debounce_us,
+            )
         case ModbusEncoderSettings():
-            count = resolve_name("firmware_bridge.lines.modbus_line:ModbusEncoder")
-            arguments = _arguments(settings)
-            arguments["fastest_um_s"] = round(_LEAP * settings.speed_mm_s * 1000)
-    arguments["nm_per_count"] = round(settings.um_per_count * 1000)
-    encoder: AbstractContextManager[Encoder] = count(**arguments, clock=clock_ns)
-    return encoder
+            from firmware_bridge.lines.modbus_line import ModbusEncoder
+
+            return ModbusEncoder(
+                settings.host,
+                clock_ns,
+                port=settings.port,
+                unit=settings.unit,
+                table=settings.table,
+                address=settings.address,
+                bits=settings.bits,
+                low_word_first=settings.low_word_first,
+                nm_per_count=round(settings.um_per_count * 1000),
+                fastest_um_s=round(_LEAP * settings.speed_mm_s * 1000),
+                timeout_ns=round(settings.timeout_ms * 1e6),
+            )
 
 
 def open_board(
@@ -160,11 +229,3 @@ def actuator_settings(config: ActuatorConfig) -> ActuatorSettings:
         dwell_ns=round(config.min_pulse_ms * 1e6),
         min_gap_um=round(config.min_gap_mm * 1000),
     )
-
-
-def _arguments(settings: Section) -> dict[str, Any]:
-    """The settings that an adapter knows by the same name, and its times in nanoseconds."""
-    arguments = settings.model_dump(exclude={"type", "speed_mm_s", "um_per_count"})
-    if "timeout_ms" in arguments:
-        arguments["timeout_ns"] = round(arguments.pop("timeout_ms") * 1e6)
-    return arguments
