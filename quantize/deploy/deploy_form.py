@@ -61,8 +61,8 @@ def read_trained(path: Path) -> Trained:
 def deploy(trained: nn.Module, *, channels: int = 1) -> nn.Module:
     """Exactly the trained network's first map of logits out; of equal channels one goes in.
 
-    Of a network that names classes the output has 1 + C channels: the map that decides, and after
-    it a logit for each class, at the same size.
+    Of a network that names classes there are two: the map, and a logit for each class, as coarse as
+    the network answers them.
 
     A MINet whose maps keep to the pixel grid leaves the last resize to the mask step; what ends in
     `align_corners=True`, which the mask step cannot do, keeps it.
@@ -71,16 +71,14 @@ def deploy(trained: nn.Module, *, channels: int = 1) -> nn.Module:
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(1, channels, PROBE, PROBE, generator=generator).double()
     with torch.no_grad():
-        wanted = first_map(exact(image.expand(-1, 3, -1, -1)))
+        wanted = results(exact(image.expand(-1, 3, -1, -1)))
         form: nn.Module
         if isinstance(exact, MINet) and not exact.align_corners:
             form = DeployMINet(exact, channels)
         else:
             form = FirstMap(exact, channels)
-        answer = form(image)
-    if answer.shape != wanted.shape:
-        answer = F.interpolate(answer, size=wanted.shape[-2:], mode="bilinear")
-    error = float((answer - wanted).abs().max() / wanted.abs().max().clamp(min=1))
+        answers = listed(form(image))
+    error = max(map(apart, answers, wanted))
     if not error <= TOLERANCE:
         raise DeployFormError(
             f"the deploy form of {type(trained).__name__} differs by {error:.1e} of the largest "
@@ -89,11 +87,21 @@ def deploy(trained: nn.Module, *, channels: int = 1) -> nn.Module:
     return form.float().eval().requires_grad_(False)
 
 
-def first_map(output: Output) -> Tensor:
-    """The map that decides and the classes beside it, N,1+C,H,W at the map's size."""
-    decided = logit_maps(output)[0]
-    named = [F.interpolate(n, decided.shape[-2:], mode="bilinear") for n in class_maps(output)[:1]]
-    return torch.cat([decided, *named], dim=1)
+def apart(answer: Tensor, wanted: Tensor) -> float:
+    """The largest difference, of the largest logit."""
+    if answer.shape != wanted.shape:
+        answer = F.interpolate(answer, size=wanted.shape[-2:], mode="bilinear")
+    return float((answer - wanted).abs().max() / wanted.abs().max().clamp(min=1))
+
+
+def results(output: Output) -> tuple[Tensor, ...]:
+    """The map that decides, N,1,H,W, and where there are some the classes, N,C,h,w."""
+    return (logit_maps(output)[0], *class_maps(output)[:1])
+
+
+def listed(answer: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What a deploy form answers, one map or two."""
+    return answer if isinstance(answer, tuple) else (answer,)
 
 
 class SignedSum(nn.Module):
@@ -132,7 +140,7 @@ class SignedSum(nn.Module):
 
 
 class DeployMINet(nn.Module):
-    """One logit map at the size of the finest features out, and those of classes beside it.
+    """One logit map at the size of the finest features out, and the classes' where there are some.
 
     Side heads and dropout are gone, the three equal input channels are one, and the sigmoid and the
     resize to the frame are left to the mask step.
@@ -148,23 +156,34 @@ class DeployMINet(nn.Module):
             self.backbone = _folded(exact.backbone, channels)
         self.decoders = nn.ModuleList(map(_deploy, exact.decoders))
         self.head = exact.get_submodule("heads.0.1")
+        self.namer: nn.Module | None = None
+        if exact.namer is not None:
+            convolutions, _, classes = exact.namer
+            self.namer = nn.Sequential(_deploy(convolutions), classes)
         probe = torch.zeros(1, channels, PROBE, PROBE).double()
         sizes = [len(feature[0, 0]) for feature in self._encode(probe)]
         # EfficientNet's two coarsest maps are of one size.
         self.factors = [fine // coarse for fine, coarse in pairwise(sizes)]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """N,C,H,W normalised pixels to logits at H/2,W/2 but for a backbone that starts at H."""
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """N,C,H,W normalised pixels to logits: N,1,H/2,W/2 but for a backbone that starts at H.
+
+        And the classes', N,C,H/16,W/16.
+        """
         features = self._encode(x)
         x = self.decoders[-1](features.pop())
+        names: Tensor | None = None
         for feature, decoder, factor in zip(
             reversed(features), self.decoders[-2::-1], reversed(self.factors), strict=True
         ):
             if factor > 1:
                 x = F.interpolate(x, scale_factor=float(factor), mode="bilinear")
-            x = decoder(feature + x)
+            x = feature + x
+            if names is None and self.namer is not None:
+                names = self.namer(x)
+            x = decoder(x)
         logits: Tensor = self.head(x)
-        return logits
+        return logits if names is None else (logits, names)
 
     def _encode(self, x: Tensor) -> list[Tensor]:
         if not hasattr(self, "stages"):
@@ -191,9 +210,10 @@ class FirstMap(nn.Module):
                 exact.set_submodule(name, _deploy(module))
         self.network = _folded(exact, channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """N,C,H,W normalised pixels to N,1,H,W logits, or N,1+C,H,W."""
-        return first_map(self.network(x))
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """N,C,H,W normalised pixels to N,1,H,W logits, and the classes' N,C,h,w."""
+        answers = results(self.network(x))
+        return answers if len(answers) > 1 else answers[0]
 
 
 def _deploy(trained: nn.Module) -> nn.Module:

@@ -29,6 +29,7 @@ from reference.networks.layers import (
 DILATIONS = (1, 2, 4, 8)
 WIDTHS = (16, 32, 64, 96, 128)
 MI_BLOCKS = (0, 3, 4, 6, 3)  # MI modules in each encoder stage
+NAMED_WIDTH = 32  # channels that the classes are told by
 BACKBONES = {
     "vgg16_bn": vgg16_bn,
     "resnet50": resnet50,
@@ -143,7 +144,8 @@ class MINet(nn.Module):
     `mi` is what the encoder is built of, as in the paper's ablations; a `backbone` of the paper's
     table takes the whole encoder's place. `align_corners=True` is the paper's; `False` makes every
     x2 a fixed stencil at multiples of 32, which is what the deployed network is trained with.
-    `class_maps` is how many classes each head names beside its map: 1 + C channels for 1.
+    `class_maps` is how many classes are named, on the second coarsest level as it is decoded: what
+    a thing is shows in what surrounds it, and nothing there moves the map that decides.
     """
 
     def __init__(
@@ -157,7 +159,6 @@ class MINet(nn.Module):
         class_maps: int = 0,
     ) -> None:
         super().__init__()
-        self.class_maps = class_maps
         self.align_corners = align_corners
         self.backbone: Backbone | None = None
         widths: tuple[int, ...] = WIDTHS
@@ -174,21 +175,30 @@ class MINet(nn.Module):
             for width, out in zip(widths, finer, strict=True)
         )
         self.heads = nn.ModuleList(
-            nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(out, 1 + class_maps, 1)) for out in finer
+            nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(out, 1, 1)) for out in finer
         )
+        self.namer: nn.Sequential | None = None
+        if class_maps:
+            # A depthwise and a pointwise convolution, and the classes: nothing that engines lack.
+            self.namer = nn.Sequential(
+                DSConv(widths[-2], NAMED_WIDTH),
+                nn.Dropout2d(dropout),
+                nn.Conv2d(NAMED_WIDTH, class_maps, 1),
+            )
 
     def forward(self, x: Tensor) -> list[Tensor] | NamedMaps:
         """A logit map of each scale at the input's size, finest first; the first is the result."""
         check_size(x, 16)  # the paper's 368 is no multiple of 32
         features = self._encode(x)
         decoded: list[Tensor] = []  # coarsest first
-        for feature, decoder in zip(reversed(features), reversed(self.decoders), strict=True):
-            decoded.append(
-                decoder(feature + self._up(decoded[-1], feature) if decoded else feature)
-            )
-        answers = [head(d) for head, d in zip(self.heads, reversed(decoded), strict=True)]
-        maps = [self._up(answer[:, :1], x) for answer in answers]
-        return NamedMaps(maps, [answer[:, 1:] for answer in answers]) if self.class_maps else maps
+        names: list[Tensor] = []
+        for level, decoder in zip(reversed(features), reversed(self.decoders), strict=True):
+            feature = level + self._up(decoded[-1], level) if decoded else level
+            if len(decoded) == 1 and self.namer is not None:
+                names = [self.namer(feature)]
+            decoded.append(decoder(feature))
+        maps = [self._up(head(d), x) for head, d in zip(self.heads, reversed(decoded), strict=True)]
+        return NamedMaps(maps, names) if names else maps
 
     def _encode(self, x: Tensor) -> list[Tensor]:
         features: list[Tensor] = []

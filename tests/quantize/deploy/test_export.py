@@ -106,15 +106,19 @@ def test_channels_on_scales_of_their_own_stay_three() -> None:
     torch.testing.assert_close(answer, wanted, rtol=0, atol=1e-4)
 
 
-def test_a_minet_that_names_classes_answers_the_map_and_a_map_for_each_class() -> None:
+def test_a_minet_that_names_classes_exports_the_map_and_a_map_for_each_class() -> None:
     network, x = trained("minet", class_maps=3, **ON_GRID), images(SIDE)
     with torch.inference_mode():
         output = network(x.expand(-1, 3, -1, -1))
-        answer = deploy(network)(x)
-    assert answer.shape[1:] == (4, SIDE // 2, SIDE // 2)
-    decided = F.interpolate(answer[:, :1], scale_factor=2.0, mode="bilinear")
-    torch.testing.assert_close(decided, logit_maps(output)[0], rtol=0, atol=1e-4)
-    torch.testing.assert_close(answer[:, 1:], class_maps(output)[0], rtol=0, atol=1e-4)
+    graph = to_onnx(deploy(network), height=SIDE, width=SIDE)
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    assert [end.name for end in session.get_outputs()] == ["logits", "names"]
+    for one, decided, named in zip(x, logit_maps(output)[0], class_maps(output)[0], strict=True):
+        logits, names = map(torch.from_numpy, session.run(None, {"image": one[None].numpy()}))
+        assert names.shape == (1, 3, SIDE // 16, SIDE // 16)
+        logits = F.interpolate(logits, scale_factor=2.0, mode="bilinear")
+        torch.testing.assert_close(logits[0], decided, rtol=0, atol=1e-4)
+        torch.testing.assert_close(names[0], named, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
