@@ -172,23 +172,27 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another rail.")] = 0,
     lines: Annotated[int, typer.Option(min=1, help="Spread the frames over surfaces.")] = 1,
     size: Annotated[int, typer.Option(min=32, help="Width and height of a frame.")] = 352,
+    track: Annotated[
+        bool, typer.Option("--track", help="Track in service, as RailDefect shows it.")
+    ] = False,
     defects_per_metre: Annotated[float, typer.Option(min=0)] = 7,
     distractors_per_metre: Annotated[float, typer.Option(min=0)] = 7,
 ) -> None:
     """Write simulated images and exact masks for training."""
-    from rich.progress import track
+    from rich.progress import track as shown
 
     from edge.simulation import SimulatedLine
     from edge.simulation.dataset import write_dataset
 
     template = SimulatedLine(
         seed,
+        surface="track" if track else "rail",
         width_px=size,
         defects_per_metre=defects_per_metre,
         distractors_per_metre=distractors_per_metre,
     )
     written = write_dataset(out, template, frames=frames, lines=lines, height_px=size)
-    for _ in track(written, "Rendering", total=frames):
+    for _ in shown(written, "Rendering", total=frames):
         pass
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ else:
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
 _MAX_BYTES = 512 << 20
+_START_OF_IMAGE, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xd9"
+# Compressed pixels hold neither: a byte of ones is stuffed with 0, and restarts are d0 to d7.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_WITHOUT_LENGTH = frozenset({_START_OF_IMAGE, b"\xff\x01"})
 _WRITTEN = IMAGE_SUFFIXES - {".pgm"}  # which has no colours
 
 
@@ -70,10 +75,19 @@ def _decode(data: bytes, colour: bool) -> NDArray[Any] | None:
 def _is_cut_jpeg(data: bytes) -> bool:
     """True for a JPEG without its end, which some decoders fill up with grey.
 
-    Neither marker can occur inside compressed pixels.
+    Its segments are walked: cameras write files in blocks, and what an earlier picture left in the
+    last one, after the end, may hold any marker.
     """
-    start_of_scan, end_of_image = b"\xff\xda", b"\xff\xd9"
-    return data.startswith(b"\xff\xd8") and data.rfind(end_of_image) < data.rfind(start_of_scan)
+    if not data.startswith(_START_OF_IMAGE):
+        return False
+    at = len(_START_OF_IMAGE)
+    while found := _MARKER.search(data, at):
+        if found[0] == _END_OF_IMAGE:
+            return False
+        at = found.end()
+        if found[0] not in _WITHOUT_LENGTH:
+            at += int.from_bytes(data[at : at + 2], "big")
+    return True
 
 
 def check_suffix(path: Path) -> None:

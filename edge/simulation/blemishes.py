@@ -23,6 +23,15 @@ class Paint:
 
     coverage: Map
     shade: Map
+    # Of what is covered; its coverage is in it, and it may reach beyond what the mask takes.
+    factor: bool = False
+
+    def cover(self, grey: Map, part: tuple[slice, slice]) -> None:
+        """Paint a part of itself on as large a part of a surface, in grey levels."""
+        if self.factor:
+            grey *= 1 + self.shade[part]
+        else:
+            grey += self.coverage[part] * self.shade[part]
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -44,7 +53,7 @@ def scratch(rng: np.random.Generator, scale: float) -> Paint:
     length, lean = rng.uniform(15, 60), rng.normal(0, 0.12)
     y = np.linspace(0, length, 8)
     x = lean * y + np.cumsum(rng.normal(0, 0.15, y.size))
-    coverage = _draw_lines([np.stack([x, y], 1)], rng.uniform(0.7, 1.6), scale)
+    coverage = draw_lines([np.stack([x, y], 1)], rng.uniform(0.7, 1.6), scale)
     sign = 1 if rng.random() < 0.7 else -1
     return Paint(coverage, _flat(coverage, sign * rng.uniform(22, 50)))
 
@@ -56,14 +65,14 @@ def inclusion(rng: np.random.Generator, scale: float) -> Paint:
         length, x = rng.uniform(8, 22), rng.uniform(0, 4)
         lines.append(np.array([[x, start], [x + rng.normal(0, 0.4), start + length]]))
         start += rng.uniform(0.4, 0.9) * length
-    coverage = _draw_lines(lines, rng.uniform(1.2, 3.0), scale)
+    coverage = draw_lines(lines, rng.uniform(1.2, 3.0), scale)
     return Paint(coverage, _flat(coverage, -rng.uniform(28, 60)))
 
 
 def patch(rng: np.random.Generator, scale: float) -> Paint:
     """An irregular dark blotch with a mottled inside and a definite edge."""
-    coverage = _blob(rng, rng.uniform(10, 28), rng.uniform(8, 22), scale, edge_mm=0.4)
-    mottle = _smooth_noise(rng, coverage.shape, 1.2 * scale)
+    coverage = blob(rng, rng.uniform(10, 28), rng.uniform(8, 22), scale, edge_mm=0.4)
+    mottle = smooth_noise(rng, coverage.shape, 1.2 * scale)
     shade = -rng.uniform(24, 45) + rng.uniform(4, 9) * mottle
     return Paint(coverage, np.asarray(shade, np.float32))
 
@@ -79,15 +88,15 @@ def crack(rng: np.random.Generator, scale: float) -> Paint:
         branch = np.linspace(0, reach, 5)
         jitter = np.cumsum(rng.normal(0, 0.3, 5))
         lines.append(np.stack([x[root] + 0.5 * branch + jitter, y[root] + branch], 1))
-    coverage = _draw_lines(lines, rng.uniform(0.7, 1.3), scale)
+    coverage = draw_lines(lines, rng.uniform(0.7, 1.3), scale)
     return Paint(coverage, _flat(coverage, -rng.uniform(45, 80)))
 
 
 def spall(rng: np.random.Generator, scale: float) -> Paint:
     """A pit: dark floor, the far wall catching the lamp."""
-    coverage = _blob(rng, rng.uniform(6, 16), rng.uniform(6, 14), scale, edge_mm=0.2)
+    coverage = blob(rng, rng.uniform(6, 16), rng.uniform(6, 14), scale, edge_mm=0.2)
     wall = cv2.Sobel(cv2.GaussianBlur(coverage, (0, 0), 0.6 * scale), cv2.CV_32F, 0, 1) * scale
-    floor = -rng.uniform(35, 65) + 5 * _smooth_noise(rng, coverage.shape, 0.6 * scale)
+    floor = -rng.uniform(35, 65) + 5 * smooth_noise(rng, coverage.shape, 0.6 * scale)
     return Paint(
         coverage, np.asarray(floor - rng.uniform(20, 40) * np.clip(wall, -1, 1), np.float32)
     )
@@ -95,14 +104,14 @@ def spall(rng: np.random.Generator, scale: float) -> Paint:
 
 def grease(rng: np.random.Generator, scale: float) -> Paint:
     """Distractor: a dark film whose edge fades over many millimetres."""
-    coverage = _blob(rng, rng.uniform(25, 60), rng.uniform(20, 45), scale, edge_mm=5.0)
+    coverage = blob(rng, rng.uniform(25, 60), rng.uniform(20, 45), scale, edge_mm=5.0)
     return Paint(coverage, _flat(coverage, -rng.uniform(12, 35)))
 
 
 def rust(rng: np.random.Generator, scale: float) -> Paint:
     """Distractor: a haze of fine speckle, without an outline."""
-    coverage = _blob(rng, rng.uniform(20, 50), rng.uniform(15, 40), scale, edge_mm=4.0)
-    speckle = _smooth_noise(rng, coverage.shape, 0.5 * scale)
+    coverage = blob(rng, rng.uniform(20, 50), rng.uniform(15, 40), scale, edge_mm=4.0)
+    speckle = smooth_noise(rng, coverage.shape, 0.5 * scale)
     return Paint(
         coverage, np.asarray(-rng.uniform(4, 12) + rng.uniform(4, 9) * speckle, np.float32)
     )
@@ -128,7 +137,7 @@ DEFECTS: dict[str, Painter] = {
 DISTRACTORS: dict[str, Painter] = {"grease": grease, "rust": rust, "weld": weld}
 
 
-def _draw_lines(lines: list[NDArray[np.float64]], width_mm: float, scale: float) -> Map:
+def draw_lines(lines: list[NDArray[np.float64]], width_mm: float, scale: float) -> Map:
     """Coverage of polylines given as x,y in millimetres."""
     fine = scale * _OVERSAMPLING
     margin = width_mm + 1
@@ -141,7 +150,7 @@ def _draw_lines(lines: list[NDArray[np.float64]], width_mm: float, scale: float)
     return _average(canvas, rows, columns)
 
 
-def _blob(
+def blob(
     rng: np.random.Generator, length_mm: float, width_mm: float, scale: float, *, edge_mm: float
 ) -> Map:
     """Coverage of a rounded outline, wobbling by harmonics, its edge softened over `edge_mm`."""
@@ -168,7 +177,7 @@ def _average(canvas: NDArray[np.uint8], rows: int, columns: int) -> Map:
     return np.asarray(small / np.float32(255), np.float32)
 
 
-def _smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], sigma_px: float) -> Map:
+def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], sigma_px: float) -> Map:
     noise = cv2.GaussianBlur(rng.standard_normal(shape, np.float32), (0, 0), sigma_px)
     return np.asarray(noise / max(1e-6, float(noise.std())), np.float32)
 

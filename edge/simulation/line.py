@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.simulation.blemishes import DEFECTS, DISTRACTORS, Paint
+from edge.simulation.blemishes import DEFECTS, DISTRACTORS, Paint, Painter
 from edge.simulation.surface import Appearance, SurfaceKind, render_surface
+from edge.simulation.track import (
+    HEAD_MM,
+    TRACK_DEFECTS,
+    TRACK_REPORTED,
+    TRACK_SOUND,
+    render_track,
+)
 from edge.types import Image, Stretch
 
 _SEGMENT_MM = 400  # blemishes are drawn segment by segment, each from its own seed
@@ -28,6 +35,26 @@ class TrueDefect:
     area_mm2: float
     left_um: int = 0
     contrast: float = 0  # mean change in grey levels, up or down
+
+
+@dataclass(frozen=True)
+class Palette:
+    """What there is on a surface: defects, what is named and only reported, and what is sound."""
+
+    defects: Mapping[str, Painter]
+    reported: Mapping[str, Painter]
+    sound: Mapping[str, Painter]
+
+    def painter(self, kind: str) -> Painter:
+        return {**self.defects, **self.reported, **self.sound}[kind]
+
+
+_STEEL = Palette(DEFECTS, {}, DISTRACTORS)
+PALETTES: dict[SurfaceKind, Palette] = {
+    "rail": _STEEL,
+    "strip": _STEEL,
+    "track": Palette(TRACK_DEFECTS, TRACK_REPORTED, TRACK_SOUND),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,24 +83,35 @@ class SimulatedLine:
     smallest: float = 1.0  # defects are drawn down to this share of their size, evenly by ratio
 
     def render(self, start_row: int, rows: int) -> tuple[Image, NDArray[np.uint8]]:
-        """Grey image and mask (0, or 1 + index into `DEFECTS`) of a window of rows."""
-        appearance = Appearance.draw(self.seed, self.surface)
-        grey = render_surface(appearance, self.seed, start_row, rows, self.width_px)
+        """Grey image and labels (0, or 1 + index into `classes`) of a window of rows."""
+        grey = self._sound(start_row, rows)
         mask = np.zeros((rows, self.width_px), np.uint8)
         for placed in self._near(start_row, start_row + rows):
             window, part = self._overlap(placed, start_row, rows)
-            grey[window] += placed.paint.coverage[part] * placed.paint.shade[part]
-            if placed.kind in DEFECTS:
-                label = 1 + list(DEFECTS).index(placed.kind)
+            placed.paint.cover(grey[window], part)
+            if placed.kind in self.classes:
+                label = 1 + self.classes.index(placed.kind)
                 mask[window][placed.paint.mask[part]] = label
         return np.asarray(np.clip(grey + 0.5, 0, 255), np.uint8), mask
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What has a name on this surface: its defects, and what is only reported."""
+        palette = PALETTES[self.surface]
+        return (*palette.defects, *palette.reported)
+
+    def _sound(self, start_row: int, rows: int) -> NDArray[np.float32]:
+        if self.surface == "track":
+            return render_track(self.seed, start_row, rows, self.width_px, self.um_per_px)
+        appearance = Appearance.draw(self.seed, self.surface)
+        return render_surface(appearance, self.seed, start_row, rows, self.width_px)
 
     def true_defects(self, start_row: int, end_row: int) -> list[TrueDefect]:
         """Defects wholly between two rows, in order along the rail."""
         found = [
             self._true_defect(placed)
             for placed in self._near(start_row, end_row)
-            if placed.kind in DEFECTS
+            if placed.kind in PALETTES[self.surface].defects
         ]
         low, high = start_row * self.um_per_px, end_row * self.um_per_px
         whole = [d for d in found if low <= d.stretch.start_um and d.stretch.end_um <= high]
@@ -118,20 +156,24 @@ def _segment(line: SimulatedLine, segment: int) -> tuple[_Placed, ...]:
     """The blemishes that begin in one segment; distractors lie under the defects."""
     rng = np.random.default_rng((line.seed, 3, segment))
     share = _SEGMENT_MM / 1000
+    palette = PALETTES[line.surface]
+    under = [*palette.reported, *palette.sound]
     kinds = [
-        *rng.choice(list(DISTRACTORS), rng.poisson(line.distractors_per_metre * share)),
-        *rng.choice(list(DEFECTS), rng.poisson(line.defects_per_metre * share)),
+        *rng.choice(under, rng.poisson(line.distractors_per_metre * share)),
+        *rng.choice(list(palette.defects), rng.poisson(line.defects_per_metre * share)),
     ]
     return tuple(_place(line, segment, str(kind), rng) for kind in kinds)
 
 
 def _place(line: SimulatedLine, segment: int, kind: str, rng: np.random.Generator) -> _Placed:
     scale = paint_scale = 1000 / line.um_per_px
-    if line.smallest < 1 and kind in DEFECTS:
+    palette = PALETTES[line.surface]
+    if line.smallest < 1 and kind in palette.defects:
         paint_scale *= line.smallest ** rng.uniform()
-    paint = (DEFECTS | DISTRACTORS)[kind](rng, paint_scale)
+    paint = palette.painter(kind)(rng, paint_scale)
     top = round((segment + rng.uniform()) * _SEGMENT_MM * scale)
-    spare = line.width_px - paint.coverage.shape[1]
+    beside = 0 if line.surface != "track" else round(max(0, line.width_px - HEAD_MM * scale) / 2)
+    spare = line.width_px - 2 * beside - paint.coverage.shape[1]
     # A defect lies wholly on the rail; what is wider than the rail is centred on it.
-    left = round(rng.uniform(0, spare)) if spare > 0 else spare // 2
+    left = beside + (round(rng.uniform(0, spare)) if spare > 0 else spare // 2)
     return _Placed(kind, paint, top, left)

@@ -7,14 +7,14 @@ rendered on its own and neighbouring windows meet without a seam.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SurfaceKind = Literal["rail", "strip"]
-SURFACES: tuple[SurfaceKind, ...] = get_args(SurfaceKind)
+SurfaceKind = Literal["rail", "strip", "track"]
+SURFACES: tuple[SurfaceKind, ...] = ("rail", "strip")  # that the strip's network is taught by
 
 _NOISE_ROWS = 64  # white noise is drawn in blocks of rows, each from its own seed
 _STREAK_ROWS = 61  # rolling smears the texture along the rail
@@ -47,7 +47,7 @@ def render_surface(
 ) -> NDArray[np.float32]:
     """The sound surface from `start_row` on, in grey levels (rows,width)."""
     halo = _STREAK_ROWS // 2
-    noise = _white_noise(seed, start_row - halo, rows + 2 * halo, width)
+    noise = white_noise(seed, start_row - halo, rows + 2 * halo, width)
     # A box over n rows shrinks the deviation by sqrt(n); undo it to keep `streak` in grey levels.
     streaks = cv2.blur(noise, (1, _STREAK_ROWS)) * np.float32(_STREAK_ROWS**0.5)
     streaks = cv2.blur(streaks, (3, 1)) * np.float32(3**0.5)
@@ -60,7 +60,7 @@ def render_surface(
     return np.asarray(grey * _light(appearance, start_row, rows, width), np.float32)
 
 
-def _white_noise(seed: int, start_row: int, rows: int, width: int) -> NDArray[np.float32]:
+def white_noise(seed: int, start_row: int, rows: int, width: int) -> NDArray[np.float32]:
     first, last = start_row // _NOISE_ROWS, (start_row + rows - 1) // _NOISE_ROWS
     blocks = [
         # Blocks before the start of the run have negative numbers; seeds may not.

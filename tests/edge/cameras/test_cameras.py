@@ -15,7 +15,8 @@ from edge.cameras.folder_camera import FolderCamera
 from edge.cameras.paced_camera import PacedCamera
 from edge.cameras.synthetic_camera import SyntheticCamera
 from edge.cameras.video_camera import VideoCamera
-from edge.errors import CameraError
+from edge.errors import CameraError, FrameError
+from edge.files.image_file import read_image
 from edge.simulation import SimulatedLine
 from edge.types import Frame, Image, LostFrame
 from stands.live_rail import Rail, open_rail_camera
@@ -130,6 +131,19 @@ def write_cut_jpeg(path: Path) -> None:
     # What is inside decides, not the name; a cut JPEG is the one that decoders fill up in silence.
     path.write_bytes(cv2.imencode(".jpg", picture(3))[1].tobytes())
     cut(path)
+
+
+def test_a_jpeg_with_the_rest_of_another_after_its_end_is_whole(tmp_path: Path) -> None:
+    """Cameras write files in blocks, and the last block ends with what was in memory."""
+    whole = cv2.imencode(".jpg", picture(3))[1].tobytes()
+    rest = cv2.imencode(".jpg", picture(5))[1].tobytes()
+    path = tmp_path / "a.jpg"
+    for after in (b"\0" * 40, rest[: len(rest) // 2], rest[2:]):
+        path.write_bytes(whole + after)
+        assert np.array_equal(read_image(path, colour=False), cv2.imread(str(path), 0))
+    path.write_bytes(whole[: len(whole) * 3 // 5])
+    with pytest.raises(FrameError, match="not a whole image"):
+        read_image(path, colour=False)
 
 
 def empty(path: Path) -> None:

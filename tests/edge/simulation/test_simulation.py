@@ -11,21 +11,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.inspect.rail_head import head_centre
 from edge.simulation import SURFACES, SimulatedLine, SurfaceKind
 from edge.simulation.blemishes import DEFECTS, DISTRACTORS
 from edge.simulation.dataset import write_dataset
 
 CROWDED = SimulatedLine(3, defects_per_metre=10, distractors_per_metre=5)
+TRACK = SimulatedLine(3, "track", 480, defects_per_metre=10, distractors_per_metre=8)
 
 
 @settings(max_examples=20, deadline=None)
 @given(start=st.integers(0, 5000), rows=st.integers(1, 300), cut=st.integers(0, 299))
 def test_two_windows_of_the_rail_meet_without_a_seam(start: int, rows: int, cut: int) -> None:
     cut %= rows
-    whole = CROWDED.render(start, rows)
-    below = CROWDED.render(start + cut, rows - cut)
-    for image, part in zip(whole, below, strict=True):
-        assert np.array_equal(image[cut:], part)
+    for line in (CROWDED, TRACK):
+        whole = line.render(start, rows)
+        below = line.render(start + cut, rows - cut)
+        for image, part in zip(whole, below, strict=True):
+            assert np.array_equal(image[cut:], part)
 
 
 @pytest.mark.parametrize("surface", SURFACES)
@@ -49,6 +52,22 @@ def test_the_truth_is_where_the_mask_is() -> None:
     # What the mask shows outside the truth belongs to a defect that is only partly in the window.
     partly = np.flatnonzero(mask.any(1) & ~rows)
     assert all(row < 400 or row > 7600 for row in partly)
+
+
+def test_track_is_a_bright_head_in_the_dark_with_all_that_has_a_name_on_it() -> None:
+    image, labels = TRACK.render(0, 16_000)
+    names = ("damage", "d_crush", "d_scratch", "d_dent", "d_slant", "gap", "dirt")
+    assert TRACK.classes == names
+    assert set(np.unique(labels)) == set(range(len(names) + 1))
+    assert image[:, :80].mean() < 10 < image[:, 150:330].mean()
+    assert not labels[:, :80].any() and not labels[:, -80:].any()
+    assert abs(head_centre(image, 280) - 240) < 12
+    gap = labels == 1 + names.index("gap")
+    assert gap.sum(1).max() == 280  # across the whole head
+    kinds = {defect.kind for defect in TRACK.true_defects(0, 16_000)}
+    assert kinds == set(names[:5])  # a joint and dirt are none
+    other = SimulatedLine(4, "track", 480).render(0, 400)[0]
+    assert not np.array_equal(other, image[:400])
 
 
 def test_a_lone_defect_has_the_area_of_its_mask() -> None:
@@ -91,3 +110,16 @@ def test_a_data_set_holds_frames_of_many_surfaces_with_binary_masks(tmp_path: Pa
         assert mask is not None and mask.shape == (96, 352)
         assert set(np.unique(mask)) <= {0, 255}
         assert bool(mask.any()) == bool(row["kinds"])
+
+
+def test_a_data_set_of_track_tells_its_classes_apart(tmp_path: Path) -> None:
+    line = SimulatedLine(7, "track", 128, 500, 20, 10)
+    assert list(write_dataset(tmp_path, line, frames=6, lines=3, height_px=128)) == list(range(6))
+    classes = json.loads((tmp_path / "classes.json").read_text())
+    rows = [json.loads(row) for row in (tmp_path / "frames.jsonl").read_text().splitlines()]
+    for row in rows:
+        labels = cv2.imread(str(tmp_path / "labels" / row["image"]), cv2.IMREAD_GRAYSCALE)
+        mask = cv2.imread(str(tmp_path / "masks" / row["image"]), cv2.IMREAD_GRAYSCALE)
+        assert np.array_equal(labels > 0, mask > 0)
+        assert row["kinds"] == [classes[n - 1] for n in np.unique(labels) if n]
+    assert len({kind for row in rows for kind in row["kinds"]}) > 3
