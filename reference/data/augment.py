@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, field_validator
 
+from reference.datasets.labels import Boxes, no_boxes
+
 Picture = NDArray[np.uint8]  # H,W or H,W,3
+_NEARLY_WHOLE = 0.8  # of a box: a row that shows as much of it shows what it holds
 
 
 def ordered(ends: tuple[float, float]) -> tuple[float, float]:
@@ -46,6 +49,9 @@ class Augmentation(_Section):
 
     stretch: PositiveInt | None = Field(
         default=None, description="First of all to a square of this side, whatever its shape."
+    )
+    aim: float = Field(
+        default=0, ge=0, le=1, description="The chance that a crop is aimed at a box."
     )
     quarter_turns: bool = True
     mirror: tuple[Literal["horizontal", "vertical"], ...] = ("horizontal",)
@@ -111,18 +117,38 @@ def draw(
     crop: int,
     zoom: tuple[float, float],
     how: Augmentation,
+    aims: Boxes | None = None,
 ) -> View:
-    """A view of an image of this shape."""
+    """A view of an image of this shape; of some of its boxes, perhaps, if it has such."""
     height, width = (how.stretch, how.stretch) if how.stretch else shape[:2]
     factor = float(rng.uniform(*zoom))
     size = (max(crop, round(width * factor)), max(crop, round(height * factor)))
-    top, left = int(rng.integers(size[1] - crop + 1)), int(rng.integers(size[0] - crop + 1))
+    if how.aim and aims is not None and len(aims) and rng.random() < how.aim:
+        left, top = _aimed(aims[rng.integers(len(aims))], (width, height), size, crop, rng)
+    else:
+        top, left = int(rng.integers(size[1] - crop + 1)), int(rng.integers(size[0] - crop + 1))
     angle_deg = float(rng.uniform(-how.rotate_deg, how.rotate_deg)) if how.rotate_deg else 0.0
     turns = int(rng.integers(4)) if how.quarter_turns else 0
     horizontally = "horizontal" in how.mirror and bool(rng.integers(2))
     vertically = "vertical" in how.mirror and bool(rng.integers(2))
     light = _draw_light(shape, rng, how)
     return View(size, left, top, angle_deg, turns, (horizontally, vertically), light)
+
+
+def _aimed(
+    box: NDArray[np.float32],
+    shape: tuple[int, int],
+    size: tuple[int, int],
+    crop: int,
+    rng: np.random.Generator,
+) -> tuple[int, int]:
+    """Left and top of a crop that has a point of a box in it, anywhere but near its rim."""
+    corner = []
+    for low, high, length, resized in zip(box[1:3], box[3:5], shape, size, strict=True):
+        point = rng.uniform(low, high) * resized / length
+        wanted = round(point - rng.uniform(0.15, 0.85) * crop)
+        corner.append(min(max(wanted, 0), resized - crop))
+    return corner[0], corner[1]
 
 
 def _draw_light(shape: tuple[int, ...], rng: np.random.Generator, how: Augmentation) -> Light:
@@ -152,6 +178,19 @@ def augment(
 ) -> tuple[Picture, Picture]:
     """A random `crop` x `crop` view: zoomed, turned and mirrored, in another light."""
     view = draw(image.shape, rng, crop=crop, zoom=zoom, how=how)
+    return seen(image, mask, rng, view=view, crop=crop, how=how)
+
+
+def seen(
+    image: Picture,
+    mask: Picture,
+    rng: np.random.Generator,
+    *,
+    view: View,
+    crop: int,
+    how: Augmentation,
+) -> tuple[Picture, Picture]:
+    """An image, and the plane that belongs to it, as a view shows them."""
     if how.stretch:
         image, mask = _resized(image, mask, (how.stretch, how.stretch))
     image, mask = _resized(image, mask, view.size)
@@ -166,10 +205,37 @@ def augment(
     return _lit(np.ascontiguousarray(image), view.light, rng), np.ascontiguousarray(mask)
 
 
+def moved(
+    boxes: Boxes, view: View, shape: tuple[int, ...], *, crop: int
+) -> tuple[Boxes, NDArray[np.bool_]]:
+    """Where a view shows an image's boxes, and whether much of each lies beyond: across, along.
+
+    A rotation turns a box into what is none: recipes that take boxes as such do not rotate.
+    """
+    if not len(boxes):
+        return no_boxes(), np.zeros((0, 2), np.bool_)
+    scale = np.array(view.size) / shape[1::-1]
+    x = boxes[:, [1, 3]] * scale[0] - view.left
+    y = boxes[:, [2, 4]] * scale[1] - view.top
+    for _ in range(view.turns):  # counter-clockwise
+        x, y = y, crop - x
+    horizontally, vertically = view.mirrored
+    x, y = crop - x if horizontally else x, crop - y if vertically else y
+    x, y = np.sort(x, axis=1), np.sort(y, axis=1)
+    inside_x, inside_y = x.clip(0, crop), y.clip(0, crop)
+    seen_px = np.stack([np.ptp(inside_x, axis=1), np.ptp(inside_y, axis=1)], axis=1)
+    whole_px = np.stack([np.ptp(x, axis=1), np.ptp(y, axis=1)], axis=1)
+    goes_on = seen_px < _NEARLY_WHOLE * whole_px
+    shown = (seen_px > 0).all(axis=1)
+    rows = [boxes[:, 0], inside_x[:, 0], inside_y[:, 0], inside_x[:, 1], inside_y[:, 1]]
+    return np.stack(rows, axis=1).astype(np.float32)[shown], goes_on[shown]
+
+
 def _resized(image: Picture, mask: Picture, size: tuple[int, int]) -> tuple[Picture, Picture]:
-    """To a width and a height."""
+    """To a width and a height; plain nearest would shift the mask by up to half a pixel."""
     image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-    return image, np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    nearest = cv2.INTER_NEAREST_EXACT
+    return image, np.asarray(cv2.resize(mask, size, interpolation=nearest), np.uint8)
 
 
 def _rotated(picture: Picture, angle_deg: float, interpolation: int) -> Picture:

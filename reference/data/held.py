@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reference.data.augment import View, draw
-from reference.data.pairs import Source, taken
+from reference.data.augment import View
+from reference.data.pairs import Drawn, Source, draws, marks_of
+from reference.datasets.labels import IGNORED, Marks
 
 Matrix = NDArray[np.float32]
 
@@ -29,7 +30,7 @@ class Plan:
     """What a batch shows, before a pixel is touched."""
 
     images: list[int]  # by their numbers among those held
-    class_names: list[str]
+    drawn: list[Drawn]
     to_crop: Matrix  # N,2,3: from a pixel of the batch to one of the crop before it was turned
     to_image: Matrix  # N,4: scale and shift of x and y from there to the held image
     light: dict[str, Matrix]  # N of each
@@ -42,6 +43,7 @@ class DeviceBatch(NamedTuple):
     images: Tensor
     masks: Tensor
     class_names: list[str]
+    marks: Marks
 
 
 class HeldData:
@@ -54,8 +56,8 @@ class HeldData:
         held = torch.zeros(2, *_canvas(sources), dtype=torch.uint8)
         for number, (pair, (rows, columns)) in enumerate(zip(pairs, self._shapes, strict=True)):
             held[0, number, :rows, :columns] = torch.from_numpy(pair.image)
-            held[1, number, :rows, :columns] = torch.from_numpy(pair.mask)
-        self._images, self._masks = held.to(device)
+            held[1, number, :rows, :columns] = torch.from_numpy(pair.plane)
+        self._images, self._planes = held.to(device)
 
     @staticmethod
     def fits(sources: Sequence[Source], device: torch.device) -> bool:
@@ -67,22 +69,13 @@ class HeldData:
 
     def plan(self, iteration: int, *, seed: int, crop: int) -> Plan:
         """Draw the views of one iteration; nothing is remembered from the one before."""
-        numbers: list[int] = []
-        views: list[View] = []
-        class_names: list[str] = []
-        first = 0
-        for number, source in enumerate(self._sources):
-            rng = np.random.default_rng((seed, iteration, number))
-            for index in taken(source, number, seed=seed, iteration=iteration):
-                pair, how = source.pairs[index], source.augmentation
-                views.append(draw(pair.image.shape, rng, crop=crop, zoom=source.zoom, how=how))
-                numbers.append(first + index)
-                class_names.append(pair.class_name)
-            first += len(source.pairs)
+        drawn = list(draws(self._sources, seed=seed, iteration=iteration, crop=crop))
+        numbers, views = [d.number for d in drawn], [d.view for d in drawn]
+        rng = drawn[-1].rng
         shapes = [self._shapes[number] for number in numbers]
         return Plan(
             numbers,
-            class_names,
+            drawn,
             np.stack([_to_crop(view, crop) for view in views]),
             np.stack([_to_image(v, shape) for v, shape in zip(views, shapes, strict=True)]),
             _light(views),
@@ -104,9 +97,11 @@ class HeldData:
         grid = places / canvas.clamp(min=1) * 2 - 1  # N,crop,crop,2
         chosen = torch.tensor(plan.images, device=device)
         image = _sample(self._images[chosen], grid, "bilinear") * inside
-        mask = _sample(self._masks[chosen], grid, "nearest") * inside
+        labels = (_sample(self._planes[chosen], grid, "nearest") * inside).byte()
         image = _lit(image / 255, plan, pixels[..., :2] / (crop - 1) * 2 - 1)
-        return DeviceBatch(image, mask.byte(), plan.class_names)
+        mask = ((labels > 0) & (labels < IGNORED)).byte()
+        names = [d.pair.class_name for d in plan.drawn]
+        return DeviceBatch(image, mask, names, marks_of(plan.drawn, labels, crop=crop))
 
 
 def _canvas(sources: Sequence[Source]) -> tuple[int, int, int]:

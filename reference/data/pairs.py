@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import FrameError
 from edge.files.image_file import read_image
-from reference.data.augment import AS_ON_THE_LINE, Augmentation, augment
-from reference.datasets import FREE, LAYOUTS, DataError, Sample, Split, list_samples
+from reference.data.augment import AS_ON_THE_LINE, Augmentation, View, draw, moved, seen
+from reference.datasets import FREE, LAYOUTS, Box, DataError, Sample, Split, Strength, list_samples
+from reference.datasets.labels import IGNORED, NAMELESS, Boxes, Labels, Marks, Plane, no_boxes
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,34 @@ class Pair:
     mask: NDArray[np.uint8]  # H,W, 0 or 1
     class_name: str = "defect"  # `free` of an image without any
     split: Split = "train"
+    strength: Strength = "mask"  # under boxes, the mask is what they cover
+    labels: Plane | None = None  # H,W, 0 or a class; None: nothing but the mask is known
+    classes: tuple[str, ...] = ()  # the names of the labels, from 1
+    boxes: Boxes = field(default_factory=no_boxes)
+    class_number: int = IGNORED  # of the class of an image of which no more is known
+
+    @property
+    def plane(self) -> Plane:
+        """The labels; where there are none, of defects without a name."""
+        return self.mask * np.uint8(NAMELESS) if self.labels is None else self.labels
+
+    @property
+    def shown(self) -> set[str]:
+        """Every class that is somewhere in the image."""
+        if self.strength == "boxes":
+            numbers = set(self.boxes[:, 0].astype(int).tolist())
+        else:
+            numbers = set(np.flatnonzero(np.bincount(self.plane.ravel())).tolist()) - {0}
+        if not self.classes or not numbers:
+            return {self.class_name}
+        return {self.classes[number - 1] for number in numbers}
+
+
+@runtime_checkable
+class Boxed(Protocol):
+    """A mask that is made of rectangles."""
+
+    def boxes(self) -> tuple[Box, ...]: ...
 
 
 def read(root: Path, layout: str, *, colour: bool = False) -> list[Pair]:
@@ -45,7 +74,7 @@ READERS: dict[str, Callable[[Path], list[Pair]]] = {
 
 
 def read_pair(sample: Sample, *, colour: bool = False) -> Pair:
-    """The pixels of a sample, and its class where the mask alone tells it."""
+    """The pixels of a sample, its class where the mask alone tells it, and of these its region."""
     try:
         image = read_image(sample.image, colour=colour)
         labels = sample.mask.read() if sample.mask else np.zeros(image.shape[:2], np.uint8)
@@ -57,7 +86,24 @@ def read_pair(sample: Sample, *, colour: bool = False) -> Pair:
             "restore the published files"
         )
     class_name = sample.class_name or _class_of(sample, labels)
-    return Pair(sample.name, image, (labels > 0).astype(np.uint8), class_name, sample.split)
+    classes = tuple(sample.mask.classes) if sample.mask else ()
+    pair = Pair(
+        sample.name,
+        image,
+        (labels > 0).astype(np.uint8),
+        class_name,
+        sample.split,
+        sample.strength,
+        labels,
+        # A mask of one class is of the image's.
+        (class_name,) if len(classes) == 1 else classes,
+        _boxes_of(sample),
+    )
+    if sample.region is None:
+        return pair
+    region = sample.region(image)
+    pair.boxes[:, [1, 3]] = pair.boxes[:, [1, 3]].clip(region.body.start, region.body.stop)
+    return cut(pair, region.rows, region.columns)
 
 
 def _class_of(sample: Sample, labels: NDArray[np.uint8]) -> str:
@@ -68,6 +114,25 @@ def _class_of(sample: Sample, labels: NDArray[np.uint8]) -> str:
     return sample.mask.classes[int(counts[1:].argmax())]
 
 
+def _boxes_of(sample: Sample) -> Boxes:
+    if sample.strength != "boxes" or not isinstance(sample.mask, Boxed):
+        return no_boxes()
+    rows = [(b.label, b.left, b.top, b.right, b.bottom) for b in sample.mask.boxes()]
+    return np.array(rows, np.float32).reshape(-1, 5)
+
+
+def cut(pair: Pair, rows: slice, columns: slice) -> Pair:
+    """A part of an image, and what lies in it."""
+    image, mask, labels = (
+        np.ascontiguousarray(plane[rows, columns]) for plane in (pair.image, pair.mask, pair.plane)
+    )
+    boxes = pair.boxes - np.float32([0, *2 * [columns.start or 0, rows.start or 0]])
+    height, width = mask.shape
+    left, top, right, bottom = boxes[:, 1:].T
+    seen = (left < width) & (top < height) & (right > 0) & (bottom > 0)
+    return replace(pair, image=image, mask=mask, labels=labels, boxes=boxes[seen])
+
+
 @dataclass(frozen=True)
 class Source:
     """One data set and its part in every batch."""
@@ -76,6 +141,8 @@ class Source:
     share: int
     zoom: tuple[float, float]  # range of the random scale, in network pixels per source pixel
     augmentation: Augmentation = AS_ON_THE_LINE
+    weight: float = 1.0  # of its images' losses
+    aims: frozenset[int] = frozenset()  # the labels that a crop may be aimed at
 
 
 class Batch(NamedTuple):
@@ -84,6 +151,31 @@ class Batch(NamedTuple):
     images: NDArray[np.uint8]  # N,H,W
     masks: NDArray[np.uint8]  # N,H,W, 0 or 1
     class_names: list[str]
+    marks: Marks | None = None  # None: masks, all known, of defects without a name
+
+
+class Drawn(NamedTuple):
+    """One image of a batch, before a pixel is touched."""
+
+    source: Source
+    pair: Pair
+    number: int  # among all pairs of all sources
+    view: View
+    rng: np.random.Generator  # of its source, for the noise
+
+
+def draws(sources: Sequence[Source], *, seed: int, iteration: int, crop: int) -> Iterator[Drawn]:
+    """The images of an iteration, each with its view; what is done to one comes before the next."""
+    first = 0
+    for number, source in enumerate(sources):
+        rng = np.random.default_rng((seed, iteration, number))
+        for index in taken(source, number, seed=seed, iteration=iteration):
+            pair, how = source.pairs[index], source.augmentation
+            aims = pair.boxes[[int(label) in source.aims for label in pair.boxes[:, 0]]]
+            shape = pair.image.shape
+            view = draw(shape, rng, crop=crop, zoom=source.zoom, how=how, aims=aims)
+            yield Drawn(source, pair, first + index, view, rng)
+        first += len(source.pairs)
 
 
 def batch(sources: list[Source], *, seed: int, iteration: int, crop: int) -> Batch:
@@ -91,18 +183,30 @@ def batch(sources: list[Source], *, seed: int, iteration: int, crop: int) -> Bat
 
     A function of the seed and the iteration alone, so a resumed run sees the same data.
     """
-    images, masks, class_names = [], [], []
-    for number, source in enumerate(sources):
-        rng = np.random.default_rng((seed, iteration, number))
-        for index in taken(source, number, seed=seed, iteration=iteration):
-            pair = source.pairs[index]
-            image, mask = augment(
-                pair.image, pair.mask, rng, crop=crop, zoom=source.zoom, how=source.augmentation
-            )
-            images.append(image)
-            masks.append(mask)
-            class_names.append(pair.class_name)
-    return Batch(np.stack(images), np.stack(masks), class_names)
+    drawn, images, planes = [], [], []
+    for one in draws(sources, seed=seed, iteration=iteration, crop=crop):
+        pair, how = one.pair, one.source.augmentation
+        image, plane = seen(pair.image, pair.plane, one.rng, view=one.view, crop=crop, how=how)
+        drawn.append(one)
+        images.append(image)
+        planes.append(plane)
+    labels = np.stack(planes)
+    masks = ((labels > 0) & (labels < IGNORED)).astype(np.uint8)
+    marks = marks_of(drawn, labels, crop=crop)
+    return Batch(np.stack(images), masks, [one.pair.class_name for one in drawn], marks)
+
+
+def marks_of(drawn: Sequence[Drawn], labels: Labels, *, crop: int) -> Marks:
+    """What a batch's labels say, its planes aside."""
+    shown = [moved(d.pair.boxes, d.view, d.pair.image.shape, crop=crop) for d in drawn]
+    return Marks(
+        labels,
+        [d.pair.strength for d in drawn],
+        [boxes for boxes, _ in shown],
+        [cut for _, cut in shown],
+        [d.pair.class_number for d in drawn],
+        [d.source.weight for d in drawn],
+    )
 
 
 def taken(source: Source, number: int, *, seed: int, iteration: int) -> list[int]:

@@ -6,22 +6,25 @@ from pathlib import Path
 
 from reference.datasets.coco import COCO, FILES
 from reference.datasets.folders import PLAIN, SIMULATED
-from reference.datasets.masks import DataError, Mask
+from reference.datasets.masks import Box, DataError, Mask
 from reference.datasets.parts import KOLEKTOR, MAGNETIC_TILE
 from reference.datasets.rail import NRSD, RSDDS
-from reference.datasets.sample import FREE, Layout, Listing, Sample, Split
+from reference.datasets.rail_defect import RAIL_DEFECT
+from reference.datasets.sample import FREE, Layout, Listing, Sample, Split, Strength
 from reference.datasets.scenes import CRACKFOREST, ORSSD
 from reference.datasets.strip import NEU_DET, NEU_SEG, SD900
 
 __all__ = [
     "FREE",
     "LAYOUTS",
+    "Box",
     "DataError",
     "Layout",
     "Listing",
     "Mask",
     "Sample",
     "Split",
+    "Strength",
     "list_samples",
     "recognise",
 ]
@@ -37,6 +40,7 @@ LAYOUTS: dict[str, Layout] = {
     "crackforest": CRACKFOREST,
     "orssd": ORSSD,
     "simulated": SIMULATED,
+    "rail_defect": RAIL_DEFECT,
     "coco": COCO,
     "plain": PLAIN,
 }

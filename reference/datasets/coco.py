@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from edge.types import Image
 from reference.datasets.folders import SPLIT_FOLDERS
-from reference.datasets.masks import DataError
-from reference.datasets.sample import Layout, Listing, Sample, Split
+from reference.datasets.masks import Box, DataError
+from reference.datasets.sample import Layout, Listing, Sample, Split, Strength
 
 # Together in `annotations`, or beside the images of each split.
 FILES = ("annotations/*.json", "*/_annotations.coco.json")
+_NOWHERE = (0, 0, 0, 0)
 _SECTIONS = {"images", "annotations", "categories"}
 
 
@@ -33,10 +34,26 @@ class RegionMask:
     width: int
     regions: tuple[tuple[int, Any, Any], ...]  # label, segmentation, box: as they were found
 
+    @property
+    def strength(self) -> Strength:
+        """Of the weakest region: one that lies nowhere leaves all pixels in doubt but its class."""
+        if any(_lies_nowhere(segmentation, box) for _, segmentation, box in self.regions):
+            return "class"
+        return "mask" if all(segmentation for _, segmentation, _ in self.regions) else "boxes"
+
+    def boxes(self) -> tuple[Box, ...]:
+        """The rectangles of an image whose regions have no more."""
+        return tuple(
+            Box(label, left, top, left + width, top + height)
+            for label, _, (left, top, width, height) in self.regions
+        )
+
     def read(self) -> Image:
         try:
             labels = np.zeros((self.height, self.width), np.uint8)
             for label, segmentation, box in self.regions:
+                if _lies_nowhere(segmentation, box):
+                    continue
                 labels[self._region(segmentation, box)] = label
         except ModuleNotFoundError:
             raise
@@ -77,13 +94,18 @@ class RegionMask:
                 raise ValueError(f"a polygon far outside the {self.width} x {self.height} pixels")
 
 
+def _lies_nowhere(segmentation: Any, box: Any) -> bool:
+    """Whether an annotation has a category alone, as people export an image's class."""
+    return not segmentation and len(box) == 4 and not (box[2] and box[3])
+
+
 def _coco(root: Path) -> Listing:
     listing = Listing(())
     for path in sorted(found for mark in FILES for found in root.glob(mark)):
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(document, dict) and set(document) >= _SECTIONS:
-                listing += _read(root, path, document)
+                listing += read_document(root, path, document)
         except DataError:
             raise
         except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -95,13 +117,15 @@ def _coco(root: Path) -> Listing:
     return listing
 
 
-def _read(root: Path, path: Path, document: dict[str, Any]) -> Listing:
+def read_document(root: Path, path: Path, document: dict[str, Any]) -> Listing:
+    """What one COCO file lists."""
     names = {c["id"]: c["name"] for c in document["categories"]}
     label_of = {category: label for label, category in enumerate(sorted(names), 1)}
     classes = tuple(names[category] for category in sorted(names))
     regions: dict[int, list[tuple[int, Any, Any]]] = defaultdict(list)
     for a in document["annotations"]:
-        region = (label_of[a["category_id"]], a.get("segmentation"), a.get("bbox") or ())
+        box = (a["bbox"] or ()) if "bbox" in a else _NOWHERE
+        region = (label_of[a["category_id"]], a.get("segmentation"), box)
         regions[a["image_id"]].append(region)
     split, samples = _split_of(path), []
     for entry in sorted(document["images"], key=lambda entry: entry["file_name"]):
@@ -110,8 +134,15 @@ def _read(root: Path, path: Path, document: dict[str, Any]) -> Listing:
         size = entry.get("height"), entry.get("width")
         mask = RegionMask(path, entry["file_name"], classes, *size, shown)
         name = f"{split}/{Path(entry['file_name']).with_suffix('').as_posix()}"
-        samples.append(Sample(name, image, mask if shown else None, None, split))
+        strength = mask.strength if shown else "mask"
+        only_class = _most_frequent(shown, classes) if strength == "class" else None
+        samples.append(Sample(name, image, mask if shown else None, only_class, split, strength))
     return Listing(tuple(samples))
+
+
+def _most_frequent(shown: tuple[tuple[int, Any, Any], ...], classes: tuple[str, ...]) -> str:
+    labels = [label for label, *_ in shown]
+    return classes[max(sorted(set(labels)), key=labels.count) - 1]
 
 
 def _split_of(path: Path) -> Split:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from reference.datasets.masks import DataError, GreyMask
+from reference.datasets.masks import DataError, GreyMask, LabelMask
 from reference.datasets.sample import FREE, Layout, Listing, Sample, Split, pair_up, pictures
 
 IMAGE_FOLDERS = ("images", "imgs", "image", "img")
@@ -70,13 +70,26 @@ def _sound(folder: Path, split: Split, prefix: str) -> Listing:
 def _simulated(root: Path) -> Listing:
     """What `trackside simulate` writes: the kinds of defect are in `frames.jsonl`."""
     kinds_of = _kinds_of(root / "frames.jsonl")
+    classes = _classes(root / "classes.json")
 
     def describe(image: Path, mask: Path) -> Sample:
         kinds = kinds_of.get(image.name, ())
         kind = {0: FREE, 1: "".join(kinds)}.get(len(kinds), "several")
-        return Sample(image.stem, image, GreyMask(mask), kind)
+        named = root / "labels" / mask.name
+        truth = LabelMask(named, classes) if classes else GreyMask(mask)
+        return Sample(image.stem, image, truth, kind)
 
     return pair_up(pictures(root / "images"), pictures(root / "masks"), describe)
+
+
+def _classes(path: Path) -> tuple[str, ...]:
+    """The names of the labels; none of what an older release simulated."""
+    try:
+        return (
+            tuple(map(str, json.loads(path.read_text(encoding="utf-8")))) if path.exists() else ()
+        )
+    except ValueError as error:
+        raise DataError(f"{path} is broken, {error}: simulate the set again") from error
 
 
 def _kinds_of(path: Path) -> dict[str, list[str]]:

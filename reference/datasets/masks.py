@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 from xml.etree.ElementTree import Element, ParseError, parse
 
 import numpy as np
@@ -14,11 +14,24 @@ from edge.errors import ConfigurationError
 from edge.files.image_file import read_image
 from edge.types import Image
 
+Answer = TypeVar("Answer")
+
 _VOC_CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 class DataError(ConfigurationError):
     """A data set that cannot be used; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """An upright rectangle with a defect in it: every row and column of it holds some."""
+
+    label: int  # the class `classes[label - 1]` of its mask
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 class Mask(Protocol):
@@ -98,21 +111,33 @@ class BoxMask:
     classes: tuple[str, ...]
 
     def read(self) -> Image:
+        return self._parsed(self._filled)
+
+    def boxes(self) -> tuple[Box, ...]:
+        """The rectangles themselves."""
+        return self._parsed(lambda tree: tuple(self._boxes(tree)))
+
+    def _parsed(self, answer: Callable[[Element], Answer]) -> Answer:
         try:
-            return self._filled(parse(self.path).getroot())
+            return answer(parse(self.path).getroot())
         except DataError:
             raise
         except (ParseError, ValueError, LookupError, ArithmeticError, MemoryError) as error:
             raise DataError(f"{self.path}, {error}: restore the published file") from error
 
+    def _boxes(self, tree: Element) -> Iterator[Box]:
+        for item in tree.iter("object"):
+            corners = (int(float(item.findtext(f"bndbox/{k}", "0"))) for k in _VOC_CORNERS)
+            left, top, right, bottom = corners  # counted from 1, the last pixel included
+            label = self._label(item.findtext("name", ""))
+            yield Box(label, max(0, left - 1), max(0, top - 1), max(0, right), max(0, bottom))
+
     def _filled(self, tree: Element) -> Image:
         height, width = (int(tree.findtext(f"size/{side}", "0")) for side in ("height", "width"))
         labels = np.zeros((height, width), np.uint8)
-        for item in tree.iter("object"):
-            box = (int(float(item.findtext(f"bndbox/{k}", "0"))) for k in _VOC_CORNERS)
-            left, top, right, bottom = box  # counted from 1, the last pixel included
-            label = self._label(item.findtext("name", ""))
-            labels[max(0, top - 1) : max(0, bottom), max(0, left - 1) : max(0, right)] = label
+        for box in self._boxes(tree):
+            rows = slice(int(box.top), int(box.bottom))
+            labels[rows, int(box.left) : int(box.right)] = box.label
         return labels
 
     def _label(self, name: str) -> int:

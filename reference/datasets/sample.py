@@ -6,13 +6,25 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from edge.files.image_file import IMAGE_SUFFIXES
+from edge.types import Image
 from reference.datasets.masks import DataError, Mask
 
 Split = Literal["train", "validation", "test"]
+# What an image's label says: where each pixel belongs, a rectangle round each defect, or only that
+# a defect of a class is somewhere. Known to be sound is a mask in which there is nothing.
+Strength = Literal["mask", "boxes", "class"]
 FREE = "free"  # the class of an image without a defect
+
+
+class Region(NamedTuple):
+    """What of an image the network looks at."""
+
+    rows: slice
+    columns: slice
+    body: slice  # the columns of the thing itself: a box drawn wider holds nothing beside it
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,9 @@ class Sample:
     mask: Mask | None  # None: published as free of defects
     class_name: str | None  # None: told by the mask
     split: Split = "train"
+    strength: Strength = "mask"
+    # What of the image the network looks at, found in its pixels; None: all of it.
+    region: Callable[[Image], Region] | None = None
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def _neu_det(root: Path) -> Listing:
     def describe(image: Path, boxes: Path) -> Sample:
         kind, _, number = image.stem.rpartition("_")
         split: Split = "validation" if number_in(number) > 240 else "train"
-        return Sample(image.stem, image, BoxMask(boxes, _NEU_CLASSES), kind, split)
+        return Sample(image.stem, image, BoxMask(boxes, _NEU_CLASSES), kind, split, "boxes")
 
     boxes = sorted((root / "ANNOTATIONS").glob("*.xml"))
     return pair_up(pictures(root / "IMAGES"), boxes, describe)

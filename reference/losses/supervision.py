@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -12,11 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edge.errors import ConfigurationError
+from reference.datasets.labels import IGNORED, Marks
 from reference.losses.maps import MAP_LOSSES, dice_bce
-from reference.networks import Output, logit_maps
+from reference.losses.weak import BOX_LOSSES, Boxed, naming, somewhere
+from reference.networks import Output, class_maps, logit_maps
 from reference.networks.dms import DMSOutput
 from reference.networks.lsanet import LSANetOutput
 from reference.recipe import LossSection
+
+SURELY_SOUND = -20.0  # a logit
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class Truth:
 
     mask: Tensor  # N,1,H,W, 0 or 1
     label: Tensor  # N, the number of each image's class
+    images: Tensor | None = None  # N,H,W, 0..1
+    marks: Marks | None = None  # None: masks, all known, of defects without a name
 
 
 def boxes(mask: Tensor) -> Tensor:
@@ -87,14 +93,49 @@ OUTPUT_LOSSES: dict[str, Callable[[Output, Truth], Tensor]] = {
 
 
 def supervise(output: Output, truth: Truth, section: LossSection) -> Tensor:
-    """The weighted sum of a recipe's losses."""
-    maps = logit_maps(output)
+    """The weighted sum of a recipe's losses, of each image what its label allows."""
+    maps, marks = logit_maps(output), truth.marks
     total = torch.zeros((), device=truth.mask.device)
+    if marks is None:
+        total = total + _of_masks(maps, truth.mask, section)
+    else:
+        for group, part in marks.groups():
+            shown = [m if len(group) == len(m) else m[list(group)] for m in maps]
+            total = total + part * _of_group(shown, truth, marks.of(group), group, section)
+        for names in class_maps(output) if section.names else ():
+            total = total + section.names * naming(names, maps[0], marks)
+    for name, weight in section.output.items():
+        total = total + weight * OUTPUT_LOSSES[name](output, truth)
+    return total
+
+
+def _of_group(
+    maps: list[Tensor], truth: Truth, marks: Marks, group: Sequence[int], section: LossSection
+) -> Tensor:
+    """The losses of images whose labels are of one strength."""
+    chosen, strength = list(group), marks.strengths[0]
+    if strength == "mask":
+        ignored = torch.as_tensor(marks.labels)[:, None] == IGNORED
+        if ignored.any():  # sure to be sound, and so it costs nothing and teaches nothing
+            maps = [m.masked_fill(ignored, SURELY_SOUND) for m in maps]
+        return _of_masks(maps, truth.mask[chosen], section)
+    total = maps[0].sum() * 0
+    for logits in maps:
+        if strength == "class":
+            total = total + section.somewhere * somewhere(logits)
+            continue
+        assert truth.images is not None
+        boxed = Boxed(logits, truth.images[chosen], marks, section.held_share)
+        for name, weight in section.boxes.items():
+            total = total + weight * BOX_LOSSES[name](boxed)
+    return total
+
+
+def _of_masks(maps: list[Tensor], mask: Tensor, section: LossSection) -> Tensor:
+    total = torch.zeros((), device=mask.device)
     for name, weight in section.first_map.items():
-        total = total + weight * MAP_LOSSES[name](maps[0], truth.mask)
+        total = total + weight * MAP_LOSSES[name](maps[0], mask)
     for logits in maps:
         for name, weight in section.each_map.items():
-            total = total + weight * MAP_LOSSES[name](logits, truth.mask)
-    for part, weight in section.output.items():
-        total = total + weight * OUTPUT_LOSSES[part](output, truth)
+            total = total + weight * MAP_LOSSES[name](logits, mask)
     return total

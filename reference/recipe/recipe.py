@@ -39,6 +39,7 @@ MapLoss = Literal[
     "structure",
 ]
 OutputLoss = Literal["location", "difference", "shape", "classification"]
+BoxLoss = Literal["outside", "hardest", "holds", "alike"]
 # Of `trackside evaluate`, those that are better when they are larger and need one map an image.
 Figure = Literal[
     "s_measure",
@@ -50,6 +51,7 @@ Figure = Literal[
     "iou_of_defects",
     "iou_pooled",
     "soft_iou",
+    "found",  # of defects on whole pictures of track, at half a false alarm a picture
 ]
 
 
@@ -65,7 +67,13 @@ class DataSection(_Section):
     share: PositiveInt
     zoom: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(ordered)] = (1.0, 1.0)
     augment: Augmentation = AS_ON_THE_LINE
-    classes: tuple[str, ...] | None = None  # images of these alone; `free` is without a defect
+    # Images that show one of these; `free` is without a defect. A crop aims at these alone.
+    classes: tuple[str, ...] | None = None
+    # What rectangles say: `filled`, that all in them is defect; `hold`, that it is somewhere there.
+    boxes: Literal["filled", "hold"] = "filled"
+    rename: dict[str, str] = {}  # the set's classes as the recipe's `names`
+    ignore: tuple[str, ...] = ()  # classes of it that neither count nor harm
+    weight: PositiveFloat = 1.0  # of each image's losses
 
     @field_validator("layout")
     @classmethod
@@ -89,11 +97,17 @@ class LossSection(_Section):
     each_map: dict[MapLoss, PositiveFloat] = {}
     first_map: dict[MapLoss, PositiveFloat] = {}
     output: dict[OutputLoss, PositiveFloat] = {}
+    # On every map of images that are labelled by boxes; of a box's row or column, as much is held
+    # to be defect at least.
+    boxes: dict[BoxLoss, PositiveFloat] = {}
+    held_share: float = Field(default=0.1, ge=0, le=1)
+    somewhere: NonNegativeFloat = 0.0  # on every map of images of which only a class is known
+    names: NonNegativeFloat = 0.0  # on every map of classes
 
     @model_validator(mode="after")
     def _some(self) -> LossSection:
-        if not (self.each_map or self.first_map or self.output):
-            raise ValueError("names no loss: give each_map, first_map or output one")
+        if not (self.each_map or self.first_map or self.output or self.boxes):
+            raise ValueError("names no loss: give each_map, first_map, boxes or output one")
         return self
 
 
@@ -128,6 +142,8 @@ class Recipe(_Section):
     """Everything that decides a training run but the data's place on disk."""
 
     network: dict[str, Any]
+    names: tuple[str, ...] = ()  # of the classes that the network tells apart, in its order
+    report_only: tuple[str, ...] = ()  # of them, what is found and named but is no defect
     data: list[DataSection] = Field(min_length=1)
     validation: ValidationSection
     mean: float | tuple[float, float, float]
@@ -157,6 +173,31 @@ class Recipe(_Section):
         if "name" not in network:
             raise ValueError("has no `name`: `trackside networks` lists them")
         return network
+
+    @model_validator(mode="after")
+    def _as_many_names(self) -> Recipe:
+        maps = self.network.get("class_maps", 0)
+        if len(self.names) != maps or len(set(self.names)) != maps:
+            raise ValueError(
+                f"names are {len(self.names)} ({', '.join(self.names)}) for {maps} class maps: "
+                "write as many different ones as `class_maps` under network"
+            )
+        if unknown := set(self.report_only) - set(self.names):
+            raise ValueError(f"report_only has {', '.join(sorted(unknown))}: it is none of names")
+        return self
+
+    @model_validator(mode="after")
+    def _boxes_upright(self) -> Recipe:
+        for number, section in enumerate(self.data):
+            if section.boxes == "hold" and section.augment.rotate_deg:
+                raise ValueError(
+                    f"data[{number}]: a box that is turned is none: leave rotate_deg out"
+                )
+            if section.boxes == "hold" and not self.loss.boxes:
+                raise ValueError(
+                    f"data[{number}]: boxes hold, but no loss is on boxes: give it some"
+                )
+        return self
 
     @model_validator(mode="after")
     def _one_length(self) -> Recipe:

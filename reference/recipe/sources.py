@@ -2,32 +2,99 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from edge.errors import ConfigurationError
 from reference.data import READERS, Pair, Source
-from reference.recipe.recipe import Recipe
+from reference.data.pairs import cut
+from reference.datasets.labels import IGNORED, Naming, no_boxes
+from reference.recipe.recipe import DataSection, Recipe
 
 
 def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pair]]:
-    """The training sources of a recipe, and the pairs that its data sets hold out."""
-    sources, held_out = [], []
+    """The training sources of a recipe, and the pairs that its data sets hold out.
+
+    A set that several sections take parts of is read once, and held in memory once.
+    """
+    sources: list[Source] = []
+    held_out: dict[str, Pair] = {}
+    kept: dict[str, list[Pair]] = {}
+    named: dict[str, Pair] = {}
     for section in recipe.data:
-        pairs = READERS[section.layout](data_root / section.path)
-        found = sorted({pair.class_name for pair in pairs})
-        chosen = section.classes or found
-        if unknown := [name for name in chosen if name not in found]:
-            raise ConfigurationError(
-                f"{data_root / section.path} has no image of class {', '.join(unknown)}: its "
-                f"classes are {', '.join(found)}"
-            )
-        pairs = [pair for pair in pairs if pair.class_name in chosen]
+        place = f"{section.layout}:{section.path}"
+        if place not in kept:
+            kept[place] = READERS[section.layout](data_root / section.path)
+        pairs, chosen = _chosen(kept[place], section, data_root)
         training = [pair for pair in pairs if pair.split == "train"]
         if not training:
             raise ConfigurationError(
                 f"{data_root / section.path} has no image to train on: its classes are "
-                f"{', '.join(found)}"
+                f"{', '.join(sorted(chosen))}"
             )
-        held_out += [pair for pair in pairs if pair.split == "validation"]
-        sources.append(Source(training, section.share, section.zoom, section.augment))
-    return sources, held_out
+        held = (pair for pair in pairs if pair.split == "validation")
+        held_out |= {f"{place}:{pair.name}": _shown(pair, recipe) for pair in held}
+        taken_as = f"{place}:{section.boxes}:{section.rename}:{section.ignore}"
+        for pair in training:
+            if (own := f"{taken_as}:{pair.name}") not in named:
+                named[own] = _named(pair, section, recipe.names)
+        source = Source(
+            [named[f"{taken_as}:{pair.name}"] for pair in training],
+            section.share,
+            section.zoom,
+            section.augment,
+            section.weight,
+            _named_numbers(training[0].classes, section, recipe.names, chosen),
+        )
+        sources.append(source)
+    return sources, list(held_out.values())
+
+
+def _chosen(
+    pairs: list[Pair], section: DataSection, data_root: Path
+) -> tuple[list[Pair], set[str]]:
+    """The pairs that a section takes, and the classes that it takes them for."""
+    shown = [pair.shown for pair in pairs]
+    found = set[str]().union(*shown)
+    chosen = set(section.classes or found)
+    if unknown := chosen - found:
+        raise ConfigurationError(
+            f"{data_root / section.path} has no image of class {', '.join(sorted(unknown))}: its "
+            f"classes are {', '.join(sorted(found))}"
+        )
+    return [p for p, classes in zip(pairs, shown, strict=True) if classes & chosen], chosen
+
+
+def _shown(pair: Pair, recipe: Recipe) -> Pair:
+    """A held-out pair; of a picture whose scale is its own, a window round its first box."""
+    size = recipe.validation.size
+    if recipe.validation.best != "found" or not len(pair.boxes) or min(pair.mask.shape) < size:
+        return pair
+    middle = pair.boxes[0, 1:].reshape(2, 2).mean(axis=0)  # x,y
+    corner = (middle - size / 2).clip(0, np.array(pair.mask.shape[::-1]) - size).astype(int)
+    return cut(pair, slice(corner[1], corner[1] + size), slice(corner[0], corner[0] + size))
+
+
+def _named(pair: Pair, section: DataSection, names: tuple[str, ...]) -> Pair:
+    """A pair whose labels are the recipe's classes, and whose boxes say what the section takes."""
+    if pair.strength == "boxes" and section.boxes == "filled":
+        pair = replace(pair, strength="mask", boxes=no_boxes())
+    naming = Naming.of(pair.classes, names, section.rename, set(section.ignore))
+    number = Naming.of([pair.class_name], names, section.rename, set(section.ignore))
+    return replace(
+        pair,
+        labels=naming.plane(pair.plane) if pair.classes else None,
+        boxes=naming.boxes(pair.boxes),
+        class_number=number.number_of[0],
+    )
+
+
+def _named_numbers(
+    classes: tuple[str, ...], section: DataSection, names: tuple[str, ...], chosen: set[str]
+) -> frozenset[int]:
+    """The recipe's numbers of a section's classes, but for those that it ignores."""
+    wanted = [name for name in classes if name in chosen]
+    numbers = Naming.of(wanted, names, section.rename, set(section.ignore)).number_of
+    return frozenset(numbers) - {IGNORED}

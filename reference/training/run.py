@@ -20,6 +20,8 @@ from reference.trained import CheckpointError, checkpoint, laid_out, memory_form
 from reference.training.optimizer import are_whole, build_optimizer, moments, restore_moments
 from reference.training.resumption import check_classes, check_unchanged
 
+NAMERS = ("namer.", "name.")  # of the networks' own parameters
+
 
 class TrainingDiverged(TracksideError, RuntimeError):
     """What is learned is no longer a number; the message says what to try."""
@@ -132,7 +134,9 @@ def begin(
         load_backbone_weights(backbone, backbone_weights)
     if start_from is not None and resume is None:
         groups, _ = checkpoint.load(start_from)
-        checkpoint.fill(network, groups["ema"], start_from)
+        # What names classes begins afresh on a network that named none.
+        fresh = {k: v for k, v in network.state_dict().items() if k.startswith(NAMERS)}
+        checkpoint.fill(network, fresh | groups["ema"], start_from)
     layout = memory_format(recipe, device)
     laid_out(network.to(device), layout)
     ema = laid_out(build(**recipe.network).to(device), layout)

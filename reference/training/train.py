@@ -26,6 +26,7 @@ from reference.training.optimizer import Length, learning_rate
 from reference.training.rehearsal import rehearse
 from reference.training.run import Run, begin
 from reference.training.stop import StopRequest
+from reference.training.track import Track, held_out_track
 from reference.training.trainer import Trainer
 
 LOGGED = (
@@ -37,6 +38,8 @@ LOGGED = (
     "iou_pooled",
     "false_reject_rate",
     "escape_rate",
+    "found",
+    "named_right",
 )
 
 
@@ -70,6 +73,7 @@ def train(
         raise UsageError("--resume brings all weights: leave out --start-from, --backbone-weights")
     fabric = launch(device, recipe)
     sources, validation = read_sources(recipe, data_root)
+    track = held_out_track(recipe, data_root) if recipe.validation.best == "found" else None
     if not validation:
         raise ConfigurationError("no data set of the recipe has held-out images: add sd900")
     start_from = start_from or (recipe.start_from and recipe_folder / recipe.start_from) or None
@@ -108,7 +112,7 @@ def train(
             if journal is not None:
                 journal.advance(run.iteration, run.losses[-1])
                 if validating:
-                    validate(trainer, validation, journal)
+                    validate(trainer, validation, journal, track)
                 elif stopping:
                     run.save(last, {})
             fabric.barrier()
@@ -173,7 +177,9 @@ def asked(fabric: Fabric, stop: StopRequest) -> bool:
     return bool(fabric.all_reduce(flag, reduce_op="sum"))
 
 
-def validate(trainer: Trainer, pairs: list[Pair], journal: Journal) -> None:
+def validate(
+    trainer: Trainer, pairs: list[Pair], journal: Journal, track: Track | None = None
+) -> None:
     """Measure the averaged weights on the held-out pairs, write it down, keep the best."""
     run = trainer.run
     network = network_predictor(run.ema, run.recipe)
@@ -185,6 +191,8 @@ def validate(trainer: Trainer, pairs: list[Pair], journal: Journal) -> None:
         return probability
 
     metrics = {name: round(value, 5) for name, value in evaluate(predict, pairs).items()}
+    if track is not None:
+        metrics |= track.figures(run.ema, run.recipe)
     row = {
         "iteration": run.iteration,
         "loss": sum(run.losses) / len(run.losses),

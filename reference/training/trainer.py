@@ -40,7 +40,11 @@ class Trainer:
         set_learning_rate(run.optimizer, learning_rate(recipe, self.length, run.iteration))
         run.network.train()
         output = self.forward(network_input(images, recipe))
-        loss = supervise(output, Truth(mask, label), recipe.loss)
+        marks = batch.marks and batch.marks._replace(
+            labels=torch.as_tensor(batch.marks.labels).to(device)
+        )
+        truth = Truth(mask, label, images.float() / 255, marks)
+        loss = supervise(output, truth, recipe.loss)
         if self.teacher is not None and recipe.teacher is not None:
             # Fed as its own recipe says, not as the pupil's.
             shown = network_input(images, self.teacher.recipe)

@@ -130,6 +130,32 @@ def simulated(root: Path) -> None:
     list(write_dataset(root, template, frames=6, lines=2, height_px=SIDE))
 
 
+def rail_defect(root: Path) -> None:
+    """Two runs of track, the head a bright band that is not in the middle."""
+    (root / "annotations").mkdir(parents=True)
+    names = ["1028010100005.jpg", "1501200200007.jpg"]
+    for number, name in enumerate(names):
+        track = np.full((SIDE, 512), 3, np.uint8)
+        head = SimulatedLine(number, width_px=280, defects_per_metre=0, distractors_per_metre=0)
+        track[:, 180:460] = head.render(0, SIDE)[0] // (1 + 2 * number)
+        track[: SIDE // 2 * number] //= 2  # two pictures of one look would be one twice
+        track[20:40, 300:330] = 20
+        write(root / "images" / name, track)
+    document = {
+        "images": [
+            {"id": n, "file_name": name, "height": SIDE, "width": 512}
+            for n, name in enumerate(names)
+        ],
+        "categories": [{"id": 3, "name": "d_dent"}, {"id": 4, "name": "gap"}],
+        "annotations": [
+            {"image_id": 0, "category_id": 3, "segmentation": [], "bbox": [298.0, 18.0, 34, 24]},
+            {"image_id": 0, "category_id": 4, "segmentation": [], "bbox": [100.0, 10.0, 400, 40]},
+            {"image_id": 1, "category_id": 3, "segmentation": [], "bbox": [298.0, 18.0, 34, 24]},
+        ],
+    }
+    (root / "annotations" / "boxes.json").write_text(json.dumps(document))
+
+
 def coco(root: Path) -> None:
     square = [[8, 8, 24, 8, 24, 24, 8, 24]]
     runs = {"size": [SIDE, SIDE], "counts": [SIDE * 30, SIDE * 4, SIDE * 30]}  # four columns
@@ -173,6 +199,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "crackforest": crackforest,
     "orssd": orssd,
     "simulated": simulated,
+    "rail_defect": rail_defect,
     "coco": coco,
     "plain": plain,
 }

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from reference.data import Augmentation
+from reference.data import augment as augmentation
 from reference.data.augment import Effect, Picture, augment
 from stands.datasets_on_disk import SIDE, picture
 
@@ -129,3 +130,30 @@ def test_a_setting_without_sense_is_refused() -> None:
     ):
         with pytest.raises(ValidationError):
             Augmentation.model_validate(mistake)
+
+
+@pytest.mark.parametrize(
+    "turned", [{"quarter_turns": True}, {"mirror": ["horizontal", "vertical"]}]
+)
+def test_a_box_goes_where_its_pixels_go_and_says_if_it_goes_on(turned: dict[str, object]) -> None:
+    image = np.zeros((150, 100), np.uint8)
+    left, top, right, bottom = 30, 60, 60, 110
+    image[top:bottom, left:right] = 255
+    boxes = np.array([[3, left, top, right, bottom]], np.float32)
+    how, cut_off = only(aim=1, **turned), 0
+    for seed in range(DRAWS):
+        rng = np.random.default_rng(seed)
+        view = augmentation.draw(image.shape, rng, crop=SIDE, zoom=(0.7, 1.5), how=how, aims=boxes)
+        shown, plane = augmentation.seen(image, image, rng, view=view, crop=SIDE, how=how)
+        (box,), ((across, along),) = augmentation.moved(boxes, view, image.shape, crop=SIDE)
+        rows, columns = np.flatnonzero(plane.any(1)), np.flatnonzero(plane.any(0))
+        found = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+        assert box[0] == 3 and box[1:] == pytest.approx(found, abs=1.1)
+        assert np.mean((shown > 127) != (plane > 127)) < 0.02
+        zoom = view.size[0] / image.shape[1]
+        whole = (50 * zoom, 30 * zoom) if view.turns % 2 else (30 * zoom, 50 * zoom)
+        shares = np.ptp(found[::2]) / whole[0], np.ptp(found[1::2]) / whole[1]
+        for goes_on, share in zip((across, along), shares, strict=True):
+            assert goes_on == (share < 0.8) or abs(share - 0.8) < 0.08  # pixels are whole
+        cut_off += across or along
+    assert 0 < cut_off < DRAWS

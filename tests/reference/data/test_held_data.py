@@ -43,7 +43,7 @@ def test_a_device_shows_the_views_that_the_host_shows(augment: Augmentation) -> 
         sources.append(Source(pairs, 4, (0.8, 1.6), augment))
     host = batch(sources, seed=3, iteration=1, crop=SIDE)
     held = HeldData(sources, CPU)
-    images, masks, class_names = held.cut(held.plan(1, seed=3, crop=SIDE), crop=SIDE)
+    images, masks, class_names, _ = held.cut(held.plan(1, seed=3, crop=SIDE), crop=SIDE)
     assert class_names == host.class_names
     assert images.dtype == masks.dtype == torch.uint8
     apart = np.abs(images.numpy().astype(int) - host.images)
