@@ -1,0 +1,92 @@
+"""Found against false alarms: what counts as a hit, as a false alarm, and as neither."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from reference.evaluation.found import Labelled, Picture, Spot, best_within, curve, judge
+from reference.found_commands import found
+from reference.trained.rail_answer import Maps, Reading
+from stands.datasets_on_disk import WRITERS
+
+DENT = Labelled((100, 100, 200, 180), "d_dent", "defect")
+GAP = Labelled((0, 300, 400, 360), "gap", "sound")
+STAIN = Labelled((300, 100, 340, 140), "unknown", "ignored")
+
+
+@pytest.mark.parametrize(
+    ("sides", "found", "on_sound", "on_other"),
+    [
+        ((140, 130, 160, 150), 1, 0, 0),  # small, its centre inside
+        ((90, 60, 230, 190), 1, 0, 0),  # its centre inside
+        ((0, 90, 205, 185), 1, 0, 0),  # by overlap alone
+        ((0, 0, 110, 110), 0, 0, 0),  # touches the defect: no false alarm, nor a hit
+        ((210, 100, 290, 180), 0, 1, 0),  # beside both
+        ((100, 310, 120, 340), 0, 0, 1),  # a joint called a defect
+        ((310, 110, 330, 130), 0, 0, 0),  # what nobody knows harms nobody
+        ((300, 130, 380, 310), 0, 0, 0),  # nor where it reaches to a joint
+    ],
+)
+def test_a_spot_is_a_hit_by_its_centre_or_overlap_and_false_if_it_touches_no_defect(
+    sides: tuple[float, float, float, float], found: int, on_sound: int, on_other: int
+) -> None:
+    tally = judge([Picture("a", [Spot(sides, 0.9, "d_dent")], [DENT, GAP, STAIN])])
+    assert tally.defects.total() == 1
+    assert (tally.found.total(), tally.on_sound, tally.on_other.total()) == (
+        found,
+        on_sound,
+        on_other,
+    )
+
+
+def test_the_curve_tells_what_each_score_would_find_and_at_what_price() -> None:
+    right = Spot((120, 110, 180, 170), 0.6, "d_crush", 0.7)
+    false = [Spot((0, 0, 20, 20), 0.4), Spot((0, 310, 20, 330), 0.8)]
+    points = curve(
+        [Picture("a", [right, *false], [DENT, GAP]), Picture("b", [], [])], [0.3, 0.5, 0.7]
+    )
+    assert [p.tally.found_share for p in points] == [1, 1, 0]
+    assert [p.tally.false_alarms for p in points] == [1, 0.5, 0.5]
+    assert dict(points[0].tally.named) == {("d_dent", "d_crush"): 1}
+    assert best_within(points, 0.5) is points[1]
+    assert best_within(points, 0.4) is None
+
+
+def test_a_crush_beside_a_joint_is_a_spot_of_its_own_and_the_joint_is_none() -> None:
+    decided = np.zeros((64, 64), np.float32)
+    decided[10:50, 5:60] = 0.9
+    names = np.zeros((3, 64, 64), np.float32)
+    names[2, :30], names[0, 30:], names[1, 30:] = 1, 0.8, 0.2  # a joint above, a crush below
+    reading = Reading(("d_crush", "damage", "gap"), frozenset({"gap"}))
+    (spot,) = reading.spots(Maps(decided, names, left=100), 0.5)
+    assert spot.sides == (105, 30, 160, 50)
+    assert (spot.class_name, spot.class_score) == ("d_crush", pytest.approx(0.8))
+
+
+def test_predicted_results_are_counted_by_a_command(tmp_path: Path) -> None:
+    WRITERS["rail_defect"](tmp_path)
+    results = tmp_path / "results.jsonl"
+    dent = {"box_px": [300, 20, 30, 20], "score": 0.9, "class": "d_dent", "class_score": 0.8}
+    gap = dent | {"box_px": [100, 10, 300, 5], "class": "gap"}
+    rows = [
+        {"image": "in/1028010100005.jpg", "defects": [gap]},
+        {"image": "in/1501200200007.jpg", "defects": [dent]},
+    ]
+    results.write_text("\n".join(map(json.dumps, rows)))
+    app = typer.Typer()
+    app.command()(found)
+    said = CliRunner().invoke(
+        app, [str(results), "--data", str(tmp_path), "--split", "all", "--json"]
+    )
+    assert said.exit_code == 0, said.output
+    first = json.loads(said.stdout)["points"][0]
+    assert (first["found"], first["false_alarms"], first["named_right"]) == (0.5, 0, 1)
+    results.write_text(json.dumps(rows[0]))
+    said = CliRunner().invoke(app, [str(results), "--data", str(tmp_path), "--split", "all"])
+    assert "lacks 1 of 2 pictures" in str(said.exception)
