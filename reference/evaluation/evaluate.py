@@ -66,7 +66,9 @@ def score_cases(cases: Iterable[Case], scoring: Scoring) -> Iterator[ImageScores
         )
 
 
-def evaluate(predict: Predictor, pairs: Sequence[Pair]) -> dict[str, float]:
+def evaluate(
+    predict: Predictor, pairs: Sequence[Pair], classify: Callable[[Image], str] | None = None
+) -> dict[str, float]:
     """The figures of a predictor over pairs, as far as these pairs allow them."""
-    figures = summarise(list(score_cases(cases_of(predict, pairs), Scoring())))
+    figures = summarise(list(score_cases(cases_of(predict, pairs, classify), Scoring())))
     return {name: float(figure) for name, figure in figures.items() if figure is not None}

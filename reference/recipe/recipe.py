@@ -51,6 +51,7 @@ Figure = Literal[
     "iou_of_defects",
     "iou_pooled",
     "soft_iou",
+    "classification_accuracy",
     "found",  # of defects on whole pictures of track, at half a false alarm a picture
 ]
 
@@ -106,8 +107,8 @@ class LossSection(_Section):
 
     @model_validator(mode="after")
     def _some(self) -> LossSection:
-        if not (self.each_map or self.first_map or self.output or self.boxes):
-            raise ValueError("names no loss: give each_map, first_map, boxes or output one")
+        if not (self.each_map or self.first_map or self.output or self.boxes or self.names):
+            raise ValueError("names no loss: give each_map, first_map, boxes, names or output one")
         return self
 
 
@@ -155,6 +156,9 @@ class Recipe(_Section):
     initialisation: Literal["xavier"] | None = None
     # A checkpoint whose averaged weights are the first ones; a path from the recipe's folder.
     start_from: str | None = None
+    # Of the network, by how its parameters' names begin; all of it if nothing is said. The rest
+    # stays as it is to the bit, its normalisations too.
+    trains: tuple[str, ...] = ()
     optimizer: OptimizerSection = OptimizerSection()
     learning_rate: PositiveFloat
     schedule: ScheduleSection = ScheduleSection()

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import cv2
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from edge.types import Image
+from reference.datasets import FREE
 from reference.evaluation import Predictor
-from reference.networks import build
+from reference.networks import build, class_maps, logit_maps
 from reference.networks.dms import DMSOutput
 from reference.recipe import Recipe
 from reference.trained import checkpoint
@@ -38,15 +40,31 @@ class TrainedNetwork:
 
     @property
     def classify(self) -> Callable[[Image], str] | None:
-        """The class that the last of the network's outputs holds likeliest."""
+        """The class that the last of the network's outputs holds likeliest, or its maps."""
+        if self.recipe.names:
+            return self._named
         return self._likeliest if self.classes else None
 
     @torch.inference_mode()
-    def _likeliest(self, image: Image) -> str:
+    def _named(self, image: Image) -> str:
+        """The class whose share of what is decided to be defect is largest; `free` without any."""
+        output = self.network(self._input(image))
+        decided = torch.sigmoid(logit_maps(output)[0])
+        shares = torch.softmax(class_maps(output)[0], dim=1)
+        shares = F.interpolate(shares, size=decided.shape[-2:], mode="bilinear")
+        found = decided > 0.5
+        if not found.any():
+            return FREE
+        return self.recipe.names[int((shares * found).sum(dim=(0, 2, 3)).argmax())]
+
+    def _input(self, image: Image) -> Tensor:
         size, device = self.recipe.validation.size, next(self.network.parameters()).device
         resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
-        x = network_input(torch.from_numpy(resized)[None].to(device), self.recipe)
-        output: DMSOutput = self.network(x)
+        return network_input(torch.from_numpy(resized)[None].to(device), self.recipe)
+
+    @torch.inference_mode()
+    def _likeliest(self, image: Image) -> str:
+        output: DMSOutput = self.network(self._input(image))
         return self.classes[int(output.classes[0].argmax())]
 
 

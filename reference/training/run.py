@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from edge.errors import TracksideError
+from edge.errors import ConfigurationError, TracksideError
 from reference.networks import build
 from reference.networks.backbones import Backbone, BackboneWeightsError, load_backbone_weights
 from reference.recipe import Recipe
@@ -137,6 +137,7 @@ def begin(
         # What names classes begins afresh on a network that named none.
         fresh = {k: v for k, v in network.state_dict().items() if k.startswith(NAMERS)}
         checkpoint.fill(network, fresh | groups["ema"], start_from)
+    _hold(network, recipe.trains)
     layout = memory_format(recipe, device)
     laid_out(network.to(device), layout)
     ema = laid_out(build(**recipe.network).to(device), layout)
@@ -146,6 +147,18 @@ def begin(
     if resume is not None:
         run.restore(resume)
     return run
+
+
+def _hold(network: nn.Module, trained: tuple[str, ...]) -> None:
+    """Keep all but what is trained from learning."""
+    names = [name for name, _ in network.named_parameters()]
+    if idle := [start for start in trained if not any(n.startswith(start) for n in names)]:
+        raise ConfigurationError(
+            f"trains: the network has no {', '.join(idle)}: its parts are "
+            f"{', '.join(sorted({name.split('.')[0] for name in names}))}"
+        )
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not trained or name.startswith(trained))
 
 
 def _xavier(network: nn.Module) -> None:

@@ -19,7 +19,7 @@ from reference.data import Pair, Source
 from reference.evaluation.evaluate import evaluate
 from reference.kernels.cpu_kernels import use_kernels
 from reference.recipe import Recipe, read_sources
-from reference.trained import network_predictor, open_network
+from reference.trained import TrainedNetwork, network_predictor, open_network
 from reference.training.feed import batches
 from reference.training.journal import Journal
 from reference.training.optimizer import Length, learning_rate
@@ -40,6 +40,7 @@ LOGGED = (
     "escape_rate",
     "found",
     "named_right",
+    "classification_accuracy",
 )
 
 
@@ -190,7 +191,10 @@ def validate(
             raise run.diverged(f"the answer is no number after iteration {run.iteration}")
         return probability
 
-    metrics = {name: round(value, 5) for name, value in evaluate(predict, pairs).items()}
+    naming = run.recipe.validation.best == "classification_accuracy"
+    trained = TrainedNetwork(run.ema, run.recipe, tuple(run.classes))
+    evaluated = evaluate(predict, pairs, trained.classify if naming else None)
+    metrics = {name: round(value, 5) for name, value in evaluated.items()}
     if track is not None:
         metrics |= track.figures(run.ema, run.recipe)
     row = {

@@ -38,7 +38,7 @@ class Trainer:
         mask = torch.as_tensor(batch.masks).to(device, non_blocking=True).float().unsqueeze(1)
         label = self._labels(batch)
         set_learning_rate(run.optimizer, learning_rate(recipe, self.length, run.iteration))
-        run.network.train()
+        self._set_mode()
         output = self.forward(network_input(images, recipe))
         marks = batch.marks and batch.marks._replace(
             labels=torch.as_tensor(batch.marks.labels).to(device)
@@ -60,6 +60,14 @@ class Trainer:
         run.iteration += 1
         run.average()
         return loss.detach()
+
+    def _set_mode(self) -> None:
+        """What is not trained answers as it always does: by its averages, without dropout."""
+        trained = self.run.recipe.trains
+        self.run.network.train(not trained)
+        for name, module in self.run.network.named_modules():
+            if trained and name.startswith(trained):
+                module.train()
 
     def _labels(self, batch: Batch | DeviceBatch) -> Tensor:
         """The numbers of the images' classes, where the network names any."""
