@@ -126,7 +126,9 @@ def cut(pair: Pair, rows: slice, columns: slice) -> Pair:
     image, mask, labels = (
         np.ascontiguousarray(plane[rows, columns]) for plane in (pair.image, pair.mask, pair.plane)
     )
-    boxes = pair.boxes - np.float32([0, *2 * [columns.start or 0, rows.start or 0]])
+    boxes = pair.boxes.copy()
+    boxes[:, [1, 3]] -= columns.start or 0
+    boxes[:, [2, 4]] -= rows.start or 0
     height, width = mask.shape
     left, top, right, bottom = boxes[:, 1:].T
     seen = (left < width) & (top < height) & (right > 0) & (bottom > 0)

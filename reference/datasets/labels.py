@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from reference.datasets import Strength
+
+if TYPE_CHECKING:  # maps alone are scored without torch
+    from torch import Tensor
 
 NAMELESS = 254  # a defect whose class the network does not name
 IGNORED = 255  # neither sound nor defect: nobody knows, or nobody minds
@@ -22,7 +24,7 @@ MOST_CLASSES = NAMELESS - 1
 
 Plane = NDArray[np.uint8]
 Boxes = NDArray[np.float32]  # K,5
-Labels = Plane | Tensor  # of a batch, on a device or not
+Labels: TypeAlias = "Plane | Tensor"  # of a batch, on a device or not
 
 
 class Marks(NamedTuple):
@@ -44,9 +46,14 @@ class Marks(NamedTuple):
 
     def of(self, group: Sequence[int]) -> Marks:
         """The marks of some of the images."""
-        labels, chosen = self.labels[list(group)], (self.strengths, self.boxes, self.cut)
-        rest = (self.class_numbers, self.weights)
-        return Marks(labels, *([kind[i] for i in group] for kind in (*chosen, *rest)))
+        return Marks(
+            self.labels[list(group)],
+            [self.strengths[image] for image in group],
+            [self.boxes[image] for image in group],
+            [self.cut[image] for image in group],
+            [self.class_numbers[image] for image in group],
+            [self.weights[image] for image in group],
+        )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from edge.inspect.rail_head import head_centres
 from edge.types import Image
 from reference.datasets.coco import RegionMask, read_document
 from reference.datasets.masks import DataError
-from reference.datasets.sample import Layout, Listing, Region, Sample
+from reference.datasets.sample import Layout, Listing, Region, Sample, Split
 
 HEAD_PX = 280  # for 72 mm: a quarter of a millimetre a pixel, as the strip's
 STRIP_PX = 384  # round the head: what the network's 352 columns sway in
@@ -50,7 +50,7 @@ def _rail_defect(root: Path) -> Listing:
 
 def _described(sample: Sample) -> Sample:
     name = sample.image.stem
-    split = "validation" if run_of(name) in HELD_OUT_RUNS else "train"
+    split: Split = "validation" if run_of(name) in HELD_OUT_RUNS else "train"
     mask = sample.mask
     if isinstance(mask, RegionMask):  # the smaller boxes last: they lie over the larger
         by_area = sorted(mask.regions, key=lambda region: -region[2][2] * region[2][3])

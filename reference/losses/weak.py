@@ -148,7 +148,7 @@ def _thinned(plane: Tensor, step: int, like: Tensor) -> Tensor:
 def _things(labels: Tensor, marks: Marks, image: int, step: int) -> Iterator[Tensor]:
     """Where each thing of an image is that has a name, h,w."""
     if marks.strengths[image] == "mask":
-        for number in labels.unique().tolist():
+        for number in torch.bincount(labels.flatten()).nonzero().flatten().tolist():
             if 0 < number <= MOST_CLASSES:
                 yield labels == number
         return
