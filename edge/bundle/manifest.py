@@ -159,7 +159,7 @@ class Manifest(_Section):
             if asked > most:
                 raise ValueError(
                     f"{name} {asked:g} is more than the {most:g} that the network is shown at "
-                    "once, so that no defect would ever count: give the smallest it is good for"
+                    "once, so that no defect would ever count"
                 )
         return limits
 
