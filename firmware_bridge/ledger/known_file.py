@@ -36,7 +36,7 @@ class KnownFile:
     """Open for its one writer. OSError where the disk refuses."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.posix_fallocate(self._file, 0, 2 * _SLOT)  # a full disk is noticed now, or never
         self._number = max((number for number, _ in self._slots()), default=0)
 

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+import yaml
 
 from edge.assembly import open_line
 from edge.cli.logs import JsonLines
@@ -153,18 +155,58 @@ def test_a_line_as_a_service_is_ready_feeds_the_watchdog_and_says_when_it_stops(
             process.kill()
 
 
-def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
-    analyze = shutil.which("systemd-analyze")
-    if analyze is None:
+def analyze(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What systemd says of the unit that the command prints."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
         pytest.skip("systemd-analyze is not installed")
     command = [sys.executable, "-m", "edge.cli", "config", "unit"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    unit = tmp_path / "trackside@.service"
+    unit = folder / "trackside@rail-1.service"
     unit.write_text(text.replace(str(Path(sys.executable).with_name("trackside")), "/bin/true"))
-    answer = subprocess.run(
-        [analyze, "verify", str(unit)], capture_output=True, text=True, check=False
-    )
+    asked = [program, *arguments, str(unit)]
+    return subprocess.run(asked, capture_output=True, text=True, check=False)
+
+
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    answer = analyze(tmp_path, "verify")
     assert (answer.returncode, answer.stderr) == (0, "")
+
+
+def test_the_unit_is_exposed_by_no_more_than_three_of_ten(tmp_path: Path) -> None:
+    answer = analyze(tmp_path, "security", "--offline=true", "--threshold=30")
+    if "unrecognized option" in answer.stderr:
+        pytest.skip("this systemd-analyze looks at no file: it is older than 250")
+    assert answer.returncode == 0, answer.stdout
+
+
+def test_the_unit_leaves_open_what_a_line_needs() -> None:
+    command = [sys.executable, "-m", "edge.cli", "config", "unit"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    said = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and line[0] != "#")
+    devices = {line.split("=")[1].split()[0] for line in text.splitlines() if "DeviceAll" in line}
+    assert {"char-video4linux", "char-gpiochip", "char-ttyACM", "char-usb_device"} <= devices
+    assert {"AF_INET", "AF_UNIX", "AF_NETLINK"} <= set(said["RestrictAddressFamilies"].split())
+    assert "%i" in said["StateDirectory"] and said["UMask"] == "0077"
+    assert not {"RestrictRealtime", "MemoryDenyWriteExecute", "PrivateDevices"} & said.keys()
+
+
+def test_what_a_line_keeps_is_for_nobody_else_to_read(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    path = recorded_line(tmp_path, 4)
+    line = yaml.safe_load(path.read_text())
+    line["reject"]["ledger"] = "kept/ledger.sqlite"
+    line["store"] = {"path": "kept/events", "ok_every": 1}
+    line["mqtt"] = {"host": "127.0.0.1", "port": 9, "topic": "a", "spool": "kept/spool.sqlite"}
+    path.write_text(yaml.safe_dump(line))
+    command = ["sh", "-c", 'umask 022; exec "$@"', "sh", *RUN, str(path)]
+    subprocess.run(command, check=True, timeout=120, stderr=subprocess.DEVNULL)
+    open_to_others = {
+        each.name for each in kept.iterdir() if stat.S_IMODE(each.stat().st_mode) & 0o077
+    }
+    assert {"ledger.sqlite", "events", "spool.sqlite"} <= {each.name for each in kept.iterdir()}
+    assert open_to_others == set()
 
 
 def verdict(state: State, *reasons: str) -> Verdict:
