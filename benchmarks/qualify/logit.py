@@ -33,7 +33,7 @@ _MEAN = (0.0, 0.70, 0.85, 0.83)
 _SPREAD = (0.43, 0.42, 0.27, 0.27)
 # The mean's factor by the weight.
 _WEIGHTS = (0.5, 0.65, 0.9, 1.5, 2.5, 5.0)
-_FACTORS = (1.13, 1.15, 1.24, 1.28, 1.13, 1.0)
+_FACTORS = (1.15, 1.19, 1.31, 1.36, 1.18, 1.0)
 # The adjustment is good to a percent of coverage, by how sizes were chosen: err on the safe side.
 _SAFE = 1.04
 _STEEPEST, _FLATTEST = 1e5, 1e-2  # slopes, in deviations of x; beyond them nothing changes
