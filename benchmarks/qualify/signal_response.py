@@ -57,7 +57,8 @@ def signal_response(
     if slope <= 0:
         why = "the signal does not rise with size: it tells nothing of what is found"
         return SignalResponse(n, censored, scale, slope, scatter, None, None, None, why)
-    if uneven := _uneven(x[seen], y[seen]):
+    clear = seen & (level + slope * x - 3 * scatter > floor)  # of which none were censored
+    if uneven := _uneven(x[clear], y[clear]):
         return SignalResponse(n, censored, scale, slope, scatter, None, None, None, uneven)
     scatter *= math.sqrt(n / (n - 2))  # free of the bias that two fitted parameters bring
     middle = (decision - level) / slope
@@ -82,6 +83,8 @@ def _a_size(x: float, scale: Scale) -> float:
 
 def _uneven(x: Floats, y: Floats) -> str:
     """Why no line with an even scatter fits: it bends, or scatters more at one end."""
+    if len(x) < LEAST or float(np.ptp(x)) == 0:
+        return ""
     t = (x - x.mean()) / x.std()
     bent = np.stack([np.ones_like(t), t, t**2 - 1], 1)
     theta, *_ = np.linalg.lstsq(bent, y, rcond=None)

@@ -171,6 +171,15 @@ def test_the_signal_gives_the_same_a90_from_fewer_specimens() -> None:
     assert 44 <= sum(bound >= a90 for bound in bounds if bound is not None) <= 50
 
 
+def test_a_signal_that_bends_is_no_answer() -> None:
+    rng = np.random.default_rng(4)
+    sizes = rng.uniform(0.5, 6, 300)
+    signals = np.tanh(2 * np.log(sizes)) + rng.normal(0, 0.1, 300)
+    answer = signal_response(sizes, signals, 0.5)
+    assert answer.a90_95 is None
+    assert answer.why.startswith("the signal bends with size")
+
+
 def test_as_many_specimens_as_it_says_are_enough() -> None:
     def answer(n: int, seed: int) -> float:
         rng = np.random.default_rng(seed)
