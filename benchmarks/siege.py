@@ -33,6 +33,7 @@ from benchmarks.ports import free_port
 from edge.assembly import Line
 from edge.cli.logs import log_to_stderr
 from edge.demo import DEMO_LINE
+from edge.errors import TracksideError
 from edge.inspect import Inspection
 from edge.line_file import read_line
 from edge.run import run_line
@@ -170,6 +171,8 @@ def besieged(attack: str, seconds: float, folder: Path) -> Felt:
         line.terminate()
         line.wait(30)
     said = log.read_text(errors="replace")
+    if not result.read_text():
+        raise TracksideError(f"the line ended under {attack}: {said[-2000:]}")
     told = json.loads(result.read_text())
     return Felt(
         attack,
