@@ -11,6 +11,7 @@ import os
 import resource
 import socket
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -29,7 +30,8 @@ log = logging.getLogger("trackside")
 def main() -> None:
     """Serve until the line ends."""
     os.nice(_KINDNESS)
-    Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    with suppress(OSError):  # where /proc cannot be written, memory is short for all alike
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
     resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS, _DESCRIPTORS))
     asyncio.run(_serve(socket.socket(fileno=os.dup(_LINK_FD))))
 

@@ -35,11 +35,14 @@ class Viewer:
         if self.is_behind:
             return
         if len(self.waiting) >= MOST_WAITING:
-            self.waiting.clear()
-            self.is_behind = True
+            self.fall_behind()
         else:
             self.waiting.append(message)
             self.wake()
+
+    def fall_behind(self) -> None:
+        self.waiting.clear()
+        self.is_behind = True
 
     def begin_anew(self, state: bytes) -> None:
         self.is_behind = False
@@ -93,15 +96,18 @@ class Hub:
             viewer.wake()
 
     async def _turn(self) -> None:
-        if news := (await self._line.ask("turn")).content:
-            message = event("news", news)
-            for viewer in self.viewers:
-                viewer.offer(message)
+        turn = await self._line.ask("turn")
+        for viewer in self.viewers:
+            if "error" in turn.facts:  # nobody knows what was lost by it
+                viewer.fall_behind()
+            elif turn.content:
+                viewer.offer(event("news", turn.content))
         self._part_with_some()
         if behind := [viewer for viewer in self.viewers if viewer.is_behind]:
-            state = event("state", (await self._line.ask("state")).content)
+            state = await self._line.ask("state")
             for viewer in behind:
-                viewer.begin_anew(state)
+                if "error" not in state.facts:
+                    viewer.begin_anew(event("state", state.content))
 
     def _part_with_some(self) -> None:
         """Those who may no longer look, and those who hold their place and take nothing."""

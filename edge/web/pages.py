@@ -51,9 +51,10 @@ class Pages:
 
     async def state(self, request: Request) -> Response:
         # A browser's script is not told why it was given no events; it asks here.
-        full = _FULL if self.hub.is_full else None
-        state = json.loads((await self.state_now()).content)
-        return JSONResponse({**state, "full": full}, headers=_FRESH)
+        answer, full = await self.state_now(), _FULL if self.hub.is_full else None
+        if "error" in answer.facts:
+            return _said(500, answer.facts["error"])
+        return JSONResponse({**json.loads(answer.content), "full": full}, headers=_FRESH)
 
     async def events(self, request: Request) -> Response:
         session = self.door.session(_cookies(request))
@@ -65,6 +66,8 @@ class Pages:
 
     async def live_frame(self, request: Request) -> Response:
         answer = await self.frame_now()
+        if "error" in answer.facts:
+            return _said(500, answer.facts["error"])
         index = answer.facts["frame"]
         if index is None:
             return _said(404, "no frame has come yet")
