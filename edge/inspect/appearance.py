@@ -130,13 +130,9 @@ class Familiar:
         self._usual = usual
         self._max_change = max_change
         self._bands = np.array(usual.bands, np.float32)
-        self._apart = _APART * (np.array(usual.spread, np.float32) + np.float32(_LEVEL))
+        self._spread = np.array(usual.spread, np.float32) + np.float32(_LEVEL)
         self._most_astray = max(usual.astray + _MORE_ASTRAY, _LEAST_ASTRAY)
         self._latest: deque[_Bands] = deque(maxlen=_LATEST)
-
-    def forget(self) -> None:
-        """Pictures that follow are not of the rail just behind those before."""
-        self._latest.clear()
 
     def faults(self, look: Look) -> tuple[str, ...]:
         """Every reason why a picture cannot be of the surface that was commissioned."""
@@ -149,12 +145,13 @@ class Familiar:
             if not least / self._max_change <= value <= most * self._max_change:
                 usual = f"it was {least:.1f} to {most:.1f} when the line was commissioned"
                 found.append(f"unfamiliar: {name} {value:.1f}, and {usual}")
-        if self.astray(look) > self._most_astray:
+        # What is unfamiliar already is left out of the mean, which pictures in order are held to.
+        if not found and self.astray(look) > self._most_astray:
             found.append("unfamiliar: shifted, turned or another camera's, by its columns' grey")
         return tuple(found)
 
     def astray(self, look: Look) -> float:
         """The share of bands that are, on average over the latest pictures."""
         self._latest.append(look.bands)
-        mean = np.mean(self._latest, axis=0)
-        return float(np.mean(np.abs(mean - self._bands) > self._apart))
+        apart = _APART * (_LATEST / len(self._latest)) ** 0.5 * self._spread
+        return float(np.mean(np.abs(np.mean(self._latest, axis=0) - self._bands) > apart))

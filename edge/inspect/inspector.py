@@ -65,8 +65,6 @@ class Inspector:
         mask = None
         if isinstance(seen, LostFrame):
             verdict = unknown(seen, (seen.reason,))
-            if self._familiar is not None:
-                self._familiar.forget()
         else:
             try:
                 verdict, mask = self._look(seen, marks)

@@ -30,7 +30,7 @@ def faults(
     blurred = (sharpness < limits.min_sharpness, f"blurred: sharpness {sharpness:.1f}")
     noisy = (share < limits.min_texture_share, f"noise: {share:.0%} of what varies is texture")
     found = _failed(stale) + exposure_faults(image, limits, inside) + _failed(blurred, noisy)
-    return found if familiar is None else found + familiar.faults(look)
+    return found if found or familiar is None else familiar.faults(look)
 
 
 def exposure_faults(image: Image, limits: Quality, inside: Image | None = None) -> tuple[str, ...]:
