@@ -49,7 +49,7 @@ def rehearse(settings: EngineChoice, bundle: Bundle, public_key: str | None) -> 
     }
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-c", _PROGRAM, *sys.path],
+            [sys.executable, "-I", "-c", _PROGRAM, *filter(None, sys.path)],
             input=json.dumps(asked),
             capture_output=True,
             text=True,
