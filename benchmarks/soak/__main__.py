@@ -25,6 +25,7 @@ from rich.console import Console
 from benchmarks.soak.broker import MOSQUITTO
 from benchmarks.soak.faults import FAULTS
 from benchmarks.soak.judgement import judge
+from benchmarks.soak.kills import kill_in_turns
 from benchmarks.soak.picture import draw
 from benchmarks.soak.plant import DISK_MB
 from benchmarks.soak.report import markdown, record, show
@@ -49,8 +50,13 @@ def main(  # noqa: PLR0917 - options are many
     seed: Annotated[int, typer.Option(min=0, help="Of the rail, and of the schedule.")] = 7,
     out: Annotated[Path, typer.Option(help="Where soak.json, .svg and .md go.")] = Path("soak"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+    kills: Annotated[
+        int, typer.Option(min=0, help="Instead, kill a line so often and start it again.")
+    ] = 0,
 ) -> None:
     """Soak a simulated line, and find out whether what must hold does."""
+    if kills:
+        sys.exit(_kill(kills, seed, out, as_json=as_json))
     left_out = frozenset(filter(None, without.split(",")))
     if unknown := left_out - _KINDS - set(FAULTS):
         raise typer.BadParameter(f"{min(unknown)!r}: choose of {', '.join(sorted(_KINDS))}")
@@ -83,6 +89,16 @@ def main(  # noqa: PLR0917 - options are many
     else:
         show(kept, Console(width=130))
     sys.exit(0 if verdict.holds else 1)
+
+
+def _kill(kills: int, seed: int, out: Path, *, as_json: bool) -> int:
+    killed = kill_in_turns(kills, seed, Console(stderr=True).print)
+    rows = [each.row() for each in killed]
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "kills.json").write_text(json.dumps(rows, indent=2) + "\n")
+    if as_json:
+        print(json.dumps(rows))
+    return 0 if all(each.holds for each in killed) else 1
 
 
 def _with_a_small_disk(arguments: list[str]) -> int:

@@ -13,7 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
+from operator import itemgetter
 
 BEAT, VALVE = 0, 1  # coils; 1 lets the rail by
 RELAY_NS = 500_000_000
@@ -58,13 +58,16 @@ def length_mm(cases: Cases) -> float:
 
 
 def judge(
-    log: Path, shown: Shown, until_ns: int | None = None, dealt: Mapping[int, int] | None = None
+    log: Sequence[str],
+    shown: Shown,
+    until_ns: int | None = None,
+    dealt: Mapping[int, int] | None = None,
 ) -> Findings:
     """Go through the log from its first line to its last, or to a moment after it.
 
     `dealt`: how many frames a run of the line dealt with, where that is known for certain.
     """
-    lines = [_line(text) for text in log.read_text(encoding="utf-8").splitlines()]
+    lines = sorted(map(_line, log), key=itemgetter(0))
     court = _Court(shown, Rail(lines), dealt or {})
     times = [at_ns for at_ns, _, _ in lines]
     for line, (_, next_ns) in zip(lines, pairwise([*times, until_ns or times[-1]]), strict=True):
@@ -127,7 +130,7 @@ class _Court:
         if what == "run":
             self._runs.append(_Run(numbers[0]))
             self._is_down = True
-        elif what == "zero":
+        elif what == "zero" and self._runs[-1].zero_um is None:
             self._runs[-1].zero_um, self._is_down = numbers[0], False
         elif what == "down":
             self._is_down = True

@@ -21,7 +21,9 @@ from pymodbus.server import StartAsyncTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 BEAT, VALVE, STOP = range(3)  # coils
-RUN, DOWN, HANG, SPEED = range(4)  # holding registers; HANG: the valve's coil is never answered
+# Holding registers. HANG: the valve's coil is never answered. RESTART: the PLC loses its supply for
+# a moment, its coils fall and it counts from 0 again.
+RUN, DOWN, HANG, SPEED, RESTART = range(5)
 UM_PER_COUNT = 50
 FIRST_COUNT = 1_000_000
 _READ_COILS, _READ_INPUTS, _WRITE_COIL, _WRITE_REGISTER = 1, 4, 5, 6
@@ -39,6 +41,7 @@ class RailPlc:
         self._speed_mm_s = speed_mm_s
         self._awaits_zero = False
         self._hangs = False
+        self._first_count = FIRST_COUNT  # where the rail is at 0
         self._say("speed", speed_mm_s, 0)
 
     async def act(  # noqa: PLR0917 - the server calls it so
@@ -66,11 +69,12 @@ class RailPlc:
 
     def _count(self, current: list[int], at: int) -> None:
         now_ns = time.monotonic_ns()
-        count = FIRST_COUNT + self._position_um(now_ns) // UM_PER_COUNT
+        counted = self._position_um(now_ns) // UM_PER_COUNT
+        count = self._first_count + counted & 0xFFFFFFFF
         current[at : at + 2] = [count >> 16 & 0xFFFF, count & 0xFFFF]
         if self._awaits_zero:  # the line's first look at its encoder: where its rail begins
             self._awaits_zero = False
-            self._say("zero", (count - FIRST_COUNT) * UM_PER_COUNT)
+            self._say("zero", counted * UM_PER_COUNT)
 
     def _write(self, address: int, level: bool) -> None:
         if self._coils[address] is not level:
@@ -83,6 +87,10 @@ class RailPlc:
             self._say("run", value)
         elif address == DOWN:
             self._say("down", value)
+        elif address == RESTART:
+            self._first_count = -self._position_um(time.monotonic_ns()) // UM_PER_COUNT
+            for coil in range(len(self._coils)):
+                self._write(coil, False)
         elif address == HANG:
             self._hangs = bool(value)
             self._say("hang", value)

@@ -19,6 +19,7 @@ from pymodbus.client import ModbusTcpClient
 
 from benchmarks.ports import free_port
 from benchmarks.soak import rail_plc
+from benchmarks.soak.rail_board import UM_PER_COUNT, RailBoard
 from benchmarks.soak.rail_judge import Findings, Shown, judge
 
 RECORDING = Path(__file__).parents[2] / "tests" / "recordings" / "simulated_line"
@@ -33,15 +34,21 @@ _ENDED = re.compile(r" (\d+) frames: ")  # what the line says when it ends by it
 class Stand:
     """The PLC, and the line that is started on it again and again."""
 
-    def __init__(self, folder: Path, *, minutes: float = 1, **reject: Any) -> None:
+    def __init__(
+        self, folder: Path, *, minutes: float = 1, board: RailBoard | None = None, **reject: Any
+    ) -> None:
         self.runs = 0
+        self._board = board
         self.line: subprocess.Popen[bytes] | None = None
         self._folder = folder
         self._log = folder / "plc.log"
         self._shown = show(folder / "shown", round(minutes * 60 * SPEED_MM_S / ROWS) + 1)
         self._path = folder / "line.yaml"
         port = free_port()
-        self._path.write_text(yaml.safe_dump(line_settings(folder, port, reject)))
+        settings = line_settings(folder, port, reject)
+        if board is not None:
+            settings |= on_board(board, settings)
+        self._path.write_text(yaml.safe_dump(settings))
         command = [sys.executable, "-m", "benchmarks.soak.rail_plc", str(port)]
         command += [str(self._log), str(SPEED_MM_S)]
         self._plc = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -93,11 +100,11 @@ class Stand:
 
     def await_claim(self) -> None:
         """Until the line has looked at its encoder."""
-        self._eventually(lambda: self._log.read_text().count(" zero ") == self.runs)
+        self._eventually(lambda: sum(" zero " in line for line in self._lines()) >= self.runs)
 
     def judge(self) -> Findings:
         """What has gone by so far."""
-        return judge(self._log, self._shown, time.monotonic_ns(), self._dealt())
+        return judge(self._lines(), self._shown, time.monotonic_ns(), self._dealt())
 
     def last_words(self) -> str:
         return "\n".join(self._said().read_text().splitlines()[-5:])
@@ -114,6 +121,14 @@ class Stand:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _lines(self) -> list[str]:
+        """The PLC's log; of a rail that a board counts and drives, its own beside it."""
+        lines = self._log.read_text(encoding="utf-8").splitlines()
+        if self._board is None:
+            return lines
+        told = [line for line in lines if line.split()[1] not in {"speed", "zero"}]
+        return [*told, *self._board.lines()]
 
     def _said(self) -> Path:
         return self._folder / f"line{self.runs}.log"
@@ -183,4 +198,13 @@ def line_settings(folder: Path, port: int, reject: Mapping[str, Any]) -> dict[st
         "heartbeat": {"output": place("coil", rail_plc.BEAT)},
         "rules": {"reject_if": {"min_area_mm2": 20}},
         "quality": {"stale_after_ms": 60_000},
+    }
+
+
+def on_board(board: RailBoard, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same line with valve and encoder on a co-processor."""
+    encoder = {"type": "serial", "port": board.port, "um_per_count": UM_PER_COUNT}
+    return {
+        "encoder": {**encoder, "speed_mm_s": SPEED_MM_S},
+        "reject": {**settings["reject"], "output": {"type": "serial"}},
     }
