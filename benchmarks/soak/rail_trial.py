@@ -100,7 +100,7 @@ class Stand:
 
     def await_claim(self) -> None:
         """Until the line has looked at its encoder."""
-        self._eventually(lambda: sum(" zero " in line for line in self._lines()) >= self.runs)
+        self._eventually(self._has_claimed)
 
     def judge(self) -> Findings:
         """What has gone by so far."""
@@ -121,6 +121,11 @@ class Stand:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _has_claimed(self) -> bool:
+        lines = sorted(self._lines(), key=lambda line: int(line.split()[0]))
+        told = [line.split()[1:] for line in lines]
+        return ["zero"] in [words[:1] for words in told[told.index(["run", str(self.runs)]) :]]
 
     def _lines(self) -> list[str]:
         """The PLC's log; of a rail that a board counts and drives, its own beside it."""

@@ -1,6 +1,7 @@
-"""The main loop: see a frame, judge its stretch, order what must leave, let by the rest, show life.
+"""The main loop: see a frame, judge its stretch, order what must leave, show life, let by the rest.
 
 What is not let by is rejected: rail that no frame showed, and rail whose frame comes too late.
+Letting by comes last: it can wait, and whatever ends the loop before it leaves the rail rejected.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Protocol
 from edge.cameras import Camera
 from edge.inspect.inspector import Inspection, Inspector
 from edge.inspect.verdict import reject_stretches
-from edge.types import State, Verdict
+from edge.types import State
 
 
 class Rejector(Protocol):
@@ -46,16 +47,11 @@ def run(
     """Inspect until the camera ends. An exception leaves the loop and silences the heartbeat."""
     for seen in camera.frames():
         inspection = inspector.inspect(seen)
-        hand_on(inspection.verdict, rejector)
+        for stretch in reject_stretches(inspection.verdict):
+            rejector.submit(stretch.start_um, stretch.end_um, f"frame {seen.index}")
         record(inspection)
         rejector.check()
         heartbeat.beat()
-
-
-def hand_on(verdict: Verdict, rejector: Rejector) -> None:
-    """Order what must leave, then let by what was inspected: all of it but what is UNKNOWN."""
-    tag, stretch = f"frame {verdict.frame_index}", verdict.stretch
-    for bad in reject_stretches(verdict):
-        rejector.submit(bad.start_um, bad.end_um, tag)
-    if verdict.state is not State.UNKNOWN:
-        rejector.let_by(stretch.start_um, stretch.end_um, tag)
+        if inspection.verdict.state is not State.UNKNOWN:
+            stretch = inspection.verdict.stretch
+            rejector.let_by(stretch.start_um, stretch.end_um, f"frame {seen.index}")
