@@ -35,7 +35,7 @@ class RailBoard:
         self._link = link
         with self._output.open("ab") as output, board_end:
             self._process = subprocess.Popen(
-                [build / "host"], stdin=board_end, stdout=board_end, stderr=output
+                [build / "host"], stdin=board_end.fileno(), stdout=board_end.fileno(), stderr=output
             )
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
@@ -61,9 +61,9 @@ class RailBoard:
         os.close(self._slave)
 
     def _carry(self) -> None:
-        tail = b""
+        tail, link = b"", self._link.fileno()
         while not self._stopping.is_set():
-            ready, _, _ = select.select([self._master, self._link], [], [], 0.02)
+            ready, _, _ = select.select([self._master, link], [], [], 0.02)
             if self._master in ready:
                 asked = os.read(self._master, 4096)
                 *frames, tail = (tail + asked).split(b"\0")
@@ -71,5 +71,5 @@ class RailBoard:
                     now_ns = time.monotonic_ns()
                     self._zeros.append(f"{now_ns} zero {now_ns // NS_PER_COUNT * UM_PER_COUNT}")
                 self._link.sendall(asked)
-            if self._link in ready:
+            if link in ready:
                 os.write(self._master, self._link.recv(4096))
