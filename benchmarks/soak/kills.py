@@ -75,12 +75,11 @@ def _kill(place: str, kills: int, chance: random.Random, say: Callable[[str], No
         stand = stack.enter_context(Stand(folder, minutes=_MINUTES, board=board, **reject))
         for number in range(kills):
             stand.start()
-            if chance.random() < 0.1:
+            if chance.random() < 0.1 or not stand.claims():
                 time.sleep(chance.uniform(0, _STARTS_S))
             else:
-                stand.await_claim()
                 time.sleep(chance.uniform(*_LIFE_S))
-            # Of two processes now one dies, now both.
+            # Of two processes now one dies, now both; on a busy machine one may have ended before.
             stand.kill(whole=chance.random() < 0.5)
             if place == "PLC restarted" and chance.random() < 0.5:
                 stand.tell(rail_plc.RESTART, 1)

@@ -70,7 +70,7 @@ class Stand:
     def kill(self, *, whole: bool = True) -> None:
         """Kill the inspection, and all that it started if `whole`; wait for its end."""
         assert self.line is not None
-        victims = self.children() if whole else []
+        victims = self.children() if whole and self.line.poll() is None else []
         self.line.kill()
         for victim in victims:
             os.kill(victim, signal.SIGKILL)
@@ -101,6 +101,15 @@ class Stand:
     def await_claim(self) -> None:
         """Until the line has looked at its encoder."""
         self._eventually(self._has_claimed)
+
+    def claims(self) -> bool:
+        """Whether it comes to look at its encoder; else it has ended by itself."""
+        assert self.line is not None
+        while self.line.poll() is None:
+            if self._has_claimed():
+                return True
+            time.sleep(0.02)
+        return False
 
     def judge(self) -> Findings:
         """What has gone by so far."""
@@ -191,8 +200,8 @@ def line_settings(folder: Path, port: int, reject: Mapping[str, Any]) -> dict[st
             "speed_mm_s": SPEED_MM_S,
         },
         "reject": {
-            "output": place("coil", rail_plc.VALVE, active_low=True),
-            "stop_line": place("coil", rail_plc.STOP, active_low=True),
+            "output": place("coil", rail_plc.VALVE, active_low=True, timeout_ms=2000),
+            "stop_line": place("coil", rail_plc.STOP, active_low=True, timeout_ms=2000),
             "offset_mm": OFFSET_MM,
             "delay_ms": 0,
             "margin_mm": 60,  # a busy machine may be late by 120 ms
@@ -200,7 +209,7 @@ def line_settings(folder: Path, port: int, reject: Mapping[str, Any]) -> dict[st
             "ledger": "ledger.db",
             **reject,
         },
-        "heartbeat": {"output": place("coil", rail_plc.BEAT)},
+        "heartbeat": {"output": place("coil", rail_plc.BEAT, timeout_ms=2000)},
         "rules": {"reject_if": {"min_area_mm2": 20}},
         "quality": {"stale_after_ms": 60_000},
     }

@@ -104,7 +104,7 @@ def test_each_encoder_that_a_line_file_names_counts(chip: GpioChip, plc: Plc) ->
 
 def on_plc(plc: Plc, folder: Path, **reject: Any) -> LineConfig:
     """A line on a PLC, that moves as its counter says."""
-    encoder = on(plc, "holding_register", COUNTER) | {"um_per_count": 1000, "speed_mm_s": 1_000_000}
+    encoder = on(plc, "holding_register", COUNTER) | {"um_per_count": 1000, "speed_mm_s": 100_000}
     plc.set_registers(COUNTER, [0])
     for coil in (BIN, RESET, BYPASS, SENSOR):
         plc.set_coil(coil, False)
