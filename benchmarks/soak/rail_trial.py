@@ -71,15 +71,16 @@ class Stand:
         """Kill the inspection, and all that it started if `whole`; wait for its end."""
         assert self.line is not None
         victims = self.children() if whole and self.line.poll() is None else []
+        self.tell(rail_plc.DOWN, self.runs)  # before, as a busy machine takes long to say it after
         self.line.kill()
         for victim in victims:
             os.kill(victim, signal.SIGKILL)
         self.await_end()
 
     def await_end(self) -> None:
+        """Until the inspection has ended, by itself if nobody kills it."""
         assert self.line is not None
         self.line.wait(_PATIENCE_S)
-        self.tell(rail_plc.DOWN, self.runs)
 
     def children(self) -> list[int]:
         """What the line has started: its reject process, where it has one."""
