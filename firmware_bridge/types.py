@@ -30,6 +30,9 @@ class Order:
 
     As a pass it says the opposite: this rail was inspected, let it by. Where two rails run past one
     encoder, `rail` names the one that is meant; `actuator`, where it is for one of them alone.
+
+    `tag` is text for people. The `number` is the record's, and what is told of an order is known by
+    it; rail that nobody ordered has none.
     """
 
     start_um: int
@@ -37,6 +40,7 @@ class Order:
     tag: str
     rail: str = ""
     actuator: str = ""
+    number: int | None = None
 
     def __post_init__(self) -> None:
         if self.end_um <= self.start_um:

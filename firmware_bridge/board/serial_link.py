@@ -108,7 +108,7 @@ class SerialLink(MeasuringDesk):
         self._stop_line = stop_line
         self._release_on_close = release_on_close
         self._outbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
-        self._unsent_ns: dict[str, int] = {}  # orders not on board, the oldest first; by the lock
+        self._unsent_ns: dict[Order, int] = {}  # orders not on board, the oldest first; by the lock
         self._full_ns = clock()  # when the board last had no room for the nearest of them
         self._outgoing = Outgoing()
         self._on_board = OnBoard(actuator.margin_um)
@@ -165,7 +165,7 @@ class SerialLink(MeasuringDesk):
 
     def _send(self, command: Command) -> None:
         if isinstance(command, Order):  # handed in under the lock
-            self._unsent_ns[command.tag] = self._clock()
+            self._unsent_ns[command] = self._clock()
         self._outbox.put(command)
 
     def _check_alive(self) -> None:
@@ -265,7 +265,7 @@ class SerialLink(MeasuringDesk):
             self._full_ns = self._clock()
         with self._lock:
             for order in batch.orders[:took]:
-                self._unsent_ns.pop(order.tag, None)
+                self._unsent_ns.pop(order, None)
 
     def _override(self) -> None:
         """Have the board do what overrides the orders; it is news once the board does."""
@@ -278,7 +278,7 @@ class SerialLink(MeasuringDesk):
                 self._stop_line.set(mode is Mode.STOP_LINE)
         if self._changes:
             now_ns = self._clock()
-            self._tell(News(now_ns, "", change) for change in self._changes)
+            self._tell([News(now_ns, "", change) for change in self._changes])
             self._changes.clear()
 
     def _poll(self) -> None:
@@ -314,7 +314,7 @@ class SerialLink(MeasuringDesk):
         """The board needed its place for a nearer one: it waits again."""
         self._outgoing.add(order)
         with self._lock:
-            self._unsent_ns[order.tag] = self._clock()
+            self._unsent_ns[order] = self._clock()
 
     def _count(self) -> None:
         self._counted_ns = self._clock()

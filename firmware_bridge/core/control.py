@@ -174,9 +174,10 @@ def latch_missed(guard: Guard, mode: Mode, actuator: str, missed: Missed) -> lis
     if mode is Mode.ORDERED or missed.reason is Reason.BYPASSED:
         return []
     order = missed.order
+    named = order.tag if order.number is None else f"order {order.number}"
     return guard.latch(
         MISSED,
         mode,
         f"{actuator}: {missed.missed_um} um of the rail from {order.start_um} to {order.end_um} um "
-        f"went by (order {order.tag}): {missed.reason.value}",
+        f"went by ({named}): {missed.reason.value}",
     )

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from firmware_bridge.core import (
@@ -57,7 +57,7 @@ class OrderDesk(Closing, ABC):
     """Takes orders, hands them to whoever fires them, and keeps the record of what became of them.
 
     All but `close` may be called from any thread, and none waits for I/O. `watch` is told all news,
-    with the orders as they were submitted, on the thread that brings them; it must not wait either.
+    on the thread that brings them; it must not wait either.
     """
 
     def __init__(
@@ -184,16 +184,16 @@ class OrderDesk(Closing, ABC):
         self.check()
         self._send(command)
 
-    def _tell(self, news: Iterable[News]) -> None:
+    def _tell(self, news: Sequence[News]) -> None:
         """Enter news in the record, and pass it on."""
         with self._lock:
             before_um = self._record.uninspected_um
-            entered = self._record.take(news)
+            self._record.take(news)
             uninspected_um = self._record.uninspected_um - before_um
         if uninspected_um:
             self._latch_uninspected(f"nobody looked at {uninspected_um / 1000:.1f} mm of rail")
         if self._watch is not None:
-            for each in entered:
+            for each in news:
                 self._watch(each)
 
     def _take_up(self, place: Place | None, reading: Reading) -> None:

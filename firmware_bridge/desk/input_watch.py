@@ -57,7 +57,7 @@ class InputWatch:
     """Reads the inputs in a thread of its own; hand `take` to the desk as its `watch`.
 
         watch = InputWatch(statements, sensors, clock)
-        with Rejector(rig, clock, watch=watch.take) as desk, watch.reporting_to(desk):
+        with Rejector(rig, clock, settings, watch=watch.take) as desk, watch.reporting_to(desk):
             watch.check()   # before each heartbeat
 
     An input that cannot be read stops it, and `check` raises what happened: a line whose keys and

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from firmware_bridge.core import NO_PASS, Actuator, Change, News
+from firmware_bridge.core import Actuator, Change, News
 from firmware_bridge.ledger import Entry, EntryKind, Ledger
 from firmware_bridge.types import Fired, Missed, Mode, Order, Passed, Pulse, Reading
 
@@ -37,18 +37,10 @@ class RejectReport:
     pulses: tuple[Pulse, ...]  # the latest
 
 
-@dataclass(slots=True)
-class _Open:
-    """An order or a pass that not all of its actuators have spoken of."""
-
-    order: Order
-    waits_for: int  # actuators
-
-
 class Record:
     """Numbers the orders, and knows them by their numbers when news of them comes.
 
-    Below it, an order's tag is its number. One thread at a time.
+    One thread at a time.
     """
 
     def __init__(self, actuators: Sequence[Actuator], ledger: Ledger | None) -> None:
@@ -60,7 +52,7 @@ class Record:
         for actuator in actuators:
             self._serving.setdefault(actuator.rail, []).append(actuator.name)
         self._number = 0
-        self._open: dict[int, _Open] = {}
+        self._awaited: dict[int, int] = {}  # how many actuators have yet to speak of a number
         self._scheduled = self._fired = self._missed = self._error_um_max = 0
         self._passed = self._late_passes = self._uninspected_um = 0
         self._offsets_um = {each.name: each.settings.offset_um for each in actuators}
@@ -69,7 +61,7 @@ class Record:
         self._pulses: deque[Pulse] = deque(maxlen=LATEST)
 
     def enter(self, order: Order, now_ns: int, *, is_pass: bool = False) -> Order:
-        """The order as it is known below."""
+        """The order with its number."""
         serving = [order.actuator] if order.actuator else self._serving.get(order.rail)
         if serving is None:
             raise ValueError(
@@ -77,21 +69,18 @@ class Record:
                 f"give one of {sorted(self._serving)}"
             )
         self._number += 1
-        self._open[self._number] = _Open(order, len(serving))
+        order = replace(order, number=self._number)
+        self._awaited[self._number] = len(serving)
         if not is_pass:
             self._scheduled += len(serving)
             for actuator in serving:
-                entry = _entry(EntryKind.ORDER, now_ns, actuator, order, number=self._number)
-                self._add(entry)
-        return replace(order, tag=str(self._number))
+                self._add(_entry(EntryKind.ORDER, now_ns, actuator, order))
+        return order
 
-    def numbered(self, number: int) -> Order:
-        """An order that is still spoken of, as it is known below."""
-        return replace(self._open[number].order, tag=str(number))
-
-    def take(self, news: Iterable[News]) -> list[News]:
-        """Enter what became known; the same with the orders as they were submitted."""
-        return [self._take(each) for each in news]
+    def take(self, news: Iterable[News]) -> None:
+        """Enter what became known."""
+        for each in news:
+            self._take(each)
 
     def report(self) -> RejectReport:
         return RejectReport(
@@ -132,7 +121,7 @@ class Record:
         kind = EntryKind.CONFIRMED if seen else EntryKind.UNCONFIRMED
         self._add(Entry(kind, now_ns, actuator=actuator, reason=reason))
 
-    def _take(self, news: News) -> News:
+    def _take(self, news: News) -> None:
         at_ns, actuator, event = news
         match event:
             case Change(mode, cause, reason):
@@ -146,17 +135,15 @@ class Record:
                 entry = Entry(EntryKind.PULSE, at_ns, actuator=actuator)
                 self._add(replace(entry, start_um=from_um, end_um=until_um))
             case Fired() | Missed():
-                return News(at_ns, actuator, self._end(at_ns, actuator, event))
+                self._end(at_ns, actuator, event)
             case Passed():
-                return News(at_ns, actuator, self._hear(at_ns, actuator, event))
-        return news
+                self._hear(at_ns, actuator, event)
 
-    def _end(self, at_ns: int, actuator: str, event: Fired | Missed) -> Fired | Missed:
-        number = None if event.order.tag == NO_PASS else int(event.order.tag)
-        if number is None:  # rail that no pass came for, and that was not all rejected
+    def _end(self, at_ns: int, actuator: str, event: Fired | Missed) -> None:
+        if event.order.number is None:  # rail that no pass came for, and that was not all rejected
             self._scheduled += 1
         else:
-            event = replace(event, order=self._close(number))
+            self._close(event.order.number)
         self._outcomes.append(event)
         self.newest = (*self.newest[1 - _NEWEST :], event)
         if isinstance(event, Fired):
@@ -167,13 +154,12 @@ class Record:
             self._missed += 1
             kind, measure_um, reason = EntryKind.MISSED, event.missed_um, event.reason.value
             log.warning("%s: %s: %d um missed: %s", actuator, event.order.tag, measure_um, reason)
-        entry = _entry(kind, at_ns, actuator, event.order, number=number)
+        entry = _entry(kind, at_ns, actuator, event.order)
         self._add(replace(entry, measure_um=measure_um, reason=reason, begun_ns=event.begun_ns))
-        return event
 
-    def _hear(self, at_ns: int, actuator: str, event: Passed) -> Passed:
-        number = int(event.order.tag)
-        event = replace(event, order=self._close(number))
+    def _hear(self, at_ns: int, actuator: str, event: Passed) -> None:
+        assert event.order.number is not None, "somebody submitted it"
+        self._close(event.order.number)
         self._passed += not event.late
         if not event.late:
             start_um, end_um = event.order.start_um, event.order.end_um
@@ -183,9 +169,8 @@ class Record:
             self._late_passes += 1
             tag, over_um = event.order.tag, event.over_um
             log.warning("%s: %s: %d um too late to pass; rejected", actuator, tag, over_um)
-            entry = _entry(EntryKind.LATE_PASS, at_ns, actuator, event.order, number=number)
+            entry = _entry(EntryKind.LATE_PASS, at_ns, actuator, event.order)
             self._add(replace(entry, measure_um=over_um))
-        return event
 
     def _reject_uninspected(self, at_ns: int, actuator: str, until_um: int, reason: str) -> None:
         """Of the rail up to here nobody spoke, where there is any."""
@@ -199,26 +184,22 @@ class Record:
         entry = Entry(EntryKind.UNINSPECTED, at_ns, actuator=actuator, reason=reason)
         self._add(replace(entry, start_um=from_um, end_um=until_um, measure_um=until_um - from_um))
 
-    def _close(self, number: int) -> Order:
+    def _close(self, number: int) -> None:
         """One more of its actuators has spoken of it."""
-        opened = self._open[number]
-        opened.waits_for -= 1
-        if not opened.waits_for:
-            del self._open[number]
-        return opened.order
+        self._awaited[number] -= 1
+        if not self._awaited[number]:
+            del self._awaited[number]
 
     def _add(self, entry: Entry) -> None:
         if self._ledger is not None:
             self._ledger.add(entry)
 
 
-def _entry(
-    kind: EntryKind, at_ns: int, actuator: str, order: Order, *, number: int | None
-) -> Entry:
+def _entry(kind: EntryKind, at_ns: int, actuator: str, order: Order) -> Entry:
     return Entry(
         kind,
         at_ns,
-        number=number,
+        number=order.number,
         actuator=actuator,
         rail=order.rail,
         start_um=order.start_um,

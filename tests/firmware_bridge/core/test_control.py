@@ -93,7 +93,7 @@ def test_a_pass_lets_its_own_rail_by_alone() -> None:
 def test_a_miss_rejects_all_on_every_rail_until_it_is_acknowledged() -> None:
     run = Run([LEFT[0], *RIGHT], on_missed=Mode.REJECT_ALL)
     run.move(200)
-    run.control.take(Order(50 * MM, 60 * MM, "7", rail="left"))
+    run.control.take(Order(50 * MM, 60 * MM, "rust", rail="left", number=7))
     run.move(1)
     assert run.control.mode is Mode.REJECT_ALL
     assert run.control.next_due_ns() == 201 * MS  # at once

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from edge.demo import DEMO_LINE
-from firmware_bridge.core import Actuator, ActuatorSettings, Change, News
+from firmware_bridge.core import NO_PASS, Actuator, ActuatorSettings, Change, News
 from firmware_bridge.desk import DeskSettings, OrderDesk, Output, ProcessRejector, Rejector, Rig
 from firmware_bridge.errors import EncoderError, LineError, PriorityRefused, RejectorStopped
 from firmware_bridge.lines import Encoder, MemoryLine, SharedHistory, SimulatedEncoder
@@ -124,6 +124,20 @@ def test_pulses_lie_where_the_orders_are(start: Start) -> None:
         assert isinstance(outcome, Fired)
         assert outcome.actual_um <= outcome.order.start_um
         assert outcome.due_um == outcome.order.start_um - TOLERANCE_UM
+
+
+def test_a_tag_may_be_any_text_and_news_is_known_by_the_orders_number(start: Start) -> None:
+    encoder, history = SimulatedEncoder(CLOCK, HALF_M_S), SharedHistory()
+    tags = [NO_PASS, "2", "2", "", "Riß 1"]
+    with start(encoder, history) as desk:
+        first_um = ahead_um(encoder)
+        for i, tag in enumerate(tags):
+            desk.submit(first_um + i * 30 * MM, first_um + (i * 30 + 10) * MM, tag)
+        eventually(lambda: desk.report().pending == 0)
+        report = desk.report()
+    assert (report.scheduled, report.fired) == (len(tags), len(tags))
+    told = [(outcome.order.number, outcome.order.tag) for outcome in report.outcomes]
+    assert told == list(enumerate(tags, 1))
 
 
 def test_an_order_that_comes_too_late_is_missed_and_all_is_rejected_until_acknowledged(

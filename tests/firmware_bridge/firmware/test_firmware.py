@@ -26,7 +26,7 @@ from firmware_bridge.board.framing import (
     Refusal,
     State,
 )
-from firmware_bridge.core import NO_PASS, ActuatorSettings, CountedPosition, Tracker
+from firmware_bridge.core import ActuatorSettings, CountedPosition, Tracker
 from firmware_bridge.core.motion import SPEED_WINDOW_NS
 from firmware_bridge.types import (
     PLACE_LIMIT_UM,
@@ -104,18 +104,20 @@ def with_modes(drawn: tuple[list[Step], list[Mode]]) -> list[Step]:
 
 def as_the_board_says_it(event: Event) -> BoardEvent:
     if isinstance(event, Fired):
-        number = int(event.order.tag)
+        assert event.order.number is not None
+        number = event.order.number
         places = event.due_um, event.actual_um, event.order.end_um
         return BoardEvent(EventKind.FIRED, EventReason.NONE, number, *places)
     if isinstance(event, Missed):
-        number = 0 if event.order.tag == NO_PASS else int(event.order.tag)
+        number = event.order.number or 0  # of rail that no pass came for
         reason = EventReason[event.reason.name]
         places = event.missed_um, event.order.start_um, event.order.end_um
         return BoardEvent(EventKind.MISSED, reason, number, *places)
     if isinstance(event, Passed):
         late = EventReason.ARRIVED_LATE if event.late else EventReason.NONE
         places = event.over_um, event.order.start_um, event.order.end_um
-        return BoardEvent(EventKind.PASS, late, int(event.order.tag), *places)
+        assert event.order.number is not None
+        return BoardEvent(EventKind.PASS, late, event.order.number, *places)
     assert isinstance(event, Pulse)
     return BoardEvent(EventKind.PULSE, EventReason.NONE, 0, event.from_um, event.until_um, 0)
 
@@ -155,7 +157,7 @@ def test_any_journey_ends_as_in_the_python_tracker(
             kind = Kind.PASS if passes is not None and passes.randrange(3) else Kind.ORDER
             assert core.order(start_um, start_um + length_um, kind) is Refusal.NONE
             take = tracker.let_pass if kind is Kind.PASS else tracker.order
-            take(Order(start_um, start_um + length_um, str(core.orders)))
+            take(Order(start_um, start_um + length_um, "", number=core.orders))
         assert core.ask(Kind.MODE, framing.mode(step.mode)).refusal is Refusal.NONE
         tracker.mode = step.mode
         rejects = core.advance(step.counts, step.wait_ns)
@@ -590,7 +592,7 @@ def orders_in(stream: bytes) -> list[Order]:
             number = int.from_bytes(first, "little")
             for i, (start_um, end_um) in enumerate(iter_unpack("<qq", stretches)):
                 if number + i == len(orders) + 1:
-                    orders.append(Order(start_um, end_um, str(number + i)))
+                    orders.append(Order(start_um, end_um, "", number=number + i))
     return orders
 
 
