@@ -30,6 +30,7 @@ from rich.table import Table
 
 from benchmarks.reject.benches import BENCHES, Bench, OpenBench, Stretch, Unavailable, clock_ns
 from benchmarks.reject.picture import Curve, draw
+from edge.box import Box
 from edge.inspect import Inspector
 from edge.line_file import MinArea, Quality, Rules
 from edge.network import engine_by_name, load_network
@@ -177,10 +178,8 @@ def spinning(processes: int) -> Iterator[None]:
 
 def machine(load: int) -> dict[str, str]:
     """What the figures were measured on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
-        "cpu": names[0] if names else platform.machine(),
+        "cpu": Box().name(),
         "cores": str(os.cpu_count()),
         "spinning processes": str(load),
         "system": platform.platform(),

@@ -1,4 +1,4 @@
-"""What Linux says of the box itself: temperatures, throttling, governors, memory, open files.
+"""What Linux says of the box itself: name, temperatures, throttling, governors, memory, files.
 
 Every figure is read afresh from below a root, which is `/` but in tests; what a system does not
 show is absent, never made up.
@@ -7,6 +7,7 @@ show is absent, never made up.
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,6 +57,15 @@ class Box:
         """The frequency governors in force; none where the system shows none."""
         paths = self.root.glob(f"{_CPU}/cpu*/cpufreq/scaling_governor")
         return {name for name in map(_text, paths) if name}
+
+    def name(self) -> str:
+        """A board calls itself by name; a processor is named by its vendor, or by its kind."""
+        if board := _text(self.root / "proc/device-tree/model"):  # a Raspberry Pi, a Jetson
+            return board.strip("\0\n")
+        for line in (_text(self.root / "proc/cpuinfo") or "").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+        return platform.machine()
 
     def clock_source(self) -> str | None:
         return _text(self.root / "sys/devices/system/clocksource/clocksource0/current_clocksource")

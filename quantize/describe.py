@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
-from pathlib import Path
 
 import torch
 
+from edge.box import Box
 from edge.bundle import InputSpec, Limits, Manifest, OutputSpec, Packed
 from quantize.deploy import DeployFormError, Trained
 from quantize.parity import GOLDEN, Parity, Settled, sha256
@@ -115,14 +114,8 @@ def measured(manifest: Manifest, wanted: Parity, settled: Sequence[Settled]) -> 
             "provenance": provenance,
             "packed": Packed(
                 at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                machine=_machine(),
+                machine=Box().name(),
                 infer_ms=times_ms,
             ),
         }
     )
-
-
-def _machine() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 
 from benchmarks.bench.schema import Machine, Reading
+from edge.box import Box
 
 PACKAGES = (
     "trackside",
@@ -43,7 +44,7 @@ class Probe:
         flags = self._flags()
         return Machine(
             date=date,
-            cpu=self.cpu_name(),
+            cpu=Box(self.root).name(),
             architecture=platform.machine(),
             processors=len(os.sched_getaffinity(0)),
             virtual="hypervisor" in flags,
@@ -57,12 +58,6 @@ class Probe:
             after=after,
             stolen_share=stolen,
         )
-
-    def cpu_name(self) -> str:
-        """A board calls itself by name; a processor is named by its vendor."""
-        if board := self._text("proc/device-tree/model"):
-            return board.strip("\0\n")
-        return next(self._cpu_info("model name"), platform.machine())
 
     def reading(self) -> Reading:
         """What changes while a machine works."""

@@ -11,11 +11,11 @@ from importlib.metadata import version
 
 import numpy as np
 
-from benchmarks.bench.machine import Probe
 from benchmarks.qualify.hit_miss import HitMiss, Specimens, curve, hit_miss
 from benchmarks.qualify.rates import agreement, poisson, poisson_at_most
 from benchmarks.qualify.signal_response import signal_response
 from benchmarks.qualify.specimens_needed import specimens_needed
+from edge.box import Box
 from edge.certificate import (
     Answer,
     Bin,
@@ -83,7 +83,7 @@ def certify(study: Study, *, wished: float | None = None) -> Certificate:
         format=1,
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         version=version("trackside"),
-        machine=Probe().cpu_name(),
+        machine=Box().name(),
         source=study.source,
         population=study.population,
         of=study.of,

@@ -17,6 +17,7 @@ from rich.table import Table
 from benchmarks.bench.machine import Probe
 from benchmarks.soak.evidence import Evidence
 from benchmarks.soak.judgement import Judgement
+from edge.box import Box
 
 _PACKAGES = ("trackside", "numpy", "opencv-python-headless", "paho-mqtt", "prometheus-client")
 _SAMPLES = 5  # one in so many is put into the record
@@ -32,7 +33,7 @@ def record(
         "command": command,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": {
-            "cpu": probe.cpu_name(),
+            "cpu": Box().name(),
             "processors": len(os.sched_getaffinity(0)),
             "system": f"{platform.platform()}, Python {platform.python_version()}",
             "versions": {name: version(name) for name in _PACKAGES},

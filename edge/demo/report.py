@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from edge.assembly import simulated_line
+from edge.box import Box
 from edge.demo.charts import Mark, lanes_along_the_rail, latency_histogram
 from edge.demo.demo import DemoResult, Outcome
 from edge.files import write_whole
@@ -317,19 +318,8 @@ def _known(config: LineConfig, result: DemoResult) -> Iterator[tuple[str, str]]:
         f"acts {reject.min_pulse_ms:g} ms or longer, and {reject.margin_mm:g} mm "
         "before and after each defect",
     )
-    yield "machine", _machine()
+    yield "machine", f"{Box().name()}, {os.cpu_count()} processors"
     yield "system", f"{platform.platform()}, Python {platform.python_version()}"
-
-
-def _machine() -> str:
-    board, processors = Path("/proc/device-tree/model"), Path("/proc/cpuinfo")
-    if board.exists():  # a Raspberry Pi, a Jetson
-        name = board.read_text().strip("\0")
-    else:
-        lines = processors.read_text().splitlines() if processors.exists() else []
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        name = names[0] if names else platform.machine()
-    return f"{name}, {os.cpu_count()} processors"
 
 
 _STYLE = """

@@ -196,6 +196,14 @@ def test_a_box_that_shows_nothing_is_not_said_to_be_cool(tmp_path: Path) -> None
     assert box.temperatures_c() == {}
     assert box.throttling() == Throttling(now=None, events=None)
     assert (box.governors(), box.clock_source(), box.available_bytes()) == (set(), None, None)
+    assert box.name() == platform.machine()
+
+
+def test_a_box_is_named_by_its_board_before_its_processor(tmp_path: Path) -> None:
+    names = {"proc/cpuinfo": "processor\t: 0\nmodel name\t: Intel(R) N100\n"}
+    assert write(tmp_path, names).name() == "Intel(R) N100"
+    names = {"proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0"}
+    assert write(tmp_path, names).name() == "Raspberry Pi 5 Model B Rev 1.0"
 
 
 def test_an_intel_box_counts_its_throttling_and_names_its_zones(tmp_path: Path) -> None:
