@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,13 @@ def on_plc(plc: Plc, folder: Path, **reject: Any) -> LineConfig:
     )
 
 
+def move(plc: Plc, from_mm: int, to_mm: int) -> None:
+    """In steps, as a rail goes: nobody would believe a leap."""
+    for place_mm in (*range(from_mm, to_mm, 10), to_mm):
+        plc.set_registers(COUNTER, [place_mm])
+        time.sleep(0.001)
+
+
 def shown(plc: Plc, *coils: int) -> list[bool]:
     return [plc.coil(coil) for coil in coils]
 
@@ -147,8 +155,8 @@ def test_two_actuators_reject_the_same_rail_each_at_its_place(plc: Plc, tmp_path
     seen = []
     with open_bridge(on_plc(plc, tmp_path), trial=True) as bridge:
         bridge.desk.submit(0, 20 * MM, "a crack")
-        for place_mm in (50, 97, 150, 197, 260):
-            plc.set_registers(COUNTER, [place_mm])
+        for before_mm, place_mm in pairwise((0, 50, 97, 150, 197, 260)):
+            move(plc, before_mm, place_mm)
             eventually(lambda at=place_mm: bridge.where().position_um == at * MM)
             time.sleep(0.1)
             seen.append(shown(plc, VALVE, MARKER))
@@ -185,7 +193,7 @@ def test_keys_and_sensors_override_the_orders_and_the_ledger_says_why(
 
 def test_what_is_missed_rejects_all_until_it_is_acknowledged(plc: Plc, tmp_path: Path) -> None:
     with open_bridge(on_plc(plc, tmp_path, on_missed="reject_all", also=[]), trial=True) as bridge:
-        plc.set_registers(COUNTER, [500])
+        move(plc, 0, 500)
         eventually(lambda: bridge.where().position_um == 500 * MM)
         bridge.desk.submit(0, 20 * MM, "long gone")
         eventually(lambda: plc.coil(VALVE))
@@ -205,13 +213,13 @@ def test_a_pulse_that_no_sensor_saw_stops_the_line_until_it_is_acknowledged(
         eventually(lambda: not plc.coil(VALVE))
         bridge.desk.submit(0, 20 * MM, "the first")
         bridge.desk.submit(500 * MM, 520 * MM, "the second")
-        plc.set_registers(COUNTER, [100])
+        move(plc, 0, 100)
         eventually(lambda: plc.coil(VALVE))
         plc.set_coil(SENSOR, True)
         eventually(lambda: any(isinstance(each, Seen) for each in told))
         plc.set_coil(SENSOR, False)
-        for place_mm in (300, 600):
-            plc.set_registers(COUNTER, [place_mm])
+        for before_mm, place_mm in pairwise((100, 300, 600)):
+            move(plc, before_mm, place_mm)
             eventually(lambda at=place_mm: plc.coil(VALVE) is (at == 600))
         eventually(lambda: plc.coil(STOP))
         pressed(plc, bridge, RESET)
