@@ -131,9 +131,7 @@ def open_bridge(
 
         desk, where, rig = _open_desk(config, watch, ledger, stack, trial=trial)
         stack.enter_context(inputs.reporting_to(desk))
-        timeout_ns = round(config.heartbeat.timeout_ms * 1e6)
-        heartbeat = Heartbeat(beat, timeout_ns, clock_ns)
-        yield Bridge(desk, inputs, heartbeat, beat, where, rig, ledger)
+        yield Bridge(desk, inputs, Heartbeat(beat), beat, where, rig, ledger)
 
 
 def _open_desk(

@@ -1,4 +1,4 @@
-"""The Encoder protocol, counts that roll over or leap, rows that stand for counts, a simulation."""
+"""The Encoder protocol, the newest reading for any thread, and a simulation."""
 
 from __future__ import annotations
 
@@ -29,34 +29,6 @@ class LastReading:
     def read(self) -> Reading:
         self.newest = self._encoder.read()
         return self.newest
-
-
-class RowEncoder:
-    """Where the rail is, by the rows that a line-scan camera has taken of it.
-
-    Rows become known a block at a time. In between the rail is taken to go on at the speed of the
-    last block, for another block at most: one that has stopped sends no more, and is then found
-    ahead of where it is by less than a block.
-    """
-
-    def __init__(self, clock: Clock, *, nm_per_row: int) -> None:
-        self._clock = clock
-        self._nm_per_row = nm_per_row
-        self._blocks = Reading(0, clock()), Reading(0, clock())  # the last two, by their ends
-
-    def take(self, rows: int, at_ns: int) -> None:
-        """So many rows have been taken in all, the last of them at this time. From one thread."""
-        _, before = self._blocks
-        if rows * self._nm_per_row // 1000 > before.position_um and at_ns > before.at_ns:
-            self._blocks = before, Reading(rows * self._nm_per_row // 1000, at_ns)
-
-    def read(self) -> Reading:
-        now_ns = self._clock()
-        before, last = self._blocks
-        block_um = last.position_um - before.position_um
-        took_ns = last.at_ns - before.at_ns
-        ahead_um = block_um * (now_ns - last.at_ns) // took_ns if took_ns else 0
-        return Reading(last.position_um + max(0, min(ahead_um, block_um)), now_ns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,7 @@ def test_a_line_may_be_told_to_stop_at_what_it_could_not_see(
 
 def test_the_heartbeat_beats_once_a_frame_and_the_output_rests_at_reject(tmp_path: Path) -> None:
     with open_line(a_line(tmp_path, encoder={"speed_mm_s": 5000}), frames=5) as line:
-        assert line.bridge.heartbeat.is_silent(0)
+        assert line.rehearsal.heartbeat_pin.states == [False]
         line.run(lambda _: None)
         assert line.rehearsal.heartbeat_pin.states == [False, True, False, True, False, True]
     assert line.rehearsal.reject_pin.states[-1] is True

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from firmware_bridge.core import Edge, EdgeCounter, SpeedLimit
 from firmware_bridge.errors import EncoderError
 from firmware_bridge.lines import Encoder, SimulatedEncoder, Speed
-from firmware_bridge.lines.encoder import RowEncoder
 from firmware_bridge.lines.gpiod_line import EVENTS_KEPT, GpiodEncoder
 from firmware_bridge.lines.modbus_line import ModbusEncoder
 from firmware_bridge.types import SECOND_NS, Reading
@@ -92,17 +91,6 @@ def modbus_rail(request: pytest.FixtureRequest, *, bits: int, low_word_first: bo
     return Rail(encoder, move)
 
 
-def row_rail(_: pytest.FixtureRequest) -> Rail:
-    encoder, rows = RowEncoder(CLOCK, nm_per_row=NM), 0
-
-    def move(counts: int) -> None:
-        nonlocal rows
-        rows += counts
-        encoder.take(rows, CLOCK())
-
-    return Rail(encoder, move, ahead_um=10_000)
-
-
 def simulated_rail(_: pytest.FixtureRequest) -> Rail:
     encoder = SimulatedEncoder(CLOCK, [Speed(0, 1_000_000)])
 
@@ -120,7 +108,6 @@ RAILS = {
     "modbus, 16 bits": lambda r: modbus_rail(r, bits=16),
     "modbus, 32 bits": lambda r: modbus_rail(r, bits=32),
     "modbus, 32 bits, low word first": lambda r: modbus_rail(r, bits=32, low_word_first=True),
-    "rows": row_rail,
     "simulated": simulated_rail,
 }
 
@@ -284,13 +271,3 @@ def test_a_plc_that_starts_to_count_anew_is_not_believed() -> None:
         with pytest.raises(EncoderError, match="whether the counter was reset"):
             encoder.read()
         encoder.close()
-
-
-def test_between_two_blocks_of_rows_the_rail_goes_on_for_one_block_at_most() -> None:
-    times = iter([0, 0, 200, 250, 300, 900, 1600])
-    encoder = RowEncoder(lambda: next(times) * 10**6, nm_per_row=100_000)
-    encoder.take(500, 100 * 10**6)
-    encoder.take(1000, 200 * 10**6)
-    assert [encoder.read().position_um for _ in range(4)] == [100_000, 125_000, 150_000, 150_000]
-    encoder.take(1500, 900 * 10**6)
-    assert encoder.read().position_um == 200_000
