@@ -189,9 +189,10 @@ class EmulatedBoard:
     def __init__(self, into: Path, image: Path) -> None:
         command = ["qemu-system-arm", "-M", "mps2-an385", "-kernel", str(image)]
         command += ["-display", "none", "-icount", "shift=5,align=on"]
-        for name in ("serial", "monitor"):
+        for name in ("serial", "monitor", "gdb"):
             command += ["-chardev", f"socket,id={name},path={into / name},server=on,wait=off"]
             command += [f"-{name}", f"chardev:{name}"]
+        self._debugger = into / "gdb"
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -220,6 +221,17 @@ class EmulatedBoard:
 
     def reset(self) -> None:
         self._command("system_reset")
+
+    def debug(self, command: str) -> None:
+        """Have the debugger write to memory or to a register, and the board go on."""
+        with self._connect(self._debugger) as debugger:
+            for each in (command, "D"):
+                debugger.sendall(f"${each}#{sum(each.encode()) % 256:02x}".encode())
+                said = b""
+                while b"OK" not in said:
+                    said += debugger.recv(4096)
+                    assert b"$E" not in said, said
+                debugger.sendall(b"+")
 
     def close(self) -> None:
         self._process.kill()
