@@ -188,6 +188,11 @@ class _Place:
         }[self._table]
         answer = self._ask(lambda: ask(count=count, **self._at))
         values: list[int] = answer.registers if "register" in self._table else answer.bits
+        if len(values) < count:
+            raise self._failed(
+                f"the PLC answered with {len(values)} of {count} values",
+                "check table and address against the PLC's Modbus map, and its firmware",
+            )
         return values
 
     def write(self, level: bool) -> None:

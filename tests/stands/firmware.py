@@ -23,6 +23,7 @@ PACKAGES = {
     "gcc": "gcc",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
     "qemu-system-arm": "qemu-system-arm",
+    "node": "nodejs",
 }
 
 

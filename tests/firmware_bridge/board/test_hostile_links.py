@@ -71,6 +71,7 @@ def open_link(
         serial_number=serial_number,
         firmware=firmware,
         baud=baud,
+        default_reject=False,  # so that what passes is seen
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import re
+import shutil
 import subprocess
 import time
 from contextlib import closing
@@ -13,13 +16,15 @@ from struct import iter_unpack, unpack_from
 
 import pytest
 
-from firmware_bridge.board.framing import Fault, ResetCause
+from firmware_bridge.board import framing
+from firmware_bridge.board.framing import Answer, Fault, FrameReader, Kind, ResetCause, State
 from firmware_bridge.board.serial_link import SerialLink
 from firmware_bridge.core import ActuatorSettings
 from firmware_bridge.errors import LineError, RejectorStopped
 from firmware_bridge.types import SECOND_NS
 from stands.boards import Cable, EmulatedBoard
 from stands.firmware import SOURCES, build, need
+from stands.places import ROOT
 from stands.waiting import eventually
 
 FLASH, VECTORS, MEMORY = 0x1000_0000, 0x1000_0100, 0x2000_0000
@@ -53,6 +58,21 @@ def boot_rom_crc(stage: bytes) -> int:
         if message >> bit & 1:
             message ^= 0x1_04C1_1DB7 << bit - 32
     return message
+
+
+def test_the_sizes_in_the_readme_are_those_of_the_build(images: Path) -> None:
+    """By the compiler that it names; another's may differ."""
+    need("make", "arm-none-eabi-gcc")
+    version = subprocess.check_output(["arm-none-eabi-gcc", "-dumpversion"], text=True).strip()
+    readme = (SOURCES / "README.md").read_text()
+    if f"With gcc {version}," not in readme:
+        pytest.skip(f"README.md has the sizes of another compiler than {version}")
+    for target in ("an385", "rp2040"):
+        build(target, images)
+    copy = images / "firmware"
+    shutil.copytree(SOURCES, copy)
+    subprocess.run(["make", "-s", "-C", copy, f"BUILD={images}", "size"], check=True)
+    assert (copy / "README.md").read_text() == readme
 
 
 def test_the_rp2040_starts_behind_a_boot_stage_that_its_rom_takes(images: Path) -> None:
@@ -214,3 +234,71 @@ def test_what_ended_a_program_is_told_after_the_reset(
         with pytest.raises(RejectorStopped, match=says):
             link.check()
         assert board.rejects()
+
+
+# --- the RP2040's image, from its boot stage on (in rp2040js) ------------------------------------
+
+
+class EmulatedChip:
+    """The chip with its image, and a host that asks it, in the chip's own time."""
+
+    def __init__(self, uf2: Path) -> None:
+        command = ["node", ROOT / "tests" / "stands" / "rp2040.mjs", uf2]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._frames = FrameReader()
+        self._sequence = self._heard = 0
+        self.passes = False
+
+    def do(self, command: str) -> list[Answer]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(command + "\n")
+        self._process.stdin.flush()
+        said = json.loads(self._process.stdout.readline())
+        assert said["resets"] == 0
+        self.passes = said["pass"]
+        bodies = self._frames.feed(bytes.fromhex(said["sent"]))
+        return [answer for answer in map(framing.parse_answer, bodies) if answer is not None]
+
+    def ask(self, kind: Kind, body: bytes, speed: int = 0) -> Answer:
+        self._sequence += 1
+        request = framing.request(kind, self._sequence, 5, self._heard, body)
+        self.do(f"send {request.hex()}")
+        (answer,) = self.do(f"run 6 {speed}")
+        self._heard = answer.number
+        return answer
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def test_the_rp2040_boots_from_its_uf2_counts_and_fires(images: Path) -> None:
+    if "RP2040JS" not in os.environ:
+        pytest.skip("npm install rp2040js, and name its dist/esm/index.js in RP2040JS")
+    need("node")
+    build("rp2040", images)
+    opening = framing.opening(
+        ActuatorSettings(0),
+        nm_per_count=1_000,
+        silence_ns=60 * SECOND_NS,
+        fastest_um_s=10_000_000,
+        default_reject=False,
+    )
+    with closing(EmulatedChip(images / "rp2040.uf2")) as chip:
+        chip.do("run 60 0")
+        hello = chip.ask(Kind.HELLO, framing.hello())
+        assert framing.parse_board(hello.body).faults == Fault(0)
+        assert not chip.passes
+        chip.ask(Kind.OPEN, framing.greeted(hello.reading.at_ns, opening))
+        chip.ask(Kind.ORDER, framing.stretches(1, [(300, 400)]))
+        passing = [chip.passes for _ in range(30) if chip.do("run 1 20000") == []]
+        assert passing.count(False) == pytest.approx(5, abs=1)  # ms, of 20 um each
+        answer = chip.ask(Kind.POLL, framing.poll(0), speed=20_000)
+        assert framing.parse_events(answer.body)[1][0].order == 1
+        chip.do("cut")
+        for _ in range(40):
+            chip.do("run 10 20000")
+        assert chip.ask(Kind.POLL, framing.poll(0)).state is State.ENCODER_FAILED

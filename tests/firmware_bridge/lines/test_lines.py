@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -279,6 +281,24 @@ def test_off_a_jetson_the_vendors_complaint_comes_with_a_remedy(
 def test_a_plc_refuses_what_its_map_does_not_have(plc: Plc) -> None:
     with pytest.raises(LineError, match=f"coil {5 * WORDS}.*against the PLC's Modbus map"):
         ModbusInput("127.0.0.1", port=plc.port, table="coil", address=5 * WORDS)
+
+
+@pytest.mark.parametrize("table", ["coil", "input_register"])
+def test_a_plc_that_answers_with_no_values_is_named(table: InputTable) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer_with_nothing() -> None:
+            asking, _ = listening.accept()
+            with asking:
+                asked = asking.recv(260)
+                header, function = asked[:4], asked[7:8]
+                asking.sendall(header + b"\0\3" + asked[6:7] + function + b"\0")
+
+        plc = threading.Thread(target=answer_with_nothing)
+        plc.start()
+        with pytest.raises(LineError, match="answered with 0 of 1 values: check table"):
+            ModbusInput("127.0.0.1", port=listening.getsockname()[1], table=table, address=1)
+        plc.join()
 
 
 def test_a_plc_that_was_killed_is_an_error_until_it_is_back() -> None:
