@@ -92,8 +92,8 @@ class Talk:
 
     def _answer_ns(self) -> int:
         """After how long an answer is taken to be lost, by how long others took of late."""
-        slowest_ns = max(self._lately, default=ANSWER_NS)
-        return max(QUICK_NS, min(2 * slowest_ns, ANSWER_NS))
+        usual_ns = sorted(self._lately)[len(self._lately) // 2] if self._lately else ANSWER_NS
+        return max(QUICK_NS, min(3 * usual_ns, ANSWER_NS))
 
     def _await(self, kind: Kind, sent: dict[int, tuple[int, int]], until_ns: int) -> Answer | None:
         while (left_ns := until_ns - self._clock()) > 0:
