@@ -18,7 +18,7 @@ QUICK_NS = 5_000_000  # and one that takes less never is
 WRITE_NS = 2 * SECOND_NS  # a port that takes no bytes for so long is stuck
 EXCHANGES = 64  # among which the quickest tells the time best; crystals drift little meanwhile
 LONGEST_ANSWER = 256  # bytes
-UNASKED = 200  # answers to nobody's question that a second may bring, beside those to resent ones
+UNASKED = 200  # answers to nobody's question that may come, beside one to each that was sent
 BITS_A_BYTE = 10
 _NUMBERS = 2**32
 
@@ -152,13 +152,15 @@ class Talk:
             )
 
     def _expect_calm(self, now_ns: int) -> None:
+        """Answers that come too late are no more than the questions; an echo's are."""
         since_ns, unasked, sent = self._storm
-        if now_ns - since_ns > SECOND_NS:
+        beyond = self.unasked - unasked - (self._sent - sent)
+        if beyond <= 0 and now_ns - since_ns > SECOND_NS:
             self._storm = now_ns, self.unasked, self._sent
-        elif self.unasked - unasked > UNASKED + self._sent - sent:
+        elif beyond > UNASKED:
             raise LineError(
-                f"{self.name}: {self.unasked - unasked} answers in a second that nobody asked "
-                "for: look for an echo in the adapter or its cable"
+                f"{self.name}: {self.unasked - unasked} answers that nobody asked for, to "
+                f"{self._sent - sent} questions: look for an echo in the adapter or its cable"
             )
 
     def _write(self, request: bytes) -> None:

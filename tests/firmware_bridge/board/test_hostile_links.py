@@ -65,13 +65,12 @@ def open_link(
         port,
         settings,
         CLOCK,
-        DeskSettings(silence_ns=silence_ns),
+        DeskSettings(default_reject=False, silence_ns=silence_ns),  # so that what passes is seen
         nm_per_count=NM_PER_COUNT,
         fastest_um_s=100_000,
         serial_number=serial_number,
         firmware=firmware,
         baud=baud,
-        default_reject=False,  # so that what passes is seen
     )
 
 
@@ -279,7 +278,7 @@ LIES = {
     "beyond any speed": ("the position leapt", {Kind.POLL: {"leaps_um": 10**9}}),
     "other settings": ("acts by settings of CRC", {Kind.POLL: {"settings": 1}}),
     "its first answer again": ("answers count from", {Kind.POLL: {"number": 1}}),
-    "forty of each answer": ("in a second that nobody asked for", {Kind.POLL: {"times": 40}}),
+    "forty of each answer": ("answers that nobody asked for, to", {Kind.POLL: {"times": 40}}),
     "what it is asked": ("frames came that are no answers", {Kind.POLL: {"echo": True}}),
 }
 

@@ -20,6 +20,7 @@ from firmware_bridge.board import framing
 from firmware_bridge.board.framing import Answer, Fault, FrameReader, Kind, ResetCause, State
 from firmware_bridge.board.serial_link import SerialLink
 from firmware_bridge.core import ActuatorSettings
+from firmware_bridge.desk import DeskSettings
 from firmware_bridge.errors import LineError, RejectorStopped
 from firmware_bridge.types import SECOND_NS
 from stands.boards import Cable, EmulatedBoard
@@ -198,9 +199,9 @@ def open_link(cable: Cable) -> SerialLink:
         cable.port,
         ActuatorSettings(0),
         time.monotonic_ns,
+        DeskSettings(default_reject=False, silence_ns=10 * SECOND_NS),
         nm_per_count=2_500,
         fastest_um_s=100_000,
-        silence_ns=10 * SECOND_NS,
     )
 
 
