@@ -19,7 +19,7 @@ WHAT = {
 
 def table(build: Path) -> str:
     gcc = subprocess.check_output([f"{ARM}gcc", "-dumpversion"], text=True).strip()
-    sizes = [f"{ARM}size", *(build / name for name in WHAT)]
+    sizes: list[str | Path] = [f"{ARM}size", *(build / name for name in WHAT)]
     rows = [line.split() for line in subprocess.check_output(sizes, text=True).splitlines()[1:]]
     symbols = subprocess.check_output([f"{ARM}nm", "-S", build / "rp2040.elf"], text=True)
     bridge = next(int(row.split()[1], 16) for row in symbols.splitlines() if " b bridge" in row)
