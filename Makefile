@@ -23,7 +23,8 @@ test: $(DEV)/ready ## the tests
 	wait $$apart; apart=$$?; cat $(DEV)/apart.log; exit $$((others | apart))
 
 # What a box may have installed years ago, and everybody else has not for as long: all that it may
-# import, at the lower bounds of setup.cfg, beside the tests' own tools.
+# import, at the lower bounds of setup.cfg, beside the tests' own tools. Releases that old have no
+# wheels for a Python that came after them: PYTHON=python3.11 where python3 is later than 3.12.
 BOX_EXTRAS = genicam gpio gpiozero litert metrics modbus mqtt onnxruntime openvino parquet serial sign web
 BOX_TESTS = tests/edge/web tests/edge/telemetry tests/edge/run/test_line.py \
   tests/firmware_bridge/lines tests/edge/bundle/test_signature.py
