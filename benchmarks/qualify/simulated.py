@@ -35,6 +35,7 @@ from edge.types import Frame, Stretch
 _DENSITY = 5.0  # defects a metre, so that the rail is no longer than need be
 _SECTION_DEFECTS = 125
 _APART_UM = 8_000  # nearer ones may be one to the network
+_REACH_UM = 100_000  # no defect that begins further outside of a section reaches into it
 _NOISE = 1.5  # grey levels, of the sensor, anew in each pass but the first
 
 
@@ -151,7 +152,8 @@ def _look_at(section: _Section) -> _Seen:
     rows = section.frames * camera.height_px
     truth = line.true_defects(0, rows)
     boxes = [_box(each) for each in truth]
-    around = [_box(each) for each in line.true_defects(-rows, 2 * rows)]
+    reach = round(_REACH_UM / line.um_per_px)
+    around = [_box(each) for each in line.true_defects(-reach, rows + reach)]
     signals = Signals(boxes)
     sights = []
     for number in range(section.passes):
@@ -193,8 +195,8 @@ def _specimens(
     """Those that can be told apart and were looked at, and why others are left out."""
     boxes = [_box(true) for true in truth]
     alone, specimens = isolated(boxes, _APART_UM), list[Specimen]()
+    missed = list[tuple[int, Box]]()
     left_out = {"with another near": 0, "outside of the region": 0, "where nobody could look": 0}
-    kept = 0
     for true, box, is_alone, signal in zip(truth, boxes, alone, signals.of, strict=True):
         if not is_alone:
             left_out["with another near"] += 1
@@ -203,12 +205,13 @@ def _specimens(
         elif not all(sight.was_seen(box) for sight in sights):
             left_out["where nobody could look"] += 1
         else:
-            found = tuple(sight.found(box) for sight in sights)
-            png = None
-            if not found[0] and kept < MOST_PICTURES:
-                png, kept = surface.picture(box), kept + 1
-            where = surface.where(box)
-            specimens.append(Specimen(true.kind, _sizes(true), found, signal, where, png))
+            found, where = tuple(sight.found(box) for sight in sights), surface.where(box)
+            specimens.append(Specimen(true.kind, _sizes(true), found, signal, where))
+            if not found[0]:
+                missed.append((len(specimens) - 1, box))
+    missed.sort(key=lambda each: -specimens[each[0]].sizes["extent_mm"])
+    for at, box in missed[:MOST_PICTURES]:
+        specimens[at] = replace(specimens[at], png=surface.picture(box))
     return specimens, left_out
 
 
