@@ -20,6 +20,7 @@ from firmware_bridge.board.serial_link import SerialLink
 from firmware_bridge.core import ActuatorSettings
 from firmware_bridge.desk import DeskSettings
 from firmware_bridge.errors import EncoderError, LineError, RejectorStopped
+from firmware_bridge.ledger import EntryKind, Ledger, read_ledger
 from firmware_bridge.lines import MemoryLine, OutputLine
 from firmware_bridge.types import SECOND_NS, Fired, Missed, Mode, Reason
 from stands.boards import Board, Cable, EmulatedBoard, HostBoard, eventually, unharmed
@@ -84,6 +85,7 @@ def open_link(
     stop_line: OutputLine | None = None,
     serial_number: str | None = None,
     firmware: str | None = None,
+    ledger: Ledger | None = None,
 ) -> SerialLink:
     return SerialLink(
         cable.port,
@@ -96,6 +98,7 @@ def open_link(
         firmware=firmware,
         release_on_close=release_on_close,
         stop_line=stop_line,
+        ledger=ledger,
     )
 
 
@@ -152,6 +155,31 @@ def test_what_no_pass_came_for_is_rejected(board: Board, cable: Cable) -> None:
     assert 20 * MM <= report.pulses[0].until_um < report.pulses[1].from_um
     assert report.pulses[1].until_um >= 45 * MM
     assert (report.scheduled, report.pending) == (1, 0)
+
+
+def test_the_next_session_takes_over_what_the_one_before_had_seen_and_ordered(
+    host_cable: Cable, tmp_path: Path
+) -> None:
+    far, path = ActuatorSettings(offset_um=10_000 * MM), tmp_path / "ledger.db"
+    with (
+        Ledger(path, CLOCK) as ledger,
+        open_link(host_cable, far, default_reject=True, ledger=ledger) as link,
+    ):
+        link.submit(100 * MM, 110 * MM, "defect")
+        link.submit_pass(0, 200 * MM, "frame 0")
+        first = link.place
+    with (
+        Ledger(path, CLOCK) as ledger,
+        open_link(host_cable, far, default_reject=True, ledger=ledger) as link,
+    ):
+        assert first is not None and link.place is not None
+        assert link.place.axis == first.axis  # the board has counted on
+        eventually(lambda: link.report().passed == 4)  # in pieces of 50 mm
+        assert link.report().scheduled == 1
+    orders = [entry for entry in read_ledger(path) if entry.kind is EntryKind.ORDER]
+    went_um = link.place.origin_um - first.origin_um
+    assert [order.start_um for order in orders] == [100 * MM, 100 * MM - went_um]
+    assert EntryKind.HANDED_ON in [entry.kind for entry in read_ledger(path)]
 
 
 def test_a_cut_cable_rejects_by_itself_and_is_noticed(board: Board, cable: Cable) -> None:

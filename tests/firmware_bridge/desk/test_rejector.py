@@ -182,6 +182,27 @@ def test_without_a_pass_all_is_rejected(start: Start) -> None:
     assert places_um == [pytest.approx(due, abs=TOLERANCE_UM) for due in due_um]
 
 
+def test_rail_that_nobody_looked_at_may_bring_about_more_until_it_is_acknowledged(
+    start: Start,
+) -> None:
+    encoder, history = SimulatedEncoder(CLOCK, HALF_M_S), SharedHistory()
+    stops = replace(PATIENT, default_reject=True, on_uninspected=Mode.STOP_LINE)
+    with start(encoder, history, settings=stops) as desk:
+        eventually(lambda: desk.mode is Mode.STOP_LINE)
+        [change] = desk.standing
+        assert (change.cause, change.reason) == (
+            "uninspected",
+            "nobody looked at the rail up to the actuators",
+        )
+        desk.acknowledge("the rail was looked at")
+        eventually(lambda: desk.mode is Mode.ORDERED)
+        assert states(history) == [True]  # it is rejected all the same
+        first_um = ahead_um(encoder) + 400 * MM
+        desk.submit_pass(first_um, first_um + 100 * MM, "frame 0")
+        eventually(lambda: desk.mode is Mode.STOP_LINE)  # of the rail before that frame
+    assert desk.report().uninspected_um > 400 * MM
+
+
 def test_orders_still_to_come_at_close_are_pending_and_the_line_rejects(start: Start) -> None:
     encoder, history = SimulatedEncoder(CLOCK, HALF_M_S), SharedHistory()
     desk = start(encoder, history)
