@@ -95,6 +95,7 @@ def study_of_folder(config: LineConfig, line: Path, folder: Path, measure: str) 
         limits=(
             "images that were chosen: their share of defects is not that of a line, nor are their "
             "metres of surface one stretch",
+            "images that a network was taught by are found better than others: give held-out ones",
             "marks are somebody's: what is unmarked and rejected counts as a false call",
         ),
     )
