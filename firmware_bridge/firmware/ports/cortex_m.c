@@ -79,7 +79,9 @@ uint64_t serial_number(void)
 
 uint8_t find_start_faults(void)
 {
-    return (uint8_t)((memory_fault ? FAULT_MEMORY : 0) | (image_crc() != image_seal[0] ? FAULT_IMAGE : 0));
+    const unsigned memory = memory_fault != 0 ? FAULT_MEMORY : 0;
+    const unsigned image = image_crc() != image_seal[0] ? FAULT_IMAGE : 0;
+    return (uint8_t)(memory | image);
 }
 
 void watch_stack(void)

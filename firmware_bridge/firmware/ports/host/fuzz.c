@@ -1,9 +1,9 @@
 // The core under sanitizers, by requests whose CRC is right: `fuzz SEED HISTORIES`.
 //
-// Each history is a session or several: requests in and out of turn, of any length and content, some of
-// them damaged, while the rail goes on, stands, backs up and leaps. What comes of it is held against the
-// promises that the host relies on: nothing passes unless a session says so, events come in the order of
-// their numbers, and each order and pass that was taken ends as exactly one of them.
+// Each history is a session or several: requests in and out of turn, of any length and content, some
+// of them damaged, while the rail goes on, stands, backs up and leaps. What comes of it is held against
+// the promises that the host relies on: nothing passes unless a session says so, events come in the
+// order of their numbers, and each order and pass that was taken ends as exactly one of them.
 // With clang's -fsanitize=fuzzer and -DLIBFUZZER it is a target of libFuzzer: each input is a seed.
 #include <stdio.h>
 #include <stdlib.h>
