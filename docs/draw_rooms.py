@@ -22,6 +22,7 @@ SAYS = {
     "demo": "simulated line",
     "desk": "orders, rejectors",
     "engines": "inference",
+    "extras": "not installed",
     "files": "read, replaced",
     "health": "how it is doing",
     "html": "pages, charts",

@@ -18,6 +18,7 @@ from benchmarks.bench.schema import LeftOut
 from benchmarks.bench.sources import BundleSource, Source, TorchSource
 from edge.bundle import Bundle
 from edge.errors import ConfigurationError, TracksideError
+from edge.extras import install
 
 CHECKPOINTS = Path(__file__).parents[2] / "reference" / "checkpoints"
 
@@ -153,5 +154,5 @@ def _workshop(*arguments: Any) -> Any:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed: pip install 'trackside[quantize]'"
+        return f"{error.name} is not installed: {install('quantize')}"
     return in_short(error)

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ports import free_port
+from edge.extras import install
 from firmware_bridge.board.serial_link import SerialLink
 from firmware_bridge.core import Actuator, ActuatorSettings, News
 from firmware_bridge.desk import DeskSettings, OrderDesk, Output, ProcessRejector, Rejector, Rig
@@ -170,7 +171,7 @@ def serve_plc(port: int, history: SharedHistory) -> None:
 def _plc(history: SharedHistory) -> Iterator[int]:
     """A PLC in a process of its own; its port, once it listens."""
     if find_spec("pymodbus") is None:
-        raise Unavailable("pip install 'trackside[modbus]'")
+        raise Unavailable(install("modbus"))
     port = free_port()
     seen_there = f"pickle.loads(bytes.fromhex({pickle.dumps(history).hex()!r}))"
     command = f"import pickle, {__name__} as b; b.serve_plc({port}, {seen_there})"

@@ -14,6 +14,7 @@ import numpy as np
 from edge.cameras.source import Grab
 from edge.cameras.stream_clock import StreamClock
 from edge.errors import CameraError, CameraUnavailable, ConfigurationError, NoPicture
+from edge.extras import install
 from edge.types import Image
 
 try:
@@ -23,7 +24,7 @@ try:
     from harvesters.core import Harvester
 except ImportError as error:
     raise CameraUnavailable(
-        f"harvesters cannot be imported ({error}): pip install 'trackside[genicam]'"
+        f"harvesters cannot be imported ({error}): {install('genicam')}"
     ) from error
 
 Feature = bool | int | float | str

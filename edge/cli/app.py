@@ -18,33 +18,7 @@ from edge.cli import (
 )
 from edge.cli.logs import log, logs_json, printable
 from edge.errors import ConfigurationError, TracksideError
-
-# What a missing module needs; anything else missing is a fault of ours and shows its traceback.
-EXTRA_OF_MODULE = {
-    "Jetson": "jetson",
-    "cryptography": "sign",
-    "gpiod": "gpio",
-    "gpiozero": "gpiozero",
-    "paho": "mqtt",
-    "prometheus_client": "metrics",
-    "pyarrow": "parquet",
-    "pymodbus": "modbus",
-    "starlette": "web",
-    "uvicorn": "web",
-    "kornia": "train",
-    "lightning_fabric": "train",
-    "ninja": "train",
-    "nncf": "quantize",
-    "onnx": "quantize",
-    "onnxscript": "quantize",
-    "litert_torch": "quantize",
-    "ai_edge_quantizer": "quantize",
-    "py_sod_metrics": "evaluate",
-    "pycocotools": "evaluate",
-    "safetensors": "train",
-    "scipy": "evaluate",
-    "torch": "train",
-}
+from edge.extras import not_installed
 
 app = typer.Typer(
     name="trackside",
@@ -95,11 +69,9 @@ def main() -> NoReturn:
     except OSError as error:  # a full disk, a folder that is read-only: it names the file itself
         _fail(str(error), TracksideError.exit_code)
     except ModuleNotFoundError as error:
-        if error.name not in EXTRA_OF_MODULE:
+        if (said := not_installed(error.name or "")) is None:
             raise
-        extra = EXTRA_OF_MODULE[error.name]
-        remedy = f"{error.name} is not installed: pip install 'trackside[{extra}]'"
-        _fail(remedy, ConfigurationError.exit_code)
+        _fail(said, ConfigurationError.exit_code)
     sys.exit(0)
 
 

@@ -17,6 +17,7 @@ from edge.certificate import judgement_of, read_certificate, read_signed, uncove
 from edge.checks import Check
 from edge.clock import clock_ns
 from edge.errors import CameraError, ConfigurationError
+from edge.extras import require
 from edge.inspect import Inspection, Shown, TiledView, read_baseline
 from edge.line_file import (
     ActuatorConfig,
@@ -30,7 +31,7 @@ from edge.line_file import (
     TileSettings,
     WebSettings,
 )
-from edge.serving import bound, find_packages
+from edge.serving import bound
 from edge.store import try_store
 from edge.telemetry import Spool
 from edge.types import Frame, State, Stretch, Verdict
@@ -247,7 +248,7 @@ def check_metrics(settings: MetricsSettings | None, stack: ExitStack) -> list[Ch
     if settings is None:
         return []
     metrics = import_module("edge.telemetry.metrics")  # needs the extra `metrics`
-    find_packages(metrics.PACKAGES)
+    require(*metrics.PACKAGES)
     stack.enter_context(bound(settings.address("metrics")))
     return [Check("metrics", True, f"can be served at {settings.host} port {settings.port}")]
 
@@ -257,7 +258,7 @@ def check_page(settings: WebSettings | None, stack: ExitStack) -> list[Check]:
     if settings is None:
         return []
     live = import_module("edge.web.live")
-    find_packages(live.PACKAGES)
+    require(*live.PACKAGES)
     stack.enter_context(bound(settings.address("web")))
     detail = f"can be served at {settings.host} port {settings.port}"
     if settings.certificate is None and not settings.on_this_box_alone:

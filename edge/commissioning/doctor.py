@@ -28,7 +28,7 @@ from edge.checks import (
     tried,
 )
 from edge.commissioning.check import first_frame
-from edge.errors import ConfigurationError
+from edge.extras import NotInstalled, install, require
 from edge.inspect import faults, read_baseline, region_of
 from edge.line_file import AutoSettings, LineConfig, StoreSettings
 from edge.network import SHIPPED_BUNDLE, network_of
@@ -61,12 +61,12 @@ def examine(config: LineConfig | None, box: Box) -> Iterator[Check]:
     yield check_realtime(config.reject, resource.getrlimit(resource.RLIMIT_RTPRIO)[0])
     yield tried("camera", lambda: _sight(config))
     if config.metrics is not None:
-        yield tried("metrics", lambda: _installed("prometheus_client", "metrics"))
+        yield tried("metrics", lambda: _installed("prometheus_client"))
     if config.mqtt is not None:
-        yield tried("mqtt", lambda: _installed("paho.mqtt", "mqtt"))
+        yield tried("mqtt", lambda: _installed("paho.mqtt"))
         yield check_broker(config.mqtt.host, config.mqtt.port)
     if config.web is not None:
-        yield tried("web", lambda: _installed("starlette", "web"))
+        yield tried("web", lambda: _installed("starlette"))
     if (baseline := config.health.baseline) is not None:
         yield tried("baseline", lambda: f"{read_baseline(baseline).frames} frames")
     if (store := config.store) is not None:
@@ -88,7 +88,7 @@ def check_engines(config: LineConfig | None) -> Check:
     detail = f"installed: {', '.join(present)}"
     if config is not None and config.engine.type in absent:
         wanted = config.engine.type
-        return Check("engines", False, f"{detail}: pip install 'trackside[{wanted}]'")
+        return Check("engines", False, f"{detail}: {install(wanted)}")
     return Check("engines", True, detail)
 
 
@@ -131,12 +131,12 @@ def check_broker(host: str, port: int) -> Check:
     return Check("broker", True, f"{host} answers at port {port}")
 
 
-def _installed(module: str, extra: str) -> str:
+def _installed(module: str) -> str:
+    require(module)
     try:
         import_module(module)
     except ImportError as error:
-        remedy = f"{module} is not installed: pip install 'trackside[{extra}]'"
-        raise ConfigurationError(remedy) from error
+        raise NotInstalled(f"{module} cannot be imported ({error}): install it anew") from error
     return f"{module} is installed"
 
 

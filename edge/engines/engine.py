@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge.bundle import Artefact, InputSpec, OutputSpec
 from edge.errors import BundleError, ConfigurationError, EngineError, EngineUnavailable
+from edge.extras import install
 from edge.line_file import EngineSettings, NativeSettings, OpenVinoSettings
 from edge.types import Tensor
 
@@ -103,7 +104,7 @@ def _import_adapter(engine: str) -> Any:
         return import_module(f"edge.engines.{engine}_engine")
     except ImportError as error:
         raise EngineUnavailable(
-            f"engine {engine} cannot be imported ({error}): pip install 'trackside[{engine}]'"
+            f"engine {engine} cannot be imported ({error}): {install(engine)}"
         ) from error
 
 

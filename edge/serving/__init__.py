@@ -7,7 +7,7 @@ which `child` starts, and has nothing of the line in it but a link.
 from edge.serving.address import Address, bound
 from edge.serving.certificate import Certificate
 from edge.serving.link import Message
-from edge.serving.process import Answer, Served, find_packages, serving
+from edge.serving.process import Answer, Served, serving
 
 __all__ = [
     "Address",
@@ -16,6 +16,5 @@ __all__ = [
     "Message",
     "Served",
     "bound",
-    "find_packages",
     "serving",
 ]

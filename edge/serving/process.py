@@ -12,15 +12,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 from edge.errors import TracksideError
+from edge.extras import require
 from edge.serving.address import Address, bound
 from edge.serving.bounded_log import BoundedLog
 from edge.serving.link import LineEnd, Message
@@ -53,17 +53,10 @@ class Served:
     slow: Mapping[str, Answer] = field(default_factory=dict)  # of which each has its own thread
 
 
-def find_packages(names: Iterable[str]) -> None:
-    """ModuleNotFoundError for the first that is not installed."""
-    for name in names:
-        if find_spec(name) is None:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-
 @contextmanager
 def serving(served: Served) -> Iterator[int]:
     """Serve until left; gives the port."""
-    find_packages(served.needs)
+    require(*served.needs)
     with bound(served.address) as listener:
         server = _Server(served, listener)
         server.start()
