@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import Manifest
+from edge.clock import clock_ns
 from edge.inspect import Inspector, Judge, find_defects
 from edge.line_file import MinArea, Rules
 from edge.simulation import SURFACES, SimulatedLine
@@ -51,7 +52,8 @@ def simulated_frames(
             distractors_per_metre=_DEFECTS_PER_METRE,
         )
         image, labels = line.render(0, spec.height)
-        yield Seen(Frame(index, image, 0, Stretch(0, spec.height * pitch_um), pitch_um), labels > 0)
+        stretch = Stretch(0, spec.height * pitch_um)
+        yield Seen(Frame(index, image, clock_ns(), stretch, pitch_um), labels > 0)
 
 
 def rules_of(manifest: Manifest) -> Rules:

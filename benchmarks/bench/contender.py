@@ -12,13 +12,14 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.bench.accuracy import Seen, rules_of, score, simulated_frames
+from benchmarks.bench.accuracy import rules_of, score, simulated_frames
 from benchmarks.bench.schema import Accuracy
 from benchmarks.bench.sources import Source
 from edge.errors import EngineError
 from edge.inspect import Inspection, Inspector
 from edge.line_file import Quality
 from edge.network import GoldenResult, Network
+from edge.types import Frame
 
 clock_ns = time.perf_counter_ns
 
@@ -61,10 +62,10 @@ class Contender:
         first = source.load()
         self._load_ns = clock_ns() - start_ns
         engines = [first, *(source.load() for _ in range(streams - 1))]
-        never_stale = Quality(stale_after_ms=3_600_000)
+        an_hour = Quality(stale_after_ms=3_600_000)
         rules = rules_of(source.manifest)
         self._inspectors = [
-            Inspector(Network(source.bundle, engine), rules, never_stale, clock_ns)
+            Inspector(Network(source.bundle, engine), rules, an_hour, clock_ns)
             for engine in engines
         ]
         self._first_ns = self._inspect(0).stage_ns["infer"]
@@ -95,7 +96,7 @@ class Contender:
         numbers = iter(range(runs))
 
         def work(inspector: Inspector) -> list[Inspection]:
-            return [inspector.inspect(self._at(number).frame) for number in numbers]
+            return [inspector.inspect(self._frame(number)) for number in numbers]
 
         with ThreadPoolExecutor(len(self._inspectors)) as pool:
             spent = _Spent(clock_ns())
@@ -116,12 +117,13 @@ class Contender:
         latency_ns = np.array([inspection.latency_ns for inspection in inspections])
         return replace(turn, whole_ns=latency_ns, misses=int((latency_ns > period_ns).sum()))
 
-    def _inspect(self, number: int, due_ns: int = 0) -> Inspection:
-        frame = self._at(number).frame
-        return self._inspectors[0].inspect(replace(frame, captured_ns=due_ns))
+    def _inspect(self, number: int, due_ns: int | None = None) -> Inspection:
+        return self._inspectors[0].inspect(self._frame(number, due_ns))
 
-    def _at(self, number: int) -> Seen:
-        return self._seen[number % _FRAMES]
+    def _frame(self, number: int, due_ns: int | None = None) -> Frame:
+        """Of when it was due, or now: none may be an hour old, and a bench may last longer."""
+        captured_ns = clock_ns() if due_ns is None else due_ns
+        return replace(self._seen[number % _FRAMES].frame, captured_ns=captured_ns)
 
     def _refill_caches(self) -> None:
         """The others' turns emptied them: the first run of a turn is not measured."""
