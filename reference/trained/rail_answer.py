@@ -112,7 +112,9 @@ def look_with(network: nn.Module, recipe: Recipe) -> Look:
         output = network(network_input(torch.from_numpy(image)[None].to(device), recipe))
         decided = torch.sigmoid(logit_maps(output)[0])[0, 0]
         named = class_maps(output)[:1]
-        shares = _enlarged(torch.softmax(named[0], dim=1), image)[0] if named else decided[:0]
+        shares = decided.new_zeros(0, *decided.shape)
+        if named:
+            shares = _enlarged(torch.softmax(named[0], dim=1), image)[0]
         return decided.cpu().numpy(), shares.cpu().numpy()
 
     return look

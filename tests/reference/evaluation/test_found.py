@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 
 from reference.evaluation.found import Labelled, Picture, Spot, best_within, curve, judge
 from reference.found_commands import found
-from reference.trained.rail_answer import Maps, Reading
+from reference.networks import build
+from reference.trained.rail_answer import Maps, Reading, look_with, maps_of
 from stands.datasets_on_disk import WRITERS
+from stands.tiny_recipe import recipe_with
 
 DENT = Labelled((100, 100, 200, 180), "d_dent", "defect")
 GAP = Labelled((0, 300, 400, 360), "gap", "sound")
@@ -67,6 +69,21 @@ def test_a_crush_beside_a_joint_is_a_spot_of_its_own_and_the_joint_is_none() -> 
     (spot,) = reading.spots(Maps(decided, names, left=100), 0.5)
     assert spot.sides == (105, 30, 160, 50)
     assert (spot.class_name, spot.class_score) == ("d_crush", pytest.approx(0.8))
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_windows_down_the_head_make_maps_of_a_whole_picture(classes: int) -> None:
+    network = build("minet", align_corners=False, class_maps=classes).eval()
+    names = tuple("abc"[:classes])
+    recipe = recipe_with(network={"name": "minet", "class_maps": classes}, names=names)
+    picture = np.full((160, 640), 5, np.uint8)
+    picture[:, 200:480] = 90
+    maps = maps_of(picture, look_with(network, recipe), rows=96, width_px=320)
+    assert maps.left == pytest.approx(340 - 160, abs=2)
+    assert maps.decided.shape == (160, 320) and maps.names.shape == (classes, 160, 320)
+    assert (maps.decided > 0).all() and np.allclose(maps.names.sum(0), bool(classes), atol=1e-4)
+    spots = Reading(names, frozenset()).spots(maps, 0.0)
+    assert [spot.sides[1::2] for spot in spots] == [(0, 160)]
 
 
 def test_predicted_results_are_counted_by_a_command(tmp_path: Path) -> None:
