@@ -28,7 +28,7 @@ from edge.assembly import Line, open_line
 from edge.cameras import Fault, Faults
 from edge.demo import DEMO_LINE
 from edge.inspect import Inspection
-from edge.line_file import LineConfig, read_line
+from edge.line_file import LineSettings, read_line
 from edge.types import State
 
 _CALM_FRAMES = 3  # with a verdict, before the next trial
@@ -119,7 +119,7 @@ class Trials:
         return self._line.rehearsal.encoder.read().position_um / 1000
 
 
-def a_line(speed_mm_s: float, lost_after_mm: float) -> LineConfig:
+def a_line(speed_mm_s: float, lost_after_mm: float) -> LineSettings:
     """The demo's line with a camera that runs freely."""
     line = read_line(DEMO_LINE)
     live = {"fps": 60.0, "overlap_mm": 30.0, "lost_after_mm": lost_after_mm}
@@ -131,7 +131,7 @@ def a_line(speed_mm_s: float, lost_after_mm: float) -> LineConfig:
     )
 
 
-def run_trials(config: LineConfig, trials: int, seed: int) -> list[Trial]:
+def run_trials(config: LineSettings, trials: int, seed: int) -> list[Trial]:
     """Each kind of failure in turn."""
     faults = Faults()
     with open_line(config, camera_faults=faults) as line:

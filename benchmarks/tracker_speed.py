@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from firmware_bridge.core import ActuatorSettings, Tracker
+from firmware_bridge.core import ActuatorTraits, Tracker
 from firmware_bridge.types import Fired, Missed, Order, Reading
 
 MM, MS = 1_000, 1_000_000
-SETTINGS = ActuatorSettings(500 * MM, delay_ns=5 * MS, margin_um=2 * MM, min_gap_um=MM)
+SETTINGS = ActuatorTraits(500 * MM, delay_ns=5 * MS, margin_um=2 * MM, min_gap_um=MM)
 SCORE, PITCH_UM, LENGTH_UM = 20, 10 * MM, 4 * MM
 READING_NS = 10 * MS
 UM_PER_READING = 20 * MM  # 2 m/s

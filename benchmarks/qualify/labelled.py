@@ -21,7 +21,7 @@ from edge.certificate import judgement_of
 from edge.errors import ConfigurationError
 from edge.files.image_file import read_image
 from edge.inspect import make_inspector
-from edge.line_file import LineConfig, ScaledSettings, SyntheticSettings
+from edge.line_file import LineSettings, ScaledSettings, SyntheticSettings
 from edge.network import Network, load_network
 from edge.types import Frame, Image, Stretch
 from reference.datasets import LAYOUTS, Sample, list_samples, recognise
@@ -50,7 +50,7 @@ class _Looked:
     left_out: dict[str, int]
 
 
-def study_of_folder(config: LineConfig, line: Path, folder: Path, measure: str) -> Study:
+def study_of_folder(config: LineSettings, line: Path, folder: Path, measure: str) -> Study:
     """Under a progress bar on stderr."""
     layout = recognise(folder)
     samples = list_samples(folder, layout).samples
@@ -101,7 +101,7 @@ def study_of_folder(config: LineConfig, line: Path, folder: Path, measure: str) 
     )
 
 
-def _scale(config: LineConfig) -> tuple[float, float]:
+def _scale(config: LineSettings) -> tuple[float, float]:
     camera = config.camera
     if isinstance(camera, SyntheticSettings):
         return camera.um_per_px, camera.um_per_px
@@ -115,7 +115,7 @@ def _scale(config: LineConfig) -> tuple[float, float]:
 
 
 def _look_at(
-    config: LineConfig, network: Network, sample: Sample, along_um: float, across_um: float
+    config: LineSettings, network: Network, sample: Sample, along_um: float, across_um: float
 ) -> _Looked:
     image = read_image(sample.image, colour=network.bundle.manifest.input.channels == 3)
     stretch = Stretch(0, round(len(image) * along_um))

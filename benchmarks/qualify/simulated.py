@@ -27,7 +27,7 @@ from edge.assembly import simulated_line
 from edge.certificate import judgement_of
 from edge.errors import UsageError
 from edge.inspect import Inspector, make_inspector, region_of
-from edge.line_file import LineConfig, SyntheticSettings, read_line
+from edge.line_file import LineSettings, SyntheticSettings, read_line
 from edge.network import load_network
 from edge.simulation import SimulatedLine, TrueDefect
 from edge.types import Frame, Stretch
@@ -60,7 +60,7 @@ class _Seen:
     left_out: dict[str, int]
 
 
-def study_of_simulation(config: LineConfig, path: Path, measure: str, plan: Plan) -> Study:
+def study_of_simulation(config: LineSettings, path: Path, measure: str, plan: Plan) -> Study:
     """Under a progress bar on stderr."""
     camera = config.camera
     if not isinstance(camera, SyntheticSettings):
@@ -132,7 +132,7 @@ def _look_at_all(sections: list[_Section], processes: int) -> list[_Seen]:
 
 
 @lru_cache(maxsize=1)
-def _opened(path: Path) -> tuple[LineConfig, Inspector]:
+def _opened(path: Path) -> tuple[LineSettings, Inspector]:
     """Once a process."""
     config = read_line(path)
     network = load_network(config.engine, config.bundle, config.bundle_key)

@@ -28,12 +28,12 @@ from typing import Any
 from benchmarks.ports import free_port
 from edge.extras import install
 from firmware_bridge.board.serial_link import SerialLink
-from firmware_bridge.core import Actuator, ActuatorSettings, News
+from firmware_bridge.core import Actuator, ActuatorTraits, News
 from firmware_bridge.desk import DeskSettings, OrderDesk, Output, ProcessRejector, Rejector, Rig
 from firmware_bridge.lines import MemoryLine, SharedHistory, SimulatedEncoder, Speed
 from firmware_bridge.types import SECOND_NS, Pulse
 
-SETTINGS = ActuatorSettings(offset_um=0)  # no margin: what is late shows
+SETTINGS = ActuatorTraits(offset_um=0)  # no margin: what is late shows
 PRIORITY = 50  # of the real-time benches
 COUNTS_PER_S = 20_000  # of the firmware's simulated wheel
 # The machine is loaded on purpose.

@@ -12,7 +12,7 @@ from scipy.stats import theilslopes
 
 from benchmarks.soak.evidence import Evidence, Seen
 from edge.health import deadline_of
-from edge.line_file import LineConfig
+from edge.line_file import LineSettings
 
 _STAGES = ("capture", "preprocess", "quality", "infer", "mask", "decide", "actuate")
 _LEAST_MINUTES = 12  # for a slope
@@ -63,7 +63,7 @@ def latencies(evidence: Evidence) -> dict[str, dict[str, Quantiles]]:
     return {"all": _quantiles(rows), "outside faults": _quantiles(calm)}
 
 
-def deadlines(config: LineConfig, evidence: Evidence) -> dict[str, int]:
+def deadlines(config: LineSettings, evidence: Evidence) -> dict[str, int]:
     """Frames that were judged too late for their first row to be rejected."""
     deadline_ns = deadline_of(config)
     late = [s for s in evidence.seen if s.decided_ns - s.captured_ns > deadline_ns(s.stretch)]

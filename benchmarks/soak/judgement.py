@@ -9,7 +9,7 @@ from benchmarks.soak import figures, invariants
 from benchmarks.soak.evidence import Evidence
 from benchmarks.soak.invariants import Finding
 from benchmarks.soak.truth import fates, passed_um, sound_share
-from edge.line_file import LineConfig
+from edge.line_file import LineSettings
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Judgement:
         return all(finding.holds for finding in self.findings)
 
 
-def judge(config: LineConfig, evidence: Evidence) -> Judgement:
+def judge(config: LineSettings, evidence: Evidence) -> Judgement:
     slope, blocks = figures.memory_slope(evidence), figures.blocks_slope(evidence)
     findings = [
         invariants.defects_rejected(fates(config, evidence), sound_share(config, evidence)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks.soak.evidence import Evidence, Told
 from edge.assembly import simulated_line
 from edge.inspect import Inspector, reject_stretches
-from edge.line_file import LineConfig, Quality, SyntheticSettings
+from edge.line_file import LineSettings, Quality, SyntheticSettings
 from edge.network import Network, load_network
 from edge.simulation import SimulatedLine, TrueDefect
 from edge.types import Frame, State, Stretch, unite
@@ -28,7 +28,7 @@ class Fate:
     seen_at_leisure: bool  # the network names something of what is bare when it is shown it again
 
 
-def fates(config: LineConfig, evidence: Evidence) -> list[Fate]:
+def fates(config: LineSettings, evidence: Evidence) -> list[Fate]:
     """Of all true defects that were inspected and have passed the actuator."""
     told = evidence.verdicts()
     if not told or evidence.rail_ns is None:
@@ -54,12 +54,12 @@ def fates(config: LineConfig, evidence: Evidence) -> list[Fate]:
         network.engine.close()
 
 
-def _rail(config: LineConfig) -> SimulatedLine:
+def _rail(config: LineSettings) -> SimulatedLine:
     assert isinstance(config.camera, SyntheticSettings)  # of which alone the truth is known
     return simulated_line(config.camera)
 
 
-def pulses(config: LineConfig, evidence: Evidence) -> list[Stretch]:
+def pulses(config: LineSettings, evidence: Evidence) -> list[Stretch]:
     """The rail under the actuator while it acted, by the pin's edges and the rail's speed alone."""
     reject = config.reject
     delay_ns, offset_um = round(reject.delay_ms * 1e6), round(reject.offset_mm * 1000)
@@ -77,7 +77,7 @@ def pulses(config: LineConfig, evidence: Evidence) -> list[Stretch]:
     return found
 
 
-def sound_share(config: LineConfig, evidence: Evidence) -> float:
+def sound_share(config: LineSettings, evidence: Evidence) -> float:
     """Of the rail: what was rejected near no true defect and though somebody could look."""
     told = evidence.verdicts()
     if not told:
@@ -113,19 +113,19 @@ class _Covers:
         return found
 
 
-def _place_um(config: LineConfig, evidence: Evidence, at_ns: int) -> int:
+def _place_um(config: LineSettings, evidence: Evidence, at_ns: int) -> int:
     assert evidence.rail_ns is not None
     return round((at_ns - evidence.rail_ns) * config.encoder.speed_mm_s * 1000 / _NS)
 
 
-def passed_um(config: LineConfig, evidence: Evidence) -> int:
+def passed_um(config: LineSettings, evidence: Evidence) -> int:
     """What has gone by the actuator when the line was told to stop."""
     end_um = _place_um(config, evidence, evidence.ended_ns)
     return end_um - round((config.reject.offset_mm + config.reject.margin_mm) * 1000)
 
 
 def _sees(
-    config: LineConfig, network: Network, told: Sequence[Told], bare: Sequence[Stretch]
+    config: LineSettings, network: Network, told: Sequence[Told], bare: Sequence[Stretch]
 ) -> bool:
     """Whether the network, shown the same frames as the line, orders any of what is bare."""
     line = _rail(config)

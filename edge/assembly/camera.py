@@ -34,7 +34,7 @@ from edge.line_file import (
     CameraSettings,
     GenicamSettings,
     HardwareSettings,
-    LineConfig,
+    LineSettings,
     LiveSettings,
     Picamera2Settings,
     RtspSettings,
@@ -120,7 +120,7 @@ def is_line_scan(settings: LiveSettings) -> bool:
 
 
 def open_live_camera(
-    config: LineConfig,
+    config: LineSettings,
     where: Callable[[], Place],
     *,
     check: Callable[[], None],

@@ -25,7 +25,7 @@ from edge.clock import clock_ns
 from edge.engines import Engine
 from edge.errors import LineStopped
 from edge.inspect import Inspection, Inspector, make_inspector, run
-from edge.line_file import LineConfig
+from edge.line_file import LineSettings
 from edge.network import network_of
 from edge.swap import open_in_force
 from edge.types import State
@@ -39,7 +39,7 @@ WaitFor = Callable[[int], int | None]  # blocks until the rail is at a position,
 class Line:
     """One inspection line, wired and ready."""
 
-    config: LineConfig
+    config: LineSettings
     camera: Camera
     inspector: Inspector
     bridge: Bridge
@@ -87,7 +87,7 @@ class Line:
 
 @contextmanager
 def open_line(
-    config: LineConfig,
+    config: LineSettings,
     *,
     frames: int | None = None,
     waited: Callable[[], None] = lambda: None,
@@ -141,7 +141,7 @@ def open_line(
         )
 
 
-def _waiter(config: LineConfig, bridge: Bridge, waited: Callable[[], None]) -> WaitFor:
+def _waiter(config: LineSettings, bridge: Bridge, waited: Callable[[], None]) -> WaitFor:
     """Of a rail whose speed is known by the clock, of any other by its encoder."""
     if config.encoder.type == "simulated" and bridge.rig is not None:
         return _wait_by_clock(bridge.rig.encoder)

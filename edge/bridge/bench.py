@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from edge.bridge.bridge import Bridge, Seen, open_bridge
 from edge.clock import clock_ns
 from edge.errors import TrialFailed
-from edge.line_file import Confirm, LineConfig
+from edge.line_file import Confirm, LineSettings
 from firmware_bridge.core import Change, Confirmed, News
 from firmware_bridge.types import Event, Mode, Pulse
 
@@ -20,7 +20,7 @@ NEWS_S = 2  # a machine that is slower than this is none to reject with
 
 
 @contextmanager
-def open_bench(config: LineConfig) -> Iterator[Bench]:
+def open_bench(config: LineSettings) -> Iterator[Bench]:
     """The bridge of a line on which nothing is inspected."""
     heard: queue.SimpleQueue[News | Seen] = queue.SimpleQueue()
     with open_bridge(config, heard.put, trial=True) as bridge:

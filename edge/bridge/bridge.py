@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from edge.bridge.wires import (
-    actuator_settings,
+    actuator_traits,
     open_board,
     open_input,
     open_output,
@@ -17,7 +17,7 @@ from edge.bridge.wires import (
 )
 from edge.clock import clock_ns
 from edge.errors import TracksideError, UsageError
-from edge.line_file import InputConfig, LineConfig, RejectConfig, SerialEncoderSettings
+from edge.line_file import InputSettings, LineSettings, RejectSettings, SerialEncoderSettings
 from firmware_bridge.core import News, Outcome, Role
 from firmware_bridge.desk import (
     DeskSettings,
@@ -101,7 +101,7 @@ class Seen:
 
 @contextmanager
 def open_bridge(
-    config: LineConfig,
+    config: LineSettings,
     hear: Callable[[News | Seen], None] = lambda _: None,
     *,
     trial: bool = False,
@@ -135,7 +135,7 @@ def open_bridge(
 
 
 def _open_desk(
-    config: LineConfig,
+    config: LineSettings,
     watch: Callable[[News], None],
     ledger: Ledger | None,
     stack: ExitStack,
@@ -153,7 +153,7 @@ def _open_desk(
     if isinstance(encoder, SerialEncoderSettings) and reject.output.type == "serial":
         board = open_board(
             encoder,
-            actuator_settings(reject),
+            actuator_traits(reject),
             settings,
             name=reject.name,
             stop_line=open_stop_line(reject, stack),
@@ -179,13 +179,13 @@ def _open_desk(
     return desk, lambda: last.newest, rig
 
 
-def _statement(config: InputConfig, stack: ExitStack) -> Statement:
+def _statement(config: InputSettings, stack: ExitStack) -> Statement:
     mode = None if config.then == "acknowledge" else _MODES[config.then]
     role = Role(config.name, mode, settle_ns=round(config.settle_ms * 1e6))
     return Statement(role, stack.enter_context(open_input(config.input)))
 
 
-def _sensors(reject: RejectConfig, stack: ExitStack) -> list[Sensor]:
+def _sensors(reject: RejectSettings, stack: ExitStack) -> list[Sensor]:
     return [
         Sensor(
             actuator.name,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 
-from edge.bridge.wires import actuator_settings
-from edge.line_file import LineConfig
-from firmware_bridge.core import ActuatorSettings, Tracker
+from edge.bridge.wires import actuator_traits
+from edge.line_file import LineSettings
+from firmware_bridge.core import ActuatorTraits, Tracker
 from firmware_bridge.types import SECOND_NS, Order, Pulse, Reading
 
 STEP_NS = 1_000_000  # between two readings of the encoder
@@ -16,14 +16,14 @@ STEP_NS = 1_000_000  # between two readings of the encoder
 class RecordedRail:
     """The rail as it moved, evenly between two places that were noted, by their times."""
 
-    def __init__(self, config: LineConfig, places_um: Mapping[int, int], from_ns: int) -> None:
+    def __init__(self, config: LineSettings, places_um: Mapping[int, int], from_ns: int) -> None:
         self._readings = [Reading(places_um[at_ns], at_ns) for at_ns in sorted(places_um)]
         if len(self._readings) == 1:
             [only] = self._readings
             a_second_on = only.position_um + round(config.encoder.speed_mm_s * 1000)
             self._readings.append(Reading(a_second_on, only.at_ns + SECOND_NS))
         self._now_ns = from_ns
-        self._settings = {each.name: actuator_settings(each) for each in config.reject.actuators}
+        self._settings = {each.name: actuator_traits(each) for each in config.reject.actuators}
         self._trackers = {
             name: Tracker(settings, default_reject=True)
             for name, settings in self._settings.items()
@@ -63,6 +63,6 @@ class RecordedRail:
         return one.position_um + travelled_um * (at_ns - one.at_ns) // elapsed_ns
 
 
-def _reach_um(settings: ActuatorSettings) -> int:
+def _reach_um(settings: ActuatorTraits) -> int:
     """How far beyond the end of an order its pulse is over and measured, at any sane speed."""
     return settings.offset_um + 2 * settings.margin_um + settings.min_gap_um + 1_000_000

@@ -10,13 +10,13 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from edge.clock import clock_ns
 from edge.line_file import (
-    ActuatorConfig,
+    ActuatorSettings,
     EncoderSettings,
     GpiodEncoderSettings,
-    InputSettings,
+    InputWire,
     ModbusEncoderSettings,
-    OutputSettings,
-    RejectConfig,
+    OutputWire,
+    RejectSettings,
     SerialEncoderSettings,
     SimulatedEncoderSettings,
 )
@@ -31,7 +31,7 @@ from edge.line_file.wires import (
     ModbusOutputSettings,
 )
 from firmware_bridge.board.serial_link import SerialLink
-from firmware_bridge.core import Actuator, ActuatorSettings, News
+from firmware_bridge.core import Actuator, ActuatorTraits, News
 from firmware_bridge.desk import DeskSettings, Output, Rig
 from firmware_bridge.ledger import Known, Ledger, Place
 from firmware_bridge.lines import (
@@ -47,7 +47,7 @@ from firmware_bridge.lines import (
 _LEAP = 2  # a counter that goes so many times as fast as the line can has leapt
 
 
-def open_output(settings: OutputSettings, *, safe_active: bool | None) -> OutputLine:
+def open_output(settings: OutputWire, *, safe_active: bool | None) -> OutputLine:
     """The output, claimed and in its safe state; of a heartbeat, which has none, as it was."""
     match settings:
         case MemorySettings():
@@ -88,7 +88,7 @@ def open_output(settings: OutputSettings, *, safe_active: bool | None) -> Output
             )
 
 
-def open_input(settings: InputSettings) -> InputLine:
+def open_input(settings: InputWire) -> InputLine:
     """The input, claimed."""
     match settings:
         case MemorySettings():
@@ -127,7 +127,7 @@ def open_encoder(settings: EncoderSettings, *, silence_ns: int) -> AbstractConte
             return nullcontext(SimulatedEncoder(clock_ns, [speed]))
         case SerialEncoderSettings():
             # Its own output is given no orders.
-            nothing = ActuatorSettings(offset_um=0)
+            nothing = ActuatorTraits(offset_um=0)
             return open_board(settings, nothing, DeskSettings(silence_ns=silence_ns))
         case GpiodEncoderSettings():
             from firmware_bridge.lines.gpiod_line import GpiodEncoder
@@ -161,7 +161,7 @@ def open_encoder(settings: EncoderSettings, *, silence_ns: int) -> AbstractConte
 
 def open_board(
     encoder: SerialEncoderSettings,
-    actuator: ActuatorSettings,
+    actuator: ActuatorTraits,
     settings: DeskSettings,
     *,
     name: str = "reject",
@@ -189,7 +189,7 @@ def open_board(
     )
 
 
-def open_rig(encoder: EncoderSettings, reject: RejectConfig, stack: ExitStack) -> Rig:
+def open_rig(encoder: EncoderSettings, reject: RejectSettings, stack: ExitStack) -> Rig:
     """Encoder, outputs and stop line, which the stack closes."""
     silence_ns = round(reject.silence_ms * 1e6)
     counted = stack.enter_context(open_encoder(encoder, silence_ns=silence_ns))
@@ -199,7 +199,7 @@ def open_rig(encoder: EncoderSettings, reject: RejectConfig, stack: ExitStack) -
         safe = actuator.safe == "reject"
         line = stack.enter_context(open_output(actuator.output, safe_active=safe))
         line.set(True)  # nobody has looked at the rail under it yet
-        placed = Actuator(actuator.name, actuator_settings(actuator))
+        placed = Actuator(actuator.name, actuator_traits(actuator))
         released = actuator.safe == "pass"
         outputs.append(Output(placed, line, released_on_close=released))
     return Rig(counted, outputs, open_stop_line(reject, stack), _place_of(counted))
@@ -213,16 +213,16 @@ def _place_of(encoder: Encoder) -> Callable[[Known | None], Place | None]:
     return place
 
 
-def open_stop_line(reject: RejectConfig, stack: ExitStack) -> OutputLine | None:
+def open_stop_line(reject: RejectSettings, stack: ExitStack) -> OutputLine | None:
     """The output that stops the line, if there is one; at rest it does."""
     if reject.stop_line is None:
         return None
     return stack.enter_context(open_output(reject.stop_line, safe_active=True))
 
 
-def actuator_settings(config: ActuatorConfig) -> ActuatorSettings:
+def actuator_traits(config: ActuatorSettings) -> ActuatorTraits:
     """Where it sits and how it moves."""
-    return ActuatorSettings(
+    return ActuatorTraits(
         offset_um=round(config.offset_mm * 1000),
         delay_ns=round(config.delay_ms * 1e6),
         margin_um=round(config.margin_mm * 1000),

@@ -9,13 +9,13 @@ from pathlib import Path
 from edge.bundle import Bundle
 from edge.certificate.certificate import SUFFIX, Certificate, Judgement, read_certificate
 from edge.errors import ConfigurationError
-from edge.line_file import LineConfig
+from edge.line_file import LineSettings
 
 _SAME_SCALE = 0.02  # of a row or a column, beyond which a defect is another size to the network
 
 
 def judgement_of(
-    config: LineConfig, bundle: Bundle, engine: str, scale_um: tuple[float, float] | None
+    config: LineSettings, bundle: Bundle, engine: str, scale_um: tuple[float, float] | None
 ) -> Judgement:
     """All that decides this line's verdicts; the scale is along and across, if it is known."""
     along_um, across_um = scale_um or (None, None)

@@ -14,7 +14,7 @@ from pathlib import Path
 from edge.box import Box
 from edge.checks.check import Check
 from edge.errors import EngineUnavailable
-from edge.line_file import RejectConfig
+from edge.line_file import RejectSettings
 
 _HOT_C = 85
 _LEAST_FREE_BYTES = 1_000_000_000
@@ -144,7 +144,7 @@ def check_device(path: Path) -> Check:
     return Check("device", False, f"{path} may not be opened: sudo adduser $USER {group}")
 
 
-def check_realtime(reject: RejectConfig, limit: int) -> Check:
+def check_realtime(reject: RejectSettings, limit: int) -> Check:
     """Whether the process may run at the priority that the line file gives the rejector."""
     detail = f"reject.priority is {reject.priority}, {limit} is allowed"
     if not reject.priority or limit == resource.RLIM_INFINITY or limit >= reject.priority:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from edge.line_file import LineConfig
+    from edge.line_file import LineSettings
     from edge.swap import Request
 
 bundle = typer.Typer(
@@ -156,7 +156,7 @@ def rollback(line: LineFile, no_wait: NoWait = False, as_json: AsJson = False) -
     _await(config, roll_back(config), no_wait=no_wait, as_json=as_json)
 
 
-def _await(config: LineConfig, request: Request, *, no_wait: bool, as_json: bool) -> None:
+def _await(config: LineSettings, request: Request, *, no_wait: bool, as_json: bool) -> None:
     from edge.cli.bundle_display import described, follow
     from edge.swap import answers
 

@@ -116,12 +116,12 @@ def reject_test(
 ) -> None:
     """Try heartbeat, actuators, stop line, encoder and inputs in turn, and record the result."""
     from edge.cli.terminal import show_checks
-    from edge.commissioning import operator_for, record, reject_test, summary
+    from edge.commissioning import operator_for, record, summary, try_rejects
     from edge.line_file import read_line
 
     config = read_line(line)
     checks = []
-    for check in reject_test(config, operator_for(config, yes=yes)):
+    for check in try_rejects(config, operator_for(config, yes=yes)):
         checks.append(check)
         if not as_json:
             show_checks([check], width=16)

@@ -150,7 +150,7 @@ class Dashboard:
 
     def _rejects(self, width: int) -> Iterator[_Row]:
         report, active = self.line.report(), self.line.rehearsal.reject_pin.active
-        yield _figure("ordered", f"{report.scheduled}", width)
+        yield _figure("ordered", f"{report.ordered}", width)
         yield _figure("pending", f"{report.pending}", width)
         yield _figure("fired", f"{report.fired}", width)
         yield _figure("missed", f"{report.missed}", width, "bold red" if report.missed else "")

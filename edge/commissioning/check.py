@@ -20,9 +20,9 @@ from edge.errors import CameraError, ConfigurationError
 from edge.extras import require
 from edge.inspect import Inspection, Shown, TiledView, read_baseline
 from edge.line_file import (
-    ActuatorConfig,
+    ActuatorSettings,
     CameraSettings,
-    LineConfig,
+    LineSettings,
     MetricsSettings,
     MqttSettings,
     RtspSettings,
@@ -39,7 +39,7 @@ from edge.types import Frame, State, Stretch, Verdict
 ROUNDS = 31  # inspections; the slowest stands for the line's latency
 
 
-def check_line(config: LineConfig, rounds: int = ROUNDS) -> list[Check]:
+def check_line(config: LineSettings, rounds: int = ROUNDS) -> list[Check]:
     """Open all that it names (each refuses with its own error), then do the sums."""
     frame = first_frame(config)
     with open_line(config) as line:
@@ -80,7 +80,7 @@ def _further_on(frame: Frame, number: int) -> Frame:
     return replace(frame, stretch=stretch)
 
 
-def first_frame(config: LineConfig) -> Frame:
+def first_frame(config: LineSettings) -> Frame:
     """The camera's first good frame."""
     camera = open_camera(config.camera)
     try:
@@ -150,7 +150,7 @@ def check_tiles(line: Line, frame: Frame) -> list[Check]:
     return [Check("tiles", True, f"{detail}from the frame before")]
 
 
-def check_pictures(config: LineConfig, frame: Frame, latency_ms: float) -> list[Check]:
+def check_pictures(config: LineSettings, frame: Frame, latency_ms: float) -> list[Check]:
     """Pictures of a camera that runs freely must overlap, and come before they are given up."""
     camera, speed_mm_s = live_settings(config.camera), config.encoder.speed_mm_s
     if camera is None:
@@ -172,7 +172,7 @@ def check_pictures(config: LineConfig, frame: Frame, latency_ms: float) -> list[
     return [Check("pictures", True, f"{detail}; rail is lost after {camera.lost_after_mm:g} mm")]
 
 
-def check_pace(config: LineConfig, frame: Frame, latency_ms: float) -> Check:
+def check_pace(config: LineSettings, frame: Frame, latency_ms: float) -> Check:
     """Each frame must be judged before the next one comes."""
     camera, step_mm = live_settings(config.camera), frame.stretch.length_mm
     if camera is not None and not is_line_scan(camera):
@@ -219,7 +219,7 @@ def check_certificate(line: Line, frame: Frame) -> list[Check]:
     return [Check("certificate", True, f"{path.name} of {certificate.made[:10]} covers this line")]
 
 
-def check_telling(config: LineConfig) -> list[Check]:
+def check_telling(config: LineSettings) -> list[Check]:
     """All that a line tells others by, open at once, as `run` has it: two may not share a port.
 
     While the line itself runs its ports are refused, as its pins and its store are.
@@ -284,7 +284,7 @@ def check_bridge(line: Line) -> list[Check]:
     return checks
 
 
-def check_reach(config: LineConfig, frame: Frame, latency_ms: float) -> Check:
+def check_reach(config: LineSettings, frame: Frame, latency_ms: float) -> Check:
     """The order for a frame's first row must come before that row is under an actuator.
 
     The frame is whole when its last row has passed, so its first row is a frame's length ahead. Of
@@ -294,7 +294,7 @@ def check_reach(config: LineConfig, frame: Frame, latency_ms: float) -> Check:
     if camera is not None:
         seen_mm, shorten = camera.lost_after_mm, "camera.lost_after_mm"
 
-    def spare_mm(actuator: ActuatorConfig) -> float:
+    def spare_mm(actuator: ActuatorSettings) -> float:
         return actuator.room_mm(seen_mm, config.encoder.speed_mm_s, latency_ms)
 
     nearest = min(config.reject.actuators, key=spare_mm)

@@ -6,11 +6,11 @@ from edge.assembly import open_line
 from edge.errors import TracksideError
 from edge.health import ENOUGH, add_appearance, brightness_distribution, score_distribution
 from edge.inspect import Baseline, Inspection, Look, grey, look_at, usual_of
-from edge.line_file import HealthSettings, LineConfig
+from edge.line_file import HealthSettings, LineSettings
 from edge.types import Frame
 
 
-def commission(config: LineConfig, frames: int) -> Baseline:
+def commission(config: LineSettings, frames: int) -> Baseline:
     """Run the line, rejects and all, over so many frames, and keep what they look like.
 
     They are held against the fixed bounds alone: what was usual before may no longer be.

@@ -30,7 +30,7 @@ from edge.checks import (
 from edge.commissioning.check import first_frame
 from edge.extras import NotInstalled, install, require
 from edge.inspect import faults, read_baseline, region_of
-from edge.line_file import AutoSettings, LineConfig, StoreSettings
+from edge.line_file import AutoSettings, LineSettings, StoreSettings
 from edge.network import SHIPPED_BUNDLE, network_of
 from edge.store import KEPT, NO_IMAGE, Wanted, kept_aside, read_events, read_losses
 from edge.swap import open_in_force
@@ -39,7 +39,7 @@ _CONNECT_S = 5
 _LATEST = 1000  # events, and entries of the ledger, that are looked at
 
 
-def examine(config: LineConfig | None, box: Box) -> Iterator[Check]:
+def examine(config: LineSettings | None, box: Box) -> Iterator[Check]:
     """Everything that can be told without moving anything; no output is claimed."""
     if config is None or config.engine.type in {"auto", "native"}:
         yield check_processor()
@@ -75,7 +75,7 @@ def examine(config: LineConfig | None, box: Box) -> Iterator[Check]:
         yield tried("ledger", lambda: check_ledger(ledger))
 
 
-def check_engines(config: LineConfig | None) -> Check:
+def check_engines(config: LineSettings | None) -> Check:
     """Whether what the line file asks for is installed."""
     present, absent = [], []
     for name in get_args(EngineName):
@@ -147,11 +147,11 @@ def _golden(engine: Any, opened: Bundle) -> str:
     return f"{bundle.manifest.name}: {name} reproduces the golden pair"
 
 
-def _golden_in_force(config: LineConfig) -> str:
+def _golden_in_force(config: LineSettings) -> str:
     return _golden(config.engine, open_in_force(config))
 
 
-def _sight(config: LineConfig) -> Check:
+def _sight(config: LineSettings) -> Check:
     frame = first_frame(config)
     rows, columns = frame.image.shape[:2]
     detail = f"{columns}x{rows} px"

@@ -31,7 +31,7 @@ from edge.bridge import (
 from edge.checks import Check
 from edge.clock import clock_ns
 from edge.errors import TracksideError, TrialFailed, UsageError
-from edge.line_file import ActuatorConfig, LineConfig
+from edge.line_file import ActuatorSettings, LineSettings
 
 EDGES = 12
 MOVE_NS = 20 * SECOND_NS  # to walk to the rail and move it
@@ -71,7 +71,7 @@ class Prompt:
         return typer.confirm(f"  did you see that {look}?", default=False, err=True)
 
 
-def operator_for(config: LineConfig, *, yes: bool) -> Operator:
+def operator_for(config: LineSettings, *, yes: bool) -> Operator:
     """Whoever is there to look; a line without wires needs nobody."""
     if yes or not is_wired(config):
         return Nobody()
@@ -80,7 +80,7 @@ def operator_for(config: LineConfig, *, yes: bool) -> Operator:
     return Prompt()
 
 
-def is_wired(config: LineConfig) -> bool:
+def is_wired(config: LineSettings) -> bool:
     """Whether anything can be seen, or has to be moved, outside this machine."""
     outputs = [*config.reject.outputs, config.heartbeat.output]
     return config.encoder.type != "simulated" or any(o.type != "memory" for o in outputs)
@@ -93,7 +93,7 @@ class _Trial(NamedTuple):
     do: Callable[[], str]  # says what it found out, or raises TracksideError
 
 
-def reject_test(config: LineConfig, operator: Operator) -> Iterator[Check]:
+def try_rejects(config: LineSettings, operator: Operator) -> Iterator[Check]:
     """Try everything in turn; what fails does not keep the rest from being tried."""
     for trial in _trials(config):
         operator.ready(trial.name, trial.look)
@@ -106,7 +106,7 @@ def reject_test(config: LineConfig, operator: Operator) -> Iterator[Check]:
         yield Check(trial.name, seen, detail if seen else f"{detail}; not seen: {trial.remedy}")
 
 
-def summary(config: LineConfig, steps: list[Check]) -> dict[str, Any]:
+def summary(config: LineSettings, steps: list[Check]) -> dict[str, Any]:
     """What is printed as JSON, and recorded."""
     return {
         "line": config.name,
@@ -122,7 +122,7 @@ def record(path: Path, result: dict[str, Any]) -> None:
         file.write(json.dumps(result) + "\n")
 
 
-def _trials(config: LineConfig) -> Iterator[_Trial]:
+def _trials(config: LineSettings) -> Iterator[_Trial]:
     yield _Trial(
         "heartbeat",
         "the heartbeat relay pulls in, and holds while the edges last",
@@ -170,19 +170,19 @@ def _trials(config: LineConfig) -> Iterator[_Trial]:
         )
 
 
-def _beat(config: LineConfig) -> str:
+def _beat(config: LineSettings) -> str:
     with open_bridge(_untouched(config)) as bridge:
         return _toggle(bridge, config)
 
 
-def _fall_silent(config: LineConfig) -> str:
+def _fall_silent(config: LineSettings) -> str:
     with open_bridge(_untouched(config)) as bridge:
         _toggle(bridge, config)
         time.sleep(2 * config.heartbeat.timeout_ms / 1000)
         return f"no edge for {2 * config.heartbeat.timeout_ms:g} ms"
 
 
-def _toggle(bridge: Bridge, config: LineConfig) -> str:
+def _toggle(bridge: Bridge, config: LineSettings) -> str:
     period_s = config.heartbeat.timeout_ms / 4000
     for _ in range(EDGES):
         bridge.check()
@@ -191,9 +191,9 @@ def _toggle(bridge: Bridge, config: LineConfig) -> str:
     return f"{EDGES} edges, one every {period_s * 1000:.0f} ms"
 
 
-def _pulse(config: LineConfig, actuator: ActuatorConfig) -> str:
+def _pulse(config: LineSettings, actuator: ActuatorSettings) -> str:
     """Drive one actuator alone, and ask its sensor."""
-    alone = {name: getattr(actuator, name) for name in ActuatorConfig.model_fields}
+    alone = {name: getattr(actuator, name) for name in ActuatorSettings.model_fields}
     if actuator.confirm is not None:
         alone["confirm"] = actuator.confirm.model_copy(update={"otherwise": "report"})
     with open_bench(_untouched(config, also=(), **alone)) as bench:
@@ -209,12 +209,12 @@ def _pulse(config: LineConfig, actuator: ActuatorConfig) -> str:
     return f"{found}, seen by its sensor after {after_ms:.0f} ms"
 
 
-def _override(config: LineConfig, mode: Mode) -> str:
+def _override(config: LineSettings, mode: Mode) -> str:
     with open_bench(_untouched(config)) as bench:
         return bench.override(mode)
 
 
-def _move(config: LineConfig) -> str:
+def _move(config: LineSettings) -> str:
     with open_bridge(_untouched(config)) as bridge:
         start = bridge.where()
         give_up_ns = clock_ns() + MOVE_NS
@@ -234,7 +234,7 @@ def _move(config: LineConfig) -> str:
     return f"it counted {moved_um / 1000:.1f} mm forward"
 
 
-def _read_inputs(config: LineConfig) -> str:
+def _read_inputs(config: LineSettings) -> str:
     states = []
     with bridge_errors_as_ours(), ExitStack() as stack:
         for each in config.inputs:
@@ -243,7 +243,7 @@ def _read_inputs(config: LineConfig) -> str:
     return ", ".join(states)
 
 
-def _untouched(config: LineConfig, **changes: Any) -> LineConfig:
+def _untouched(config: LineSettings, **changes: Any) -> LineSettings:
     """The line with nothing that meddles: no key, button or sensor.
 
     Without its ledger too: what a crash left there is for the next start to take up.

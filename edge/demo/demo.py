@@ -19,7 +19,7 @@ from edge.bundle import Limits
 from edge.clock import clock_ns
 from edge.errors import UsageError
 from edge.inspect import Inspection, reject_stretches
-from edge.line_file import LineConfig, SyntheticSettings
+from edge.line_file import LineSettings, SyntheticSettings
 from edge.run import Tally
 from edge.simulation import TrueDefect
 from edge.types import State, Stretch, Verdict
@@ -43,7 +43,7 @@ class Outcome:
 class DemoResult:
     """A finished demo: what was seen, what was really there, and where the actuator acted."""
 
-    config: LineConfig
+    config: LineSettings
     bundle: str
     engine: str
     tally: Tally
@@ -93,7 +93,7 @@ class DemoResult:
 
 
 def run_demo(
-    config: LineConfig, seconds: float, watch: Callable[[Line, Tally], None] | None = None
+    config: LineSettings, seconds: float, watch: Callable[[Line, Tally], None] | None = None
 ) -> DemoResult:
     """Run a simulated line for so many seconds of rail; `watch` is given the live line."""
     if not isinstance(config.camera, SyntheticSettings):
@@ -148,7 +148,7 @@ def _hold_against_truth(line: Line, tally: Tally, verdicts: list[Verdict], rows:
         sound_mm=_uncovered_um(pulses, near) / 1000,
         uninspected_mm=_uncovered_um(rejected, [rail]) / 1000,
         rail_mm=rail.length_mm,
-        scheduled=report.scheduled,
+        scheduled=report.ordered,
         fired=report.fired,
         missed=report.missed,
         error_mm_max=_error_um_max(ordered, pulses, margin_um) / 1000,

@@ -24,7 +24,7 @@ from edge.files import write_whole
 from edge.html import facts, section, wide
 from edge.html.page import page
 from edge.inspect import Inspection, draw_overlay
-from edge.line_file import LineConfig, SyntheticSettings
+from edge.line_file import LineSettings, SyntheticSettings
 from edge.simulation import TrueDefect
 from edge.types import Defect, Frame, Image, State, Stretch, Verdict
 
@@ -301,7 +301,7 @@ def _truth_row(outcome: Outcome) -> str:
     )
 
 
-def _known(config: LineConfig, result: DemoResult) -> Iterator[tuple[str, str]]:
+def _known(config: LineSettings, result: DemoResult) -> Iterator[tuple[str, str]]:
     camera, reject = config.camera, config.reject
     yield "network", f"{result.bundle} on {result.engine}"
     yield "engine threads", f"{config.engine.threads}"

@@ -20,7 +20,7 @@ from edge.health.drift import (
     score_distribution,
 )
 from edge.inspect import Baseline, Inspection
-from edge.line_file import LineConfig
+from edge.line_file import LineSettings
 from edge.swap import SwapStatus
 from edge.types import Frame, Image, LostFrame, State, Stretch
 
@@ -185,7 +185,7 @@ def _mean_grey(image: Image) -> float:
     return sum(cv2.mean(image)[:channels]) / channels
 
 
-def deadline_of(config: LineConfig) -> Callable[[Stretch], int]:
+def deadline_of(config: LineSettings) -> Callable[[Stretch], int]:
     """The greatest latency with which a frame's first row is still rejected, at full speed."""
     speed_mm_s = config.encoder.speed_mm_s
 

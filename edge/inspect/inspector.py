@@ -15,7 +15,7 @@ from edge.inspect.region import Region, region_of
 from edge.inspect.seams import Seams
 from edge.inspect.tiling import Shown, TiledView, View, WholeView
 from edge.inspect.verdict import Judge, unknown
-from edge.line_file import LineConfig, Quality, Rules
+from edge.line_file import LineSettings, Quality, Rules
 from edge.network import Network, refuse_what_is_no_image
 from edge.types import Frame, LostFrame, Mask, State, Verdict
 
@@ -98,7 +98,7 @@ class Inspector:
 
 
 def make_inspector(
-    config: LineConfig,
+    config: LineSettings,
     network: Network,
     clock_ns: Callable[[], int],
     baseline: Path | None,

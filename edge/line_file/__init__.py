@@ -29,13 +29,13 @@ from edge.line_file.engine import (
     OpenVinoSettings,
     settings_for,
 )
-from edge.line_file.line import LineConfig, PublicKey, line_schema, read_line
+from edge.line_file.line import LineSettings, PublicKey, line_schema, read_line
 from edge.line_file.reject import (
-    ActuatorConfig,
+    ActuatorSettings,
     Confirm,
-    HeartbeatConfig,
-    InputConfig,
-    RejectConfig,
+    HeartbeatSettings,
+    InputSettings,
+    RejectSettings,
 )
 from edge.line_file.rules import MinArea, Quality, Rules
 from edge.line_file.section import Section
@@ -43,11 +43,11 @@ from edge.line_file.storage import DATABASE, StoreSettings, SwapSettings
 from edge.line_file.telemetry import HealthSettings, MetricsSettings, MqttSettings, TlsSettings
 from edge.line_file.view import Polygon, RegionSettings, TileSettings
 from edge.line_file.web import WebSettings
-from edge.line_file.wires import InputSettings, OutputSettings
+from edge.line_file.wires import InputWire, OutputWire
 
 __all__ = [
     "DATABASE",
-    "ActuatorConfig",
+    "ActuatorSettings",
     "AutoSettings",
     "CameraSettings",
     "Confirm",
@@ -58,10 +58,10 @@ __all__ = [
     "GpiodEncoderSettings",
     "HardwareSettings",
     "HealthSettings",
-    "HeartbeatConfig",
-    "InputConfig",
+    "HeartbeatSettings",
     "InputSettings",
-    "LineConfig",
+    "InputWire",
+    "LineSettings",
     "LiteRtSettings",
     "LiveSettings",
     "MetricsSettings",
@@ -71,13 +71,13 @@ __all__ = [
     "NativeSettings",
     "OnnxRuntimeSettings",
     "OpenVinoSettings",
-    "OutputSettings",
+    "OutputWire",
     "Picamera2Settings",
     "Polygon",
     "PublicKey",
     "Quality",
     "RegionSettings",
-    "RejectConfig",
+    "RejectSettings",
     "RtspSettings",
     "Rules",
     "ScaledSettings",

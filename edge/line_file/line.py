@@ -13,9 +13,9 @@ from edge.line_file.camera import CameraSettings
 from edge.line_file.encoder import EncoderSettings
 from edge.line_file.engine import AutoSettings, EngineChoice
 from edge.line_file.reject import (
-    HeartbeatConfig,
-    InputConfig,
-    RejectConfig,
+    HeartbeatSettings,
+    InputSettings,
+    RejectSettings,
     check_board,
     check_names,
     check_stop,
@@ -37,7 +37,7 @@ PublicKey = Annotated[
 ]
 
 
-class LineConfig(Section):
+class LineSettings(Section):
     """One inspection line."""
 
     name: str = Field(min_length=1, description="The line's name in reports.")
@@ -61,9 +61,11 @@ class LineConfig(Section):
     camera: CameraSettings = Field(description="Where frames come from.")
     engine: EngineChoice = Field(default=AutoSettings(), description="What runs the network.")
     encoder: EncoderSettings = Field(description="What tells how far the rail has moved.")
-    reject: RejectConfig = Field(description="What takes a defective stretch out of the line.")
-    heartbeat: HeartbeatConfig = Field(description="What tells the line that inspection is alive.")
-    inputs: tuple[InputConfig, ...] = Field(
+    reject: RejectSettings = Field(description="What takes a defective stretch out of the line.")
+    heartbeat: HeartbeatSettings = Field(
+        description="What tells the line that inspection is alive."
+    )
+    inputs: tuple[InputSettings, ...] = Field(
         default=(), strict=False, description="Keys, buttons and sensors; may be left out."
     )
     tiles: TileSettings | None = Field(
@@ -92,7 +94,7 @@ class LineConfig(Section):
 
     @field_validator("reject")
     @classmethod
-    def _has_its_board(cls, reject: RejectConfig, info: ValidationInfo) -> RejectConfig:
+    def _has_its_board(cls, reject: RejectSettings, info: ValidationInfo) -> RejectSettings:
         encoder = info.data.get("encoder")
         if encoder is not None:
             check_board(encoder, reject)
@@ -100,7 +102,9 @@ class LineConfig(Section):
 
     @field_validator("heartbeat")
     @classmethod
-    def _has_its_own_wire(cls, heartbeat: HeartbeatConfig, info: ValidationInfo) -> HeartbeatConfig:
+    def _has_its_own_wire(
+        cls, heartbeat: HeartbeatSettings, info: ValidationInfo
+    ) -> HeartbeatSettings:
         reject = info.data.get("reject")
         if reject is not None:
             check_wires([*reject.outputs, heartbeat.output])
@@ -109,8 +113,8 @@ class LineConfig(Section):
     @field_validator("inputs")
     @classmethod
     def _can_do_what_they_say(
-        cls, inputs: tuple[InputConfig, ...], info: ValidationInfo
-    ) -> tuple[InputConfig, ...]:
+        cls, inputs: tuple[InputSettings, ...], info: ValidationInfo
+    ) -> tuple[InputSettings, ...]:
         check_names("input", [each.name for each in inputs])
         reject = info.data.get("reject")
         if reject is not None:
@@ -136,12 +140,12 @@ class LineConfig(Section):
 
 def line_schema() -> dict[str, Any]:
     """The JSON Schema of a line file."""
-    return LineConfig.model_json_schema()
+    return LineSettings.model_json_schema()
 
 
-def read_line(path: Path) -> LineConfig:
+def read_line(path: Path) -> LineSettings:
     """Read and check a line file. Every mistake is named with its line, its key and the remedy."""
     if not path.exists():
         examples = Path(__file__).parents[1] / "examples"
         raise ConfigurationError(f"{path}: no such file: copy one of those in {examples}")
-    return read_yaml(path, LineConfig)
+    return read_yaml(path, LineSettings)

@@ -14,9 +14,9 @@ from edge.line_file.encoder import EncoderSettings
 from edge.line_file.quantities import Length, LengthOrNone, Time, TimeOrNone
 from edge.line_file.section import LinePath, Section
 from edge.line_file.wires import (
-    ActuatorOutputSettings,
-    InputSettings,
-    OutputSettings,
+    ActuatorWire,
+    InputWire,
+    OutputWire,
 )
 
 _MANNERS = {"active_low", "drive", "pull", "timeout_ms"}  # of a wire, which they do not change
@@ -27,7 +27,7 @@ Effect = Literal["report", "reject_all", "stop_line"]
 class Confirm(Section):
     """A sensor that sees the actuator act: each pulse must make it active within a time."""
 
-    input: InputSettings = Field(description="The sensor.")
+    input: InputWire = Field(description="The sensor.")
     within_ms: Time = Field(description="From the edge of the pulse until it must see it.")
     settle_ms: TimeOrNone = Field(
         default=2, description="Its level counts when it has stood for so long."
@@ -37,11 +37,11 @@ class Confirm(Section):
     )
 
 
-class ActuatorConfig(Section):
+class ActuatorSettings(Section):
     """One actuator: where it sits, how it moves, and the output that drives it."""
 
     name: str = Field(default="reject", min_length=1, description="Its name in reports.")
-    output: ActuatorOutputSettings = Field(description="What drives it; active means reject.")
+    output: ActuatorWire = Field(description="What drives it; active means reject.")
     safe: Literal["reject", "pass"] = Field(
         default="reject", description="What it does while nobody drives it."
     )
@@ -66,10 +66,10 @@ class ActuatorConfig(Section):
         return self.offset_mm - seen_mm - self.margin_mm - on_the_way_mm
 
 
-class RejectConfig(ActuatorConfig):
+class RejectSettings(ActuatorSettings):
     """What takes a defective stretch out of the line, and what happens when it cannot."""
 
-    also: tuple[ActuatorConfig, ...] = Field(
+    also: tuple[ActuatorSettings, ...] = Field(
         default=(), strict=False, description="Further actuators that act on each reject too."
     )
     tolerance_mm: Length = Field(
@@ -88,7 +88,7 @@ class RejectConfig(ActuatorConfig):
         description="What rail that nobody looked at brings about, until it is acknowledged; it is "
         "rejected in any case. Each start begins with such rail.",
     )
-    stop_line: OutputSettings | None = Field(
+    stop_line: OutputWire | None = Field(
         default=None, description="The output that stops the line: active while it has to."
     )
     ledger: LinePath | None = Field(
@@ -109,45 +109,45 @@ class RejectConfig(ActuatorConfig):
     )
 
     @property
-    def actuators(self) -> tuple[ActuatorConfig, ...]:
+    def actuators(self) -> tuple[ActuatorSettings, ...]:
         """The one that the section describes, and those it names besides."""
         return (self, *self.also)
 
     @property
-    def outputs(self) -> list[ActuatorOutputSettings]:
+    def outputs(self) -> list[ActuatorWire]:
         """All that the section drives."""
         stop_line = [] if self.stop_line is None else [self.stop_line]
         return [actuator.output for actuator in self.actuators] + stop_line
 
     @model_validator(mode="after")
-    def _names_differ(self) -> RejectConfig:
+    def _names_differ(self) -> RejectSettings:
         check_names("actuator", [actuator.name for actuator in self.actuators])
         return self
 
     @model_validator(mode="after")
-    def _wires_differ(self) -> RejectConfig:
+    def _wires_differ(self) -> RejectSettings:
         check_wires(self.outputs)
         return self
 
     @model_validator(mode="after")
-    def _can_stop_the_line(self) -> RejectConfig:
+    def _can_stop_the_line(self) -> RejectSettings:
         effects = [a.confirm.otherwise for a in self.actuators if a.confirm is not None]
         check_stop([self.on_missed, self.on_uninspected, *effects], self)
         return self
 
 
-class HeartbeatConfig(Section):
+class HeartbeatSettings(Section):
     """What tells the line that inspection is alive: one edge for each frame."""
 
-    output: OutputSettings = Field(description="The output that toggles.")
+    output: OutputWire = Field(description="The output that toggles.")
     timeout_ms: Time = Field(default=500, description="Silence for longer than this means reject.")
 
 
-class InputConfig(Section):
+class InputSettings(Section):
     """A key, button or sensor that states something about the line."""
 
     name: str = Field(min_length=1, description="Its name in logs and in the ledger.")
-    input: InputSettings = Field(description="The line it is wired to.")
+    input: InputWire = Field(description="The line it is wired to.")
     then: Literal["report", "reject_all", "stop_line", "bypass", "acknowledge"] = Field(
         description="What it brings about while it is active; `acknowledge`: when it becomes so."
     )
@@ -156,7 +156,7 @@ class InputConfig(Section):
     )
 
 
-def check_stop(effects: Sequence[str], reject: RejectConfig) -> None:
+def check_stop(effects: Sequence[str], reject: RejectSettings) -> None:
     """What is to stop the line must be able to."""
     if "stop_line" in effects and reject.stop_line is None:
         raise ValueError("nothing can stop the line: give `reject.stop_line`, the output that does")
@@ -169,7 +169,7 @@ def check_names(what: str, names: list[str]) -> None:
             raise ValueError(f"two {what}s are called {name}: give each its own `name:`")
 
 
-def check_wires(outputs: Sequence[ActuatorOutputSettings]) -> None:
+def check_wires(outputs: Sequence[ActuatorWire]) -> None:
     """Two outputs on one wire would undo each other, and the heartbeat would pass for a reject."""
     wires = [output.model_dump(exclude=_MANNERS) for output in outputs if output.type != "memory"]
     for wire in wires:
@@ -178,7 +178,7 @@ def check_wires(outputs: Sequence[ActuatorOutputSettings]) -> None:
             raise ValueError(f"two outputs are wired to {named}: give each a wire of its own")
 
 
-def check_board(encoder: EncoderSettings, reject: RejectConfig) -> None:
+def check_board(encoder: EncoderSettings, reject: RejectSettings) -> None:
     """A board's own output is driven by the board, and by nobody else."""
     if not any(actuator.output.type == "serial" for actuator in reject.actuators):
         return

@@ -106,7 +106,7 @@ class BoardOutputSettings(Section):
     type: Literal["serial"]
 
 
-OutputSettings = Annotated[
+OutputWire = Annotated[
     MemorySettings
     | GpiodOutputSettings
     | JetsonSettings
@@ -114,7 +114,7 @@ OutputSettings = Annotated[
     | ModbusOutputSettings,
     Field(discriminator="type"),
 ]
-ActuatorOutputSettings = Annotated[
+ActuatorWire = Annotated[
     MemorySettings
     | GpiodOutputSettings
     | JetsonSettings
@@ -123,7 +123,7 @@ ActuatorOutputSettings = Annotated[
     | BoardOutputSettings,
     Field(discriminator="type"),
 ]
-InputSettings = Annotated[
+InputWire = Annotated[
     MemorySettings
     | GpiodInputSettings
     | JetsonSettings

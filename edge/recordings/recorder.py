@@ -17,7 +17,7 @@ from edge.bridge import Reading
 from edge.errors import TracksideError, UsageError
 from edge.files.image_file import write_image
 from edge.inspect import Inspection
-from edge.line_file import LineConfig, read_line
+from edge.line_file import LineSettings, read_line
 from edge.recordings.expectation import Judged, Outcome, judged_differently, read_expectation
 from edge.recordings.recording import (
     FORMAT,
@@ -59,7 +59,7 @@ def record_line(line_file: Path, folder: Path, *, frames: int | None = None) -> 
 class Recorder:
     """Writes a recording of a line that runs."""
 
-    def __init__(self, folder: Path, line_file: Path, config: LineConfig) -> None:
+    def __init__(self, folder: Path, line_file: Path, config: LineSettings) -> None:
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty: give --out a folder of its own")
         (folder / "frames").mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ from pydantic import Field, TypeAdapter
 from edge.errors import ConfigurationError
 from edge.files import parsed, read_yaml
 from edge.files.image_file import read_image
-from edge.line_file import LineConfig
+from edge.line_file import LineSettings
 from edge.types import Frame, LostFrame, Stretch
 
 FORMAT = 1
@@ -68,7 +68,7 @@ class Recording:
     """A recording that can be replayed."""
 
     folder: Path
-    config: LineConfig
+    config: LineSettings
     digest: str  # of the bundle
     frames: tuple[RecordedFrame, ...]
 
@@ -106,7 +106,7 @@ def read_recording(folder: Path) -> Recording:
                 "record it again"
             )
         frames = _read_frames(folder / "frames.jsonl")
-        config = read_yaml(folder / "line.yaml", LineConfig, without=_NO_PART, lenient=True)
+        config = read_yaml(folder / "line.yaml", LineSettings, without=_NO_PART, lenient=True)
         recording = Recording(folder, config, facts.bundle, frames)
         for _ in recording.seen():
             pass

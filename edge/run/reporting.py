@@ -53,7 +53,7 @@ def health_of(line: Line, store: EventStore | None, swapper: Swapper | None) -> 
     def rejects() -> Rejects:
         report = line.report()
         return Rejects(
-            ordered=report.scheduled,
+            ordered=report.ordered,
             fired=report.fired,
             missed=report.missed,
             pending=report.pending,

@@ -14,7 +14,7 @@ from edge.assembly import Line, open_line
 from edge.cameras import Faults
 from edge.clock import clock_ns
 from edge.inspect import Inspection
-from edge.line_file import LineConfig
+from edge.line_file import LineSettings
 from edge.run.memory import giving_back_memory, share_memory
 from edge.run.reporting import reporting
 from edge.run.systemd import notifying
@@ -28,7 +28,7 @@ log = logging.getLogger("trackside")
 
 
 def run_line(
-    config: LineConfig,
+    config: LineSettings,
     *,
     frames: int | None = None,
     watch: Callable[[Line], Callable[[Inspection], None]] = lambda line: lambda inspection: None,
@@ -89,7 +89,7 @@ def _log_end(line: Line, tally: Tally) -> None:
     )
     log.info(
         "%d rejects ordered: %d fired, %d missed, %d still to come; the output is left at reject",
-        report.scheduled,
+        report.ordered,
         report.fired,
         report.missed,
         report.pending,

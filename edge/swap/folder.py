@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edge.bundle import Bundle, open_bundle
 from edge.errors import BundleError, ConfigurationError
 from edge.files.held_folder import HeldFolder, held
-from edge.line_file import LineConfig
+from edge.line_file import LineSettings
 from edge.network import resolve_bundle
 
 _MOST_BYTES = 65_536  # of a file of ours
@@ -208,7 +208,7 @@ def is_answered(request: Request, standing: Standing) -> bool:
     return standing.outcome is not None and standing.outcome.request.id == request.id
 
 
-def swap_folder(config: LineConfig) -> SwapFolder:
+def swap_folder(config: LineSettings) -> SwapFolder:
     """Of a line whose bundle may be changed while it runs."""
     if config.swap is None:
         raise ConfigurationError(
@@ -218,7 +218,7 @@ def swap_folder(config: LineConfig) -> SwapFolder:
     return SwapFolder(config.swap.folder)
 
 
-def open_in_force(config: LineConfig) -> Bundle:
+def open_in_force(config: LineSettings) -> Bundle:
     """What a start of the line runs: what was activated last, or what the line file names."""
     if config.swap is not None:
         folder = SwapFolder(config.swap.folder)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from edge.bundle import Bundle, open_bundle
 from edge.errors import TracksideError, UsageError
-from edge.line_file import LineConfig
+from edge.line_file import LineSettings
 from edge.network import network_of, resolve_bundle
 from edge.swap.folder import (
     Kind,
@@ -26,7 +26,7 @@ from edge.swap.folder import (
 _POLL_S = 0.2
 
 
-def activate(config: LineConfig, path: Path | str, *, allow_older: bool = False) -> Request:
+def activate(config: LineSettings, path: Path | str, *, allow_older: bool = False) -> Request:
     """Ask the line to try a bundle, which has to be whole, signed and right before that.
 
     The line refuses one that is older than what it runs, unless that is asked for.
@@ -36,7 +36,7 @@ def activate(config: LineConfig, path: Path | str, *, allow_older: bool = False)
     return _ask(folder, "activate", _sound(config, bundle), allow_older=allow_older)
 
 
-def roll_back(config: LineConfig) -> Request:
+def roll_back(config: LineSettings) -> Request:
     """Ask the line for the bundle that was before; one that does not run has it at once."""
     folder = swap_folder(config)
     standing = folder.standing()
@@ -53,7 +53,7 @@ def roll_back(config: LineConfig) -> Request:
     return request
 
 
-def answers(config: LineConfig, request: Request) -> Iterator[Progress | Outcome]:
+def answers(config: LineSettings, request: Request) -> Iterator[Progress | Outcome]:
     """How far the line is, over and over, and at last what came of it; ends if no line runs."""
     folder = swap_folder(config)
     while True:
@@ -74,7 +74,7 @@ def answers(config: LineConfig, request: Request) -> Iterator[Progress | Outcome
         time.sleep(_POLL_S)
 
 
-def _sound(config: LineConfig, bundle: Bundle) -> Bundle:
+def _sound(config: LineSettings, bundle: Bundle) -> Bundle:
     """The line checks it again; here even one that ends the process does no harm."""
     network_of(config.engine, bundle).engine.close()
     return bundle

@@ -21,7 +21,7 @@ from threading import Event, Thread
 from edge.bundle import Manifest
 from edge.errors import BundleError, ConfigurationError, TracksideError
 from edge.inspect import Inspection, Inspector
-from edge.line_file import LineConfig, SwapSettings
+from edge.line_file import LineSettings, SwapSettings
 from edge.network import Network, network_of, rehearse
 from edge.swap.folder import (
     Attempt,
@@ -65,7 +65,7 @@ class _Abandoned(Exception):
 class Swapper:
     """Of one line. `between_frames` and the inspector's network belong to the main loop."""
 
-    def __init__(self, config: LineConfig, settings: SwapSettings, inspector: Inspector) -> None:
+    def __init__(self, config: LineSettings, settings: SwapSettings, inspector: Inspector) -> None:
         self._config, self._settings, self._inspector = config, settings, inspector
         self._folder = SwapFolder(settings.folder)
         self._standing = self._folder.standing()
@@ -269,7 +269,7 @@ def _check_age(new: Manifest, in_force: Manifest) -> None:
 
 
 @contextmanager
-def swapping(config: LineConfig, inspector: Inspector) -> Iterator[Swapper | None]:
+def swapping(config: LineSettings, inspector: Inspector) -> Iterator[Swapper | None]:
     """Change a running line's bundle when that is asked for; None where its file has no `swap`."""
     settings = config.swap
     if settings is None:

@@ -170,7 +170,9 @@ class Board:
             "lost_frames": snapshot.lost_frames,
             "deadlines_missed": snapshot.deadlines_missed,
             "deadline_ms": self._deadline_ms(),
-            "idle_s": None if snapshot.seen_ns is None else (now_ns - snapshot.seen_ns) / 1e9,
+            "last_frame_age_s": (
+                None if snapshot.seen_ns is None else (now_ns - snapshot.seen_ns) / 1e9
+            ),
             "stages": {name: round(each.mean_ms, 3) for name, each in snapshot.stages.items()},
             "drift": {name: round(index, 3) for name, index in snapshot.drift.items()},
             "outputs": asdict(outputs),

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 
 from edge.box import Box
 from edge.checks import Check, check_disks, check_heat, check_memory, tried
-from edge.line_file import LineConfig
+from edge.line_file import LineSettings
 from edge.network import Network, rehearse
 
 
 def self_test(
-    config: LineConfig,
+    config: LineSettings,
     network: Network,
     bridge: Callable[[], str],
     troubles: Mapping[str, str],
@@ -32,7 +32,7 @@ def self_test(
     yield from check_disks(config.kept_files)
 
 
-def _opened_again(config: LineConfig, network: Network) -> Check:
+def _opened_again(config: LineSettings, network: Network) -> Check:
     opened = rehearse(config.engine, network.bundle, config.bundle_key)
     found = f"{opened.bundle} opened once more: {opened.engine} reproduces the golden pair"
     return Check("network", True, found)

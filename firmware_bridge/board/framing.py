@@ -8,7 +8,7 @@ from enum import IntEnum, IntFlag
 from struct import Struct, error
 from zlib import crc32
 
-from firmware_bridge.core import ActuatorSettings
+from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.errors import LineError
 from firmware_bridge.types import Mode, Reading
 
@@ -270,7 +270,7 @@ def hello() -> bytes:
 
 
 def opening(
-    settings: ActuatorSettings,
+    settings: ActuatorTraits,
     *,
     nm_per_count: int,
     silence_ns: int,

@@ -22,7 +22,7 @@ from firmware_bridge.board.serial_session import Session
 from firmware_bridge.board.serial_talk import WRITE_NS, Talk
 from firmware_bridge.core import (
     Actuator,
-    ActuatorSettings,
+    ActuatorTraits,
     Change,
     Command,
     Guard,
@@ -86,7 +86,7 @@ class SerialLink(MeasuringDesk):
     def __init__(
         self,
         port: str,
-        actuator: ActuatorSettings,
+        actuator: ActuatorTraits,
         clock: Clock,
         settings: DeskSettings,
         *,

@@ -18,7 +18,7 @@ from firmware_bridge.board.framing import (
     State,
 )
 from firmware_bridge.board.serial_talk import Talk
-from firmware_bridge.core import ActuatorSettings, SpeedLimit
+from firmware_bridge.core import ActuatorTraits, SpeedLimit
 from firmware_bridge.errors import LineError, RejectorStopped
 from firmware_bridge.types import SECOND_NS, Mode, Reading
 
@@ -57,7 +57,7 @@ class Session:
     def __init__(
         self,
         talk: Talk,
-        settings: ActuatorSettings,
+        settings: ActuatorTraits,
         *,
         nm_per_count: int,
         fastest_um_s: int,

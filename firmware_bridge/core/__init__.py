@@ -28,7 +28,7 @@ from firmware_bridge.core.inputs import (
     Unasked,
     Unconfirmed,
 )
-from firmware_bridge.core.tracker import NO_PASS, ActuatorSettings, Tracker
+from firmware_bridge.core.tracker import NO_PASS, ActuatorTraits, Tracker
 
 __all__ = [
     "MISSED",
@@ -36,7 +36,7 @@ __all__ = [
     "UNINSPECTED",
     "Acknowledge",
     "Actuator",
-    "ActuatorSettings",
+    "ActuatorTraits",
     "Change",
     "Command",
     "Confirmed",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from firmware_bridge.core.guard import Change, Guard
-from firmware_bridge.core.tracker import ActuatorSettings, Tracker
+from firmware_bridge.core.tracker import ActuatorTraits, Tracker
 from firmware_bridge.types import Event, Missed, Mode, Order, Reading, Reason
 
 MISSED = "missed"  # the cause that a miss latches
@@ -29,7 +29,7 @@ class Actuator:
     """One output that rejects: what it is called, where it sits, and the rail it serves."""
 
     name: str
-    settings: ActuatorSettings
+    settings: ActuatorTraits
     rail: str = ""
 
 

@@ -59,7 +59,7 @@ _ALL_REJECTED = (Mode.REJECT_ALL, Mode.STOP_LINE)
 
 
 @dataclass(frozen=True, slots=True)
-class ActuatorSettings:
+class ActuatorTraits:
     """Where one actuator sits and how it moves."""
 
     offset_um: int  # downstream of the place where the encoder's position is the rail's
@@ -117,7 +117,7 @@ class _Begun(NamedTuple):
 class Tracker:
     """The orders of one actuator."""
 
-    def __init__(self, settings: ActuatorSettings, *, default_reject: bool) -> None:
+    def __init__(self, settings: ActuatorTraits, *, default_reject: bool) -> None:
         self.mode = Mode.ORDERED
         self._settings = settings
         self._default_reject = default_reject

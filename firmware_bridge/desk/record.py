@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RejectReport:
-    """What became of the orders so far: `scheduled == fired + missed + pending`.
+    """What became of the orders so far: `ordered == fired + missed + pending`.
 
     An order counts once for each actuator that serves its rail.
     """
 
     mode: Mode
-    scheduled: int
+    ordered: int
     fired: int
     missed: int
     pending: int  # not yet gone by the actuator, or going by
@@ -53,7 +53,7 @@ class Record:
             self._serving.setdefault(actuator.rail, []).append(actuator.name)
         self._number = 0
         self._awaited: dict[int, int] = {}  # how many actuators have yet to speak of a number
-        self._scheduled = self._fired = self._missed = self._error_um_max = 0
+        self._ordered = self._fired = self._missed = self._error_um_max = 0
         self._passed = self._late_passes = self._uninspected_um = 0
         self._offsets_um = {each.name: each.settings.offset_um for each in actuators}
         self._spoken_um: dict[str, int] = {}  # by actuator: rail before it passed, or is entered
@@ -72,7 +72,7 @@ class Record:
         order = replace(order, number=self._number)
         self._awaited[self._number] = len(serving)
         if not is_pass:
-            self._scheduled += len(serving)
+            self._ordered += len(serving)
             for actuator in serving:
                 self._add(_entry(EntryKind.ORDER, now_ns, actuator, order))
         return order
@@ -85,10 +85,10 @@ class Record:
     def report(self) -> RejectReport:
         return RejectReport(
             mode=self.mode,
-            scheduled=self._scheduled,
+            ordered=self._ordered,
             fired=self._fired,
             missed=self._missed,
-            pending=self._scheduled - self._fired - self._missed,
+            pending=self._ordered - self._fired - self._missed,
             passed=self._passed,
             late_passes=self._late_passes,
             error_um_max=self._error_um_max,
@@ -141,7 +141,7 @@ class Record:
 
     def _end(self, at_ns: int, actuator: str, event: Fired | Missed) -> None:
         if event.order.number is None:  # rail that no pass came for, and that was not all rejected
-            self._scheduled += 1
+            self._ordered += 1
         else:
             self._close(event.order.number)
         self._outcomes.append(event)

@@ -28,14 +28,14 @@ from benchmarks.soak.picture import draw
 from benchmarks.soak.report import markdown, record
 from benchmarks.soak.run import soak
 from benchmarks.soak.schedule import schedule
-from edge.line_file import LineConfig, read_line
+from edge.line_file import LineSettings, read_line
 from edge.types import State
 from firmware_bridge.ledger import EntryKind
 
 FAULTS = ("camera stopped", "broker", "clock")
 MINUTE_NS = 60_000_000_000
 
-Ran = tuple[LineConfig, Evidence]
+Ran = tuple[LineSettings, Evidence]
 
 
 @pytest.fixture(scope="module")
@@ -67,68 +67,68 @@ def test_a_line_whose_camera_and_broker_fail_keeps_every_invariant(ran: Ran) -> 
     assert ElementTree.fromstring(draw(evidence)).tag == "{http://www.w3.org/2000/svg}svg"
 
 
-def without_edges(config: LineConfig, evidence: Evidence) -> LineConfig:
+def without_edges(config: LineSettings, evidence: Evidence) -> LineSettings:
     evidence.reject_edges = [*evidence.reject_edges[:2], evidence.reject_edges[-1]]
     return config
 
 
-def with_the_actuator_elsewhere(config: LineConfig, evidence: Evidence) -> LineConfig:
+def with_the_actuator_elsewhere(config: LineSettings, evidence: Evidence) -> LineSettings:
     reject = config.reject.model_copy(update={"offset_mm": config.reject.offset_mm - 120})
     return config.model_copy(update={"reject": reject})
 
 
-def stuck_at_reject(config: LineConfig, evidence: Evidence) -> LineConfig:
+def stuck_at_reject(config: LineSettings, evidence: Evidence) -> LineSettings:
     evidence.reject_edges = evidence.reject_edges[:3]
     return config
 
 
-def with_an_order_forgotten(config: LineConfig, evidence: Evidence) -> LineConfig:
+def with_an_order_forgotten(config: LineSettings, evidence: Evidence) -> LineSettings:
     forgotten = next(e.number for e in evidence.ledger if e.kind is EntryKind.ORDER)
     evidence.ledger = [e for e in evidence.ledger if e.number != forgotten]
     return config
 
 
-def with_an_outcome_twice(config: LineConfig, evidence: Evidence) -> LineConfig:
+def with_an_outcome_twice(config: LineSettings, evidence: Evidence) -> LineSettings:
     evidence.ledger.append(next(e for e in evidence.ledger if e.kind is EntryKind.FIRED))
     return config
 
 
-def with_a_row_lost(config: LineConfig, evidence: Evidence) -> LineConfig:
+def with_a_row_lost(config: LineSettings, evidence: Evidence) -> LineSettings:
     bad = next(row for row in evidence.kept if row.state is not State.OK)
     evidence.kept.remove(bad)
     return config
 
 
-def with_a_picture_lost(config: LineConfig, evidence: Evidence) -> LineConfig:
+def with_a_picture_lost(config: LineSettings, evidence: Evidence) -> LineSettings:
     evidence.kept[0] = replace(evidence.kept[0], pictures_missing=1)
     return config
 
 
-def with_a_message_lost(config: LineConfig, evidence: Evidence) -> LineConfig:
+def with_a_message_lost(config: LineSettings, evidence: Evidence) -> LineSettings:
     del evidence.heard[len(evidence.heard) // 2]
     return config
 
 
-def with_messages_out_of_order(config: LineConfig, evidence: Evidence) -> LineConfig:
+def with_messages_out_of_order(config: LineSettings, evidence: Evidence) -> LineSettings:
     verdicts = [i for i, message in enumerate(evidence.heard) if message.topic == "verdict"]
     i, j = verdicts[5], verdicts[6]
     evidence.heard[i], evidence.heard[j] = evidence.heard[j], evidence.heard[i]
     return config
 
 
-def with_a_frame_twice(config: LineConfig, evidence: Evidence) -> LineConfig:
+def with_a_frame_twice(config: LineSettings, evidence: Evidence) -> LineSettings:
     evidence.seen.insert(5, evidence.seen[4])
     return config
 
 
-def with_files_left_open(config: LineConfig, evidence: Evidence) -> LineConfig:
+def with_files_left_open(config: LineSettings, evidence: Evidence) -> LineSettings:
     half = len(evidence.samples) // 2
     late = [replace(sample, files=sample.files + 3) for sample in evidence.samples[half:]]
     evidence.samples = [*evidence.samples[:half], *late]
     return config
 
 
-def with_no_recovery(config: LineConfig, evidence: Evidence) -> LineConfig:
+def with_no_recovery(config: LineSettings, evidence: Evidence) -> LineSettings:
     evidence.episodes[0] = replace(evidence.episodes[0], well_ns=None)
     return config
 
@@ -152,7 +152,7 @@ def with_no_recovery(config: LineConfig, evidence: Evidence) -> LineConfig:
     ids=lambda each: each.__name__ if callable(each) else "",
 )
 def test_an_invariant_that_is_broken_is_said(
-    ran: Ran, spoil: Callable[[LineConfig, Evidence], LineConfig], fails: str
+    ran: Ran, spoil: Callable[[LineSettings, Evidence], LineSettings], fails: str
 ) -> None:
     config, evidence = ran[0], copy(ran[1])
     for name, value in vars(evidence).items():

@@ -14,12 +14,12 @@ from firmware_bridge.board.framing import (
     Refusal,
     State,
 )
-from firmware_bridge.core import ActuatorSettings
+from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.types import SECOND_NS
 from stands.firmware import build
 
 SESSION = 0x1234_5678
-NOTHING = ActuatorSettings(offset_um=0)
+NOTHING = ActuatorTraits(offset_um=0)
 ANY_SPEED = 10**12  # um/s
 
 
@@ -109,7 +109,7 @@ class Core:
 
     def open(
         self,
-        actuator: ActuatorSettings = NOTHING,
+        actuator: ActuatorTraits = NOTHING,
         *,
         session: int = SESSION,
         nm_per_count: int = 1_000,

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from firmware_bridge.core import Actuator, ActuatorSettings
+from firmware_bridge.core import Actuator, ActuatorTraits
 from firmware_bridge.desk import DeskSettings, Output, Rejector, Rig
 from firmware_bridge.ledger import Entry, EntryKind, Ledger, read_ledger
 from firmware_bridge.lines import MemoryLine, SimulatedEncoder, Speed
@@ -23,7 +23,7 @@ PATIENT_NS = 60 * SECOND_NS
 
 
 def a_rig(*actuators: Actuator, um_per_s: int = 1_000_000) -> Rig:
-    served = actuators or (Actuator("reject", ActuatorSettings(offset_um=0, margin_um=MM)),)
+    served = actuators or (Actuator("reject", ActuatorTraits(offset_um=0, margin_um=MM)),)
     lines = [MemoryLine(CLOCK, safe_active=True) for _ in served]
     outputs = [Output(actuator, line) for actuator, line in zip(served, lines, strict=True)]
     return Rig(SimulatedEncoder(CLOCK, [Speed(0, um_per_s)]), outputs)
@@ -53,9 +53,9 @@ def work_until_killed(path: Path) -> None:
         while True:
             start_um = here_um(rig) + random.randrange(-2, 20) * MM
             rejector.submit(start_um, start_um + MM, "frame")
-            if rejector.report().scheduled % 3 == 0:
+            if rejector.report().ordered % 3 == 0:
                 ledger.flush(PATIENT_NS)
-                print(rejector.report().scheduled, flush=True)
+                print(rejector.report().ordered, flush=True)
 
 
 def work_on_a_full_disk(path: Path) -> None:

@@ -18,7 +18,7 @@ import yaml
 
 from edge.demo import DEMO_LINE
 from edge.inspect import Inspection
-from edge.line_file import LineConfig, read_line
+from edge.line_file import LineSettings, read_line
 from edge.run import run_line
 from edge.store import read_events
 from edge.telemetry import Spool
@@ -30,7 +30,7 @@ from stands.spools import drained
 BEFORE, FRAMES, MENDED_AT = 5, 40, 12  # six frames a second
 
 
-def line_on(disk: Path) -> LineConfig:
+def line_on(disk: Path) -> LineSettings:
     """All that a line keeps lies on the disk; nobody answers for a broker."""
     line = yaml.safe_load(DEMO_LINE.read_text())
     line["encoder"]["speed_mm_s"] = 500

@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 from functools import partial
 
-from firmware_bridge.core import Actuator, ActuatorSettings
+from firmware_bridge.core import Actuator, ActuatorTraits
 from firmware_bridge.desk import DeskSettings, Output, ProcessRejector, Rig
 from firmware_bridge.errors import EncoderError, LineError
 from firmware_bridge.lines import Encoder, MemoryLine, SharedHistory, SimulatedEncoder, Speed
@@ -16,7 +16,7 @@ from firmware_bridge.types import Reading
 MM = 1_000
 TOLERANCE_UM = 50 * MM  # 100 ms
 CLOCK = time.monotonic_ns
-SETTINGS = ActuatorSettings(offset_um=100 * MM, margin_um=TOLERANCE_UM)
+SETTINGS = ActuatorTraits(offset_um=100 * MM, margin_um=TOLERANCE_UM)
 
 
 def open_rig(

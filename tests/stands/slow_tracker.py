@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from firmware_bridge.core import ActuatorSettings
+from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.core.motion import SPEED_WINDOW_NS
 from firmware_bridge.types import SECOND_NS, Mode, Order, Pulse, Reading, Reason
 
@@ -40,7 +40,7 @@ class Outcome:
 class SlowTracker:
     """One actuator."""
 
-    def __init__(self, settings: ActuatorSettings, *, default_reject: bool) -> None:
+    def __init__(self, settings: ActuatorTraits, *, default_reject: bool) -> None:
         self.settings = settings
         self.default_reject = default_reject
         self.readings: list[Reading] = []

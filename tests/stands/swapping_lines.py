@@ -17,7 +17,7 @@ import yaml
 from edge.assembly import Line
 from edge.demo import DEMO_LINE
 from edge.inspect import Inspection
-from edge.line_file import LineConfig, read_line
+from edge.line_file import LineSettings, read_line
 from edge.run import run_line
 from edge.swap import Outcome, activate, answers
 
@@ -37,7 +37,7 @@ def write_line(folder: Path, bundle: str, **sections: object) -> Path:
     return path
 
 
-def change(config: LineConfig, bundle: Path) -> Outcome | None:
+def change(config: LineSettings, bundle: Path) -> Outcome | None:
     """Ask for a bundle, and wait for what comes of it."""
     *_, last = [None, *answers(config, activate(config, bundle))]
     assert last is None or isinstance(last, Outcome)

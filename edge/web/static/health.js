@@ -71,7 +71,7 @@ function tiles(health) {
   const drift = Object.entries(health.drift);
   return [
     ["Running for", duration(health.uptime_s)],
-    ["Last frame", health.idle_s === null ? "none yet" : `${duration(health.idle_s)} ago`, health.idle_s > 2],
+    ["Last frame", health.last_frame_age_s === null ? "none yet" : `${duration(health.last_frame_age_s)} ago`, health.last_frame_age_s > 2],
     ["Lost frames", whole(health.lost_frames), health.lost_frames > 0],
     ...ofTheCamera(health.camera),
     ["Deadlines missed", whole(health.deadlines_missed), health.deadlines_missed > 0],

@@ -83,7 +83,7 @@ function showPace() {
   const latest = passed.slice(-20);
   const [first, last] = [latest[0], latest.at(-1)];
   const seconds = latest.length > 1 ? last.at_s - first.at_s : 0;
-  const stands = !seconds || health.idle_s > 2;
+  const stands = !seconds || health.last_frame_age_s > 2;
   const speed = stands ? 0 : (last.end_mm - first.end_mm) / seconds;
   say(byId("speed"), stands ? "no frames come" : `${speed.toFixed(0)} mm/s`);
   say(byId("rate"), stands ? "" : `${((latest.length - 1) / seconds).toFixed(1)} frames/s`);

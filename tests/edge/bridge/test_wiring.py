@@ -17,7 +17,7 @@ from edge.bridge.bridge import Seen
 from edge.bridge.wires import open_encoder, open_output
 from edge.demo import DEMO_LINE
 from edge.errors import TracksideError
-from edge.line_file import EncoderSettings, InputSettings, LineConfig, OutputSettings, read_line
+from edge.line_file import EncoderSettings, InputWire, LineSettings, OutputWire, read_line
 from firmware_bridge.core import News
 from firmware_bridge.ledger import EntryKind, read_ledger
 from firmware_bridge.lines import MemoryLine
@@ -44,7 +44,7 @@ def on(plc: Plc, table: str, address: int) -> dict[str, Any]:
     return {"type": "modbus", **place, "table": table, "address": address}
 
 
-def line_of(folder: Path, **sections: Any) -> LineConfig:
+def line_of(folder: Path, **sections: Any) -> LineSettings:
     """The demo's line with other sections, or with other keys in them."""
     line = yaml.safe_load(DEMO_LINE.read_text())
     for name, changes in sections.items():
@@ -73,7 +73,7 @@ INPUTS = [
 def test_each_output_that_a_line_file_names_is_claimed(
     settings: dict[str, Any], chip: GpioChip
 ) -> None:
-    checked: OutputSettings = TypeAdapter(OutputSettings).validate_python(settings)
+    checked: OutputWire = TypeAdapter(OutputWire).validate_python(settings)
     with open_output(checked, safe_active=True) as line:
         line.set(False)
         if settings["type"] == "gpiod":
@@ -84,7 +84,7 @@ def test_each_output_that_a_line_file_names_is_claimed(
 def test_each_input_that_a_line_file_names_is_read(
     settings: dict[str, Any], chip: GpioChip
 ) -> None:
-    checked: InputSettings = TypeAdapter(InputSettings).validate_python(settings)
+    checked: InputWire = TypeAdapter(InputWire).validate_python(settings)
     with open_input(checked) as line:
         assert line.read() is (settings.get("pull") == "up")
     assert not chip.holders
@@ -103,7 +103,7 @@ def test_each_encoder_that_a_line_file_names_counts(chip: GpioChip, plc: Plc) ->
             assert encoder.read().position_um >= 0
 
 
-def on_plc(plc: Plc, folder: Path, **reject: Any) -> LineConfig:
+def on_plc(plc: Plc, folder: Path, **reject: Any) -> LineSettings:
     """A line on a PLC, that moves as its counter says."""
     encoder = on(plc, "holding_register", COUNTER) | {"um_per_count": 1000, "speed_mm_s": 100_000}
     plc.set_registers(COUNTER, [0])

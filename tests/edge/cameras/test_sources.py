@@ -33,7 +33,7 @@ from edge.cameras.synthetic_source import SyntheticSource
 from edge.commissioning.check import check_pictures
 from edge.demo import DEMO_LINE
 from edge.errors import CameraError, ConfigurationError
-from edge.line_file import GenicamSettings, LineConfig, RtspSettings, read_line
+from edge.line_file import GenicamSettings, LineSettings, RtspSettings, read_line
 from edge.simulation import SimulatedLine
 from edge.types import Frame, Image, LostFrame, State, Stretch, Verdict
 from stands import pi_camera
@@ -173,7 +173,7 @@ def test_a_password_that_is_not_written_as_urls_have_it_is_refused_and_not_shown
     assert "sec" not in str(caught.value)
 
 
-def a_line(folder: Path, url: str, speed_mm_s: int, **laid: int) -> LineConfig:
+def a_line(folder: Path, url: str, speed_mm_s: int, **laid: int) -> LineSettings:
     """The demo's, with an RTSP camera."""
     line = yaml.safe_load(DEMO_LINE.read_text())
     line["camera"] = {"type": "rtsp", "url": url, "along_um": 250, "across_um": 250, **laid}

@@ -19,7 +19,7 @@ from edge.checks import Check
 from edge.checks import box as box_checks
 from edge.commissioning import doctor
 from edge.demo import DEMO_LINE
-from edge.line_file import LineConfig, RejectConfig, read_line
+from edge.line_file import LineSettings, RejectSettings, read_line
 from edge.store import EventStore
 from firmware_bridge.ledger import Entry, EntryKind, Ledger
 from stands.event_stores import inspection, settings, utc_now
@@ -106,7 +106,7 @@ def test_a_device_that_is_not_there_is_told_from_one_that_may_not_be_opened(
 )
 def test_a_real_time_priority_must_be_allowed(priority: int, limit: int, passed: bool) -> None:
     output = {"output": {"type": "memory"}, "offset_mm": 9.0, "delay_ms": 1.0}
-    check = box_checks.check_realtime(RejectConfig(**output, priority=priority), limit)
+    check = box_checks.check_realtime(RejectSettings(**output, priority=priority), limit)
     assert check.passed is passed
     assert passed or "LimitRTPRIO=50" in check.detail
 
@@ -120,13 +120,13 @@ def test_a_broker_that_does_not_answer_is_named_with_its_place() -> None:
     assert f"127.0.0.1 port {port}: " in check.detail
 
 
-def a_line(folder: Path, **sections: object) -> tuple[Path, LineConfig]:
+def a_line(folder: Path, **sections: object) -> tuple[Path, LineSettings]:
     path = folder / "line.yaml"
     path.write_text(yaml.safe_dump({**yaml.safe_load(DEMO_LINE.read_text()), **sections}))
     return path, read_line(path)
 
 
-def examined(config: LineConfig) -> dict[str, Check]:
+def examined(config: LineSettings) -> dict[str, Check]:
     return {check.name: check for check in doctor.examine(config, Box())}
 
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from edge.commissioning import operator_for, reject_test
+from edge.commissioning import operator_for, try_rejects
 from edge.commissioning.reject_trial import Nobody
 from edge.demo import DEMO_LINE
 from edge.errors import UsageError
-from edge.line_file import LineConfig, read_line
+from edge.line_file import LineSettings, read_line
 from stands.plc import Plc
 
 BEAT, VALVE, MARKER, STOP, BIN = range(5)  # coils
@@ -93,8 +93,8 @@ def moving(plc: Plc, counts: int) -> Iterator[None]:
         thread.join()
 
 
-def tried(config: LineConfig) -> dict[str, tuple[bool, str]]:
-    return {check.name: (check.passed, check.detail) for check in reject_test(config, Nobody())}
+def tried(config: LineSettings) -> dict[str, tuple[bool, str]]:
+    return {check.name: (check.passed, check.detail) for check in try_rejects(config, Nobody())}
 
 
 def test_each_part_is_tried_and_the_result_is_recorded(plc: Plc, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ class Sceptic(Nobody):
 def test_what_nobody_saw_has_not_passed(plc: Plc, tmp_path: Path) -> None:
     config = read_line(wired(plc, tmp_path, also=[], stop_line=None))
     with moving(plc, 10):
-        checks = {check.name: check for check in reject_test(config, Sceptic())}
+        checks = {check.name: check for check in try_rejects(config, Sceptic())}
     assert not checks["valve"].passed
     assert checks["valve"].detail.endswith("not seen: check its wire, its supply and active_low")
     assert checks["reject all"].passed

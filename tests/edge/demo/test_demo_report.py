@@ -26,7 +26,7 @@ from edge.demo import DEMO_LINE, DemoResult, headline, run_demo, what_happened, 
 from edge.demo.charts import latency_histogram
 from edge.demo.demo import Outcome
 from edge.inspect import Inspection, Prediction
-from edge.line_file import LineConfig, read_line
+from edge.line_file import LineSettings, read_line
 from edge.run import Tally
 from edge.simulation import TrueDefect
 from edge.types import State, Stretch, Verdict
@@ -38,7 +38,7 @@ GOT_AWAY = Outcome(
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> LineConfig:
+def config(tmp_path_factory: pytest.TempPathFactory) -> LineSettings:
     """The demo's line, with a network that sees only what is darker than its surroundings."""
     folder = tmp_path_factory.mktemp("line")
     _write_bundle(folder / "dark.bundle")
@@ -48,7 +48,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> LineConfig:
 
 
 @pytest.fixture(scope="module")
-def result(config: LineConfig) -> DemoResult:
+def result(config: LineSettings) -> DemoResult:
     """A short run, and one more true defect, which got away for certain."""
     ran = run_demo(config, 2)
     return replace(ran, outcomes=(*ran.outcomes, GOT_AWAY))
@@ -162,7 +162,7 @@ def test_a_run_that_lost_nothing_says_so(result: DemoResult) -> None:
 
 
 @pytest.mark.parametrize("width", [80, 100, 120])
-def test_the_live_display_fills_its_width_at_every_frame(config: LineConfig, width: int) -> None:
+def test_the_live_display_fills_its_width_at_every_frame(config: LineSettings, width: int) -> None:
     tally = Tally()
     with open_line(config, frames=6) as line:
 
@@ -180,7 +180,7 @@ def test_the_live_display_fills_its_width_at_every_frame(config: LineConfig, wid
     assert tally.frames == 6
 
 
-def test_nothing_is_shown_live_where_no_terminal_is(config: LineConfig) -> None:
+def test_nothing_is_shown_live_where_no_terminal_is(config: LineSettings) -> None:
     output = io.StringIO()
     with (
         open_line(config, frames=1) as line,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from edge.errors import ConfigurationError
 from edge.line_file import (
-    LineConfig,
+    LineSettings,
     MinArea,
     OpenVinoSettings,
     StoreSettings,
@@ -72,7 +72,7 @@ CAMERAS = ["folder", "genicam", "picamera2", "rtsp", "synthetic", "v4l2", "video
 PLC = "{type: modbus, host: plc, address: 7}"
 
 
-def read(folder: Path, text: str) -> LineConfig:
+def read(folder: Path, text: str) -> LineSettings:
     path = folder / "line.yaml"
     path.write_text(text, encoding="utf-8")
     return read_line(path)
@@ -467,7 +467,7 @@ def test_the_schema_offers_each_type_and_explains_each_key() -> None:
     schema = line_schema()
     cameras = schema["properties"]["camera"]["discriminator"]["mapping"]
     assert sorted(cameras) == CAMERAS
-    for part in ("SyntheticSettings", "RejectConfig", "GpiodOutputSettings", "Quality"):
+    for part in ("SyntheticSettings", "RejectSettings", "GpiodOutputSettings", "Quality"):
         keys = schema["$defs"][part]["properties"]
         assert [name for name, key in keys.items() if "description" not in key] in ([], ["type"])
 

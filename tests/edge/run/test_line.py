@@ -28,7 +28,7 @@ from edge.demo.demo import pulses_on_rail
 from edge.errors import ConfigurationError, LineStopped
 from edge.inspect import Inspection, reject_stretches
 from edge.line_file import (
-    LineConfig,
+    LineSettings,
     LiteRtSettings,
     OnnxRuntimeSettings,
     OpenVinoSettings,
@@ -53,7 +53,7 @@ ELSEWHERE = {"host": "192.0.2.1", "port": 0}  # no box has this address
 NOBODY = r"192\.0\.2\.1 port 0: Cannot assign requested address"
 
 
-def a_line(folder: Path, **sections: dict[str, Any]) -> LineConfig:
+def a_line(folder: Path, **sections: dict[str, Any]) -> LineSettings:
     """The demo's line with some keys changed; a section with a `type` is replaced."""
     line = copy.deepcopy(yaml.safe_load(DEMO_LINE.read_text()))
     for name, changes in sections.items():

@@ -35,7 +35,7 @@ from edge.bundle import MANIFEST, Bundle, Golden, Limits, open_bundle, write_bun
 from edge.bundle.signature import make_key, sign
 from edge.errors import BundleError, ConfigurationError, TracksideError, UsageError
 from edge.inspect import Inspection
-from edge.line_file import AutoSettings, LineConfig, LiteRtSettings, SwapSettings, read_line
+from edge.line_file import AutoSettings, LineSettings, LiteRtSettings, SwapSettings, read_line
 from edge.network import SHIPPED_BUNDLE, network_of, prepare, read_mask, rehearse
 from edge.recordings import read_recording, record_line
 from edge.run import run_line
@@ -87,7 +87,7 @@ def two(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) -> Bu
     return Bundles(packed(home / "a.bundle", files), packed(home / "b.bundle", files))
 
 
-def a_line(folder: Path, bundles: Bundles, **sections: object) -> LineConfig:
+def a_line(folder: Path, bundles: Bundles, **sections: object) -> LineSettings:
     return read_line(write_line(folder, str(bundles.a.path), **sections))
 
 
@@ -101,7 +101,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 class Watched:
     """A line in this process, until its latest request is answered: what judged which frame."""
 
-    def __init__(self, config: LineConfig, ask: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, config: LineSettings, ask: Callable[[], object] = lambda: None) -> None:
         self.frames: list[int] = []
         self.digests: list[str] = []
         self.engines: WeakSet[object] = WeakSet()
@@ -164,7 +164,7 @@ def test_a_hundred_swaps_under_load_lose_no_frame_and_leave_nothing_behind(
     assert open_in_force(config).digest == two.a.digest
 
 
-def asked(config: LineConfig, bundle: Bundle) -> None:
+def asked(config: LineSettings, bundle: Bundle) -> None:
     """As the command asks, but unchecked."""
     request = Request(id="1", kind="activate", digest=bundle.digest, name=bundle.path.stem)
     swap_folder(config).ask(request, bundle)
@@ -235,7 +235,7 @@ def test_a_bundle_that_is_wrong_slow_or_of_another_opinion_is_refused(  # noqa: 
     assert_refused(config, two.a, why)
 
 
-def assert_refused(config: LineConfig, old: Bundle, why: str) -> None:
+def assert_refused(config: LineSettings, old: Bundle, why: str) -> None:
     folder = swap_folder(config)
     watched = Watched(config)
     outcome = folder.standing().outcome
@@ -381,7 +381,7 @@ def test_a_bundle_that_ends_its_process_ends_no_line(tmp_path: Path) -> None:
     assert "ended the process that opened it (SIGABRT): do not trust it" in outcome.refusal
 
 
-def was_answered(config: LineConfig) -> bool:
+def was_answered(config: LineSettings) -> bool:
     return swap_folder(config).standing().outcome is not None
 
 
@@ -435,7 +435,7 @@ def forked_lines(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def is_shadowing(config: LineConfig, lines: int) -> bool:
+def is_shadowing(config: LineSettings, lines: int) -> bool:
     """The line that is the so-many-th to try what is asked for."""
     folder = swap_folder(config)
     request, progress = folder.request(), folder.progress()
@@ -444,7 +444,7 @@ def is_shadowing(config: LineConfig, lines: int) -> bool:
     return told and folder.lines_begun(request) == lines
 
 
-def run_until_shadowing(config: LineConfig, lines: int, then: Callable[[Line], None]) -> None:
+def run_until_shadowing(config: LineSettings, lines: int, then: Callable[[Line], None]) -> None:
     def watch(line: Line) -> Callable[[Inspection], None]:
         return lambda inspection: then(line) if is_shadowing(config, lines) else None
 
@@ -654,7 +654,7 @@ def test_a_copy_is_what_its_digest_says_or_it_is_refused(
         roll_back(config)
 
 
-def has_changed(config: LineConfig, before: str) -> bool:
+def has_changed(config: LineSettings, before: str) -> bool:
     return swap_folder(config).standing().in_force not in {None, before}
 
 

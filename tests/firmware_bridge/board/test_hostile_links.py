@@ -16,7 +16,7 @@ import pytest
 from firmware_bridge.board import framing
 from firmware_bridge.board.framing import FrameReader, Kind
 from firmware_bridge.board.serial_link import SerialLink
-from firmware_bridge.core import ActuatorSettings
+from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.desk import DeskSettings
 from firmware_bridge.errors import LineError, RejectorStopped
 from firmware_bridge.types import SECOND_NS, Fired, Mode
@@ -27,7 +27,7 @@ from stands.waiting import eventually
 MS = 1_000_000
 MM = 1_000
 CLOCK = time.monotonic_ns
-SETTINGS = ActuatorSettings(offset_um=10 * MM, margin_um=20 * MM)
+SETTINGS = ActuatorTraits(offset_um=10 * MM, margin_um=20 * MM)
 PATIENT_NS = 5 * SECOND_NS  # the machine may have much else to do
 NM_PER_COUNT = 2_500  # of 20,000 counts a second: 50 mm/s
 HEADER = Struct("<BIII")
@@ -54,7 +54,7 @@ def cable(board: HostBoard) -> Iterator[Cable]:
 
 def open_link(
     port: str,
-    settings: ActuatorSettings = SETTINGS,
+    settings: ActuatorTraits = SETTINGS,
     *,
     silence_ns: int = PATIENT_NS,
     serial_number: str | None = None,
@@ -137,14 +137,14 @@ def test_corrupt_bytes_leave_no_order_without_an_outcome(cable: Cable) -> None:
     def corrupt(carried: bytes) -> bytes:
         return bytes(byte ^ 16 if chance.random() < 0.008 else byte for byte in carried)
 
-    with open_link(cable.port, ActuatorSettings(offset_um=50 * MM, margin_um=MM)) as link:
+    with open_link(cable.port, ActuatorTraits(offset_um=50 * MM, margin_um=MM)) as link:
         cable.to_board = cable.to_host = corrupt
         for i in range(40):
             link.submit(i * MM // 2, i * MM // 2 + 300, f"defect {i}")
         eventually(lambda: link.report().pending == 0)
         cable.to_board = cable.to_host = unharmed
         report = link.report()
-    assert report.scheduled == report.fired + report.missed == 40
+    assert report.ordered == report.fired + report.missed == 40
     assert link.statistics().damaged + link.statistics().board.damaged > 0
 
 
@@ -316,4 +316,4 @@ def test_closing_over_a_slow_line_takes_its_time_and_blames_no_port(cable: Cable
     cable.to_board = cable.to_host = slow
     link.close()
     cable.to_board = cable.to_host = unharmed
-    assert link.report().scheduled == 12
+    assert link.report().ordered == 12

@@ -17,7 +17,7 @@ import pytest
 from firmware_bridge.board import framing, serial_session
 from firmware_bridge.board.framing import FrameReader, Kind
 from firmware_bridge.board.serial_link import SerialLink
-from firmware_bridge.core import ActuatorSettings
+from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.desk import DeskSettings
 from firmware_bridge.errors import EncoderError, LineError, RejectorStopped
 from firmware_bridge.ledger import EntryKind, Ledger, read_ledger
@@ -31,7 +31,7 @@ MM = 1_000
 COUNTS_PER_S = 20_000  # of the simulated wheel
 NM_PER_COUNT = 2_500  # so 50 mm/s
 CLOCK = time.monotonic_ns
-SETTINGS = ActuatorSettings(offset_um=10 * MM, margin_um=20 * MM)  # 400 ms late is in time
+SETTINGS = ActuatorTraits(offset_um=10 * MM, margin_um=20 * MM)  # 400 ms late is in time
 FASTEST_UM_S = 1_000_000
 PATIENT_NS = 5 * SECOND_NS  # the machine may have much else to do
 
@@ -75,7 +75,7 @@ def host_cable(host_board: HostBoard) -> Iterator[Cable]:
 
 def open_link(
     cable: Cable,
-    settings: ActuatorSettings = SETTINGS,
+    settings: ActuatorTraits = SETTINGS,
     *,
     nm_per_count: int = NM_PER_COUNT,
     silence_ns: int = PATIENT_NS,
@@ -117,7 +117,7 @@ def test_pulses_lie_where_the_orders_are(board: Board, cable: Cable) -> None:
         assert not board.rejects()
         eventually(lambda: len(link.report().pulses) == 2)
         report = link.report()
-    assert (report.scheduled, report.fired, report.missed, report.pending) == (3, 3, 0, 0)
+    assert (report.ordered, report.fired, report.missed, report.pending) == (3, 3, 0, 0)
     places = [place for pulse in report.pulses for place in (pulse.from_um, pulse.until_um)]
     due = [10 * MM, 65 * MM, 70 * MM, 115 * MM]
     assert places == [pytest.approx(due_um, abs=20 * MM) for due_um in due]
@@ -139,7 +139,7 @@ def test_an_order_that_comes_too_late_is_reported_missed(cable: Cable) -> None:
 
 
 def test_what_no_pass_came_for_is_rejected(board: Board, cable: Cable) -> None:
-    settings = ActuatorSettings(offset_um=10 * MM)
+    settings = ActuatorTraits(offset_um=10 * MM)
     with open_link(cable, settings, default_reject=True) as link:
         assert board.rejects()
         link.submit_pass(20 * MM, 30 * MM, "frame 0")
@@ -154,13 +154,13 @@ def test_what_no_pass_came_for_is_rejected(board: Board, cable: Cable) -> None:
     assert report.pulses[0].from_um == -10 * MM
     assert 20 * MM <= report.pulses[0].until_um < report.pulses[1].from_um
     assert report.pulses[1].until_um >= 45 * MM
-    assert (report.scheduled, report.pending) == (1, 0)
+    assert (report.ordered, report.pending) == (1, 0)
 
 
 def test_the_next_session_takes_over_what_the_one_before_had_seen_and_ordered(
     host_cable: Cable, tmp_path: Path
 ) -> None:
-    far, path = ActuatorSettings(offset_um=10_000 * MM), tmp_path / "ledger.db"
+    far, path = ActuatorTraits(offset_um=10_000 * MM), tmp_path / "ledger.db"
     with (
         Ledger(path, CLOCK) as ledger,
         open_link(host_cable, far, default_reject=True, ledger=ledger) as link,
@@ -175,7 +175,7 @@ def test_the_next_session_takes_over_what_the_one_before_had_seen_and_ordered(
         assert first is not None and link.place is not None
         assert link.place.axis == first.axis  # the board has counted on
         eventually(lambda: link.report().passed == 4)  # in pieces of 50 mm
-        assert link.report().scheduled == 1
+        assert link.report().ordered == 1
     orders = [entry for entry in read_ledger(path) if entry.kind is EntryKind.ORDER]
     went_um = link.place.origin_um - first.origin_um
     assert [order.start_um for order in orders] == [100 * MM, 100 * MM - went_um]
@@ -218,7 +218,7 @@ def test_lost_and_doubled_bytes_cost_time_and_no_order(cable: Cable) -> None:
             bytes([byte]) * chance.choices([0, 1, 2], [5, 990, 5])[0] for byte in carried
         )
 
-    with open_link(cable, ActuatorSettings(offset_um=50 * MM, margin_um=20 * MM)) as link:
+    with open_link(cable, ActuatorTraits(offset_um=50 * MM, margin_um=20 * MM)) as link:
         cable.to_board = cable.to_host = lossy
         for i in range(20):
             link.submit(i * MM, i * MM + 1, f"defect {i}")
@@ -228,7 +228,7 @@ def test_lost_and_doubled_bytes_cost_time_and_no_order(cable: Cable) -> None:
     assert sorted(outcome.order.tag for outcome in report.outcomes) == sorted(
         f"defect {i}" for i in range(20)
     )
-    assert report.scheduled == report.fired + report.missed == 20
+    assert report.ordered == report.fired + report.missed == 20
     statistics = link.statistics()
     assert statistics.resent > 0
     assert statistics.damaged + statistics.board.damaged > 0
@@ -321,7 +321,7 @@ def test_a_board_of_another_version_is_refused(host_cable: Cable) -> None:
 
 
 def test_settings_that_the_board_refuses_are_named(host_cable: Cable) -> None:
-    slow = ActuatorSettings(offset_um=0, delay_ns=2 * SECOND_NS)
+    slow = ActuatorTraits(offset_um=0, delay_ns=2 * SECOND_NS)
     with pytest.raises(LineError, match="refuses delay_ns"):
         open_link(host_cable, slow)
 
@@ -385,4 +385,4 @@ def test_orders_that_make_no_sense_are_refused_and_disturb_nobody(host_cable: Ca
         with pytest.raises(ValueError, match="open it with default_reject"):
             link.submit_pass(0, 5, "")
         link.check()
-        assert link.report().scheduled == 0
+        assert link.report().ordered == 0

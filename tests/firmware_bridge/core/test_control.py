@@ -7,7 +7,7 @@ import pytest
 from firmware_bridge.core import (
     Acknowledge,
     Actuator,
-    ActuatorSettings,
+    ActuatorTraits,
     Change,
     Control,
     Guard,
@@ -23,10 +23,10 @@ from firmware_bridge.types import Fired, Missed, Mode, Order, Reading, Reason, S
 MS = 1_000_000
 MM = 1_000
 LEFT = [
-    Actuator("marker", ActuatorSettings(offset_um=100 * MM), rail="left"),
-    Actuator("gate", ActuatorSettings(offset_um=300 * MM), rail="left"),
+    Actuator("marker", ActuatorTraits(offset_um=100 * MM), rail="left"),
+    Actuator("gate", ActuatorTraits(offset_um=300 * MM), rail="left"),
 ]
-RIGHT = [Actuator("right marker", ActuatorSettings(offset_um=100 * MM), rail="right")]
+RIGHT = [Actuator("right marker", ActuatorTraits(offset_um=100 * MM), rail="right")]
 
 
 class Run:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_bridge.core import NO_PASS, ActuatorSettings, CountedPosition, Tracker
+from firmware_bridge.core import NO_PASS, ActuatorTraits, CountedPosition, Tracker
 from firmware_bridge.types import (
     Event,
     Fired,
@@ -32,7 +32,7 @@ MM = 1_000
 class Run:
     """A tracker on a rail that is moved by hand, one reading a millisecond."""
 
-    settings: ActuatorSettings
+    settings: ActuatorTraits
     default_reject: bool = False
     position_um: int = 0
     now_ns: int = 0
@@ -72,7 +72,7 @@ class Run:
 
 
 def test_a_stretch_becomes_one_pulse_when_it_is_under_the_actuator() -> None:
-    run = Run(ActuatorSettings(offset_um=500 * MM, margin_um=5 * MM))
+    run = Run(ActuatorTraits(offset_um=500 * MM, margin_um=5 * MM))
     order = run.order(100 * MM, 120 * MM)
     run.move(1 * MM, 700)
     assert run.switches == [(True, 95 * MM), (False, 125 * MM)]
@@ -82,7 +82,7 @@ def test_a_stretch_becomes_one_pulse_when_it_is_under_the_actuator() -> None:
 
 
 def test_the_coil_is_driven_early_by_its_delay_at_the_present_speed() -> None:
-    run = Run(ActuatorSettings(offset_um=0, delay_ns=20 * MS, margin_um=1 * MM))
+    run = Run(ActuatorTraits(offset_um=0, delay_ns=20 * MS, margin_um=1 * MM))
     slow, fast = run.order(101 * MM, 110 * MM), run.order(401 * MM, 450 * MM)
     run.move(1 * MM, 200)
     run.move(2 * MM, 200)
@@ -99,7 +99,7 @@ def test_the_coil_is_driven_early_by_its_delay_at_the_present_speed() -> None:
 
 
 def test_overlapping_and_touching_orders_are_one_pulse() -> None:
-    run = Run(ActuatorSettings(offset_um=0))
+    run = Run(ActuatorTraits(offset_um=0))
     run.order(300 * MM, 400 * MM)
     run.order(100 * MM, 250 * MM)
     run.order(200 * MM, 300 * MM)
@@ -111,7 +111,7 @@ def test_overlapping_and_touching_orders_are_one_pulse() -> None:
 
 @pytest.mark.parametrize(("gap_um", "pulses"), [(9_999, 2), (10_000, 1)])
 def test_orders_closer_than_the_gap_are_one_pulse(gap_um: int, pulses: int) -> None:
-    run = Run(ActuatorSettings(offset_um=0, margin_um=5 * MM, min_gap_um=gap_um))
+    run = Run(ActuatorTraits(offset_um=0, margin_um=5 * MM, min_gap_um=gap_um))
     run.order(100 * MM, 150 * MM)
     run.order(170 * MM, 200 * MM)
     run.move(1 * MM, 300)
@@ -120,7 +120,7 @@ def test_orders_closer_than_the_gap_are_one_pulse(gap_um: int, pulses: int) -> N
 
 
 def test_a_stretch_that_comes_back_fires_once() -> None:
-    run = Run(ActuatorSettings(offset_um=0, margin_um=1 * MM))
+    run = Run(ActuatorTraits(offset_um=0, margin_um=1 * MM))
     order = run.order(100 * MM, 120 * MM)
     for um_per_ms in (1 * MM, -1 * MM, 1 * MM):
         run.move(um_per_ms, 150)
@@ -129,7 +129,7 @@ def test_a_stretch_that_comes_back_fires_once() -> None:
 
 
 def test_a_rail_that_creeps_to_and_fro_over_an_edge_fires_once() -> None:
-    run = Run(ActuatorSettings(offset_um=0))
+    run = Run(ActuatorTraits(offset_um=0))
     run.order(100 * MM, 120 * MM)
     for _ in range(3):
         run.move(1 * MM, 105)
@@ -144,7 +144,7 @@ def test_a_rail_that_creeps_to_and_fro_over_an_edge_fires_once() -> None:
 
 
 def test_a_rail_that_stops_under_the_actuator_is_held() -> None:
-    run = Run(ActuatorSettings(offset_um=0))
+    run = Run(ActuatorTraits(offset_um=0))
     run.order(100 * MM, 120 * MM)
     run.move(1 * MM, 110)
     run.move(0, 1_000)
@@ -155,7 +155,7 @@ def test_a_rail_that_stops_under_the_actuator_is_held() -> None:
 
 
 def test_a_late_order_is_fired_for_what_is_left_and_missed_for_what_went_by() -> None:
-    run = Run(ActuatorSettings(offset_um=0, delay_ns=10 * MS, margin_um=5 * MM))
+    run = Run(ActuatorTraits(offset_um=0, delay_ns=10 * MS, margin_um=5 * MM))
     run.move(1 * MM, 120)
     order = run.order(100 * MM, 200 * MM)
     run.move(1 * MM, 100)
@@ -165,7 +165,7 @@ def test_a_late_order_is_fired_for_what_is_left_and_missed_for_what_went_by() ->
 
 
 def test_an_order_that_is_all_gone_is_missed_without_a_pulse() -> None:
-    run = Run(ActuatorSettings(offset_um=0, margin_um=5 * MM))
+    run = Run(ActuatorTraits(offset_um=0, margin_um=5 * MM))
     run.move(1 * MM, 300)
     order = run.order(100 * MM, 200 * MM)
     run.move(1 * MM, 100)
@@ -174,7 +174,7 @@ def test_an_order_that_is_all_gone_is_missed_without_a_pulse() -> None:
 
 
 def test_an_order_that_is_late_for_a_pulse_already_running_is_fired() -> None:
-    run = Run(ActuatorSettings(offset_um=0, margin_um=2 * MM))
+    run = Run(ActuatorTraits(offset_um=0, margin_um=2 * MM))
     first = run.order(100 * MM, 200 * MM)
     run.move(1 * MM, 150)
     late = run.order(110 * MM, 160 * MM)
@@ -187,14 +187,14 @@ def test_an_order_that_is_late_for_a_pulse_already_running_is_fired() -> None:
 
 
 def test_a_stretch_that_jumps_by_between_two_readings_is_missed_not_lost() -> None:
-    run = Run(ActuatorSettings(offset_um=0))
+    run = Run(ActuatorTraits(offset_um=0))
     order = run.order(100 * MM, 120 * MM)
     run.move(90 * MM, 3)
     assert run.events == [Missed(order, 20 * MM, Reason.ACTED_LATE)]
 
 
 def test_the_coil_acts_for_its_dwell_at_least() -> None:
-    run = Run(ActuatorSettings(offset_um=0, delay_ns=5 * MS, dwell_ns=50 * MS, margin_um=1 * MM))
+    run = Run(ActuatorTraits(offset_um=0, delay_ns=5 * MS, dwell_ns=50 * MS, margin_um=1 * MM))
     run.order(100 * MM, 101 * MM)
     run.move(1 * MM, 200)
     on, off = run.switches
@@ -202,7 +202,7 @@ def test_the_coil_acts_for_its_dwell_at_least() -> None:
 
 
 def test_the_next_switch_is_foreseen_to_the_nanosecond() -> None:
-    run = Run(ActuatorSettings(offset_um=0, delay_ns=20 * MS, margin_um=1 * MM))
+    run = Run(ActuatorTraits(offset_um=0, delay_ns=20 * MS, margin_um=1 * MM))
     assert run.tracker.next_due_ns() is None
     run.order(101 * MM, 110 * MM)
     run.move(0, 1)
@@ -216,7 +216,7 @@ def test_the_next_switch_is_foreseen_to_the_nanosecond() -> None:
 
 
 def test_a_reading_at_the_foreseen_time_is_never_too_early() -> None:
-    run = Run(ActuatorSettings(offset_um=0))
+    run = Run(ActuatorTraits(offset_um=0))
     run.order(200, 400)
     run.move(3, 20)
     due_ns = run.tracker.next_due_ns()
@@ -225,7 +225,7 @@ def test_a_reading_at_the_foreseen_time_is_never_too_early() -> None:
 
 
 def test_the_coil_is_let_go_where_the_longest_order_ends() -> None:
-    run = Run(ActuatorSettings(offset_um=0, min_gap_um=20 * MM))
+    run = Run(ActuatorTraits(offset_um=0, min_gap_um=20 * MM))
     run.order(100 * MM, 200 * MM)
     run.order(100 * MM, 120 * MM)
     run.move(1 * MM, 110)
@@ -240,7 +240,7 @@ def test_the_coil_is_let_go_where_the_longest_order_ends() -> None:
 
 
 def test_the_dwell_is_foreseen() -> None:
-    run = Run(ActuatorSettings(offset_um=0, dwell_ns=50 * MS))
+    run = Run(ActuatorTraits(offset_um=0, dwell_ns=50 * MS))
     run.order(100 * MM, 110 * MM)
     run.move(1 * MM, 105)
     assert run.switches == [(True, 100 * MM)]
@@ -253,7 +253,7 @@ def test_the_dwell_is_foreseen() -> None:
 
 
 def test_without_a_pass_all_is_rejected_and_a_late_one_lets_nothing_by() -> None:
-    run = Run(ActuatorSettings(offset_um=0, margin_um=2 * MM), default_reject=True)
+    run = Run(ActuatorTraits(offset_um=0, margin_um=2 * MM), default_reject=True)
     frame_0, frame_1 = run.let_pass(100 * MM, 200 * MM), run.let_pass(200 * MM, 300 * MM)
     defect = run.order(150 * MM, 160 * MM)
     run.move(1 * MM, 350)
@@ -277,7 +277,7 @@ def test_without_a_pass_all_is_rejected_and_a_late_one_lets_nothing_by() -> None
 
 
 def test_rail_that_no_pass_came_for_and_that_got_away_is_missed() -> None:
-    run = Run(ActuatorSettings(offset_um=0, delay_ns=10 * MS), default_reject=True)
+    run = Run(ActuatorTraits(offset_um=0, delay_ns=10 * MS), default_reject=True)
     run.let_pass(100 * MM, 200 * MM)
     run.let_pass(230 * MM, 300 * MM)
     run.move(1 * MM, 180)
@@ -289,7 +289,7 @@ def test_rail_that_no_pass_came_for_and_that_got_away_is_missed() -> None:
 
 
 def test_while_all_is_rejected_late_orders_are_fired_if_the_coil_acted_on_them() -> None:
-    run = Run(ActuatorSettings(offset_um=0))
+    run = Run(ActuatorTraits(offset_um=0))
     run.move(1 * MM, 100)
     run.tracker.mode = Mode.REJECT_ALL
     assert run.tracker.next_due_ns() == run.now_ns
@@ -308,7 +308,7 @@ def test_while_all_is_rejected_late_orders_are_fired_if_the_coil_acted_on_them()
 
 
 def test_in_bypass_the_coil_is_let_go_and_what_goes_by_is_missed() -> None:
-    run = Run(ActuatorSettings(offset_um=0, dwell_ns=500 * MS))
+    run = Run(ActuatorTraits(offset_um=0, dwell_ns=500 * MS))
     under, ahead = run.order(100 * MM, 200 * MM), run.order(250 * MM, 260 * MM)
     after = run.order(400 * MM, 410 * MM)
     run.move(1 * MM, 150)
@@ -326,7 +326,7 @@ def test_in_bypass_the_coil_is_let_go_and_what_goes_by_is_missed() -> None:
 
 
 def test_readings_out_of_order_are_refused() -> None:
-    tracker = Tracker(ActuatorSettings(offset_um=0), default_reject=False)
+    tracker = Tracker(ActuatorTraits(offset_um=0), default_reject=False)
     tracker.advance(Reading(0, 10))
     with pytest.raises(ValueError, match="monotonic"):
         tracker.advance(Reading(0, 9))
@@ -334,9 +334,9 @@ def test_readings_out_of_order_are_refused() -> None:
 
 def test_settings_below_nought_and_orders_without_length_are_refused() -> None:
     with pytest.raises(ValueError, match="margin_um is -1"):
-        ActuatorSettings(offset_um=-500, margin_um=-1)
+        ActuatorTraits(offset_um=-500, margin_um=-1)
     with pytest.raises(ValueError, match="track with default_reject"):
-        Tracker(ActuatorSettings(offset_um=0), default_reject=False).let_pass(Order(0, 1, "frame"))
+        Tracker(ActuatorTraits(offset_um=0), default_reject=False).let_pass(Order(0, 1, "frame"))
     with pytest.raises(ValueError, match="give it a length"):
         Order(5, 5, "")
 
@@ -381,7 +381,7 @@ STEPS = st.lists(
     max_size=40,
 )
 SETTINGS = st.builds(
-    ActuatorSettings,
+    ActuatorTraits,
     offset_um=st.sampled_from([0, 500 * MM, -3]),
     delay_ns=st.sampled_from([0, 1, 3 * MS, 20 * MS]),
     margin_um=st.sampled_from([0, 1, 10 * MM]),
@@ -393,7 +393,7 @@ SETTINGS = st.builds(
 class Both:
     """The tracker and the slow one, from one start of the program on."""
 
-    def __init__(self, actuator: ActuatorSettings, default_reject: bool, bits: int) -> None:
+    def __init__(self, actuator: ActuatorTraits, default_reject: bool, bits: int) -> None:
         self.tracker = Tracker(actuator, default_reject=default_reject)
         self.slow = SlowTracker(actuator, default_reject=default_reject)
         self.counted = CountedPosition(bits=bits, nm_per_count=NM_PER_COUNT)
@@ -469,7 +469,7 @@ class Both:
     steps=STEPS,
 )
 def test_any_journey_ends_as_the_slow_tracker_says(
-    actuator: ActuatorSettings,
+    actuator: ActuatorTraits,
     default_reject: bool,
     bits: int,
     first_count: int,
@@ -497,7 +497,7 @@ def test_on_a_rail_that_goes_forward_all_is_rejected_and_nothing_else(
     pieces: list[tuple[int, int]], stretches: list[tuple[int, int]], delay_ms: int
 ) -> None:
     tolerance_um = 2 * MM * (delay_ms + 2)  # the speed may change by 2 m/s while the coil rises
-    run = Run(ActuatorSettings(0, delay_ns=delay_ms * MS, margin_um=tolerance_um))
+    run = Run(ActuatorTraits(0, delay_ns=delay_ms * MS, margin_um=tolerance_um))
     ahead_um = 2 * tolerance_um
     orders = [
         run.order(ahead_um + start * MM, ahead_um + (start + length) * MM, str(i))

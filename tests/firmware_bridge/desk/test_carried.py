@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from firmware_bridge.core import Actuator, ActuatorSettings
+from firmware_bridge.core import Actuator, ActuatorTraits
 from firmware_bridge.desk.carried import SEEN_BEFORE, carry
 from firmware_bridge.ledger import Entry, EntryKind, Known, PassedRail, Piece, Place
 from firmware_bridge.types import Order, Reading
 
 MM = 1_000
-MARKER = Actuator("marker", ActuatorSettings(offset_um=300 * MM, margin_um=10 * MM))
-GATE = Actuator("gate", ActuatorSettings(offset_um=800 * MM, margin_um=10 * MM))
+MARKER = Actuator("marker", ActuatorTraits(offset_um=300 * MM, margin_um=10 * MM))
+GATE = Actuator("gate", ActuatorTraits(offset_um=800 * MM, margin_um=10 * MM))
 # The rail up to 1 m had been looked at when the run before was last heard of, at 1.01 m.
 KNOWN = Known(
     run=5,
@@ -74,7 +74,7 @@ def test_rail_between_two_pieces_that_passed_did_not() -> None:
         Piece("left", 60 * MM, 120 * MM),
     )
     known = replace(KNOWN, passed=passed.pieces(), position_um=300 * MM)
-    near = Actuator("gate", ActuatorSettings(offset_um=400 * MM))
+    near = Actuator("gate", ActuatorTraits(offset_um=400 * MM))
     passes = carry(known, [], replace(known.place, origin_um=2_300 * MM), NOW, [near]).passes
     assert [(order.start_um, order.end_um) for order in passes] == [
         (-300 * MM, -250 * MM),

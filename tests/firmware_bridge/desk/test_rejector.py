@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from edge.demo import DEMO_LINE
-from firmware_bridge.core import NO_PASS, Actuator, ActuatorSettings, Change, News
+from firmware_bridge.core import NO_PASS, Actuator, ActuatorTraits, Change, News
 from firmware_bridge.desk import DeskSettings, OrderDesk, Output, ProcessRejector, Rejector, Rig
 from firmware_bridge.errors import EncoderError, LineError, PriorityRefused, RejectorStopped
 from firmware_bridge.lines import Encoder, MemoryLine, SharedHistory, SimulatedEncoder
@@ -113,7 +113,7 @@ def test_pulses_lie_where_the_orders_are(start: Start) -> None:
     places_um = [encoder.position_um(at_ns) - 100 * MM - first_um for at_ns, _ in history[2:6]]
     due_um = [-50 * MM, 100 * MM, 250 * MM, 370 * MM]
     assert places_um == [pytest.approx(due, abs=TOLERANCE_UM) for due in due_um]
-    assert (report.scheduled, report.fired, report.missed, report.pending) == (3, 3, 0, 0)
+    assert (report.ordered, report.fired, report.missed, report.pending) == (3, 3, 0, 0)
     assert report.error_um_max <= TOLERANCE_UM
     assert [outcome.order.tag for outcome in report.outcomes] == [
         "defect at 0",
@@ -135,7 +135,7 @@ def test_a_tag_may_be_any_text_and_news_is_known_by_the_orders_number(start: Sta
             desk.submit(first_um + i * 30 * MM, first_um + (i * 30 + 10) * MM, tag)
         eventually(lambda: desk.report().pending == 0)
         report = desk.report()
-    assert (report.scheduled, report.fired) == (len(tags), len(tags))
+    assert (report.ordered, report.fired) == (len(tags), len(tags))
     told = [(outcome.order.number, outcome.order.tag) for outcome in report.outcomes]
     assert told == list(enumerate(tags, 1))
 
@@ -162,7 +162,7 @@ def test_an_order_that_comes_too_late_is_missed_and_all_is_rejected_until_acknow
     [missed] = report.outcomes
     assert isinstance(missed, Missed)
     assert (missed.missed_um, missed.reason) == (19 * MM, Reason.ARRIVED_LATE)
-    assert (report.scheduled, report.fired, report.missed, report.pending) == (1, 0, 1, 0)
+    assert (report.ordered, report.fired, report.missed, report.pending) == (1, 0, 1, 0)
     late, seen = [each.event for each in heard if isinstance(each.event, Change)]
     assert "19000 um of the rail from 1000 to 20000 um" in late.reason
     assert seen == Change(Mode.ORDERED, "missed", "seen to")
@@ -211,7 +211,7 @@ def test_orders_still_to_come_at_close_are_pending_and_the_line_rejects(start: S
     desk.close()
     desk.close()
     report = desk.report()
-    assert (report.scheduled, report.missed, report.pending) == (1, 0, 1)
+    assert (report.ordered, report.missed, report.pending) == (1, 0, 1)
     assert states(history) == [True, False, True]
     with pytest.raises(RejectorStopped, match="closed"):
         desk.submit(0, 1, "after the end")
@@ -257,7 +257,7 @@ def test_orders_that_make_no_sense_are_refused_and_disturb_nobody(start: Start) 
         with pytest.raises(ValueError, match="open it with default_reject"):
             desk.submit_pass(0, 1, "")
         desk.check()
-        assert desk.report().scheduled == 0
+        assert desk.report().ordered == 0
 
 
 # --- in a thread ---------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_each_actuator_fires_where_it_sits_and_for_its_rail_alone() -> None:
     offsets_mm = {"left marker": 50, "left gate": 150, "right marker": 50}
     outputs = []
     for (name, mm), line in zip(offsets_mm.items(), lines, strict=False):
-        settings = ActuatorSettings(mm * MM, margin_um=TOLERANCE_UM)
+        settings = ActuatorTraits(mm * MM, margin_um=TOLERANCE_UM)
         outputs.append(Output(Actuator(name, settings, rail=name.split()[0]), line))
     stop_line = lines[3]
     with Rejector(Rig(encoder, outputs, stop_line), CLOCK, ALL_MAY_PASS) as rejector:
@@ -281,7 +281,7 @@ def test_each_actuator_fires_where_it_sits_and_for_its_rail_alone() -> None:
         rejector.release("air", "5 bar again")
         eventually(lambda: not stop_line.active)
         report = rejector.report()
-    assert (report.scheduled, report.fired) == (2, 2)
+    assert (report.ordered, report.fired) == (2, 2)
     for line, mm in zip(lines[:2], (50, 150), strict=True):
         at_ns, active = line.history[2]
         assert active

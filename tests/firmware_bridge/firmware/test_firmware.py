@@ -26,7 +26,7 @@ from firmware_bridge.board.framing import (
     Refusal,
     State,
 )
-from firmware_bridge.core import ActuatorSettings, CountedPosition, Tracker
+from firmware_bridge.core import ActuatorTraits, CountedPosition, Tracker
 from firmware_bridge.core.motion import SPEED_WINDOW_NS
 from firmware_bridge.types import (
     PLACE_LIMIT_UM,
@@ -89,7 +89,7 @@ MODES = st.lists(
     st.sampled_from([*[Mode.ORDERED] * 5, Mode.REJECT_ALL, Mode.BYPASS]), min_size=40, max_size=40
 )
 ACTUATORS = st.builds(
-    ActuatorSettings,
+    ActuatorTraits,
     offset_um=st.sampled_from([0, 500 * MM, -3]),
     delay_ns=st.sampled_from([0, 1, 3 * MS, 20 * MS]),
     margin_um=st.sampled_from([0, 1, 10 * MM]),
@@ -138,7 +138,7 @@ def switched(events: list[Event], active: bool) -> bool:
 )
 def test_any_journey_ends_as_in_the_python_tracker(
     library: ctypes.CDLL,
-    actuator: ActuatorSettings,
+    actuator: ActuatorTraits,
     counter: tuple[int, int],
     journey: list[Step],
     passes: random.Random | None,
@@ -195,7 +195,7 @@ def test_the_coil_acts_within_a_count_of_where_it_should(
 ) -> None:
     um = wheel.um_per_count
     core = Core(library)
-    core.open(ActuatorSettings(offset_um, delay_ns=delay_ms * MS), nm_per_count=um * MM)
+    core.open(ActuatorTraits(offset_um, delay_ns=delay_ms * MS), nm_per_count=um * MM)
     ahead = 700  # counts, which take longer than the coil and the window of the speed
     for start, length in orders:
         core.order((ahead + start) * um, (ahead + start + length) * um)
@@ -243,7 +243,7 @@ def test_the_coil_acts_within_the_margin_that_the_protocol_promises_at_any_speed
     core = Core(library)
     rail = Rail(phase_nm, turn.nm_per_count, 0, True)
     core.roll(rail, 0, turn.turn_ns, 1)
-    core.open(ActuatorSettings(0, delay_ns=turn.delay_ns), nm_per_count=turn.nm_per_count)
+    core.open(ActuatorTraits(0, delay_ns=turn.delay_ns), nm_per_count=turn.nm_per_count)
     way_um = turn.um_per_s * (turn.delay_ns + 3 * SPEED_WINDOW_NS) // SECOND_NS
     starts_um = [way_um + i * max(way_um // 5, 2 * MM) for i in range(4)]
     for start_um in starts_um:
@@ -265,7 +265,7 @@ def test_rail_closer_than_the_gap_is_one_pulse(
     library: ctypes.CDLL, gap_um: int, pulses: int, default_reject: bool
 ) -> None:
     core = Core(library)
-    core.open(ActuatorSettings(0, margin_um=5, min_gap_um=gap_um), default_reject=default_reject)
+    core.open(ActuatorTraits(0, margin_um=5, min_gap_um=gap_um), default_reject=default_reject)
     if default_reject:
         core.order(120, 140, Kind.PASS)
     else:
@@ -281,7 +281,7 @@ def test_rail_closer_than_the_gap_is_one_pulse(
 class SlowDefault:
     """Which readings reject, each decided anew from all readings and passes before it."""
 
-    def __init__(self, actuator: ActuatorSettings) -> None:
+    def __init__(self, actuator: ActuatorTraits) -> None:
         self.actuator = actuator
         self.readings: list[Reading] = []
         self.passes: list[tuple[int, int]] = []  # in time
@@ -354,7 +354,7 @@ class SlowDefault:
 @settings(max_examples=300, deadline=None)
 @given(actuator=ACTUATORS, journey=JOURNEYS)
 def test_rail_is_rejected_unless_a_pass_for_it_came_in_time(
-    library: ctypes.CDLL, actuator: ActuatorSettings, journey: list[Step]
+    library: ctypes.CDLL, actuator: ActuatorTraits, journey: list[Step]
 ) -> None:
     core, slow = Core(library), SlowDefault(actuator)
     core.open(actuator, default_reject=True)
@@ -379,7 +379,7 @@ def test_frames_that_touch_pass_as_one_and_what_is_missing_between_them_is_rejec
     library: ctypes.CDLL,
 ) -> None:
     core = Core(library)
-    core.open(ActuatorSettings(offset_um=0, margin_um=2), default_reject=True)
+    core.open(ActuatorTraits(offset_um=0, margin_um=2), default_reject=True)
     for start_um in (100, 200, 400, 500):
         assert core.order(start_um, start_um + 100, Kind.PASS) is Refusal.NONE
     assert core.order(450, 460) is Refusal.NONE
@@ -558,7 +558,7 @@ def test_requests_that_make_no_sense_are_refused(library: ctypes.CDLL) -> None:
     for nm_per_count, silence_ns, detail in ((0, SECOND_NS, 1), (1_000, 1, 7)):
         answer = core.open(nm_per_count=nm_per_count, silence_ns=silence_ns)
         assert (answer.refusal, answer.detail) == (Refusal.SETTING, detail)
-    answer = core.open(ActuatorSettings(offset_um=0, delay_ns=SECOND_NS + 1))
+    answer = core.open(ActuatorTraits(offset_um=0, delay_ns=SECOND_NS + 1))
     assert (answer.refusal, answer.detail, answer.session) == (Refusal.SETTING, 3, 0)
     core.open()
     assert core.order(5, 5) is Refusal.STRETCH

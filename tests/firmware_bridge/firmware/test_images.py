@@ -19,7 +19,7 @@ import pytest
 from firmware_bridge.board import framing
 from firmware_bridge.board.framing import Answer, Fault, FrameReader, Kind, ResetCause, State
 from firmware_bridge.board.serial_link import SerialLink
-from firmware_bridge.core import ActuatorSettings
+from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.desk import DeskSettings
 from firmware_bridge.errors import LineError, RejectorStopped
 from firmware_bridge.types import SECOND_NS
@@ -197,7 +197,7 @@ def image(images: Path) -> Path:
 def open_link(cable: Cable) -> SerialLink:
     return SerialLink(
         cable.port,
-        ActuatorSettings(0),
+        ActuatorTraits(0),
         time.monotonic_ns,
         DeskSettings(default_reject=False, silence_ns=10 * SECOND_NS),
         nm_per_count=2_500,
@@ -282,7 +282,7 @@ def test_the_rp2040_boots_from_its_uf2_counts_and_fires(images: Path) -> None:
     need("node")
     build("rp2040", images)
     opening = framing.opening(
-        ActuatorSettings(0),
+        ActuatorTraits(0),
         nm_per_count=1_000,
         silence_ns=60 * SECOND_NS,
         fastest_um_s=10_000_000,

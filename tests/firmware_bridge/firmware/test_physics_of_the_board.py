@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from firmware_bridge.board.framing import BoardEvent, EventKind, Kind, Refusal
-from firmware_bridge.core import ActuatorSettings
+from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.core.motion import SPEED_WINDOW_NS
 from firmware_bridge.types import SECOND_NS
 from stands.firmware_core import Core, Rail, load_core
@@ -38,7 +38,7 @@ class Line:
     """A line drawn at random, and what happened on it."""
 
     chance: random.Random
-    settings: ActuatorSettings
+    settings: ActuatorTraits
     nm_per_count: int
     turn_ns: int
     fastest_um_s: int
@@ -116,15 +116,15 @@ def outside(stretch: Stretch, of: list[Stretch]) -> list[Stretch]:
 def draw_line(chance: random.Random, *, may_back_up: bool) -> Line:
     line = Line(
         chance,
-        ActuatorSettings(0),
+        ActuatorTraits(0),
         nm_per_count=chance.choice([997, 5_000, 25_000, 104_713]),
         turn_ns=chance.choice([20_000, 50_000, 200_000]),
         fastest_um_s=chance.choice([80, 500, 2_000]) * MM,
         may_back_up=may_back_up,
     )
     delay_ns = chance.choice([0, 3 * MS, 11 * MS, 20 * MS])
-    line.settings = ActuatorSettings(chance.choice([0, 30 * MM]), delay_ns=delay_ns)
-    line.settings = ActuatorSettings(
+    line.settings = ActuatorTraits(chance.choice([0, 30 * MM]), delay_ns=delay_ns)
+    line.settings = ActuatorTraits(
         line.settings.offset_um, delay_ns=delay_ns, margin_um=line.margin_um
     )
     return line

@@ -8,7 +8,7 @@ import pytest
 
 from firmware_bridge.board import framing
 from firmware_bridge.board.framing import EventKind, Kind, Refusal, State
-from firmware_bridge.core import ActuatorSettings
+from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.types import SECOND_NS, Mode
 from stands.firmware_core import NOTHING, SESSION, Core, Rail, load_core
 
@@ -103,7 +103,7 @@ def settings() -> bytes:
 
 def test_a_full_board_hands_back_the_furthest_for_a_nearer_one(library: ctypes.CDLL) -> None:
     core = started(library)
-    core.open(ActuatorSettings(0, margin_um=25))
+    core.open(ActuatorTraits(0, margin_um=25))
     capacity = framing.parse_board(core.ask(Kind.HELLO, framing.hello()).body).order_capacity
     for i in range(capacity):
         assert core.order(10 * MM + 100 * i, 10 * MM + 100 * i + 50) is Refusal.NONE
@@ -163,7 +163,7 @@ def test_a_rail_that_outruns_its_line_is_a_broken_encoder(library: ctypes.CDLL) 
 def test_a_count_just_after_the_opening_is_no_speed(library: ctypes.CDLL) -> None:
     """One of 25 um within 5 us would be 5 m/s, and would lead 20 ms of delay by 100 mm."""
     core = started(library)
-    core.open(ActuatorSettings(0, delay_ns=20 * MS), nm_per_count=25_000, default_reject=True)
+    core.open(ActuatorTraits(0, delay_ns=20 * MS), nm_per_count=25_000, default_reject=True)
     core.advance(1, 5_000)
     core.order(1 * MM, 150 * MM, Kind.PASS)
     core.advance(0, MS)
@@ -218,7 +218,7 @@ def test_a_board_that_rolls_by_itself_agrees_with_one_moved_by_hand(library: cty
     """The stand's own loop, of which the oracle makes use."""
     rolled, moved = started(library), started(library)
     for core in (rolled, moved):
-        core.open(ActuatorSettings(0, delay_ns=2 * MS))
+        core.open(ActuatorTraits(0, delay_ns=2 * MS))
         core.order(3_000, 5_000)
     rail = Rail(1_000_000, 1_000, MS, False)
     switched = rolled.roll(rail, 200_000, 50_000, 1_000)

@@ -22,7 +22,7 @@ import pytest
 from edge.cli.app import app
 from edge.demo import DEMO_LINE
 from edge.errors import TracksideError
-from firmware_bridge.core import Actuator, ActuatorSettings
+from firmware_bridge.core import Actuator, ActuatorTraits
 from firmware_bridge.errors import LedgerError
 from firmware_bridge.ledger import Entry, EntryKind, Ledger, describe, read_ledger
 from firmware_bridge.types import Mode
@@ -52,8 +52,8 @@ def kinds(path: Path) -> list[EntryKind]:
 
 def test_what_was_ordered_and_what_became_of_it_is_told(tmp_path: Path) -> None:
     path = tmp_path / "line" / "ledger.db"
-    marker = Actuator("marker", ActuatorSettings(0, margin_um=100 * MM))
-    gate = Actuator("gate", ActuatorSettings(MM, margin_um=100 * MM))
+    marker = Actuator("marker", ActuatorTraits(0, margin_um=100 * MM))
+    gate = Actuator("gate", ActuatorTraits(MM, margin_um=100 * MM))
     rig = a_rig(marker, gate, um_per_s=500_000)
     with Ledger(path, CLOCK) as ledger, desk(rig, ledger) as rejector:
         rejector.hold("bin", Mode.ORDERED, "nearly full")
