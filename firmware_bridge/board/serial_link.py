@@ -39,7 +39,6 @@ from firmware_bridge.types import SECOND_NS, Clock, Missed, Mode, Order, Reading
 
 BAUD = 921_600  # of the RP2040
 POLL_NS = 10_000_000  # between two questions for news, which also keep the board from rejecting
-STATISTICS_NS = SECOND_NS
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +115,7 @@ class SerialLink(MeasuringDesk):
         self._changes: list[Change] = []  # not yet told to the desk
         self._next_event = 0
         self._more_news = False
-        self._polled_ns = self._counted_ns = 0
+        self._polled_ns = 0
         self._talk = Talk(port, baud, clock)
         try:
             self._session = Session(
@@ -149,7 +148,7 @@ class SerialLink(MeasuringDesk):
         self._thread.start()
 
     def statistics(self) -> LinkStatistics:
-        """At most a second old; that of the whole session once closed."""
+        """The board's part is of the opening, and of the whole session once it is closed."""
         with self._lock:
             return LinkStatistics(
                 self._statistics,
@@ -217,8 +216,6 @@ class SerialLink(MeasuringDesk):
         self._hand_on(self._outgoing.next_passes(self._on_board.number + 1))
         if self._more_news or self._clock() >= self._polled_ns + POLL_NS:
             self._poll()
-        if self._clock() - self._counted_ns >= STATISTICS_NS:
-            self._count()
 
     def _wait_ns(self) -> int:
         """How long there is nothing to do unless a command comes."""
@@ -235,6 +232,7 @@ class SerialLink(MeasuringDesk):
         if self._more_news:
             log.warning("the link was too slow to hear what became of the last orders")
         self._count()
+        log.info("session %08x is over: %s", self._session.number, self.statistics())
         self._session.ask(Kind.CLOSE, framing.closing(release=self._release_on_close))
 
     def _take_outbox(self, wait_ns: int) -> None:
@@ -317,7 +315,6 @@ class SerialLink(MeasuringDesk):
             self._unsent_ns[order] = self._clock()
 
     def _count(self) -> None:
-        self._counted_ns = self._clock()
         self._statistics = framing.parse_statistics(self._session.ask(Kind.STATISTICS).body)
 
 
