@@ -1,6 +1,6 @@
 """A line that starts where the disk refuses, and goes on when it no longer does.
 
-    python refused_line.py DISK full|read-only
+    python -m stands.refused_line DISK full|read-only
 
 Apart from the test of it, because it wants a disk that nobody else sees.
 """
