@@ -117,6 +117,8 @@ def certified(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "line.yaml").write_text(text, encoding="utf-8")
     public = trackside("bundle", "keygen", "--out", folder / "key.pem").stdout.strip()
     (folder / "public").write_text(public, encoding="utf-8")
+    signing = ("--key", folder / "key.pem", "--version", "1")  # first: the version is the bundle's
+    assert trackside("bundle", "sign", folder / "line.bundle", *signing).returncode == 0
     answered = trackside(
         *("qualify", folder / "line.yaml", "--defects", "60", "--passes", "2"),
         *("--out", folder / "a.certificate.json", "--key", folder / "key.pem"),
@@ -180,7 +182,6 @@ def test_check_warns_where_the_line_is_no_longer_the_one_that_was_qualified(
     warned, said = checked("type: auto", "type: onnxruntime")
     assert warned
     assert "engine onnxruntime int8, not" in said
-    trackside("bundle", "sign", folder / "line.bundle", "--key", folder / "key.pem")
     public = (folder / "public").read_text(encoding="utf-8")
     pinned = f"name: demo\nbundle_key: {public}"
     assert checked("name: demo", pinned)[0] is False

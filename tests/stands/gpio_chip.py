@@ -32,7 +32,7 @@ class GpioChip:
     holders: dict[int, _Request] = field(default_factory=dict)
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        layer = SimpleNamespace(Chip=lambda path: _Chip(self, path), LineSettings=_LineConfig)
+        layer = SimpleNamespace(Chip=lambda path: _Chip(self, path), LineConfig=_LineConfig)
         monkeypatch.setattr(gpiod.chip, "_ext", layer)
         settings = SimpleNamespace(LineSettings=SimpleNamespace)
         monkeypatch.setattr(gpiod.line_settings, "_ext", settings)
