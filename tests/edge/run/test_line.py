@@ -223,7 +223,11 @@ def test_check_does_not_measure_on_a_frame_that_shows_nothing(tmp_path: Path) ->
     ("name", "sections", "remedy"),
     [
         ("deadline", {"reject": {"offset_mm": 60}}, "further on"),
-        ("pace", {"encoder": {"speed_mm_s": 500_000}}, "run the line below"),
+        (
+            "pace",
+            {"encoder": {"speed_mm_s": 100_000}, "camera": {"height_px": 32}},
+            "run the line below",
+        ),
         ("scale", {"camera": {"um_per_px": 1000}}, "bring the camera nearer"),
         ("limits", {"camera": {"height_px": 12, "width_px": 12}}, "take a bundle that is good for"),
         ("pictures", {"camera": {"fps": 20, "overlap_mm": 20}}, "camera.overlap_mm to 25"),
