@@ -16,11 +16,7 @@ from edge.simulation import SimulatedLine
 from edge.types import Frame, LostFrame, Mask, State, Stretch, Verdict
 
 MS = 1_000_000
-
-
 DIGEST = "ab" * 32
-
-
 NONE = Rejects(ordered=0, fired=0, missed=0, pending=0, mode="ordered")
 
 
