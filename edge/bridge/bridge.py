@@ -149,6 +149,7 @@ def _open_desk(
         on_missed=_MODES[reject.on_missed],
         on_uninspected=_MODES[reject.on_uninspected],
         silence_ns=round(reject.silence_ms * 1e6),
+        coast_um=_coast_um(config),
     )
     if isinstance(encoder, SerialEncoderSettings) and reject.output.type == "serial":
         board = open_board(
@@ -177,6 +178,12 @@ def _open_desk(
     desk = Rejector(ours, clock_ns, settings, priority=priority, ledger=ledger, watch=watch)
     stack.enter_context(desk)
     return desk, lambda: last.newest, rig
+
+
+def _coast_um(config: LineSettings) -> int:
+    """How far the rail goes, at its fastest, while heartbeat relay and valve fall."""
+    valve_ms = max(actuator.delay_ms for actuator in config.reject.actuators)
+    return round(config.encoder.speed_mm_s * (config.heartbeat.timeout_ms + valve_ms))
 
 
 def _statement(config: InputSettings, stack: ExitStack) -> Statement:

@@ -8,7 +8,7 @@ nobody's: all of it is rejected, and no order need be kept for that.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from firmware_bridge.core import Actuator
 from firmware_bridge.ledger import Entry, Known, Piece, Place
@@ -42,8 +42,14 @@ def carry(
     place: Place | None,
     reading: Reading,
     actuators: Sequence[Actuator],
+    *,
+    coast_um: int = 0,
 ) -> Carried:
-    """What of an earlier run's orders and passes holds for one that begins at this reading."""
+    """What of an earlier run's orders and passes holds for one that begins at this reading.
+
+    Should it be killed with an output open, rail goes by for `coast_um` more: so far before the end
+    of what was inspected, and the rail that nobody saw, nothing is let by any more.
+    """
     if known is None or place is None or place.axis != known.place.axis:
         return Carried(gone_by=tuple(orders))
     by_um = known.place.origin_um - place.origin_um
@@ -61,7 +67,8 @@ def carry(
         else:
             tag, rail = entry.tag or "", entry.rail or ""
             taken.append((entry, Order(start_um, end_um, tag, rail, actuator.name)))
-    passes = [order for actuator in actuators for order in _passes(actuator, passed, furthest_um)]
+    held = [replace(piece, end_um=piece.end_um - coast_um) for piece in passed]
+    passes = [order for actuator in actuators for order in _passes(actuator, held, furthest_um)]
     went_um = reading.position_um - (known.position_um + by_um)
     return Carried(tuple(taken), tuple(passes), tuple(gone_by), passed, went_um)
 

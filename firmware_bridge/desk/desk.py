@@ -44,13 +44,15 @@ class DeskSettings:
     """What is rejected beside the orders, and for how long whoever fires may give no sign of life.
 
     `default_reject=False` is for trials, where nobody inspects and all may pass that no order is
-    for. What is missed, and rail that nobody looked at, may bring about a mode besides.
+    for. What is missed, and rail that nobody looked at, may bring about a mode besides. `coast_um`
+    is how far the rail may go from the death of all that drives an output until it rejects.
     """
 
     default_reject: bool = True
     on_missed: Mode = Mode.ORDERED
     on_uninspected: Mode = Mode.ORDERED
     silence_ns: int = SECOND_NS // 2
+    coast_um: int = 0
 
 
 class OrderDesk(Closing, ABC):
@@ -204,7 +206,14 @@ class OrderDesk(Closing, ABC):
         carried = Carried()
         if inherited is not None:
             known, orders = inherited.known, inherited.orders
-            carried = carry(known, orders, place, reading, self._actuators)
+            carried = carry(
+                known,
+                orders,
+                place,
+                reading,
+                self._actuators,
+                coast_um=self._settings.coast_um,
+            )
         if self._settings.default_reject:
             self._record.begin(reading, went_um=carried.went_um or 0)
         with self._lock:

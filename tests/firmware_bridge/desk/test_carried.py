@@ -57,6 +57,14 @@ def test_where_the_rail_is_not_known_nothing_may_pass_and_every_order_is_missed(
         assert carried.went_um is None
 
 
+def test_nothing_is_let_by_so_near_to_unseen_rail_that_a_kill_would_let_that_by_too() -> None:
+    gap = replace(KNOWN, passed=(Piece("", 0, 700 * MM), Piece("", 764 * MM, 1_000 * MM)))
+    passes = carry(gap, [], HERE, NOW, [GATE], coast_um=30 * MM).passes
+    let_by = [(order.start_um + 1_410 * MM, order.end_um + 1_410 * MM) for order in passes]
+    ends = {end for _, end in let_by} - {start for start, _ in let_by}
+    assert ends == {670 * MM, 970 * MM}
+
+
 def test_rail_that_went_back_is_not_let_by_a_second_time() -> None:
     back = Place("plc", KNOWN.place.origin_um + 710 * MM)  # 300 mm back
     [first, *_] = carry(KNOWN, [], back, NOW, [GATE]).passes
