@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -31,14 +32,20 @@ _MORE_ASTRAY, _LEAST_ASTRAY = 0.1, 0.2  # of the bands, beyond those of the comm
 _Bands = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Look:
     """Of one picture, in grey levels but for the bands."""
 
     texture: float  # standard deviation of patches
     noise: float  # and of pixels within them
     edges: float  # and of the Laplacian: the root of what the line file calls sharpness
-    bands: _Bands  # how much brighter each band of columns is than their mean
+    _patches: NDArray[np.float32]
+    _whole: NDArray[np.bool_] | None  # which of them are looked at; all where None
+
+    @cached_property
+    def bands(self) -> _Bands:
+        """How much brighter each band of columns is than their mean; only a baseline asks."""
+        return _bands(self._patches, self._whole)
 
     @property
     def texture_share(self) -> float:
@@ -58,7 +65,7 @@ def look_at(image: Image, inside: Image | None = None) -> Look:
         whole = None
     texture = float(cv2.meanStdDev(patches if whole is None else patches[whole])[1][0, 0]) ** 2
     noise = float(np.sqrt(max(0.0, varies - texture)))
-    return Look(float(np.sqrt(texture)), noise, float(edges), _bands(patches, whole))
+    return Look(float(np.sqrt(texture)), noise, float(edges), patches, whole)
 
 
 _AROUND = np.ones((3, 3), np.uint8)  # the pixels that an edge is told by

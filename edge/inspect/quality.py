@@ -39,7 +39,8 @@ def exposure_faults(image: Image, limits: Quality, inside: Image | None = None) 
     mean = cv2.mean(image, inside)[0]
     pixels = image.size if inside is None else cv2.countNonZero(inside)
     shown = image if inside is None else np.bitwise_and(image, inside)
-    saturated = float(np.count_nonzero(shown == 255)) / pixels
+    burnt = np.count_nonzero(shown == 255) if shown.max() == 255 else 0
+    saturated = burnt / pixels
     return _failed(
         (mean < limits.dark_below, f"dark: mean grey {mean:.0f}"),
         (mean > limits.bright_above, f"bright: mean grey {mean:.0f}"),
