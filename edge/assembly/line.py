@@ -23,12 +23,10 @@ from edge.cameras import Camera, CameraCounts, Faults, LiveCamera
 from edge.cameras.paced_camera import PacedCamera
 from edge.clock import clock_ns
 from edge.engines import Engine
-from edge.errors import LineStopped
 from edge.inspect import Inspection, Inspector, make_inspector, run
 from edge.line_file import LineSettings
 from edge.network import network_of
 from edge.swap import open_in_force
-from edge.types import State
 
 _POLL_S, _POLLS = 0.002, 100  # of an encoder, until it is asked whether to go on
 
@@ -61,20 +59,19 @@ class Line:
         return self.bridge.rehearsal()
 
     def run(self, record: Callable[[Inspection], None]) -> None:
-        """Inspect until the camera ends; UNKNOWN stops the line where the line file says so."""
-        reject = self.config.reject
+        """Inspect until the camera ends. TracksideError for whatever ends it before.
 
-        def record_or_stop(inspection: Inspection) -> None:
-            record(inspection)
-            verdict = inspection.verdict
-            if verdict.state is State.UNKNOWN and reject.on_unknown == "stop":
-                raise LineStopped(
-                    f"frame {verdict.frame_index} is UNKNOWN ({'; '.join(verdict.reasons)}): "
-                    "clear the cause and start again, or set reject.on_unknown: reject"
-                )
-
+        LineStopped at a frame that is UNKNOWN, where the line file says `on_unknown: stop`.
+        """
         with bridge_errors_as_ours():
-            run(self.camera, self.inspector, self.bridge, self.bridge.heartbeat, record_or_stop)
+            run(
+                self.camera,
+                self.inspector,
+                self.bridge,
+                self.bridge.heartbeat,
+                record,
+                stop_at_unknown=self.config.reject.on_unknown == "stop",
+            )
 
     def camera_counts(self) -> CameraCounts | None:
         """How a live camera is doing; None of any other."""

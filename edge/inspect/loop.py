@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edge.cameras import Camera
+from edge.errors import LineStopped
 from edge.inspect.inspector import Inspection, Inspector
 from edge.inspect.verdict import reject_stretches
-from edge.types import State
+from edge.types import State, Verdict
 
 
 class Rejector(Protocol):
@@ -43,15 +44,30 @@ def run(
     rejector: Rejector,
     heartbeat: Heartbeat,
     record: Callable[[Inspection], None],
+    *,
+    stop_at_unknown: bool,
 ) -> None:
-    """Inspect until the camera ends. An exception leaves the loop and silences the heartbeat."""
+    """Inspect until the camera ends. An exception leaves the loop and silences the heartbeat.
+
+    LineStopped at the first frame that is UNKNOWN, where that is to stop the line.
+    """
     for seen in camera.frames():
         inspection = inspector.inspect(seen)
         for stretch in reject_stretches(inspection.verdict):
             rejector.submit(stretch.start_um, stretch.end_um, f"frame {seen.index}")
         record(inspection)
+        if stop_at_unknown:
+            _expect_known(inspection.verdict)
         rejector.check()
         heartbeat.beat()
         if inspection.verdict.state is not State.UNKNOWN:
             stretch = inspection.verdict.stretch
             rejector.let_by(stretch.start_um, stretch.end_um, f"frame {seen.index}")
+
+
+def _expect_known(verdict: Verdict) -> None:
+    if verdict.state is State.UNKNOWN:
+        raise LineStopped(
+            f"frame {verdict.frame_index} is UNKNOWN ({'; '.join(verdict.reasons)}): "
+            "clear the cause and start again, or set reject.on_unknown: reject"
+        )

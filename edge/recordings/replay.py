@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from edge.bridge import SECOND_NS, STEP_NS, RecordedRail
-from edge.errors import ConfigurationError
+from edge.errors import ConfigurationError, LineStopped
 from edge.inspect import Inspection, make_inspector, run
 from edge.network import load_network
 from edge.recordings.expectation import Expectation, Judged, Outcome, write_expectation
@@ -14,7 +15,10 @@ from edge.types import Frame, LostFrame
 
 
 def replay(recording: Recording, bundle: str | None = None) -> Outcome:
-    """Run it again with its own bundle, which must be the one it was recorded with, or another."""
+    """Run it again with its own bundle, which must be the one it was recorded with, or another.
+
+    Where UNKNOWN stops the line, nothing after it is judged.
+    """
     config = recording.config
     network = load_network(config.engine, bundle or recording.bundle, config.bundle_key)
     digest = network.bundle.digest
@@ -26,7 +30,15 @@ def replay(recording: Recording, bundle: str | None = None) -> Outcome:
             )
         world = _World(recording)
         inspector = make_inspector(config, network, world.clock_ns, recording.baseline)
-        run(world, inspector, world, world, world.record)
+        with suppress(LineStopped):  # which would have been its end
+            run(
+                world,
+                inspector,
+                world,
+                world,
+                world.record,
+                stop_at_unknown=config.reject.on_unknown == "stop",
+            )
         world.rail.finish(recording.frames[-1].end_um)
     finally:
         network.engine.close()

@@ -94,6 +94,19 @@ def test_what_differs_may_be_accepted(recording: Path) -> None:
     app(["replay", str(recording), "--expect"], standalone_mode=False)
 
 
+def test_a_line_that_unknown_stops_is_stopped_in_its_replay_too(
+    recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = yaml.safe_load((recording / "line.yaml").read_text())
+    line["reject"]["on_unknown"] = "stop"
+    (recording / "line.yaml").write_text(yaml.safe_dump(line))
+    judged = replay(read_recording(recording)).frames
+    assert judged == read_expectation(recording / "expected.json").outcome.frames[: DARK + 1]
+    assert differs(recording, capsys) == (
+        f"not as expected: expected {FRAMES} frames, there are {DARK + 1}\n"
+    )
+
+
 def test_rounding_is_no_difference_and_a_missing_reject_is_one() -> None:
     expected = read_expectation(RECORDING / "expected.json")
     outcome = expected.outcome
