@@ -1,6 +1,6 @@
 """The bridge of one line, opened from its line file: only this room imports `firmware_bridge`."""
 
-from edge.bridge.bench import open_bench
+from edge.bridge.bench import HELD_S, open_bench
 from edge.bridge.bridge import Bridge, Rehearsal, bridge_errors_as_ours, open_bridge
 from edge.bridge.ledger import find_gaps, latest_entries
 from edge.bridge.recorded_rail import STEP_NS, RecordedRail
@@ -11,6 +11,7 @@ from firmware_bridge.lines import Encoder, SimulatedEncoder
 from firmware_bridge.types import SECOND_NS, Fired, Missed, Mode, Reading
 
 __all__ = [
+    "HELD_S",
     "SECOND_NS",
     "STEP_NS",
     "Bridge",

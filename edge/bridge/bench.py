@@ -20,38 +20,43 @@ NEWS_S = 2  # a machine that is slower than this is none to reject with
 
 
 @contextmanager
-def open_bench(config: LineSettings) -> Iterator[Bench]:
-    """The bridge of a line on which nothing is inspected."""
+def open_bench(config: LineSettings, held_s: float = HELD_S) -> Iterator[Bench]:
+    """The bridge of a line on which nothing is inspected; each trial is held for so long."""
     heard: queue.SimpleQueue[News | Seen] = queue.SimpleQueue()
     with open_bridge(config, heard.put, trial=True) as bridge:
-        time.sleep(HELD_S)  # until the actuators have come to rest
-        yield Bench(bridge, heard, {actuator.name for actuator in config.reject.actuators})
+        time.sleep(held_s)  # until the actuators have come to rest
+        yield Bench(bridge, heard, {actuator.name for actuator in config.reject.actuators}, held_s)
 
 
 class Bench:
     """An open bridge, all that is told of it, and the actuators it has."""
 
     def __init__(
-        self, bridge: Bridge, told: queue.SimpleQueue[News | Seen], actuators: set[str]
+        self,
+        bridge: Bridge,
+        told: queue.SimpleQueue[News | Seen],
+        actuators: set[str],
+        held_s: float,
     ) -> None:
         self._bridge = bridge
         self._told = told
         self._kept: list[News | Seen] = []  # told, and not asked for yet
         self._actuators = actuators
+        self._held_s = held_s
 
     def override(self, mode: Mode) -> str:
         """Have the outputs do this for a while; each actuator must own up to a pulse."""
         asked_ns = clock_ns()
         self._bridge.desk.hold(CAUSE, mode, "the outputs are tried")
         driven_ns = self._news(Change).at_ns
-        time.sleep(HELD_S)
+        time.sleep(self._held_s)
         self._bridge.check()
         self._bridge.desk.release(CAUSE, "the trial is over")
         pulsed: set[str] = set()
         while pulsed < self._actuators:
             pulsed.add(self._news(Pulse).actuator)
         soon_ms = (driven_ns - asked_ns) / 1e6
-        return f"driven after {soon_ms:.1f} ms, for {HELD_S * 1000:.0f} ms"
+        return f"driven after {soon_ms:.1f} ms, for {self._held_s * 1000:.0f} ms"
 
     def confirmed_ms(self, confirm: Confirm) -> float | None:
         """How soon the sensor saw it; None if it did not."""

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Protocol
 import typer
 
 from edge.bridge import (
+    HELD_S,
     SECOND_NS,
     Bridge,
     Mode,
@@ -93,9 +94,11 @@ class _Trial(NamedTuple):
     do: Callable[[], str]  # says what it found out, or raises TracksideError
 
 
-def try_rejects(config: LineSettings, operator: Operator) -> Iterator[Check]:
-    """Try everything in turn; what fails does not keep the rest from being tried."""
-    for trial in _trials(config):
+def try_rejects(
+    config: LineSettings, operator: Operator, held_s: float = HELD_S
+) -> Iterator[Check]:
+    """Try everything in turn, outputs for `held_s` each; what fails keeps nothing else from it."""
+    for trial in _trials(config, held_s):
         operator.ready(trial.name, trial.look)
         try:
             detail = trial.do()
@@ -122,7 +125,7 @@ def record(path: Path, result: dict[str, Any]) -> None:
         file.write(json.dumps(result) + "\n")
 
 
-def _trials(config: LineSettings) -> Iterator[_Trial]:
+def _trials(config: LineSettings, held_s: float) -> Iterator[_Trial]:
     yield _Trial(
         "heartbeat",
         "the heartbeat relay pulls in, and holds while the edges last",
@@ -140,20 +143,20 @@ def _trials(config: LineSettings) -> Iterator[_Trial]:
             actuator.name,
             f"{actuator.name} rejects for half a second, then lets by",
             "check its wire, its supply and active_low",
-            partial(_pulse, config, actuator),
+            partial(_pulse, config, actuator, held_s),
         )
     yield _Trial(
         "reject all",
         "every actuator rejects for half a second",
         "check the wires of those that did not",
-        partial(_override, config, Mode.REJECT_ALL),
+        partial(_override, config, Mode.REJECT_ALL, held_s),
     )
     if config.reject.stop_line is not None:
         yield _Trial(
             "stop line",
             "the line is told to stop, and after half a second may start again",
             "check the wire to the line's control and active_low",
-            partial(_override, config, Mode.STOP_LINE),
+            partial(_override, config, Mode.STOP_LINE, held_s),
         )
     yield _Trial(
         "encoder",
@@ -191,12 +194,12 @@ def _toggle(bridge: Bridge, config: LineSettings) -> str:
     return f"{EDGES} edges, one every {period_s * 1000:.0f} ms"
 
 
-def _pulse(config: LineSettings, actuator: ActuatorSettings) -> str:
+def _pulse(config: LineSettings, actuator: ActuatorSettings, held_s: float) -> str:
     """Drive one actuator alone, and ask its sensor."""
     alone = {name: getattr(actuator, name) for name in ActuatorSettings.model_fields}
     if actuator.confirm is not None:
         alone["confirm"] = actuator.confirm.model_copy(update={"otherwise": "report"})
-    with open_bench(_untouched(config, also=(), **alone)) as bench:
+    with open_bench(_untouched(config, also=(), **alone), held_s) as bench:
         found = bench.override(Mode.REJECT_ALL)
         if actuator.confirm is None:
             return found
@@ -209,8 +212,8 @@ def _pulse(config: LineSettings, actuator: ActuatorSettings) -> str:
     return f"{found}, seen by its sensor after {after_ms:.0f} ms"
 
 
-def _override(config: LineSettings, mode: Mode) -> str:
-    with open_bench(_untouched(config)) as bench:
+def _override(config: LineSettings, mode: Mode, held_s: float) -> str:
+    with open_bench(_untouched(config), held_s) as bench:
         return bench.override(mode)
 
 

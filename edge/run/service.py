@@ -21,7 +21,7 @@ from edge.run.systemd import notifying
 from edge.run.tally import Tally
 from edge.run.verdict_log import VerdictLog
 from edge.store import keeping
-from edge.swap import swapping
+from edge.swap import POLL_S, swapping
 from edge.types import State
 
 log = logging.getLogger("trackside")
@@ -33,12 +33,13 @@ def run_line(
     frames: int | None = None,
     watch: Callable[[Line], Callable[[Inspection], None]] = lambda line: lambda inspection: None,
     camera_faults: Faults | None = None,
+    swap_poll_s: float = POLL_S,
 ) -> Tally:
     """Inspect, and log what is not OK. Told to stop, the line ends at the frame it is in.
 
     Orders still on their way then are not lost: the output is left at reject. `watch` is given the
     live line, and what it returns is given every inspection; neither may wait. A synthetic camera
-    that runs freely suffers `camera_faults`.
+    that runs freely suffers `camera_faults`. Another bundle is looked for every `swap_poll_s`.
     """
     share_memory()
     # Nobody looks at the rejected ones' pictures here.
@@ -67,7 +68,7 @@ def run_line(
         ) as line,
         stop_on_signals(line),
         giving_back_memory(),
-        swapping(config, line.inspector) as swapper,
+        swapping(config, line.inspector, swap_poll_s) as swapper,
         reporting(line, store, swapper) as report,
     ):
         tell = watch(line)

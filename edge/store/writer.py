@@ -83,10 +83,12 @@ class EventStore:
         settings: StoreSettings,
         now: Callable[[], datetime],
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        backlog: int = BACKLOG,
     ) -> None:
         self.pictures_dropped = 0
         self.events_lost = 0
         self._settings = settings
+        self._room = backlog  # for events that wait
         self._root: Path = settings.path
         self._now = now
         self._retention = Retention(settings, now, clock_ns)
@@ -117,7 +119,7 @@ class EventStore:
         why = self._selection.why(inspection, sure)
         if why is None:
             return
-        if self._given - self._taken + len(self._backlog) >= BACKLOG:
+        if self._given - self._taken + len(self._backlog) >= self._room:
             self.events_lost += 1
             return
         evidence = KEPT if isinstance(inspection.seen, Frame) else NO_IMAGE

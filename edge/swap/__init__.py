@@ -2,9 +2,10 @@
 
 from edge.swap.folder import Outcome, Progress, Request, open_in_force
 from edge.swap.request import activate, answers, roll_back
-from edge.swap.swapper import Swapper, SwapStatus, swapping
+from edge.swap.swapper import POLL_S, Swapper, SwapStatus, swapping
 
 __all__ = [
+    "POLL_S",
     "Outcome",
     "Progress",
     "Request",

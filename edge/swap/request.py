@@ -23,7 +23,7 @@ from edge.swap.folder import (
     swap_folder,
 )
 
-_POLL_S = 0.2
+_POLL_S = 0.2  # between two looks at what the line answers
 
 
 def activate(config: LineSettings, path: Path | str, *, allow_older: bool = False) -> Request:
@@ -53,7 +53,9 @@ def roll_back(config: LineSettings) -> Request:
     return request
 
 
-def answers(config: LineSettings, request: Request) -> Iterator[Progress | Outcome]:
+def answers(
+    config: LineSettings, request: Request, poll_s: float = _POLL_S
+) -> Iterator[Progress | Outcome]:
     """How far the line is, over and over, and at last what came of it; ends if no line runs."""
     folder = swap_folder(config)
     while True:
@@ -71,7 +73,7 @@ def answers(config: LineSettings, request: Request) -> Iterator[Progress | Outco
         progress = folder.progress()
         if progress is not None and progress.request == request:
             yield progress
-        time.sleep(_POLL_S)
+        time.sleep(poll_s)
 
 
 def _sound(config: LineSettings, bundle: Bundle) -> Bundle:

@@ -37,7 +37,7 @@ from edge.swap.folder import (
 from edge.swap.shadow import Shadow, Slot, objections
 from edge.types import Frame
 
-_POLL_S = 0.2  # between two looks at what is asked for
+POLL_S = 0.2  # between two looks at what is asked for
 _TELL_S = 0.5  # between two words on how far it is
 _LOCK_ATTEMPTS = 20  # a command that looks whether the line runs holds its lock for a moment
 _PATIENCE_S = 5  # for a network that is just being loaded when the line ends
@@ -65,8 +65,15 @@ class _Abandoned(Exception):
 class Swapper:
     """Of one line. `between_frames` and the inspector's network belong to the main loop."""
 
-    def __init__(self, config: LineSettings, settings: SwapSettings, inspector: Inspector) -> None:
+    def __init__(
+        self,
+        config: LineSettings,
+        settings: SwapSettings,
+        inspector: Inspector,
+        poll_s: float = POLL_S,
+    ) -> None:
         self._config, self._settings, self._inspector = config, settings, inspector
+        self._poll_s = poll_s
         self._folder = SwapFolder(settings.folder)
         self._standing = self._folder.standing()
         self._last = self._standing.outcome
@@ -118,7 +125,7 @@ class Swapper:
     # --- the thread ---
 
     def _work(self) -> None:
-        while not self._stop.wait(_POLL_S):
+        while not self._stop.wait(self._poll_s):
             try:
                 self._look()
             except _Abandoned:
@@ -194,7 +201,7 @@ class Swapper:
             if time.monotonic() - told_s >= _TELL_S:
                 self._tell(request, "shadowing", shadow.frames)
                 told_s = time.monotonic()
-            frame = slot.take(_POLL_S)
+            frame = slot.take(self._poll_s)
             if self._stop.is_set():
                 raise _Abandoned
             if frame is not None:
@@ -213,7 +220,7 @@ class Swapper:
             self._write(Standing(in_force=request.digest, before=old.digest, outcome=self._last))
         self._taken.clear()
         self._ready = network
-        while not self._taken.wait(_POLL_S):
+        while not self._taken.wait(self._poll_s):
             if self._stop.is_set():
                 raise _Abandoned
 
@@ -269,7 +276,9 @@ def _check_age(new: Manifest, in_force: Manifest) -> None:
 
 
 @contextmanager
-def swapping(config: LineSettings, inspector: Inspector) -> Iterator[Swapper | None]:
+def swapping(
+    config: LineSettings, inspector: Inspector, poll_s: float = POLL_S
+) -> Iterator[Swapper | None]:
     """Change a running line's bundle when that is asked for; None where its file has no `swap`."""
     settings = config.swap
     if settings is None:
@@ -286,5 +295,5 @@ def swapping(config: LineSettings, inspector: Inspector) -> Iterator[Swapper | N
             if in_force != inspector.network.bundle.digest:
                 raise TracksideError(f"{folder.root} was changed during the start: start again")
             log.info("the bundle was activated in place of the line file's")
-        with Swapper(config, settings, inspector) as swapper:
+        with Swapper(config, settings, inspector, poll_s) as swapper:
             yield swapper

@@ -63,15 +63,16 @@ class Session:
         fastest_um_s: int,
         silence_ns: int,
         default_reject: bool,
-        serial_number: str | None,
-        firmware: str | None,
+        serial_number: str | None = None,
+        firmware: str | None = None,
+        boot_ns: int = BOOT_NS,
     ) -> None:
         self.number = secrets.randbelow(2**32 - 1) + 1
         self.mode = Mode.ORDERED  # that the board was told
         self.place = Place(0, 0)
         self.reading = Reading(0, 0)
         self._talk = talk
-        self._patience_ns = silence_ns
+        self._patience_ns, self._boot_ns = silence_ns, boot_ns
         slack_um = abs(nm_per_count) // 1000 + 2 + fastest_um_s * _JITTER_NS // SECOND_NS
         self._limit = SpeedLimit(fastest_um_s, slack_um=slack_um)
         opening = framing.opening(
@@ -101,7 +102,7 @@ class Session:
 
     def _greet(self) -> tuple[Board, int]:
         """Who answers, and when by its own clock."""
-        answer = self._talk.ask(Kind.HELLO, 0, [framing.hello()], patience_ns=BOOT_NS)
+        answer = self._talk.ask(Kind.HELLO, 0, [framing.hello()], patience_ns=self._boot_ns)
         if answer.refusal is not Refusal.NONE:
             raise LineError(
                 f"{self._talk.name}: the board refuses a HELLO ({answer.refusal.name}): "
@@ -112,7 +113,7 @@ class Session:
     def _open(self, opening: bytes) -> None:
         for _ in range(_OPENINGS):
             greeted = framing.greeted(self._greeting_ns, opening)
-            answer = self._talk.ask(Kind.OPEN, self.number, [greeted], patience_ns=BOOT_NS)
+            answer = self._talk.ask(Kind.OPEN, self.number, [greeted], patience_ns=self._boot_ns)
             if answer.refusal is not Refusal.STALE:
                 break
             _, self._greeting_ns = self._greet()  # others of its greetings came in between

@@ -139,6 +139,7 @@ class GpiodEncoder(Closing):
         nm_per_count: int,
         pull: Pull = "as_is",
         debounce_us: int = 0,
+        events_kept: int = EVENTS_KEPT,
     ) -> None:
         settings = gpiod.LineSettings(
             direction=Direction.INPUT,
@@ -150,7 +151,8 @@ class GpiodEncoder(Closing):
         self._name = f"{chip} lines {', '.join(map(str, channels))}"
         self._clock = clock
         self._nm_per_count = nm_per_count
-        self._request = _request(chip, channels, settings)
+        self._events_kept = events_kept
+        self._request = _request(chip, channels, settings, events_kept)
         self._a_offset = self._request.offsets[0]
         self._counter = EdgeCounter(self._levels_at_rest())
         self._edge_ns = clock()
@@ -185,19 +187,22 @@ class GpiodEncoder(Closing):
             raise EncoderError(f"{self._name}: {_CLOSED}")
         try:
             waiting = self._request.wait_edge_events(0)
-            return self._request.read_edge_events(EVENTS_KEPT) if waiting else []
+            return self._request.read_edge_events(self._events_kept) if waiting else []
         except OSError as error:
             raise EncoderError(f"{self._name}: {error}: {_GONE}") from error
 
 
 def _request(
-    chip: str, lines: Sequence[int | str], settings: gpiod.LineSettings
+    chip: str,
+    lines: Sequence[int | str],
+    settings: gpiod.LineSettings,
+    events_kept: int = EVENTS_KEPT,
 ) -> gpiod.LineRequest:
     name = f"{chip} line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines))}"
     try:
         with gpiod.Chip(chip) as opened:
             return opened.request_lines(
-                {tuple(lines): settings}, consumer=CONSUMER, event_buffer_size=EVENTS_KEPT
+                {tuple(lines): settings}, consumer=CONSUMER, event_buffer_size=events_kept
             )
     except PermissionError as error:
         raise LineError(f"{name}: not allowed: add the user to the group of {chip}") from error

@@ -1,4 +1,4 @@
-"""Boards that run the firmware, on this machine or emulated, and the cable between."""
+"""Boards that run the firmware, on this machine or emulated, the cable between, and the link."""
 
 from __future__ import annotations
 
@@ -17,10 +17,21 @@ from zlib import crc32
 
 from firmware_bridge.board import framing
 from firmware_bridge.board.framing import FrameReader, Kind
-from firmware_bridge.types import Closing
+from firmware_bridge.board.serial_link import BAUD, SerialLink
+from firmware_bridge.core import ActuatorTraits
+from firmware_bridge.desk import DeskSettings
+from firmware_bridge.ledger import Ledger
+from firmware_bridge.lines import OutputLine
+from firmware_bridge.types import SECOND_NS, Closing, Mode
 from stands.waiting import eventually
 
+MM = 1_000
 CLOCK = time.monotonic_ns
+COUNTS_PER_S = 20_000  # of the simulated wheel
+NM_PER_COUNT = 2_500  # so 50 mm/s
+SETTINGS = ActuatorTraits(offset_um=10 * MM, margin_um=20 * MM)  # 400 ms late is in time
+PATIENT_NS = 5 * SECOND_NS  # the machine may have much else to do
+SERIAL_NUMBER = 0xB0A2D
 Garble = Callable[[bytes], bytes]
 
 # As PROTOCOL.md has them, written down anew: a liar must know the truth from elsewhere.
@@ -238,3 +249,35 @@ class EmulatedBoard:
         self._process.wait()
         self.link.close()
         self._monitor.close()
+
+
+def open_link(
+    port: str,
+    settings: ActuatorTraits = SETTINGS,
+    *,
+    nm_per_count: int = NM_PER_COUNT,
+    silence_ns: int = PATIENT_NS,
+    default_reject: bool = False,  # so that what passes is seen
+    release_on_close: bool = False,
+    on_missed: Mode = Mode.ORDERED,
+    stop_line: OutputLine | None = None,
+    serial_number: str | None = None,
+    firmware: str | None = None,
+    ledger: Ledger | None = None,
+    baud: int = BAUD,
+) -> SerialLink:
+    """A link to the board at this port, patient enough for a busy machine."""
+    return SerialLink(
+        port,
+        settings,
+        CLOCK,
+        DeskSettings(default_reject=default_reject, on_missed=on_missed, silence_ns=silence_ns),
+        nm_per_count=nm_per_count,
+        fastest_um_s=1_000_000,
+        serial_number=serial_number,
+        firmware=firmware,
+        release_on_close=release_on_close,
+        stop_line=stop_line,
+        baud=baud,
+        ledger=ledger,
+    )

@@ -21,8 +21,8 @@ from edge.inspect import Inspection
 from edge.line_file import StoreSettings
 from edge.store import EventStore, read_events
 from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict
+from stands.waiting import PATIENCE_S
 
-PATIENT_S = 60
 SIZE = 64
 DIGEST = "ab" * 32
 
@@ -92,7 +92,7 @@ def record_without_end(path: Path) -> None:
         for index in range(10**9):
             store.record(inspection(index))
             if index % 5 == 4:
-                store.flush(PATIENT_S)
+                store.flush(PATIENCE_S)
                 say(index + 1)
 
 
@@ -113,7 +113,7 @@ def record_on_a_small_disk(path: Path) -> None:
     with EventStore(small, utc_now) as store:
         for index in range(200):
             store.record(inspection(index))
-        assert store.flush(PATIENT_S)
+        assert store.flush(PATIENCE_S)
         dropped, trouble = store.pictures_dropped, store.trouble
         filler = fill(path)
         for index in range(200, 400):
@@ -122,10 +122,10 @@ def record_on_a_small_disk(path: Path) -> None:
             time.sleep(0.01)
         refused = store.trouble
         filler.unlink()
-        assert store.flush(PATIENT_S)
+        assert store.flush(PATIENCE_S)
         ballast.unlink()
         store.record(inspection(400))
-        assert store.flush(PATIENT_S)
+        assert store.flush(PATIENCE_S)
         said = [dropped, trouble, refused, store.trouble, store.events_lost]
     evidence = [event.evidence for event in read_events(path / "store")]
     print(json.dumps([*said, evidence]), flush=True)
@@ -141,7 +141,7 @@ def start_on_a_full_disk(path: Path) -> None:
         while store.trouble is None:
             time.sleep(0.01)
         filler.unlink()
-        assert store.flush(PATIENT_S)
+        assert store.flush(PATIENCE_S)
         store.record(inspection(2))
     print(json.dumps([[e.frame, e.evidence] for e in read_events(path / "store")]), flush=True)
 
@@ -158,7 +158,7 @@ def start_on_a_read_only_disk(path: Path) -> None:
         store.record(inspection(1))
         trouble = store.trouble
         subprocess.run(["mount", "-o", "remount,rw", path], check=True)
-        assert store.flush(PATIENT_S)
+        assert store.flush(PATIENCE_S)
         store.record(inspection(2))
     evidence = [[event.frame, event.evidence] for event in read_events(kept.path)]
     said = [[check.passed, check.detail] for check in checks]

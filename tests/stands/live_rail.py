@@ -18,12 +18,12 @@ from edge.cameras import Fault, Faults, Laying, LiveCamera
 from edge.cameras.source import Grab
 from edge.errors import CameraError, NoPicture
 from edge.types import Image
+from stands.waiting import PATIENCE_S
 
 HEIGHT, WIDTH, UM = 48, 64, 250
 LENGTH_UM = HEIGHT * UM  # 12 mm
 LAYING = Laying(UM, UM, overlap_um=4_000, lost_after_um=30_000)
 EVERY_UM = 3_000  # a picture
-_PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Rail:
     def __init__(self, step_um: int = 500) -> None:
         self.step_um = step_um
         self.position_um = 0
-        self.patience_s = _PATIENCE_S
+        self.patience_s = PATIENCE_S
         self._moved = Condition()
         self._due_um: int | None = None  # where the source waits for it
         self._busy = False  # the source makes a picture
@@ -67,7 +67,7 @@ class Rail:
         with self._moved:
             self._busy, self._due_um = self.position_um >= position_um, position_um
             self._moved.notify_all()
-            assert self._moved.wait_for(lambda: self._busy or self._ended, _PATIENCE_S)
+            assert self._moved.wait_for(lambda: self._busy or self._ended, PATIENCE_S)
             if self._ended:
                 raise CameraError("the rail has ended")
             return self.where()

@@ -19,10 +19,11 @@ from edge.demo import DEMO_LINE
 from edge.inspect import Inspection
 from edge.line_file import LineSettings, read_line
 from edge.run import run_line
-from edge.swap import Outcome, activate, answers
+from edge.swap import POLL_S, Outcome, activate, answers
 
 # Frames of 16 mm, 250 a second.
 CAMERA = {"type": "synthetic", "seed": 3, "height_px": 64, "width_px": 64, "um_per_px": 250}
+QUICK_S = 0.002  # between two looks, so that neither line nor command lets the other wait
 LENIENT = {"folder": "swap", "shadow_frames": 2, "max_slowdown": 1e6}
 
 
@@ -37,9 +38,9 @@ def write_line(folder: Path, bundle: str, **sections: object) -> Path:
     return path
 
 
-def change(config: LineSettings, bundle: Path) -> Outcome | None:
+def change(config: LineSettings, bundle: Path, poll_s: float = QUICK_S) -> Outcome | None:
     """Ask for a bundle, and wait for what comes of it."""
-    *_, last = [None, *answers(config, activate(config, bundle))]
+    *_, last = [None, *answers(config, activate(config, bundle), poll_s)]
     assert last is None or isinstance(last, Outcome)
     return last
 
@@ -60,7 +61,7 @@ def change_without_end(line_file: Path, bundles: Sequence[Path]) -> None:
 
     def ask() -> None:
         for bundle in cycle(bundles):
-            change(config, bundle)
+            change(config, bundle, POLL_S)
 
     def watch(line: Line) -> Callable[[Inspection], None]:
         print(os.getpid(), line.bundle.digest, flush=True)

@@ -24,17 +24,7 @@ from stands.plc import Plc
 
 BEAT, VALVE, MARKER, STOP, BIN = range(5)  # coils
 COUNTER = 10  # register
-
-
-@pytest.fixture(scope="module")
-def plc() -> Iterator[Plc]:
-    with Plc() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def _nobody_needs_to_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.bridge.bench.HELD_S", 0.15)
+HELD_S = 0.15  # nobody needs to see it
 
 
 def wired(plc: Plc, folder: Path, **changes: Any) -> Path:
@@ -94,7 +84,8 @@ def moving(plc: Plc, counts: int) -> Iterator[None]:
 
 
 def tried(config: LineSettings) -> dict[str, tuple[bool, str]]:
-    return {check.name: (check.passed, check.detail) for check in try_rejects(config, Nobody())}
+    checks = try_rejects(config, Nobody(), HELD_S)
+    return {check.name: (check.passed, check.detail) for check in checks}
 
 
 def test_each_part_is_tried_and_the_result_is_recorded(plc: Plc, tmp_path: Path) -> None:
@@ -170,7 +161,7 @@ class Sceptic(Nobody):
 def test_what_nobody_saw_has_not_passed(plc: Plc, tmp_path: Path) -> None:
     config = read_line(wired(plc, tmp_path, also=[], stop_line=None))
     with moving(plc, 10):
-        checks = {check.name: check for check in try_rejects(config, Sceptic())}
+        checks = {check.name: check for check in try_rejects(config, Sceptic(), HELD_S)}
     assert not checks["valve"].passed
     assert checks["valve"].detail.endswith("not seen: check its wire, its supply and active_low")
     assert checks["reject all"].passed

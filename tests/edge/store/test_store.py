@@ -53,9 +53,10 @@ from edge.store.annotations import run_lengths
 from edge.store.event import DAMAGED, DISK_FULL, DISK_REFUSES, QUEUE_FULL, Event
 from edge.store.parquet_table import write_parquet
 from edge.types import Frame, State, Stretch, Verdict
-from stands.event_stores import DIGEST, PATIENT_S, SIZE, Clocks, inspection, settings, utc_now
+from stands.event_stores import DIGEST, SIZE, Clocks, inspection, settings, utc_now
 from stands.places import TESTS_PATH
 from stands.small_disk import a_small_disk
+from stands.waiting import PATIENCE_S
 
 KILLS = 50
 
@@ -148,7 +149,7 @@ def test_a_disk_that_is_too_slow_costs_pictures_and_no_event_and_holds_nobody_up
             another.execute("BEGIN IMMEDIATE")  # the writer waits for it, the loop does not
             for index in range(200):
                 store.record(inspection(index))
-        assert store.flush(PATIENT_S)
+        assert store.flush(PATIENCE_S)
         dropped = store.pictures_dropped
     events = read_events(tmp_path)
     assert [event.frame for event in events] == [*range(200)]
@@ -156,17 +157,14 @@ def test_a_disk_that_is_too_slow_costs_pictures_and_no_event_and_holds_nobody_up
     assert all(event.pictures for event in events if event.evidence == KEPT)
 
 
-def test_events_that_there_is_no_room_for_are_counted_and_entered_as_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edge.store.writer.BACKLOG", 50)
-    with EventStore(settings(tmp_path), utc_now) as store:
+def test_events_that_there_is_no_room_for_are_counted_and_entered_as_lost(tmp_path: Path) -> None:
+    with EventStore(settings(tmp_path), utc_now, backlog=50) as store:
         with closing(sqlite3.connect(tmp_path / "events.sqlite", isolation_level=None)) as another:
             another.execute("BEGIN IMMEDIATE")
             for index in range(200):
                 store.record(inspection(index, State.UNKNOWN))
             lost = store.events_lost
-        assert store.flush(PATIENT_S)
+        assert store.flush(PATIENCE_S)
     assert lost > 0
     assert len(read_events(tmp_path)) == 200 - lost
     assert sum(events for _, events, _ in read_losses(tmp_path)) == lost
@@ -189,7 +187,7 @@ def record_after(store: EventStore, clocks: Clocks, first: int, days: list[float
     for index, each in enumerate(days, first):
         clocks.go_on(days=each)
         store.record(inspection(index))
-        assert store.flush(PATIENT_S)
+        assert store.flush(PATIENCE_S)
 
 
 def frames_in(root: Path) -> list[int]:
@@ -236,7 +234,7 @@ def test_however_many_are_dated_ahead_do_not_keep_what_is_too_old(tmp_path: Path
         record_after(store, clocks, 0, days=[0])
         for _ in range(250):
             store.record(inspection(0, State.UNKNOWN))
-        assert store.flush(PATIENT_S)
+        assert store.flush(PATIENCE_S)
         clocks.leap(days=-4000)
         record_after(store, clocks, 1, days=[1, 1, 29.5, 0, 0, 0])
     assert frames_in(tmp_path) == [*range(2, 7)]
@@ -246,7 +244,7 @@ def test_beyond_its_size_the_oldest_makes_room_for_the_newest(tmp_path: Path) ->
     with EventStore(settings(tmp_path, max_size_mb=0.4), utc_now) as store:
         for index in range(100):
             store.record(inspection(index))
-            assert index % 5 or store.flush(PATIENT_S)
+            assert index % 5 or store.flush(PATIENCE_S)
     frames = [event.frame for event in read_events(tmp_path)]
     assert frames == [*range(frames[0], 100)] and 10 < len(frames) < 60
     assert len(list((tmp_path / "images").rglob("*-frame.png"))) == len(frames)
@@ -344,7 +342,7 @@ def test_a_damaged_store_is_set_aside_with_its_pictures_and_said_and_a_new_one_b
     with EventStore(settings(tmp_path), utc_now) as store:
         for index in range(2):
             store.record(inspection(index))
-            assert store.flush(PATIENT_S)
+            assert store.flush(PATIENCE_S)
         assert "was damaged" in (store.trouble or "")
     [aside] = tmp_path.glob("events.damaged-*Z")
     # The first may have been entered, or have had its pictures, before the damage was found.
@@ -383,11 +381,11 @@ def test_a_store_that_is_removed_or_replaced_while_it_is_open_is_begun_anew(
     root = tmp_path / "store"
     with EventStore(settings(root), utc_now) as store:
         store.record(inspection(0))
-        assert store.flush(PATIENT_S)
+        assert store.flush(PATIENCE_S)
         attack(root)
         for index in (1, 2):
             store.record(inspection(index))
-            assert store.flush(PATIENT_S)
+            assert store.flush(PATIENCE_S)
         assert "was removed or replaced while the line ran" in (store.trouble or "")
     events = read_events(root)
     whole = [0] if attack is remove_log else []

@@ -59,10 +59,10 @@ from stands.bundles import (
     png,
 )
 from stands.places import TESTS_PATH
-from stands.swapping_lines import LENIENT, change, write_line
-from stands.waiting import eventually
+from stands.swapping_lines import LENIENT, QUICK_S, change, write_line
+from stands.waiting import PATIENCE_S, eventually
 
-PATIENT_S = 60
+run_quickly = partial(run_line, swap_poll_s=QUICK_S)
 
 
 class Bundles(NamedTuple):
@@ -91,13 +91,6 @@ def a_line(folder: Path, bundles: Bundles, **sections: object) -> LineSettings:
     return read_line(write_line(folder, str(bundles.a.path), **sections))
 
 
-@pytest.fixture
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither line nor command lets the other wait."""
-    monkeypatch.setattr("edge.swap.swapper._POLL_S", 0.002)
-    monkeypatch.setattr("edge.swap.request._POLL_S", 0.002)
-
-
 class Watched:
     """A line in this process, until its latest request is answered: what judged which frame."""
 
@@ -107,7 +100,7 @@ class Watched:
         self.engines: WeakSet[object] = WeakSet()
         self.most_engines = 0
         self._folder, self._asker = swap_folder(config), Thread(target=ask, daemon=True)
-        run_line(config, watch=self._watch)
+        run_quickly(config, watch=self._watch)
 
     def _watch(self, line: Line) -> Callable[[Inspection], None]:
         self._asker.start()
@@ -135,7 +128,7 @@ def held() -> tuple[int, int]:
 
 
 def test_a_hundred_swaps_under_load_lose_no_frame_and_leave_nothing_behind(
-    tmp_path: Path, two: Bundles, hurry: None
+    tmp_path: Path, two: Bundles
 ) -> None:
     store = {"path": "events", "ok_every": 7, "unsure_below": 0.0}
     config, outcomes = a_line(tmp_path, two, store=store), list[Outcome | None]()
@@ -228,7 +221,6 @@ def test_a_bundle_that_is_wrong_slow_or_of_another_opinion_is_refused(  # noqa: 
     tmp_path: Path,
     two: Bundles,
     files: dict[str, bytes],
-    hurry: None,
 ) -> None:
     config = a_line(tmp_path, two, swap=LENIENT | swap)
     asked(config, make(tmp_path, files))
@@ -275,7 +267,7 @@ def test_a_shadow_period_must_be_as_good_as_the_line_file_says() -> None:
 
 @pytest.mark.parametrize("defects_per_metre", [4, 0])
 def test_a_network_that_never_rejects_is_refused_however_well_it_agrees(
-    tmp_path: Path, hurry: None, defects_per_metre: float
+    tmp_path: Path, defects_per_metre: float
 ) -> None:
     """The same masks, and limits that let nothing count but what its own golden pair shows."""
     shipped = open_bundle(SHIPPED_BUNDLE)
@@ -307,9 +299,7 @@ def large_defect(bundle: Bundle, golden: Golden) -> dict[str, bytes]:
     return {golden.input: png(image), golden.output: png(seen)}
 
 
-def test_a_bundle_that_was_damaged_on_its_way_is_refused(
-    tmp_path: Path, two: Bundles, hurry: None
-) -> None:
+def test_a_bundle_that_was_damaged_on_its_way_is_refused(tmp_path: Path, two: Bundles) -> None:
     config = a_line(tmp_path, two)
     asked(config, two.b)
     copy = swap_folder(config).bundle_path(two.b.digest)
@@ -317,7 +307,7 @@ def test_a_bundle_that_was_damaged_on_its_way_is_refused(
     assert_refused(config, two.a, "copy it here again")
 
 
-def test_a_bundle_that_another_signed_is_refused(tmp_path: Path, two: Bundles, hurry: None) -> None:
+def test_a_bundle_that_another_signed_is_refused(tmp_path: Path, two: Bundles) -> None:
     ours, theirs = tmp_path / "ours.pem", tmp_path / "theirs.pem"
     key, _ = make_key(ours), make_key(theirs)
     signed = {path: two.b.signed_by(sign(two.b.read(MANIFEST), path)[0]) for path in (ours, theirs)}
@@ -332,7 +322,7 @@ def test_a_bundle_that_another_signed_is_refused(tmp_path: Path, two: Bundles, h
 
 
 def test_an_older_bundle_is_refused_unless_it_is_asked_for(
-    tmp_path: Path, files: dict[str, bytes], hurry: None
+    tmp_path: Path, files: dict[str, bytes]
 ) -> None:
     """It was signed once, and stays signed for ever, with whatever was mended since."""
 
@@ -375,7 +365,7 @@ def test_a_bundle_that_ends_its_process_ends_no_line(tmp_path: Path) -> None:
         eventually(lambda: process.poll() is not None or was_answered(config))
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=PATIENT_S) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
     outcome = swap_folder(config).standing().outcome
     assert outcome is not None and outcome.refusal is not None
     assert "ended the process that opened it (SIGABRT): do not trust it" in outcome.refusal
@@ -397,7 +387,7 @@ def without_scale(model: bytes) -> bytes:
     return bytes(builder.Output())
 
 
-def test_a_network_of_another_size_takes_over(tmp_path: Path, two: Bundles, hurry: None) -> None:
+def test_a_network_of_another_size_takes_over(tmp_path: Path, two: Bundles) -> None:
     swap = LENIENT | {"min_agreement": 0, "min_ng_agreement": 0, "min_overlap": 0}
     config = read_line(write_line(tmp_path, "shipped", swap=swap))
     watched = Watched(config, lambda: change(config, two.b.path))
@@ -406,11 +396,11 @@ def test_a_network_of_another_size_takes_over(tmp_path: Path, two: Bundles, hurr
 
 
 def test_what_a_line_did_not_live_to_answer_is_tried_by_the_next_start(
-    tmp_path: Path, two: Bundles, hurry: None
+    tmp_path: Path, two: Bundles
 ) -> None:
     config = a_line(tmp_path, two)
     assert change(config, two.b.path) is None  # no line runs
-    run_line(config, frames=1)
+    run_quickly(config, frames=1)
     folder = swap_folder(config)
     assert folder.standing().in_force is None
     watched = Watched(config)
@@ -448,11 +438,11 @@ def run_until_shadowing(config: LineSettings, lines: int, then: Callable[[Line],
     def watch(line: Line) -> Callable[[Inspection], None]:
         return lambda inspection: then(line) if is_shadowing(config, lines) else None
 
-    run_line(config, watch=watch)
+    run_quickly(config, watch=watch)
 
 
 def test_a_bundle_that_two_lines_ended_over_is_refused_and_one_told_to_stop_does_not_count(
-    tmp_path: Path, two: Bundles, hurry: None
+    tmp_path: Path, two: Bundles
 ) -> None:
     path = write_line(tmp_path, str(two.a.path), swap=LENIENT | {"shadow_frames": 1_000_000})
     config = read_line(path)
@@ -476,7 +466,7 @@ def test_a_bundle_that_two_lines_ended_over_is_refused_and_one_told_to_stop_does
 
 
 def test_a_line_that_fails_while_it_tries_a_bundle_has_ended_over_it_too(
-    tmp_path: Path, two: Bundles, hurry: None
+    tmp_path: Path, two: Bundles
 ) -> None:
     config = a_line(tmp_path, two, swap=LENIENT | {"shadow_frames": 1_000_000})
     asked(config, two.b)
@@ -491,20 +481,20 @@ def test_a_line_that_fails_while_it_tries_a_bundle_has_ended_over_it_too(
 
 
 def test_a_later_request_takes_the_place_of_one_that_is_being_tried(
-    tmp_path: Path, two: Bundles, hurry: None
+    tmp_path: Path, two: Bundles
 ) -> None:
     config = a_line(tmp_path, two, swap=LENIENT | {"shadow_frames": 1_000_000})
     said = []
 
     def ask_twice() -> None:
         first = activate(config, two.b.path)
-        for answer in answers(config, first):
+        for answer in answers(config, first, QUICK_S):
             assert isinstance(answer, Progress)
             if answer.doing == "shadowing":
                 break
         said.append(change(config, two.a.path))
         with pytest.raises(TracksideError, match="another bundle was asked for meanwhile"):
-            list(answers(config, first))
+            list(answers(config, first, QUICK_S))
         said.append("told")
 
     watched = Watched(config, ask_twice)
@@ -512,9 +502,7 @@ def test_a_later_request_takes_the_place_of_one_that_is_being_tried(
     assert set(watched.digests) == {two.a.digest}
 
 
-def test_metrics_follow_the_bundle_that_is_in_force(
-    tmp_path: Path, two: Bundles, hurry: None
-) -> None:
+def test_metrics_follow_the_bundle_that_is_in_force(tmp_path: Path, two: Bundles) -> None:
     port = free_port()
     config, pages = a_line(tmp_path, two, metrics={"port": port}), list[str]()
 
@@ -532,7 +520,7 @@ def test_metrics_follow_the_bundle_that_is_in_force(
 
 
 def test_a_line_that_does_not_run_is_rolled_back_at_once_and_forth_again(
-    tmp_path: Path, two: Bundles, hurry: None
+    tmp_path: Path, two: Bundles
 ) -> None:
     config = a_line(tmp_path, two)
     with pytest.raises(UsageError, match="no bundle was in force before"):
@@ -545,13 +533,13 @@ def test_a_line_that_does_not_run_is_rolled_back_at_once_and_forth_again(
 
 
 def test_what_cannot_be_read_is_complained_of_and_nothing_else(
-    tmp_path: Path, two: Bundles, hurry: None, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, two: Bundles, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = a_line(tmp_path, two)
     folder = swap_folder(config)
     folder.root.mkdir()
     (folder.root / "request.json").write_text("{")
-    assert run_line(config, frames=50).states[State.UNKNOWN] == 0
+    assert run_quickly(config, frames=50).states[State.UNKNOWN] == 0
     said = [record.message for record in caplog.records if "cannot be changed" in record.message]
     assert len(said) == 1
     assert "was not written by this trackside" in said[0]
@@ -594,7 +582,6 @@ def lay_much(path: Path) -> None:
 def test_what_is_no_small_file_neither_holds_a_line_up_nor_fills_its_memory(
     tmp_path: Path,
     two: Bundles,
-    hurry: None,
     caplog: pytest.LogCaptureFixture,
     lay: Callable[[Path], object],
 ) -> None:
@@ -603,12 +590,12 @@ def test_what_is_no_small_file_neither_holds_a_line_up_nor_fills_its_memory(
     root.mkdir()
     lay(root / "request.json")
     most_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + 200_000
-    assert run_line(config, frames=50).states[State.UNKNOWN] == 0
+    assert run_quickly(config, frames=50).states[State.UNKNOWN] == 0
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < most_kb
     assert any("request.json is no plain file of" in record.message for record in caplog.records)
     lay(root / "standing.json")
     with pytest.raises(ConfigurationError, match=r"standing.json is no plain file of .* remove it"):
-        run_line(config, frames=1)
+        run_quickly(config, frames=1)
 
 
 @pytest.mark.parametrize(
@@ -619,10 +606,9 @@ def test_what_is_no_small_file_neither_holds_a_line_up_nor_fills_its_memory(
         ("f" * 64, "it is not what was in force before: activate it"),
     ],
 )
-def test_a_forged_rollback_does_not_skip_the_shadow(  # noqa: PLR0917
+def test_a_forged_rollback_does_not_skip_the_shadow(
     tmp_path: Path,
     two: Bundles,
-    hurry: None,
     caplog: pytest.LogCaptureFixture,
     digest: str,
     why: str,
@@ -634,21 +620,19 @@ def test_a_forged_rollback_does_not_skip_the_shadow(  # noqa: PLR0917
     forged = {"id": "2", "kind": "rollback", "name": "b"}
     forged["digest"] = two.b.digest if digest == "B" else digest
     (root / "request.json").write_text(json.dumps(forged))
-    run_line(config, frames=100)
+    run_quickly(config, frames=100)
     assert open_in_force(config).digest == two.a.digest
     assert any(why in record.message for record in caplog.records)
 
 
-def test_a_copy_is_what_its_digest_says_or_it_is_refused(
-    tmp_path: Path, two: Bundles, hurry: None
-) -> None:
+def test_a_copy_is_what_its_digest_says_or_it_is_refused(tmp_path: Path, two: Bundles) -> None:
     config = a_line(tmp_path, two)
     Watched(config, lambda: change(config, two.b.path))
     folder = swap_folder(config)
     assert open_in_force(config).digest == folder.standing().in_force == two.b.digest
     two.a.save(folder.bundle_path(two.b.digest))
     with pytest.raises(BundleError, match=f"is another bundle, {two.a.digest[:12]}"):
-        run_line(config, frames=1)
+        run_quickly(config, frames=1)
     two.b.save(folder.bundle_path(two.a.digest))
     with pytest.raises(BundleError, match=f"is another bundle, {two.b.digest[:12]}"):
         roll_back(config)
@@ -684,9 +668,7 @@ def test_a_line_killed_at_any_moment_starts_with_the_old_bundle_or_the_new(
         parent.stdin.close()
 
 
-def test_a_recording_has_the_bundle_that_was_in_force(
-    tmp_path: Path, two: Bundles, hurry: None
-) -> None:
+def test_a_recording_has_the_bundle_that_was_in_force(tmp_path: Path, two: Bundles) -> None:
     path = write_line(tmp_path, str(two.a.path))
     config = read_line(path)
     Watched(config, lambda: change(config, two.b.path))
@@ -711,7 +693,7 @@ def trackside(*arguments: object) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "edge.cli", "bundle", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=PATIENT_S,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -730,7 +712,7 @@ def test_the_commands_change_the_bundle_of_a_process_that_runs(
         bad = trackside("activate", line, wrong(tmp_path, files).path)
         back = trackside("rollback", line)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=PATIENT_S) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
     answer = json.loads(taken.stdout)
     assert (taken.returncode, answer["answered"], answer["refusal"]) == (0, True, None)
     assert answer["request"]["digest"] == two.b.digest

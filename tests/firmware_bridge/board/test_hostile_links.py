@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from struct import Struct
 
@@ -17,61 +17,13 @@ from firmware_bridge.board import framing
 from firmware_bridge.board.framing import FrameReader, Kind
 from firmware_bridge.board.serial_link import SerialLink
 from firmware_bridge.core import ActuatorTraits
-from firmware_bridge.desk import DeskSettings
 from firmware_bridge.errors import LineError, RejectorStopped
 from firmware_bridge.types import SECOND_NS, Fired, Mode
-from stands.boards import Cable, HostBoard, LyingBoard, unharmed
+from stands.boards import MM, Cable, HostBoard, LyingBoard, open_link, unharmed
 from stands.firmware import build
 from stands.waiting import eventually
 
-MS = 1_000_000
-MM = 1_000
-CLOCK = time.monotonic_ns
-SETTINGS = ActuatorTraits(offset_um=10 * MM, margin_um=20 * MM)
-PATIENT_NS = 5 * SECOND_NS  # the machine may have much else to do
-NM_PER_COUNT = 2_500  # of 20,000 counts a second: 50 mm/s
 HEADER = Struct("<BIII")
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build("host", tmp_path_factory.mktemp("image"))
-
-
-@pytest.fixture
-def board(image: Path, tmp_path: Path) -> Iterator[HostBoard]:
-    started = HostBoard(tmp_path, image, serial_number=0xB0A2D)
-    yield started
-    started.close()
-
-
-@pytest.fixture
-def cable(board: HostBoard) -> Iterator[Cable]:
-    laid = Cable(board.link)
-    yield laid
-    laid.close()
-
-
-def open_link(
-    port: str,
-    settings: ActuatorTraits = SETTINGS,
-    *,
-    silence_ns: int = PATIENT_NS,
-    serial_number: str | None = None,
-    firmware: str | None = None,
-    baud: int = 921_600,
-) -> SerialLink:
-    return SerialLink(
-        port,
-        settings,
-        CLOCK,
-        DeskSettings(default_reject=False, silence_ns=silence_ns),  # so that what passes is seen
-        nm_per_count=NM_PER_COUNT,
-        fastest_um_s=100_000,
-        serial_number=serial_number,
-        firmware=firmware,
-        baud=baud,
-    )
 
 
 def stops(link: SerialLink, why: str) -> None:
@@ -107,7 +59,7 @@ class Requests:
 # --- orders that do not get through --------------------------------------------------------------
 
 
-def test_an_order_that_waits_for_a_link_too_slow_for_it_stops_the_line(cable: Cable) -> None:
+def test_an_order_that_waits_for_a_link_too_slow_for_it_stops_the_line(host_cable: Cable) -> None:
     """Each request for orders must be sent four times: far slower than they come."""
     tries: dict[bytes, int] = {}
 
@@ -118,38 +70,38 @@ def test_an_order_that_waits_for_a_link_too_slow_for_it_stops_the_line(cable: Ca
         tries[number] = tries.get(number, 0) + 1
         return [body] if tries[number] % 4 == 0 else []
 
-    link = open_link(cable.port, silence_ns=SECOND_NS)
-    cable.to_board = Requests(forgetful)
+    link = open_link(host_cable.port, silence_ns=SECOND_NS)
+    host_cable.to_board = Requests(forgetful)
     with pytest.raises(RejectorStopped, match=r"an order has waited .* to be sent"):
         for i in range(1_000):
             link.submit((1_000 + i) * MM, (1_001 + i) * MM, f"defect {i}")
             time.sleep(0.005)
     before_um = link._session.reading.position_um
     eventually(lambda: link._session.reading.position_um > before_um)  # it is asked for news still
-    cable.to_board = unharmed
+    host_cable.to_board = unharmed
     assert link.statistics().unsent > 0
 
 
-def test_corrupt_bytes_leave_no_order_without_an_outcome(cable: Cable) -> None:
+def test_corrupt_bytes_leave_no_order_without_an_outcome(host_cable: Cable) -> None:
     """At 1 in 125 a request of eight orders seldom gets through; shorter ones do."""
     chance = random.Random(5)
 
     def corrupt(carried: bytes) -> bytes:
         return bytes(byte ^ 16 if chance.random() < 0.008 else byte for byte in carried)
 
-    with open_link(cable.port, ActuatorTraits(offset_um=50 * MM, margin_um=MM)) as link:
-        cable.to_board = cable.to_host = corrupt
+    with open_link(host_cable.port, ActuatorTraits(offset_um=50 * MM, margin_um=MM)) as link:
+        host_cable.to_board = host_cable.to_host = corrupt
         for i in range(40):
             link.submit(i * MM // 2, i * MM // 2 + 300, f"defect {i}")
         eventually(lambda: link.report().pending == 0)
-        cable.to_board = cable.to_host = unharmed
+        host_cable.to_board = host_cable.to_host = unharmed
         report = link.report()
     assert report.ordered == report.fired + report.missed == 40
     assert link.statistics().damaged + link.statistics().board.damaged > 0
 
 
-def test_a_near_order_overtakes_more_far_ones_than_the_board_holds(cable: Cable) -> None:
-    with open_link(cable.port) as link:
+def test_a_near_order_overtakes_more_far_ones_than_the_board_holds(host_cable: Cable) -> None:
+    with open_link(host_cable.port) as link:
         for i in range(125):
             link.submit((10_000 + 10 * i) * MM, (10_001 + 10 * i) * MM, f"far {i}")
         eventually(lambda: link.statistics().unsent == 5)
@@ -165,7 +117,9 @@ def test_a_near_order_overtakes_more_far_ones_than_the_board_holds(cable: Cable)
 # --- what nobody here asked for ------------------------------------------------------------------
 
 
-def test_a_stray_bypass_is_a_failure_and_the_board_rejects(board: HostBoard, cable: Cable) -> None:
+def test_a_stray_bypass_is_a_failure_and_the_board_rejects(
+    host_board: HostBoard, host_cable: Cable
+) -> None:
     strays = [framing.mode(Mode.BYPASS)]
 
     def stray(body: bytes) -> list[bytes]:
@@ -174,13 +128,15 @@ def test_a_stray_bypass_is_a_failure_and_the_board_rejects(board: HostBoard, cab
             return [body]
         return [body, HEADER.pack(Kind.MODE, sequence + 1, session, heard) + strays.pop()]
 
-    link = open_link(cable.port, silence_ns=2 * SECOND_NS)
-    cable.to_board = Requests(stray)
+    link = open_link(host_cable.port, silence_ns=2 * SECOND_NS)
+    host_cable.to_board = Requests(stray)
     stops(link, "in mode 2 though it was told|answered more questions than were asked")
-    eventually(board.rejects)
+    eventually(host_board.rejects)
 
 
-def test_a_bypass_that_comes_again_is_not_acted_on(board: HostBoard, cable: Cable) -> None:
+def test_a_bypass_that_comes_again_is_not_acted_on(
+    host_board: HostBoard, host_cable: Cable
+) -> None:
     seen: list[bytes] = []
 
     def replay(body: bytes) -> list[bytes]:
@@ -188,30 +144,30 @@ def test_a_bypass_that_comes_again_is_not_acted_on(board: HostBoard, cable: Cabl
             seen.append(body)
         return [body, *seen[:1]]
 
-    with open_link(cable.port) as link:
-        cable.to_board = Requests(replay)
+    with open_link(host_cable.port) as link:
+        host_cable.to_board = Requests(replay)
         link.hold("key", Mode.BYPASS, "turned")
         eventually(lambda: link.mode is Mode.BYPASS)
         link.release("key", "turned back")
         eventually(lambda: link.mode is Mode.ORDERED)
         link.submit(100 * MM, 101 * MM, "after it")
         eventually(lambda: link.report().fired == 1)
-        cable.to_board = unharmed
+        host_cable.to_board = unharmed
     assert link.statistics().board.stale > 0
 
 
-def test_an_order_altered_on_its_way_is_noticed_before_it_is_due(cable: Cable) -> None:
+def test_an_order_altered_on_its_way_is_noticed_before_it_is_due(host_cable: Cable) -> None:
     def alter(body: bytes) -> list[bytes]:
         return [body[:17] + b"\1" + body[18:] if body[0] == Kind.ORDER else body]
 
-    link = open_link(cable.port)
-    cable.to_board = Requests(alter)
+    link = open_link(host_cable.port)
+    host_cable.to_board = Requests(alter)
     link.submit(500 * MM, 501 * MM, "half a metre on")
     stops(link, "something altered them on their way")
 
 
 def test_a_reset_board_whose_session_is_opened_again_is_noticed(
-    board: HostBoard, cable: Cable
+    host_board: HostBoard, host_cable: Cable
 ) -> None:
     opening: list[bytes] = []
 
@@ -220,48 +176,48 @@ def test_a_reset_board_whose_session_is_opened_again_is_noticed(
             opening.append(body)
         return [body]
 
-    cable.to_board = Requests(record)
-    link = open_link(cable.port)
-    cable.to_board = unharmed
-    board.reset()
+    host_cable.to_board = Requests(record)
+    link = open_link(host_cable.port)
+    host_cable.to_board = unharmed
+    host_board.reset()
     for body in opening:
-        board.link.sendall(framing.frame(body))
+        host_board.link.sendall(framing.frame(body))
     stops(link, "it was reset")
 
 
 def test_another_board_on_the_port_is_named(
-    board: HostBoard, cable: Cable, image: Path, tmp_path: Path
+    host_board: HostBoard, host_cable: Cable, images: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(LineError, match="serial number 00000000000b0a2d, not 0000000000000001"):
-        open_link(cable.port, serial_number=f"{1:016x}")
+        open_link(host_cable.port, serial_number=f"{1:016x}")
     with pytest.raises(LineError, match="runs the firmware 00000000, not deadbeef"):
-        open_link(cable.port, serial_number=f"{0xB0A2D:016x}", firmware="deadbeef")
-    link = open_link(cable.port, serial_number=f"{0xB0A2D:016x}")
+        open_link(host_cable.port, serial_number=f"{0xB0A2D:016x}", firmware="deadbeef")
+    link = open_link(host_cable.port, serial_number=f"{0xB0A2D:016x}")
     assert link.board.serial_number == "00000000000b0a2d"
     (tmp_path / "other").mkdir()
-    other = HostBoard(tmp_path / "other", image, serial_number=0x07E2)
+    other = HostBoard(tmp_path / "other", build("host", images), serial_number=0x07E2)
     try:
-        cable.plug(other.link)
+        host_cable.plug(other.link)
         stops(link, "another is on the port, 00000000000007e2; plug 00000000000b0a2d in")
     finally:
-        cable.plug(board.link)
+        host_cable.plug(host_board.link)
         other.close()
 
 
-def test_sessions_of_one_board_lie_on_one_axis(board: HostBoard, cable: Cable) -> None:
+def test_sessions_of_one_board_lie_on_one_axis(host_board: HostBoard, host_cable: Cable) -> None:
     """The board counts on whoever is connected, so a place of the last run is one of this run."""
-    with open_link(cable.port) as first:
+    with open_link(host_cable.port) as first:
         eventually(lambda: first.read().position_um > 2 * MM)
         last = first.read()
-    with open_link(cable.port) as second:
+    with open_link(host_cable.port) as second:
         assert second.place.axis == first.place.axis != 0
         began_um = second.place.origin_um - first.place.origin_um
         assert last.position_um <= began_um
         now = second.read()
         meant_um = last.position_um + 50_000 * (now.at_ns - last.at_ns) // SECOND_NS
         assert began_um + now.position_um == pytest.approx(meant_um, abs=5 * MM)
-    board.reset()
-    with open_link(cable.port) as third:
+    host_board.reset()
+    with open_link(host_cable.port) as third:
         assert third.place.axis not in {0, second.place.axis}
 
 
@@ -305,15 +261,15 @@ def test_what_no_board_says_stops_the_line_and_is_named(lie: str) -> None:
 # --- slow lines ----------------------------------------------------------------------------------
 
 
-def test_closing_over_a_slow_line_takes_its_time_and_blames_no_port(cable: Cable) -> None:
+def test_closing_over_a_slow_line_takes_its_time_and_blames_no_port(host_cable: Cable) -> None:
     def slow(carried: bytes) -> bytes:
         time.sleep(len(carried) * 10 / 4800)
         return carried
 
-    link = open_link(cable.port, silence_ns=4 * SECOND_NS, baud=4800)
+    link = open_link(host_cable.port, silence_ns=4 * SECOND_NS, baud=4800)
     for i in range(12):
         link.submit((21 + i) * MM, (21 + i) * MM + 500, "")
-    cable.to_board = cable.to_host = slow
+    host_cable.to_board = host_cable.to_host = slow
     link.close()
-    cable.to_board = cable.to_host = unharmed
+    host_cable.to_board = host_cable.to_host = unharmed
     assert link.report().ordered == 12

@@ -8,98 +8,35 @@ from __future__ import annotations
 import os
 import random
 import sys
-import time
-from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from firmware_bridge.board import framing, serial_session
+from firmware_bridge.board import framing
 from firmware_bridge.board.framing import FrameReader, Kind
-from firmware_bridge.board.serial_link import SerialLink
+from firmware_bridge.board.serial_link import BAUD, SerialLink
+from firmware_bridge.board.serial_session import Session
+from firmware_bridge.board.serial_talk import Talk
 from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.desk import DeskSettings
 from firmware_bridge.errors import EncoderError, LineError, RejectorStopped
 from firmware_bridge.ledger import EntryKind, Ledger, read_ledger
-from firmware_bridge.lines import MemoryLine, OutputLine
+from firmware_bridge.lines import MemoryLine
 from firmware_bridge.types import SECOND_NS, Fired, Missed, Mode, Reason
-from stands.boards import Board, Cable, EmulatedBoard, HostBoard, eventually, unharmed
-from stands.firmware import build, need
-
-MS = 1_000_000
-MM = 1_000
-COUNTS_PER_S = 20_000  # of the simulated wheel
-NM_PER_COUNT = 2_500  # so 50 mm/s
-CLOCK = time.monotonic_ns
-SETTINGS = ActuatorTraits(offset_um=10 * MM, margin_um=20 * MM)  # 400 ms late is in time
-FASTEST_UM_S = 1_000_000
-PATIENT_NS = 5 * SECOND_NS  # the machine may have much else to do
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("images")
-
-
-@pytest.fixture(params=["host", "an385"])
-def board(request: pytest.FixtureRequest, images: Path, tmp_path: Path) -> Iterator[Board]:
-    target: str = request.param
-    if target == "an385":
-        need("qemu-system-arm")
-    kind = {"host": HostBoard, "an385": EmulatedBoard}[target]
-    started = kind(tmp_path, build(target, images))
-    yield started
-    started.close()
-
-
-@pytest.fixture
-def host_board(images: Path, tmp_path: Path) -> Iterator[HostBoard]:
-    started = HostBoard(tmp_path, build("host", images))
-    yield started
-    started.close()
-
-
-@pytest.fixture
-def cable(board: Board) -> Iterator[Cable]:
-    laid = Cable(board.link)
-    yield laid
-    laid.close()
-
-
-@pytest.fixture
-def host_cable(host_board: HostBoard) -> Iterator[Cable]:
-    laid = Cable(host_board.link)
-    yield laid
-    laid.close()
-
-
-def open_link(
-    cable: Cable,
-    settings: ActuatorTraits = SETTINGS,
-    *,
-    nm_per_count: int = NM_PER_COUNT,
-    silence_ns: int = PATIENT_NS,
-    default_reject: bool = False,
-    release_on_close: bool = False,
-    on_missed: Mode = Mode.ORDERED,
-    stop_line: OutputLine | None = None,
-    serial_number: str | None = None,
-    firmware: str | None = None,
-    ledger: Ledger | None = None,
-) -> SerialLink:
-    return SerialLink(
-        cable.port,
-        settings,
-        CLOCK,
-        DeskSettings(default_reject=default_reject, on_missed=on_missed, silence_ns=silence_ns),
-        nm_per_count=nm_per_count,
-        fastest_um_s=FASTEST_UM_S,
-        serial_number=serial_number,
-        firmware=firmware,
-        release_on_close=release_on_close,
-        stop_line=stop_line,
-        ledger=ledger,
-    )
+from stands.boards import (
+    CLOCK,
+    COUNTS_PER_S,
+    MM,
+    PATIENT_NS,
+    SETTINGS,
+    Board,
+    Cable,
+    HostBoard,
+    open_link,
+    unharmed,
+)
+from stands.waiting import eventually
 
 
 def wait_until_at(link: SerialLink, position_um: int) -> None:
@@ -111,7 +48,7 @@ def wait_until_at(link: SerialLink, position_um: int) -> None:
 
 def test_pulses_lie_where_the_orders_are(board: Board, cable: Cable) -> None:
     stretches = [(90 * MM, 95 * MM), (30 * MM, 40 * MM), (35 * MM, 45 * MM)]
-    with open_link(cable) as link:
+    with open_link(cable.port) as link:
         for start_um, end_um in stretches:
             link.submit(start_um, end_um, f"defect at {start_um}")
         assert not board.rejects()
@@ -128,7 +65,7 @@ def test_pulses_lie_where_the_orders_are(board: Board, cable: Cable) -> None:
 
 
 def test_an_order_that_comes_too_late_is_reported_missed(cable: Cable) -> None:
-    with open_link(cable) as link:
+    with open_link(cable.port) as link:
         wait_until_at(link, 40 * MM)
         link.submit(1 * MM, 5 * MM, "too late")
         eventually(lambda: link.report().pending == 0)
@@ -140,7 +77,7 @@ def test_an_order_that_comes_too_late_is_reported_missed(cable: Cable) -> None:
 
 def test_what_no_pass_came_for_is_rejected(board: Board, cable: Cable) -> None:
     settings = ActuatorTraits(offset_um=10 * MM)
-    with open_link(cable, settings, default_reject=True) as link:
+    with open_link(cable.port, settings, default_reject=True) as link:
         assert board.rejects()
         link.submit_pass(20 * MM, 30 * MM, "frame 0")
         link.submit_pass(30 * MM, 50 * MM, "frame 1")
@@ -163,14 +100,14 @@ def test_the_next_session_takes_over_what_the_one_before_had_seen_and_ordered(
     far, path = ActuatorTraits(offset_um=10_000 * MM), tmp_path / "ledger.db"
     with (
         Ledger(path, CLOCK) as ledger,
-        open_link(host_cable, far, default_reject=True, ledger=ledger) as link,
+        open_link(host_cable.port, far, default_reject=True, ledger=ledger) as link,
     ):
         link.submit(100 * MM, 110 * MM, "defect")
         link.submit_pass(0, 200 * MM, "frame 0")
         first = link.place
     with (
         Ledger(path, CLOCK) as ledger,
-        open_link(host_cable, far, default_reject=True, ledger=ledger) as link,
+        open_link(host_cable.port, far, default_reject=True, ledger=ledger) as link,
     ):
         assert first is not None and link.place is not None
         assert link.place.axis == first.axis  # the board has counted on
@@ -183,7 +120,7 @@ def test_the_next_session_takes_over_what_the_one_before_had_seen_and_ordered(
 
 
 def test_a_cut_cable_rejects_by_itself_and_is_noticed(board: Board, cable: Cable) -> None:
-    link = open_link(cable, silence_ns=3 * SECOND_NS)
+    link = open_link(cable.port, silence_ns=3 * SECOND_NS)
     assert not board.rejects()
     cable.to_board = lambda carried: b""
     eventually(board.rejects)
@@ -197,7 +134,7 @@ def test_a_cut_cable_rejects_by_itself_and_is_noticed(board: Board, cable: Cable
 
 
 def test_a_board_that_was_reset_rejects_and_is_noticed(board: Board, cable: Cable) -> None:
-    link = open_link(cable)
+    link = open_link(cable.port)
     link.submit(1_000 * MM, 1_001 * MM, "forgotten by the board")
     board.reset()
     eventually(lambda: link._failure is not None)
@@ -205,7 +142,7 @@ def test_a_board_that_was_reset_rejects_and_is_noticed(board: Board, cable: Cabl
         link.check()
     assert board.rejects()
     assert link.report().pending == 1
-    with open_link(cable) as link:
+    with open_link(cable.port) as link:
         link.check()
         assert not board.rejects()
 
@@ -218,7 +155,7 @@ def test_lost_and_doubled_bytes_cost_time_and_no_order(cable: Cable) -> None:
             bytes([byte]) * chance.choices([0, 1, 2], [5, 990, 5])[0] for byte in carried
         )
 
-    with open_link(cable, ActuatorTraits(offset_um=50 * MM, margin_um=20 * MM)) as link:
+    with open_link(cable.port, ActuatorTraits(offset_um=50 * MM, margin_um=20 * MM)) as link:
         cable.to_board = cable.to_host = lossy
         for i in range(20):
             link.submit(i * MM, i * MM + 1, f"defect {i}")
@@ -235,7 +172,7 @@ def test_lost_and_doubled_bytes_cost_time_and_no_order(cable: Cable) -> None:
 
 
 def test_requests_that_come_twice_are_acted_on_once(cable: Cable) -> None:
-    with open_link(cable) as link:
+    with open_link(cable.port) as link:
         cable.to_board = lambda carried: carried + carried
         link.submit(30 * MM, 31 * MM, "one")
         link.submit(32 * MM, 33 * MM, "two")
@@ -249,7 +186,7 @@ def test_requests_that_come_twice_are_acted_on_once(cable: Cable) -> None:
 def test_an_orderly_close_leaves_the_output_as_told(
     board: Board, cable: Cable, release: bool
 ) -> None:
-    link = open_link(cable, release_on_close=release)
+    link = open_link(cable.port, release_on_close=release)
     link.submit(1_000 * MM, 1_001 * MM, "a metre on")
     link.close()
     link.close()
@@ -261,7 +198,7 @@ def test_an_orderly_close_leaves_the_output_as_told(
 
 def test_what_overrides_the_orders_is_done_by_the_board(board: Board, cable: Cable) -> None:
     stop_line = MemoryLine(CLOCK, safe_active=True)
-    with open_link(cable, on_missed=Mode.STOP_LINE, stop_line=stop_line) as link:
+    with open_link(cable.port, on_missed=Mode.STOP_LINE, stop_line=stop_line) as link:
         eventually(lambda: not stop_line.active)
         wait_until_at(link, 12 * MM)
         link.hold("key", Mode.BYPASS, "turned")
@@ -285,7 +222,7 @@ def test_what_overrides_the_orders_is_done_by_the_board(board: Board, cable: Cab
 
 
 def test_readings_are_placed_on_this_machines_clock(host_cable: Cable) -> None:
-    with open_link(host_cable) as link:
+    with open_link(host_cable.port) as link:
         readings = []
         for _ in range(5):
             first = link.read()
@@ -298,7 +235,7 @@ def test_readings_are_placed_on_this_machines_clock(host_cable: Cable) -> None:
 
 
 def test_more_orders_than_the_board_holds_wait_their_turn(host_cable: Cable) -> None:
-    with open_link(host_cable, nm_per_count=25_000) as link:
+    with open_link(host_cable.port, nm_per_count=25_000) as link:
         for i in range(300):
             link.submit(i * MM, i * MM + 500, "")
         assert link.board.order_capacity < 300
@@ -317,22 +254,22 @@ def test_a_board_of_another_version_is_refused(host_cable: Cable) -> None:
 
     host_cable.to_host = as_version_3
     with pytest.raises(LineError, match=r"version 3.*version 2: flash"):
-        open_link(host_cable)
+        open_link(host_cable.port)
 
 
 def test_settings_that_the_board_refuses_are_named(host_cable: Cable) -> None:
     slow = ActuatorTraits(offset_um=0, delay_ns=2 * SECOND_NS)
     with pytest.raises(LineError, match="refuses delay_ns"):
-        open_link(host_cable, slow)
+        open_link(host_cable.port, slow)
 
 
 def test_a_port_is_opened_by_one_program(host_cable: Cable) -> None:
-    with open_link(host_cable), pytest.raises(LineError, match="no other program holds it"):
-        open_link(host_cable)
+    with open_link(host_cable.port), pytest.raises(LineError, match="no other program holds it"):
+        open_link(host_cable.port)
 
 
 def test_a_board_taken_over_is_noticed(host_board: HostBoard, host_cable: Cable) -> None:
-    link = open_link(host_cable)
+    link = open_link(host_cable.port)
     opening = framing.opening(
         SETTINGS, nm_per_count=1, silence_ns=PATIENT_NS, fastest_um_s=1, default_reject=False
     )
@@ -355,12 +292,20 @@ def test_a_board_taken_over_is_noticed(host_board: HostBoard, host_cable: Cable)
         link.close()
 
 
-def test_a_port_where_nobody_answers_says_what_to_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serial_session, "BOOT_NS", 100 * MS)
+def test_a_port_where_nobody_answers_says_what_to_check() -> None:
     master, slave = os.openpty()
-    with pytest.raises(LineError, match="no answer for 100 ms: check"):
-        SerialLink(
-            os.ttyname(slave), SETTINGS, CLOCK, DeskSettings(), nm_per_count=1_000, fastest_um_s=1
+    with (
+        closing(Talk(os.ttyname(slave), BAUD, CLOCK)) as talk,
+        pytest.raises(LineError, match="no answer for 100 ms: check"),
+    ):
+        Session(
+            talk,
+            SETTINGS,
+            nm_per_count=1_000,
+            fastest_um_s=1,
+            silence_ns=PATIENT_NS,
+            default_reject=True,
+            boot_ns=100_000_000,
         )
     os.close(master)
     os.close(slave)
@@ -377,7 +322,7 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_orders_that_make_no_sense_are_refused_and_disturb_nobody(host_cable: Cable) -> None:
-    with open_link(host_cable) as link:
+    with open_link(host_cable.port) as link:
         with pytest.raises(ValueError, match="give it a length"):
             link.submit(5, 5, "")
         with pytest.raises(ValueError, match="give micrometres"):

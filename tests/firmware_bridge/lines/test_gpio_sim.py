@@ -104,11 +104,10 @@ def test_an_encoder_counts_to_and_fro_by_the_kernels_times(chip: SimulatedChip) 
         assert before_ns <= reading.at_ns <= time.monotonic_ns()
 
 
-def test_edges_that_the_kernel_dropped_are_noticed(
-    chip: SimulatedChip, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("firmware_bridge.lines.gpiod_line.EVENTS_KEPT", 16)
-    with GpiodEncoder(chip.path, 5, 6, clock=time.monotonic_ns, nm_per_count=NM) as encoder:
+def test_edges_that_the_kernel_dropped_are_noticed(chip: SimulatedChip) -> None:
+    with GpiodEncoder(
+        chip.path, 5, 6, clock=time.monotonic_ns, nm_per_count=NM, events_kept=16
+    ) as encoder:
         turn(chip, [1])
         encoder.read()
         turn(chip, [1] * 19, start=1)
@@ -118,10 +117,11 @@ def test_edges_that_the_kernel_dropped_are_noticed(
 
 
 def test_of_one_channel_the_kernels_numbers_count_what_it_dropped(
-    chip: SimulatedChip, monkeypatch: pytest.MonkeyPatch
+    chip: SimulatedChip,
 ) -> None:
-    monkeypatch.setattr("firmware_bridge.lines.gpiod_line.EVENTS_KEPT", 16)
-    with GpiodEncoder(chip.path, 5, clock=time.monotonic_ns, nm_per_count=NM) as encoder:
+    with GpiodEncoder(
+        chip.path, 5, clock=time.monotonic_ns, nm_per_count=NM, events_kept=16
+    ) as encoder:
         for count in range(24):
             chip.drive(5, not chip.level(5))
             if count == 0:
