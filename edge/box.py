@@ -25,6 +25,17 @@ class Throttling:
     events: int | None  # since the box was started
 
 
+@dataclass(frozen=True, slots=True)
+class BoxState:
+    """This machine, and this process on it, at one moment; None where the system is silent."""
+
+    memory_bytes: int  # which this process occupies
+    open_files: int
+    temperatures_c: dict[str, float]  # by zone
+    throttled: bool | None
+    throttle_events: int | None
+
+
 @dataclass(frozen=True)
 class Box:
     """This machine."""
@@ -51,6 +62,16 @@ class Box:
         return Throttling(
             now=None if not flags else bool(int(flags, 16) & _PI_NOW),
             events=sum(known) if known else None,
+        )
+
+    def state(self) -> BoxState:
+        throttling = self.throttling()
+        return BoxState(
+            memory_bytes=self.resident_bytes(),
+            open_files=self.open_files(),
+            temperatures_c=self.temperatures_c(),
+            throttled=throttling.now,
+            throttle_events=throttling.events,
         )
 
     def governors(self) -> set[str]:

@@ -10,10 +10,11 @@ from edge.line_file import HealthSettings, LineSettings
 from edge.types import Frame
 
 
-def commission(config: LineSettings, frames: int) -> Baseline:
+def commission(config: LineSettings, frames: int, enough: int = ENOUGH) -> Baseline:
     """Run the line, rejects and all, over so many frames, and keep what they look like.
 
     They are held against the fixed bounds alone: what was usual before may no longer be.
+    TracksideError where fewer than `enough` of them could be judged.
     """
     brightness, score = brightness_distribution(frames), score_distribution(frames)
     looks = list[Look]()
@@ -29,9 +30,9 @@ def commission(config: LineSettings, frames: int) -> Baseline:
         line.run(record)
         digest = line.bundle.digest
     judged = sum(score.counts)
-    if judged < ENOUGH:
+    if judged < enough:
         raise TracksideError(
-            f"only {judged} frames could be judged, and {ENOUGH} are needed: see what `trackside "
+            f"only {judged} frames could be judged, and {enough} are needed: see what `trackside "
             "check` says of the camera, and let the line run for longer"
         )
     return Baseline(

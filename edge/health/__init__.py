@@ -5,25 +5,31 @@ from edge.health.drift import (
     brightness_distribution,
     score_distribution,
 )
-from edge.health.health import (
+from edge.health.health import Health, add_appearance, deadline_of
+from edge.health.line_health import (
     BOUNDS_NS,
+    Cause,
     Counted,
-    Health,
+    Facts,
     Keeping,
+    LineHealth,
+    Messages,
+    Outputs,
     Rejects,
-    Snapshot,
-    add_appearance,
-    deadline_of,
 )
 
 __all__ = [
     "BOUNDS_NS",
     "ENOUGH",
+    "Cause",
     "Counted",
+    "Facts",
     "Health",
     "Keeping",
+    "LineHealth",
+    "Messages",
+    "Outputs",
     "Rejects",
-    "Snapshot",
     "add_appearance",
     "brightness_distribution",
     "deadline_of",

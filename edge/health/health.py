@@ -1,23 +1,31 @@
 """How a line is doing: stage times, missed deadlines, lost frames, drift. No clock, I/O or lock.
 
-The main loop's thread alone calls `see`; any thread may take a `snapshot` at any time, and never
+The main loop's thread alone calls `see`; any thread may ask how it is `at` any time, and never
 holds the loop up by it.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import cv2
 
+from edge.box import Box, BoxState
 from edge.cameras import CameraCounts
 from edge.health.drift import (
     Distribution,
     brightness_distribution,
     drift_from,
     score_distribution,
+)
+from edge.health.line_health import (
+    Facts,
+    Histogram,
+    Keeping,
+    LineHealth,
+    Messages,
+    Outputs,
+    Rejects,
 )
 from edge.inspect import Baseline, Inspection
 from edge.line_file import LineSettings
@@ -28,84 +36,12 @@ from edge.types import Frame, Image, LostFrame, State, Stretch
 # until every order is given.
 STAGES = ("capture", "preprocess", "quality", "infer", "mask", "decide", "actuate")
 
-_MS = 1_000_000
-BOUNDS_NS = tuple(
-    round(ms * _MS) for ms in (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)
-)
+_BOX = Box()
 _ASK_NS = 1_000_000_000  # between two questions to the rejector
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """A histogram at one moment: how many values lie above each bound and not above the next."""
-
-    counts: tuple[int, ...]  # one more than there are bounds
-    total_ns: int
-
-    @property
-    def count(self) -> int:
-        return sum(self.counts)
-
-    @property
-    def mean_ms(self) -> float:
-        return self.total_ns / self.count / _MS if self.count else 0.0
-
-
-@dataclass
-class Histogram:
-    """Times, counted between `BOUNDS_NS`."""
-
-    _counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_NS) + 1))
-    _total_ns: int = 0
-
-    def add(self, ns: int) -> None:
-        self._counts[bisect_left(BOUNDS_NS, ns)] += 1
-        self._total_ns += ns
-
-    def counted(self) -> Counted:
-        return Counted(tuple(self._counts), self._total_ns)
-
-
-@dataclass(frozen=True, slots=True)
-class Rejects:
-    """What became of the orders so far, and what the outputs are at."""
-
-    ordered: int
-    fired: int
-    missed: int
-    pending: int
-    mode: str
-
-
-@dataclass(frozen=True, slots=True)
-class Keeping:
-    """How it is with what is to be kept on disk."""
-
-    troubles: Mapping[str, str]  # what is wrong now, of `store` and `ledger`
-    pictures_dropped: int  # of the store: events that went without
-    events_lost: int
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """How the line is doing at one moment."""
-
-    frames: Mapping[State, int]
-    lost_frames: int  # the camera gave no image for their rail
-    deadlines_missed: int
-    stages: Mapping[str, Counted]
-    latency: Counted  # from the light on the sensor to the verdict
-    drift: Mapping[str, float]  # empty without a baseline, and before enough frames
-    rejects: Rejects
-    seen_ns: int | None  # when the latest frame was done with
-    bundle: str | None  # digest of the one that the latest frame was judged with
-    keeping: Keeping
-    swap: SwapStatus | None  # None where the bundle cannot be changed
-    camera: CameraCounts | None  # None of a camera that does not run freely
-
-
 class Health:
-    """Counts every inspection."""
+    """Counts every inspection; what others count, they are asked for."""
 
     def __init__(
         self,
@@ -113,23 +49,28 @@ class Health:
         rejects: Callable[[], Rejects],
         baseline: Baseline | None = None,
         *,
-        keeping: Callable[[], Keeping] = lambda: Keeping({}, 0, 0),
+        facts: Callable[[], Facts] = Facts,
+        outputs: Callable[[], Outputs] = lambda: Outputs("as ordered"),
+        keeping: Callable[[], Keeping] = Keeping,
         swap: Callable[[], SwapStatus | None] = lambda: None,
         camera: Callable[[], CameraCounts | None] = lambda: None,
+        box: Callable[[], BoxState] = _BOX.state,
+        messages: Callable[[], Messages | None] = lambda: None,
     ) -> None:
         self._deadline_ns = deadline_ns
         self._ask_rejects = rejects
         self._rejects = rejects()
         self._asked_ns: int | None = None
         self._baseline = baseline
-        self._keeping, self._swap, self._camera = keeping, swap, camera
+        self._facts, self._outputs, self._keeping = facts, outputs, keeping
+        self._swap, self._camera, self._box, self._messages = swap, camera, box, messages
         self._brightness, self._score = brightness_distribution(), score_distribution()
         self._frames = dict.fromkeys(State, 0)
         self._lost_frames = 0
         self._deadlines_missed = 0
         self._stages = {stage: Histogram() for stage in STAGES}
         self._latency = Histogram()
-        self._seen_ns: int | None = None
+        self._done_ns: int | None = None  # when the latest frame was done with
         self._bundle: str | None = None
 
     def see(self, inspection: Inspection, now_ns: int) -> None:
@@ -151,25 +92,31 @@ class Health:
         if self._asked_ns is None or now_ns - self._asked_ns >= _ASK_NS:
             # Asked by the loop, which shares a lock with the rejector anyhow, and by nobody else.
             self._rejects, self._asked_ns = self._ask_rejects(), now_ns
-        self._seen_ns = now_ns
+        self._done_ns = now_ns
 
-    def snapshot(self) -> Snapshot:
+    def at(self, now_ns: int) -> LineHealth:
+        """All of it at this moment."""
         drift: dict[str, float] = {}
         if self._baseline is not None and self._baseline.bundle == self._bundle:
             drift = drift_from(self._baseline, self._brightness.counts, self._score.counts)
-        return Snapshot(
+        done_ns = self._done_ns
+        return LineHealth(
+            facts=self._facts(),
             frames=dict(self._frames),
             lost_frames=self._lost_frames,
             deadlines_missed=self._deadlines_missed,
+            last_frame_age_s=None if done_ns is None else (now_ns - done_ns) / 1e9,
             stages={stage: times.counted() for stage, times in self._stages.items()},
             latency=self._latency.counted(),
             drift=drift,
             rejects=self._rejects,
-            seen_ns=self._seen_ns,
+            outputs=self._outputs(),
             bundle=self._bundle,
             keeping=self._keeping(),
             swap=self._swap(),
             camera=self._camera(),
+            box=self._box(),
+            messages=self._messages(),
         )
 
 

@@ -12,9 +12,17 @@ from importlib.metadata import version
 from typing import Any
 
 from edge.assembly import Line
-from edge.box import Box
 from edge.clock import clock_ns
-from edge.health import Health, Keeping, Rejects, deadline_of
+from edge.health import (
+    Cause,
+    Facts,
+    Health,
+    Keeping,
+    Messages,
+    Outputs,
+    Rejects,
+    deadline_of,
+)
 from edge.inspect import Baseline, Inspection, read_baseline
 from edge.store import EventStore
 from edge.swap import Swapper
@@ -30,11 +38,13 @@ def reporting(
     line: Line, store: EventStore | None = None, swapper: Swapper | None = None
 ) -> Iterator[Callable[[Inspection], None]]:
     """Give out what is to be told each inspection, once its orders have been given."""
-    health = health_of(line, store, swapper)
+    post: _Post | None = None
+    health = health_of(line, store, swapper, lambda: None if post is None else post.state())
     with ExitStack() as stack:
-        post = None if line.config.mqtt is None else _open_post(line, health, stack)
+        if line.config.mqtt is not None:
+            post = _open_post(line, health, stack)
         if line.config.metrics is not None:
-            _serve_metrics(line, health, post, stack)
+            _serve_metrics(line, health, stack)
         show = None if line.config.web is None else _show_page(line, health, stack)
 
         def report(inspection: Inspection) -> None:
@@ -47,7 +57,12 @@ def reporting(
         yield report
 
 
-def health_of(line: Line, store: EventStore | None, swapper: Swapper | None) -> Health:
+def health_of(
+    line: Line,
+    store: EventStore | None,
+    swapper: Swapper | None,
+    messages: Callable[[], Messages | None],
+) -> Health:
     """An account of the line's health, with nothing in it yet."""
 
     def rejects() -> Rejects:
@@ -57,8 +72,15 @@ def health_of(line: Line, store: EventStore | None, swapper: Swapper | None) -> 
             fired=report.fired,
             missed=report.missed,
             pending=report.pending,
-            mode=report.mode.value,
         )
+
+    def outputs() -> Outputs:
+        desk, causes = line.bridge.desk, []
+        for change in desk.standing:
+            assert change.standing is not None
+            mode, latched = change.standing.mode.value, change.standing.latched
+            causes.append(Cause(change.cause, change.reason, mode, latched))
+        return Outputs(desk.mode.value, tuple(causes))
 
     def keeping() -> Keeping:
         ledger = line.bridge.ledger
@@ -76,9 +98,12 @@ def health_of(line: Line, store: EventStore | None, swapper: Swapper | None) -> 
         deadline_of(line.config),
         rejects,
         _baseline(line),
+        facts=lambda: _facts(line),
+        outputs=outputs,
         keeping=keeping,
         swap=lambda: None if swapper is None else swapper.status(),
         camera=line.camera_counts,
+        messages=messages,
     )
 
 
@@ -97,22 +122,19 @@ def _baseline(line: Line) -> Baseline | None:
     return baseline
 
 
-def line_facts(line: Line) -> dict[str, str]:
-    """What runs."""
-    return {
-        "line": line.config.name,
-        "bundle": line.bundle.manifest.name,
-        "bundle_digest": line.bundle.digest,
-        "engine": line.engine.name,
-        "version": _VERSION,
-    }
+def _facts(line: Line) -> Facts:
+    return Facts(
+        line=line.config.name,
+        bundle=line.bundle.manifest.name,
+        bundle_digest=line.bundle.digest,
+        engine=line.engine.name,
+        version=_VERSION,
+    )
 
 
 def _show_page(line: Line, health: Health, stack: ExitStack) -> Callable[[Inspection], None]:
     live = import_module("edge.web.live")  # needs the extra `web`
-    show: Callable[[Inspection], None] = stack.enter_context(
-        live.live_page(line, health, lambda: line_facts(line))
-    )
+    show: Callable[[Inspection], None] = stack.enter_context(live.live_page(line, health))
     return show
 
 
@@ -122,6 +144,13 @@ class _Post:
 
     outbox: Outbox
     courier: Any  # of the adapter, which is imported only when it is asked for
+
+    def state(self) -> Messages:
+        return Messages(
+            connected=self.courier.connected,
+            spooled=self.outbox.spooled,
+            given_up=self.outbox.given_up,
+        )
 
 
 def _open_post(line: Line, health: Health, stack: ExitStack) -> _Post:
@@ -133,7 +162,7 @@ def _open_post(line: Line, health: Health, stack: ExitStack) -> _Post:
         spool,
         line=line.config.name,
         topic=settings.topic,
-        health=health.snapshot,
+        health=health.at,
         health_every_s=settings.health_every_s,
         clock_ns=clock_ns,
         utc_now=lambda: datetime.now(timezone.utc),
@@ -144,21 +173,12 @@ def _open_post(line: Line, health: Health, stack: ExitStack) -> _Post:
     return _Post(outbox, courier)
 
 
-def _serve_metrics(line: Line, health: Health, post: _Post | None, stack: ExitStack) -> None:
+def _serve_metrics(line: Line, health: Health, stack: ExitStack) -> None:
     assert line.config.metrics is not None
     metrics = import_module("edge.telemetry.metrics")  # needs the extra `metrics`
-    box = Box()
 
     def collect() -> Iterable[Any]:
-        yield metrics.line_info(line_facts(line))
-        yield from metrics.line_metrics(health.snapshot(), clock_ns())
-        yield from metrics.box_metrics(box)
-        if post is not None:
-            yield from metrics.post_metrics(
-                connected=post.courier.connected,
-                spooled=post.outbox.spooled,
-                given_up=post.outbox.given_up,
-            )
+        yield from metrics.line_metrics(health.at(clock_ns()))
 
     port = stack.enter_context(metrics.serve_metrics(line.config.metrics, collect))
     log.info("metrics at http://%s:%d/metrics", line.config.metrics.host, port)

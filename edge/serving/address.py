@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edge.errors import ConfigurationError
 from edge.serving.certificate import Certificate, tls_context
 
-_DEAD_MS = 20_000  # a reader that takes nothing for so long is hung up on, by the kernel
+DEAD_MS = 20_000  # a reader that takes nothing for so long is hung up on, by the kernel
 _UNREAD_BYTES = 256 * 1024
 _BACKLOG = 128  # who waits there while nobody is accepted
 
@@ -22,6 +22,7 @@ class Address:
     host: str
     port: int
     certificate: Certificate | None
+    dead_ms: int = DEAD_MS
 
 
 def bound(address: Address) -> socket.socket:
@@ -37,7 +38,7 @@ def bound(address: Address) -> socket.socket:
     # Every connection has both from here: what a reader does not take neither piles up in the
     # kernel nor is waited for.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD_BYTES)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_MS)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, address.dead_ms)
     return listener
 
 

@@ -7,12 +7,12 @@ Messages come at least once and in the order of their numbers. A message that co
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge.box import Box
-from edge.health import Snapshot
+from edge.health import LineHealth
 from edge.types import Defect, State, Verdict
 
 
@@ -129,40 +129,27 @@ def _part(defect: Defect) -> DefectPart:
     )
 
 
-def health_message(
-    stamp: Mapping[str, Any],
-    snapshot: Snapshot,
-    box: Box,
-    now_ns: int,
-    *,
-    spooled: int,
-    given_up: int,
-) -> HealthMessage:
-    seen_ns, rejects = snapshot.seen_ns, snapshot.rejects
+def health_message(stamp: Mapping[str, Any], health: LineHealth) -> HealthMessage:
+    box, messages = health.box, health.messages
+    assert messages is not None  # this is one
     return HealthMessage(
         **stamp,
-        frames=dict(snapshot.frames),
-        lost_frames=snapshot.lost_frames,
-        deadlines_missed=snapshot.deadlines_missed,
-        last_frame_age_s=None if seen_ns is None else (now_ns - seen_ns) / 1e9,
-        latency_ms=snapshot.latency.mean_ms,
-        stages_ms={name: times.mean_ms for name, times in snapshot.stages.items()},
-        drift=dict(snapshot.drift),
-        rejects=RejectsPart(
-            ordered=rejects.ordered,
-            fired=rejects.fired,
-            missed=rejects.missed,
-            pending=rejects.pending,
-            mode=rejects.mode,
-        ),
-        bundle=snapshot.bundle,
-        troubles=dict(snapshot.keeping.troubles),
-        camera_fault=None if snapshot.camera is None else snapshot.camera.fault,
-        memory_bytes=box.resident_bytes(),
-        temperatures_c=box.temperatures_c(),
-        throttled=box.throttling().now,
-        spooled=spooled,
-        given_up=given_up,
+        frames=dict(health.frames),
+        lost_frames=health.lost_frames,
+        deadlines_missed=health.deadlines_missed,
+        last_frame_age_s=health.last_frame_age_s,
+        latency_ms=health.latency.mean_ms,
+        stages_ms={name: times.mean_ms for name, times in health.stages.items()},
+        drift=dict(health.drift),
+        rejects=RejectsPart(**asdict(health.rejects), mode=health.outputs.mode),
+        bundle=health.bundle,
+        troubles=dict(health.keeping.troubles),
+        camera_fault=None if health.camera is None else health.camera.fault,
+        memory_bytes=box.memory_bytes,
+        temperatures_c=box.temperatures_c,
+        throttled=box.throttled,
+        spooled=messages.spooled,
+        given_up=messages.given_up,
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import accumulate
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -16,9 +17,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from edge.box import Box
+from edge.box import BoxState
 from edge.cameras import CameraCounts
-from edge.health import BOUNDS_NS, Counted, Keeping, Snapshot
+from edge.health import BOUNDS_NS, Counted, Keeping, LineHealth, Messages
 from edge.line_file import MetricsSettings
 from edge.serving import Message, Served, serving
 
@@ -26,54 +27,66 @@ PACKAGES = ("uvicorn",)  # of the extra `metrics`, beside prometheus_client
 _BOUNDS = [*(repr(ns / 1e9) for ns in BOUNDS_NS), "+Inf"]
 
 
-def line_metrics(snapshot: Snapshot, now_ns: int) -> Iterator[Metric]:
+def line_metrics(health: LineHealth) -> Iterator[Metric]:
     """A line's health at one moment."""
-    frames = CounterMetricFamily(
-        "trackside_frames", "Frames that were judged, by verdict.", labels=["state"]
-    )
-    for state, count in snapshot.frames.items():
-        frames.add_metric([state.value], count)
-    yield frames
-    yield CounterMetricFamily(
-        "trackside_frames_lost",
-        "Frames of which the camera gave no image; they are UNKNOWN.",
-        value=snapshot.lost_frames,
-    )
-    yield CounterMetricFamily(
-        "trackside_deadlines_missed",
-        "Frames judged too late for their first row to be rejected at the line's full speed.",
-        value=snapshot.deadlines_missed,
-    )
-    stages = HistogramMetricFamily(
-        "trackside_stage_seconds", "Time a frame spent in each stage.", labels=["stage"]
-    )
-    for stage, times in snapshot.stages.items():
-        stages.add_metric([stage], _buckets(times), times.total_ns / 1e9)
-    yield stages
-    latency = HistogramMetricFamily(
-        "trackside_latency_seconds", "Time from the light on the sensor to the verdict."
-    )
-    latency.add_metric([], _buckets(snapshot.latency), snapshot.latency.total_ns / 1e9)
-    yield latency
-    if snapshot.seen_ns is not None:
-        yield GaugeMetricFamily(
-            "trackside_last_frame_age_seconds",
-            "Time since the latest frame was done with.",
-            value=(now_ns - snapshot.seen_ns) / 1e9,
-        )
-    yield from _drift_and_rejects(snapshot)
-    yield from _keeping(snapshot.keeping)
-    if snapshot.camera is not None:
-        yield from _camera(snapshot.camera)
-    if snapshot.swap is not None:
+    yield InfoMetricFamily("trackside_line", "What runs on this line.", value=asdict(health.facts))
+    yield from _frames(health)
+    yield from _times(health)
+    yield from _drift_and_rejects(health)
+    yield from _keeping(health.keeping)
+    if health.camera is not None:
+        yield from _camera(health.camera)
+    if health.swap is not None:
         swaps = CounterMetricFamily(
             "trackside_swaps",
             "Bundles that were asked for, by what came of it.",
             labels=["outcome"],
         )
-        swaps.add_metric(["taken_over"], snapshot.swap.taken_over)
-        swaps.add_metric(["refused"], snapshot.swap.refused)
+        swaps.add_metric(["taken_over"], health.swap.taken_over)
+        swaps.add_metric(["refused"], health.swap.refused)
         yield swaps
+    yield from _box(health.box)
+    if health.messages is not None:
+        yield from _messages(health.messages)
+
+
+def _frames(health: LineHealth) -> Iterator[Metric]:
+    frames = CounterMetricFamily(
+        "trackside_frames", "Frames that were judged, by verdict.", labels=["state"]
+    )
+    for state, count in health.frames.items():
+        frames.add_metric([state.value], count)
+    yield frames
+    yield CounterMetricFamily(
+        "trackside_frames_lost",
+        "Frames of which the camera gave no image; they are UNKNOWN.",
+        value=health.lost_frames,
+    )
+    yield CounterMetricFamily(
+        "trackside_deadlines_missed",
+        "Frames judged too late for their first row to be rejected at the line's full speed.",
+        value=health.deadlines_missed,
+    )
+
+
+def _times(health: LineHealth) -> Iterator[Metric]:
+    stages = HistogramMetricFamily(
+        "trackside_stage_seconds", "Time a frame spent in each stage.", labels=["stage"]
+    )
+    for stage, times in health.stages.items():
+        stages.add_metric([stage], _buckets(times), times.total_ns / 1e9)
+    yield stages
+    latency = HistogramMetricFamily(
+        "trackside_latency_seconds", "Time from the light on the sensor to the verdict."
+    )
+    latency.add_metric([], _buckets(health.latency), health.latency.total_ns / 1e9)
+    yield latency
+    if health.last_frame_age_s is not None:
+        yield GaugeMetricFamily(
+            "trackside_last_frame_age_seconds",
+            "Time since the latest frame was done with.",
+            value=health.last_frame_age_s,
+        )
 
 
 def _camera(counts: CameraCounts) -> Iterator[Metric]:
@@ -109,17 +122,17 @@ def _keeping(keeping: Keeping) -> Iterator[Metric]:
     )
 
 
-def _drift_and_rejects(snapshot: Snapshot) -> Iterator[Metric]:
+def _drift_and_rejects(health: LineHealth) -> Iterator[Metric]:
     drift = GaugeMetricFamily(
         "trackside_drift",
         "Population stability index of the latest frames against the commissioning; 0 is no drift, "
         "0.25 a strong one.",
         labels=["of"],
     )
-    for name, index in snapshot.drift.items():
+    for name, index in health.drift.items():
         drift.add_metric([name], index)
     yield drift
-    rejects = snapshot.rejects
+    rejects = health.rejects
     for name, what, count in (
         ("ordered", "Rejects ordered of the actuators.", rejects.ordered),
         ("fired", "Rejects that were fired.", rejects.fired),
@@ -130,57 +143,50 @@ def _drift_and_rejects(snapshot: Snapshot) -> Iterator[Metric]:
         "trackside_rejects_pending", "Rejects still on their way.", value=rejects.pending
     )
     mode = GaugeMetricFamily("trackside_reject_mode", "What the outputs are at.", labels=["mode"])
-    mode.add_metric([rejects.mode], 1)
+    mode.add_metric([health.outputs.mode], 1)
     yield mode
 
 
-def box_metrics(box: Box) -> Iterator[Metric]:
-    """The box's own state; what it does not show is left out."""
+def _box(box: BoxState) -> Iterator[Metric]:
+    """What the box does not show is left out."""
     yield GaugeMetricFamily(
-        "trackside_resident_memory_bytes",
-        "Memory this process occupies.",
-        value=box.resident_bytes(),
+        "trackside_resident_memory_bytes", "Memory this process occupies.", value=box.memory_bytes
     )
     yield GaugeMetricFamily(
-        "trackside_open_files", "Files and sockets this process holds open.", value=box.open_files()
+        "trackside_open_files", "Files and sockets this process holds open.", value=box.open_files
     )
     temperatures = GaugeMetricFamily(
         "trackside_temperature_celsius", "Temperature of a thermal zone.", labels=["zone"]
     )
-    for zone, degrees in box.temperatures_c().items():
+    for zone, degrees in box.temperatures_c.items():
         temperatures.add_metric([zone], degrees)
     yield temperatures
-    throttling = box.throttling()
-    if throttling.now is not None:
+    if box.throttled is not None:
         yield GaugeMetricFamily(
             "trackside_throttled",
             "1 while heat or a weak supply holds the processor back.",
-            value=throttling.now,
+            value=box.throttled,
         )
-    if throttling.events is not None:
+    if box.throttle_events is not None:
         yield CounterMetricFamily(
             "trackside_throttle_events",
             "How often heat held the processor back since the box was started.",
-            value=throttling.events,
+            value=box.throttle_events,
         )
 
 
-def post_metrics(*, connected: bool, spooled: int, given_up: int) -> Iterator[Metric]:
-    """How the messages to the broker are doing."""
+def _messages(messages: Messages) -> Iterator[Metric]:
     yield GaugeMetricFamily(
-        "trackside_mqtt_connected", "1 while the broker takes messages.", value=connected
+        "trackside_mqtt_connected", "1 while the broker takes messages.", value=messages.connected
     )
     yield GaugeMetricFamily(
-        "trackside_mqtt_spooled", "Messages that wait for the broker.", value=spooled
+        "trackside_mqtt_spooled", "Messages that wait for the broker.", value=messages.spooled
     )
     yield CounterMetricFamily(
-        "trackside_mqtt_given_up", "Messages that the spool had no room for.", value=given_up
+        "trackside_mqtt_given_up",
+        "Messages that the spool had no room for.",
+        value=messages.given_up,
     )
-
-
-def line_info(facts: Mapping[str, str]) -> Metric:
-    """What runs: facts that change with a restart or a swap only."""
-    return InfoMetricFamily("trackside_line", "What runs on this line.", value=dict(facts))
 
 
 def _buckets(times: Counted) -> list[tuple[str, float]]:

@@ -12,8 +12,7 @@ from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
 
-from edge.box import Box
-from edge.health import Snapshot
+from edge.health import LineHealth
 from edge.inspect import Inspection
 from edge.telemetry.messages import Stamp, health_message, verdict_message
 from edge.telemetry.spool import Message, Spool
@@ -41,7 +40,7 @@ class Outbox:
         *,
         line: str,
         topic: str,
-        health: Callable[[], Snapshot],
+        health: Callable[[int], LineHealth],  # at a time of the clock
         health_every_s: float,
         clock_ns: Callable[[], int],
         utc_now: Callable[[], datetime],
@@ -130,15 +129,8 @@ class Outbox:
         return self._message("verdict", verdict_message(stamp, told.verdict, told.latency_ns))
 
     def _state(self) -> Message:
-        message = health_message(
-            self._stamp("health", self._utc_now()),
-            self._health(),
-            Box(),
-            self._clock_ns(),
-            spooled=self.spooled,
-            given_up=self.given_up,
-        )
-        return self._message("health", message)
+        stamp = self._stamp("health", self._utc_now())
+        return self._message("health", health_message(stamp, self._health(self._clock_ns())))
 
     def _stamp(self, name: str, at: datetime) -> dict[str, Any]:
         self._numbers[name] += 1

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from edge.box import Box
+from edge.health import LineHealth
 from edge.inspect import Inspection, reject_stretches
 from edge.swap import SwapStatus
 from edge.types import Defect, Frame, State, Stretch, Verdict
@@ -42,10 +42,8 @@ class Reject:
 class Board:
     """What is known of the line since the page was opened."""
 
-    def __init__(
-        self, view: LineView, feed: Feed, box: Box, utc_now: Callable[[], datetime]
-    ) -> None:
-        self._view, self._feed, self._box, self._utc_now = view, feed, box, utc_now
+    def __init__(self, view: LineView, feed: Feed, utc_now: Callable[[], datetime]) -> None:
+        self._view, self._feed, self._utc_now = view, feed, utc_now
         self.newest: Inspection | None = None
         self._run = secrets.token_hex(4)
         self._started_ns = view.clock_ns()
@@ -161,37 +159,13 @@ class Board:
         return [{**_where(each.stretch), "missed": each.missed} for each in self._view.settled()]
 
     def _look_at_health(self, now_ns: int) -> Json:
-        snapshot, outputs, box = self._view.snapshot(), self._view.outputs(), self._box
-        camera, throttling = snapshot.camera, box.throttling()
+        """The line's health, and beside it what only the page shows."""
         return {
-            "facts": self._view.facts(),
+            **health_json(self._view.health(now_ns)),
             "uptime_s": round((now_ns - self._started_ns) / 1e9, 1),
-            "frames": {state.value: count for state, count in snapshot.frames.items()},
-            "lost_frames": snapshot.lost_frames,
-            "deadlines_missed": snapshot.deadlines_missed,
             "deadline_ms": self._deadline_ms(),
-            "last_frame_age_s": (
-                None if snapshot.seen_ns is None else (now_ns - snapshot.seen_ns) / 1e9
-            ),
-            "stages": {name: round(each.mean_ms, 3) for name, each in snapshot.stages.items()},
-            "drift": {name: round(index, 3) for name, index in snapshot.drift.items()},
-            "outputs": asdict(outputs),
             "refusal": self._view.refusal(),
-            "rejects": {
-                "ordered": snapshot.rejects.ordered,
-                "fired": snapshot.rejects.fired,
-                "missed": snapshot.rejects.missed,
-                "pending": snapshot.rejects.pending,
-            },
-            "troubles": dict(snapshot.keeping.troubles),
-            "swap": None if snapshot.swap is None else _swap(snapshot.swap),
-            "camera": None if camera is None else asdict(camera),
             "strip": {"width_mm": self._width_mm(), "actuators": self._view.actuators},
-            "box": {
-                "resident_mb": round(box.resident_bytes() / 1e6, 1),
-                "temperatures_c": box.temperatures_c(),
-                "throttled": throttling.now,
-            },
         }
 
     def _deadline_ms(self) -> float | None:
@@ -210,6 +184,25 @@ def _goes_on(before: Verdict, verdict: Verdict) -> bool:
     """Whether nothing new is wrong, of two frames on end with the same state."""
     known = {defect.number for defect in before.defects}
     return verdict.state is State.UNKNOWN or {d.number for d in verdict.defects} <= known
+
+
+def health_json(health: LineHealth) -> Json:
+    """In the words of the value itself; of times the means."""
+    return {
+        "facts": asdict(health.facts),
+        "frames": {state.value: count for state, count in health.frames.items()},
+        "lost_frames": health.lost_frames,
+        "deadlines_missed": health.deadlines_missed,
+        "last_frame_age_s": health.last_frame_age_s,
+        "stages_ms": {name: round(each.mean_ms, 3) for name, each in health.stages.items()},
+        "drift": {name: round(index, 3) for name, index in health.drift.items()},
+        "rejects": asdict(health.rejects),
+        "outputs": asdict(health.outputs),
+        "troubles": dict(health.keeping.troubles),
+        "swap": None if health.swap is None else _swap(health.swap),
+        "camera": None if health.camera is None else asdict(health.camera),
+        "box": asdict(health.box),
+    }
 
 
 def _swap(swap: SwapStatus) -> Json:

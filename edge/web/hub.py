@@ -59,9 +59,10 @@ class Viewer:
 class Hub:
     """The line's news and those who look at them."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, turn_s: float = TURN_S, too_slow_s: float = TOO_SLOW_S) -> None:
         self.viewers: set[Viewer] = set()
         self._line = line
+        self._turn_s, self._too_slow_s = turn_s, too_slow_s
 
     @property
     def is_full(self) -> bool:
@@ -91,7 +92,7 @@ class Hub:
                 break
             except Exception:
                 log.exception("the live page missed a turn; it goes on, and so does the line")
-            await asyncio.sleep(TURN_S)
+            await asyncio.sleep(self._turn_s)
         for viewer in self.viewers:
             viewer.wake()
 
@@ -113,7 +114,7 @@ class Hub:
         """Those who may no longer look, and those who hold their place and take nothing."""
         now_s = asyncio.get_running_loop().time()
         for viewer in self.viewers:
-            slow = viewer.given_s is not None and now_s - viewer.given_s > TOO_SLOW_S
+            slow = viewer.given_s is not None and now_s - viewer.given_s > self._too_slow_s
             if slow or not viewer.may_look():
                 viewer.hang_up()
 

@@ -25,7 +25,7 @@ from edge.web.board import Board
 from edge.web.feed import Feed
 from edge.web.pictures import LiveFrame
 from edge.web.self_test import self_test
-from edge.web.view import Cause, LineView, Outputs, Settled
+from edge.web.view import LineView, Settled
 
 PACKAGES = ("starlette", "uvicorn")  # of the extra `web`
 _LEAST_FRAME_NS = 200_000_000  # between two pictures
@@ -34,14 +34,12 @@ log = logging.getLogger("trackside")
 
 
 @contextmanager
-def live_page(
-    line: Line, health: Health, facts: Callable[[], dict[str, str]]
-) -> Iterator[Callable[[Inspection], None]]:
+def live_page(line: Line, health: Health) -> Iterator[Callable[[Inspection], None]]:
     """Give out what shows an inspection; it only leaves it where the page takes it from."""
     settings = line.config.web
     assert settings is not None
-    view, feed = _view(line, health, facts), Feed()
-    board = Board(view, feed, Box(), lambda: datetime.now(timezone.utc))
+    view, feed = _view(line, health), Feed()
+    board = Board(view, feed, lambda: datetime.now(timezone.utc))
     with serving(served_page(settings, view, board)) as port:
         scheme = "http" if settings.certificate is None else "https"
         log.info("live page at %s://%s:%d/", scheme, settings.host, port)
@@ -68,11 +66,9 @@ def served_page(settings: WebSettings, view: LineView, board: Board) -> Served:
     )
 
 
-def _view(line: Line, health: Health, facts: Callable[[], dict[str, str]]) -> LineView:
+def _view(line: Line, health: Health) -> LineView:
     return LineView(
-        facts=facts,
-        snapshot=health.snapshot,
-        outputs=partial(_outputs, line),
+        health=health.at,
         place_um=partial(_place_um, line),
         settled=partial(_settled, line),
         actuators=[(each.name, each.offset_mm) for each in line.config.reject.actuators],
@@ -83,16 +79,6 @@ def _view(line: Line, health: Health, facts: Callable[[], dict[str, str]]) -> Li
         guarded=line.config.web is not None and line.config.web.token is not None,
         clock_ns=clock_ns,
     )
-
-
-def _outputs(line: Line) -> Outputs:
-    desk = line.bridge.desk
-    causes = []
-    for change in desk.standing:
-        assert change.standing is not None
-        mode, latched = change.standing.mode.value, change.standing.latched
-        causes.append(Cause(change.cause, change.reason, mode, latched))
-    return Outputs(desk.mode.value, tuple(causes))
 
 
 def _place_um(line: Line) -> int | None:
@@ -138,5 +124,5 @@ def _self_test(line: Line, health: Health) -> list[Check]:
             at_m = line.bridge.where().position_um / 1e6
         return f"orders are fired, inputs are read, and the rail is at {at_m:.2f} m"
 
-    troubles = health.snapshot().keeping.troubles
+    troubles = health.at(clock_ns()).keeping.troubles
     return list(self_test(line.config, network, bridge, troubles, Box()))

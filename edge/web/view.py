@@ -6,26 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edge.checks import Check
-from edge.health import Snapshot
+from edge.health import LineHealth
 from edge.types import Stretch
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Something that overrides the orders, or is only reported, and the mode it asks for."""
-
-    name: str
-    reason: str
-    mode: str
-    latched: bool  # until it is acknowledged
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """What the outputs are at, and why."""
-
-    mode: str
-    causes: tuple[Cause, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +22,7 @@ class Settled:
 class LineView:
     """A running line, seen from its page."""
 
-    facts: Callable[[], dict[str, str]]
-    snapshot: Callable[[], Snapshot]
-    outputs: Callable[[], Outputs]
+    health: Callable[[int], LineHealth]  # at a time of the clock
     place_um: Callable[[], int | None]  # of the rail under the camera; None where it is not known
     settled: Callable[[], tuple[Settled, ...]]  # the latest
     actuators: Sequence[tuple[str, float]]  # name, and millimetres downstream of the camera

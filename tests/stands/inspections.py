@@ -17,7 +17,7 @@ from edge.types import Frame, LostFrame, Mask, State, Stretch, Verdict
 
 MS = 1_000_000
 DIGEST = "ab" * 32
-NONE = Rejects(ordered=0, fired=0, missed=0, pending=0, mode="ordered")
+NONE = Rejects(ordered=0, fired=0, missed=0, pending=0)
 
 
 def inspection(

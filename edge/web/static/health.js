@@ -12,7 +12,7 @@ export function showHealth(health) {
   const { ordered, fired, missed, pending } = rejects;
   say(byId("orders"), `${ordered} ordered, ${fired} fired, ${missed} missed, ${pending} on their way`);
   byId("tiles").replaceChildren(...tiles(health).map(tile));
-  showStages(health.stages);
+  showStages(health.stages_ms);
   const { bundle, bundle_digest, engine, version } = facts;
   const trying = health.swap?.trying;
   const trial = trying ? ` · ${trying.doing} ${trying.request.name}, ${trying.frames} of ${trying.of}` : "";
@@ -60,8 +60,8 @@ function* ofTheCamera(camera) {
   yield ["Camera reopened", whole(camera.reopened), camera.reopened > 0];
 }
 
-function* ofTheBox({ resident_mb, temperatures_c, throttled }) {
-  yield ["Memory", `${whole(resident_mb)} MB`];
+function* ofTheBox({ memory_bytes, temperatures_c, throttled }) {
+  yield ["Memory", `${whole(memory_bytes / 1e6)} MB`];
   const hottest = Object.entries(temperatures_c).sort((a, b) => b[1] - a[1])[0];
   if (hottest) yield [`Temperature, ${hottest[0]}`, `${hottest[1].toFixed(0)} °C`, hottest[1] >= 85];
   if (throttled !== null) yield ["Throttled", throttled ? "yes" : "no", throttled];

@@ -53,7 +53,7 @@ def test_every_part_of_a_frames_time_is_one_stages() -> None:
     health = Health(lambda _: 100 * MS, lambda: NONE)
     seen = inspection(5)
     health.see(seen, seen.decided_ns + 3 * MS)
-    stages = health.snapshot().stages
+    stages = health.at(0).stages
     spent = {name: times.total_ns // MS for name, times in stages.items() if times.count}
     assert spent == {"capture": 2, "preprocess": 2, "infer": 4, "decide": 1, "actuate": 3}
 
@@ -67,21 +67,19 @@ def test_frames_are_counted_by_verdict_and_lost_or_late_ones_besides() -> None:
         lost(3),
     ):
         health.see(seen, seen.decided_ns)
-    snapshot = health.snapshot()
-    assert snapshot.frames == {State.OK: 2, State.NG: 1, State.UNKNOWN: 1}
-    assert (snapshot.lost_frames, snapshot.deadlines_missed) == (1, 1)
-    assert snapshot.seen_ns == 3 * MS
+    now = health.at(5 * MS)
+    assert now.frames == {State.OK: 2, State.NG: 1, State.UNKNOWN: 1}
+    assert (now.lost_frames, now.deadlines_missed) == (1, 1)
+    assert now.last_frame_age_s == 0.002
 
 
 def test_the_rejector_is_asked_by_the_loop_and_once_a_second_at_most() -> None:
     numbers = count()
-    health = Health(
-        lambda _: 1, lambda: Rejects(next(numbers), fired=0, missed=0, pending=0, mode="ordered")
-    )
+    health = Health(lambda _: 1, lambda: Rejects(next(numbers), fired=0, missed=0, pending=0))
     for now_ns in (0, 999 * MS, 1000 * MS, 1001 * MS):
         health.see(inspection(0), now_ns)
     for _ in range(3):
-        assert health.snapshot().rejects.ordered == 2  # once at the start, then at 0 s and at 1 s
+        assert health.at(0).rejects.ordered == 2  # once at the start, then at 0 s and at 1 s
 
 
 def test_the_deadline_is_the_time_that_leaves_the_first_row_room() -> None:
@@ -108,12 +106,12 @@ def test_a_lamp_that_fades_is_drift_of_brightness_and_of_nothing_else() -> None:
     health = Health(lambda _: 1, lambda: NONE, baseline(grey=100))
     for index in range(WINDOW):
         if index < ENOUGH:
-            assert health.snapshot().drift == {}  # too few to say
+            assert health.at(0).drift == {}  # too few to say
         health.see(inspection(index), 0)
-    assert health.snapshot().drift == {"brightness": 0, "score": 0}
+    assert health.at(0).drift == {"brightness": 0, "score": 0}
     for index in range(WINDOW):
         health.see(inspection(index, grey=60), 0)
-    drift = health.snapshot().drift
+    drift = health.at(0).drift
     assert drift["brightness"] > DRIFTED
     assert drift["score"] == 0
 
@@ -124,8 +122,8 @@ def test_another_bundle_is_not_held_against_the_baseline_and_the_first_one_is_ag
     for seen, told in ((inspection(0), True), (other, False), (inspection(0), True)):
         for _ in range(WINDOW):
             health.see(seen, 0)
-        assert health.snapshot().bundle == seen.bundle
-        assert health.snapshot().drift == ({"brightness": 0, "score": 0} if told else {})
+        assert health.at(0).bundle == seen.bundle
+        assert health.at(0).drift == ({"brightness": 0, "score": 0} if told else {})
 
 
 def test_drift_forgets_what_left_its_window_and_no_value_is_outside_its_bins() -> None:
@@ -146,32 +144,28 @@ def test_two_draws_from_one_rail_are_no_drift() -> None:
     assert 0 < stability_index(*draws) < DRIFTED
 
 
-def test_commissioning_records_what_the_line_sees_and_reads_it_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edge.commissioning.commission.ENOUGH", 10)
-    recorded = commission(read_line(recorded_line(tmp_path, 12)), frames=10)
+def test_commissioning_records_what_the_line_sees_and_reads_it_again(tmp_path: Path) -> None:
+    recorded = commission(read_line(recorded_line(tmp_path, 12)), frames=10, enough=10)
     write_baseline(recorded, tmp_path / "baseline.json")
     assert read_baseline(tmp_path / "baseline.json") == recorded
     assert sum(recorded.brightness) == sum(recorded.score) == recorded.frames == 10
 
 
 def test_a_line_is_held_against_its_baseline_until_it_is_commissioned_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """The camera is turned upside down and moved: other columns are bright."""
-    monkeypatch.setattr("edge.commissioning.commission.ENOUGH", 10)
     path = recorded_line(tmp_path, 12)
     line = yaml.safe_load(path.read_text()) | {"health": {"baseline": "baseline.json"}}
     path.write_text(yaml.safe_dump(line))
     config = read_line(path)
-    write_baseline(commission(config, frames=10), tmp_path / "baseline.json")
+    write_baseline(commission(config, frames=10, enough=10), tmp_path / "baseline.json")
     assert run_line(config).states[State.UNKNOWN] == 0
     for image in (tmp_path / "frames").iterdir():
         turned = np.rot90(cv2.imread(str(image), cv2.IMREAD_GRAYSCALE), 2)
         cv2.imwrite(str(image), np.roll(turned, 12, axis=1))
     assert run_line(config).states[State.UNKNOWN] == 12
-    write_baseline(commission(config, frames=10), tmp_path / "baseline.json")
+    write_baseline(commission(config, frames=10, enough=10), tmp_path / "baseline.json")
     assert run_line(config).states[State.UNKNOWN] == 0
 
 

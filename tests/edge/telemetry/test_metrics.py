@@ -21,17 +21,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.ports import free_port
 from edge.assembly import open_line
-from edge.box import Box
 from edge.cameras import CameraCounts
 from edge.demo import DEMO_LINE
 from edge.errors import ConfigurationError
-from edge.health import Health
+from edge.health import Facts, Health
 from edge.health.health import STAGES
 from edge.line_file import MetricsSettings, read_line
 from edge.run.reporting import reporting
 from edge.serving.server import MOST_GUESTS
 from edge.store import EventStore
-from edge.telemetry.metrics import box_metrics, line_info, line_metrics, serve_metrics
+from edge.telemetry.metrics import line_metrics, serve_metrics
 from stands.certificates import make_certificate
 from stands.inspections import MS, NONE, inspection, lost
 
@@ -46,7 +45,8 @@ def scrape(port: int) -> dict[str, Metric]:
 
 def a_health() -> Health:
     camera = CameraCounts(90, dropped=1, held=0, reopened=2, abandoned=0, fault="no picture came")
-    health = Health(lambda _: 10 * MS, lambda: NONE, camera=lambda: camera)
+    facts = Facts(line='a "line"\n')
+    health = Health(lambda _: 10 * MS, lambda: NONE, facts=lambda: facts, camera=lambda: camera)
     for seen in (inspection(0), inspection(1, latency_ns=11 * MS), lost(2)):
         health.see(seen, seen.decided_ns)
     return health
@@ -55,13 +55,7 @@ def a_health() -> Health:
 @pytest.fixture
 def page() -> Iterator[int]:
     health = a_health()
-
-    def collect() -> Iterator[Metric]:
-        yield line_info({"line": 'a "line"\n'})
-        yield from line_metrics(health.snapshot(), now_ns=5 * MS)
-        yield from box_metrics(Box())
-
-    with serve_metrics(ANY_PORT, collect) as port:
+    with serve_metrics(ANY_PORT, lambda: line_metrics(health.at(5 * MS))) as port:
         yield port
 
 
@@ -82,7 +76,7 @@ def test_the_page_says_what_was_counted(page: int) -> None:
     assert families["trackside_camera_up"].samples[0].value == 0
     assert families["trackside_camera_reopened"].samples[0].value == 2
     assert families["trackside_last_frame_age_seconds"].samples[0].value == 0.003
-    assert families["trackside_line_info"].samples[0].labels == {"line": 'a "line"\n'}
+    assert families["trackside_line_info"].samples[0].labels["line"] == 'a "line"\n'
 
 
 def test_histograms_are_in_seconds_cumulative_and_one_for_each_stage(page: int) -> None:
@@ -124,13 +118,13 @@ def test_figures_with_a_token_and_a_certificate_are_read_by_both_alone(tmp_path:
     settings = MetricsSettings.model_validate({"port": 0, "token": token})
     settings = settings.model_copy(update={"certificate": chain, "key": key})
     trust = ssl.create_default_context(cafile=chain)
-    with serve_metrics(settings, lambda: [line_info({"line": "rail-1"})]) as port:
+    with serve_metrics(settings, lambda: line_metrics(a_health().at(0))) as port:
         asked = urllib.request.Request(f"https://127.0.0.1:{port}/metrics")
         with pytest.raises(HTTPError, match="401"):
             urllib.request.urlopen(asked, timeout=30, context=trust)
         asked.add_header("Authorization", f"Bearer {token}")
         with urllib.request.urlopen(asked, timeout=30, context=trust) as answer:
-            assert b'trackside_line_info{line="rail-1"} 1.0' in answer.read()
+            assert b"trackside_deadlines_missed_total 1.0" in answer.read()
         with pytest.raises((URLError, OSError)):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30)
 

@@ -24,7 +24,7 @@ import pytest
 
 from stands.places import TESTS_PATH
 from stands.spools import TOPIC, a_spool, courier, numbered, settings
-from stands.waiting import eventually
+from stands.waiting import PATIENCE_S, eventually
 
 pytest.importorskip("paho.mqtt", reason="pip install 'trackside[mqtt]'")
 from paho.mqtt.client import Client
@@ -33,7 +33,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from benchmarks.ports import free_port
 from edge.assembly import open_line
 from edge.errors import ConfigurationError
-from edge.health import Health
+from edge.health import Health, Messages
 from edge.line_file import TlsSettings, read_line
 from edge.run.reporting import reporting
 from edge.telemetry import Outbox, Spool, message_schemas
@@ -45,7 +45,6 @@ from stands.spools import drained
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason="apt-get install mosquitto")
-PATIENCE_S = 90
 
 
 class Broker:
@@ -355,17 +354,20 @@ class FullDisk(Spool):
 
 
 def an_outbox(spool: Spool, limit: int = 100) -> Outbox:
-    health = Health(lambda _: 1, lambda: NONE)
-    return Outbox(
+    def messages() -> Messages:
+        return Messages(connected=False, spooled=outbox.spooled, given_up=outbox.given_up)
+
+    outbox = Outbox(
         spool,
         line="rail-1",
         topic=TOPIC,
-        health=health.snapshot,
+        health=Health(lambda _: 1, lambda: NONE, messages=messages).at,
         health_every_s=0.01,
         clock_ns=time.monotonic_ns,
         utc_now=lambda: datetime.now(timezone.utc),
         limit=limit,
     )
+    return outbox
 
 
 def test_while_the_disk_is_full_messages_wait_in_memory(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -26,7 +26,7 @@ import pytest
 import yaml
 
 from stands.places import ROOT
-from stands.waiting import eventually
+from stands.waiting import PATIENCE_S, eventually
 
 pytest.importorskip("starlette", reason="pip install 'trackside[web]'")
 pytest.importorskip("uvicorn", reason="pip install 'trackside[web]'")
@@ -34,13 +34,13 @@ pytest.importorskip("playwright", reason="pip install 'trackside[dev]'")
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from edge.assembly import Line, open_line
-from edge.box import Box
 from edge.checks import Check
 from edge.demo import DEMO_LINE
 from edge.errors import ConfigurationError
-from edge.health import Health
+from edge.health import Facts, Health, LineHealth
 from edge.line_file import WebSettings, read_line
 from edge.run.reporting import reporting
+from edge.serving.address import DEAD_MS
 from edge.serving.link import Message
 from edge.serving.process import serving
 from edge.serving.server import MOST_GUESTS
@@ -52,20 +52,21 @@ from edge.web.feed import MOST_PASSED, MOST_REJECTED, Feed
 from edge.web.hub import MOST_VIEWERS, MOST_WAITING, Hub
 from edge.web.live import served_page
 from edge.web.pictures import CUTTING_PX, LiveFrame, cutting_of
-from edge.web.view import LineView, Outputs
-from firmware_bridge.lines import MemoryInput
+from edge.web.view import LineView
 from firmware_bridge.types import Mode
 from stands.certificates import make_certificate
 from stands.inspections import NONE, inspection, lost, recorded_line
+from stands.plc import Plc
 
 CHROMIUM = shutil.which("chromium")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium")
 TOKEN = "sixteen letters!"
-PATIENCE_S = 60
 THIS_BOX = WebSettings(port=0)
 GUARDED = WebSettings.model_validate(
     {"host": "0.0.0.0", "port": 0, "token": TOKEN, "names": ["line.plant"]}
 )
+FACTS = Facts(line="rail-1", bundle="net", bundle_digest="ab" * 32)
+HEALTH = Health(lambda _: 10**9, lambda: NONE, facts=lambda: FACTS)
 
 
 # --- a page without a line: its server, its feed and those who look ---
@@ -92,11 +93,8 @@ class Served:
 
 
 def a_view(refusal: list[str | None], acknowledged: list[str]) -> LineView:
-    health = Health(lambda _: 10**9, lambda: NONE)
     return LineView(
-        facts=lambda: {"line": "rail-1", "bundle": "net", "bundle_digest": "ab" * 32},
-        snapshot=health.snapshot,
-        outputs=lambda: Outputs("as ordered", ()),
+        health=HEALTH.at,
         actuators=[("valve", 800.0)],
         deadline_ns=lambda _: 10**9,
         place_um=lambda: None,
@@ -110,14 +108,18 @@ def a_view(refusal: list[str | None], acknowledged: list[str]) -> LineView:
 
 
 def a_board(feed: Feed, view: LineView | None = None) -> Board:
-    return Board(view or a_view([None], []), feed, Box(), lambda: datetime.now(timezone.utc))
+    return Board(view or a_view([None], []), feed, lambda: datetime.now(timezone.utc))
 
 
 @contextmanager
-def served(settings: WebSettings = THIS_BOX, **changed: Any) -> Iterator[Served]:
+def served(
+    settings: WebSettings = THIS_BOX, *, dead_ms: int = DEAD_MS, **changed: Any
+) -> Iterator[Served]:
     feed, refusal, acknowledged = Feed(), [None], []
     view = replace(a_view(refusal, acknowledged), **changed)
-    with serving(served_page(settings, view, a_board(feed, view))) as port:
+    page = served_page(settings, view, a_board(feed, view))
+    page = replace(page, address=replace(page.address, dead_ms=dead_ms))
+    with serving(page) as port:
         yield Served(port, feed, view, refusal, acknowledged)
 
 
@@ -140,13 +142,13 @@ def events(answer: HTTPResponse) -> Iterator[tuple[str, Any]]:
 def test_the_loop_goes_on_while_the_server_hangs_and_nothing_piles_up() -> None:
     hangs, goes_on = threading.Event(), threading.Event()
 
-    def hang() -> Outputs:
+    def hang(now_ns: int) -> LineHealth:
         hangs.set()
         goes_on.wait(PATIENCE_S)
-        return Outputs("as ordered", ())
+        return HEALTH.at(now_ns)
 
     try:
-        with served(outputs=hang) as page:
+        with served(health=hang) as page:
             assert hangs.wait(PATIENCE_S)
             for index in range(2 * MOST_PASSED):  # by this thread, as by the loop's
                 page.feed.publish(inspection(index, state=State.NG))
@@ -177,9 +179,8 @@ def replace_reasons(seen: Any) -> Any:
     return replace(seen, verdict=verdict)
 
 
-def test_browsers_that_take_nothing_are_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.serving.address._DEAD_MS", 300)
-    with served() as page, ExitStack() as stack:
+def test_browsers_that_take_nothing_are_hung_up_on() -> None:
+    with served(dead_ms=300) as page, ExitStack() as stack:
         for _ in range(MOST_VIEWERS):
             stack.enter_context(a_dead_browser(page))
         eventually(lambda: is_full(page))
@@ -207,16 +208,12 @@ class QuietLine:
         return Message({}, {"turn": b"", "state": b"{}"}[what])
 
 
-def test_a_slow_browser_is_given_the_whole_state_anew_and_one_that_stands_is_hung_up_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("edge.web.hub.TURN_S", 0.001)
-    monkeypatch.setattr("edge.web.hub.TOO_SLOW_S", 0)
+def test_a_slow_browser_is_given_the_whole_state_anew_and_one_that_stands_is_hung_up_on() -> None:
     hung_up: list[bool] = []
 
     async def look() -> list[str]:
         line = QuietLine()
-        hub = Hub(line)
+        hub = Hub(line, turn_s=0.001, too_slow_s=0)
         viewer = hub.seat(hang_up=lambda: hung_up.append(True))
         assert viewer is not None
         turning, stream, names = asyncio.create_task(hub.run()), hub.stream(viewer), []
@@ -312,12 +309,12 @@ def test_a_page_that_the_line_cannot_answer_for_a_while_goes_on_afterwards(
 ) -> None:
     fails = [OSError("Too many open files")]
 
-    def outputs() -> Outputs:
+    def health(now_ns: int) -> LineHealth:
         if fails:
             raise fails[0]
-        return Outputs("as ordered", ())
+        return HEALTH.at(now_ns)
 
-    with served(outputs=outputs) as page:
+    with served(health=health) as page:
         eventually(lambda: "web: turn fails: OSError" in caplog.text)
         fails.clear()
         assert next(events(page.ask("GET", "/events")))[0] == "state"
@@ -653,11 +650,11 @@ def running(path: Path) -> Iterator[Running]:
         log.setLevel(level)
 
 
-def a_line_file(folder: Path, **web: Any) -> Path:
+def a_line_file(folder: Path, key: Mapping[str, Any] | None = None, **web: Any) -> Path:
     line = yaml.safe_load(DEMO_LINE.read_text())
     line["camera"] |= {"defects_per_metre": 6, "seed": 3}
     line["reject"] |= {"margin_mm": 40, "tolerance_mm": 40}  # of a machine that is busy
-    line["inputs"] = [{"name": "key", "input": {"type": "memory"}, "then": "report"}]
+    line["inputs"] = [{"name": "key", "input": key or {"type": "memory"}, "then": "report"}]
     line["web"] = {"port": 0, **web}
     path = folder / "line.yaml"
     path.write_text(yaml.safe_dump(line))
@@ -786,11 +783,11 @@ def contrast(one: str, other: str) -> float:
 
 @needs_browser
 def test_the_buttons_work_while_the_key_is_turned_and_no_longer(
-    tmp_path: Path, page: Page, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, page: Page, plc: Plc
 ) -> None:
-    key = MemoryInput()
-    monkeypatch.setattr("edge.bridge.bridge.open_input", lambda _: key)
-    with running(a_line_file(tmp_path, controls="key")) as run:
+    key = {"type": "modbus", "host": "127.0.0.1", "port": plc.port, "table": "coil", "address": 0}
+    plc.set_coil(0, False)
+    with running(a_line_file(tmp_path, key, controls="key")) as run:
         desk = run.line.bridge.desk
         page.goto(run.url)
         acknowledge, test = page.locator("#acknowledge"), page.locator("#self-test")
@@ -799,7 +796,7 @@ def test_the_buttons_work_while_the_key_is_turned_and_no_longer(
         desk.latch("bin", Mode.REJECT_ALL, "it is full")
         expect(page.locator("#alarm")).to_contain_text("Outputs: reject all. bin: it is full")
         expect(acknowledge).to_have_attribute("aria-disabled", "true")
-        key.active = True
+        plc.set_coil(0, True)
         expect(acknowledge).to_have_attribute("aria-disabled", "false")
         acknowledge.click()
         expect(page.locator("#alarm")).to_be_hidden()
@@ -808,7 +805,7 @@ def test_the_buttons_work_while_the_key_is_turned_and_no_longer(
         test.click()
         expect(page.locator("#result li", has_text="network")).to_contain_text("golden pair")
         assert page.locator("#result .ng").count() == 0
-        key.active = False
+        plc.set_coil(0, False)
         expect(test).to_have_attribute("aria-disabled", "true")
 
 
