@@ -15,8 +15,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from firmware_bridge.board import framing
-from firmware_bridge.board.framing import Board, BoardEvent, BoardStatistics, Kind, Refusal
+from firmware_bridge.board import requests
+from firmware_bridge.board.answers import (
+    Board,
+    BoardEvent,
+    BoardPlace,
+    BoardStatistics,
+    Refusal,
+    parse_events,
+    parse_statistics,
+)
+from firmware_bridge.board.requests import Kind
 from firmware_bridge.board.serial_orders import Batch, OnBoard, Outgoing
 from firmware_bridge.board.serial_session import Session
 from firmware_bridge.board.serial_talk import WRITE_NS, Talk
@@ -49,7 +58,7 @@ class LinkStatistics:
 
     board: BoardStatistics
     resent: int  # requests whose answer did not come in time
-    damaged: int  # frames from the board
+    damaged: int  # packets from the board
     unasked: int  # answers to nobody's question
     unsent: int  # orders and passes that are not on board
     clock_error_ns: int  # at most, of the times of readings
@@ -233,7 +242,7 @@ class SerialLink(MeasuringDesk):
             log.warning("the link was too slow to hear what became of the last orders")
         self._count()
         log.info("session %08x is over: %s", self._session.number, self.statistics())
-        self._session.ask(Kind.CLOSE, framing.closing(release=self._release_on_close))
+        self._session.ask(Kind.CLOSE, requests.closing(release=self._release_on_close))
 
     def _take_outbox(self, wait_ns: int) -> None:
         with suppress(queue.Empty):
@@ -281,9 +290,9 @@ class SerialLink(MeasuringDesk):
 
     def _poll(self) -> None:
         self._polled_ns = self._clock()
-        answer = self._session.ask(Kind.POLL, framing.poll(self._next_event))
+        answer = self._session.ask(Kind.POLL, requests.poll(self._next_event))
         self._on_board.expect(answer)
-        first, events = framing.parse_events(answer.body)
+        first, events = parse_events(answer.body)
         if first != self._next_event:
             raise LineError(
                 f"the board's news begins with number {first}, not {self._next_event}: "
@@ -315,10 +324,10 @@ class SerialLink(MeasuringDesk):
             self._unsent_ns[order] = self._clock()
 
     def _count(self) -> None:
-        self._statistics = framing.parse_statistics(self._session.ask(Kind.STATISTICS).body)
+        self._statistics = parse_statistics(self._session.ask(Kind.STATISTICS).body)
 
 
-def _lasting(board: Board, place: framing.Place) -> Place | None:
+def _lasting(board: Board, place: BoardPlace) -> Place | None:
     """For the run that comes next, if it finds this board, which has counted on."""
     if not place.axis:
         return None

@@ -12,16 +12,9 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import islice
 
-from firmware_bridge.board import framing
-from firmware_bridge.board.framing import (
-    STRETCHES_A_REQUEST,
-    Answer,
-    BoardEvent,
-    EventKind,
-    EventReason,
-    Kind,
-    Refusal,
-)
+from firmware_bridge.board import requests
+from firmware_bridge.board.answers import Answer, BoardEvent, EventKind, EventReason, Refusal
+from firmware_bridge.board.requests import STRETCHES_A_REQUEST, Kind
 from firmware_bridge.core import NO_PASS
 from firmware_bridge.errors import LineError
 from firmware_bridge.types import Event, Fired, Missed, Order, Passed, Pulse, Reason
@@ -44,7 +37,7 @@ class Batch:
         count = len(self.orders)
         while count:
             stretches = [(order.start_um, order.end_um) for order in self.orders[:count]]
-            yield framing.stretches(self.number, stretches)
+            yield requests.stretches(self.number, stretches)
             count //= 2
 
 
@@ -135,7 +128,7 @@ class OnBoard:
         for order in batch.orders[:took]:
             self.number += 1
             self._taken[self.number] = batch.kind, order
-            self._crc = framing.taken(
+            self._crc = requests.taken(
                 self._crc, batch.kind, self.number, order.start_um, order.end_um
             )
         self._events_left += EVENTS_OF_A_STRETCH * took

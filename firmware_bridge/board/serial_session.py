@@ -5,18 +5,19 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
-from firmware_bridge.board import framing
-from firmware_bridge.board.framing import (
-    SETTINGS,
+from firmware_bridge.board import requests
+from firmware_bridge.board.answers import (
     Answer,
     Board,
+    BoardPlace,
     Fault,
-    Kind,
-    Place,
     Refusal,
     ResetCause,
     State,
+    parse_board,
+    parse_place,
 )
+from firmware_bridge.board.requests import SETTINGS, Kind
 from firmware_bridge.board.serial_talk import Talk
 from firmware_bridge.core import ActuatorTraits, SpeedLimit
 from firmware_bridge.errors import LineError, RejectorStopped
@@ -69,20 +70,20 @@ class Session:
     ) -> None:
         self.number = secrets.randbelow(2**32 - 1) + 1
         self.mode = Mode.ORDERED  # that the board was told
-        self.place = Place(0, 0)
+        self.place = BoardPlace(0, 0)
         self.reading = Reading(0, 0)
         self._talk = talk
         self._patience_ns, self._boot_ns = silence_ns, boot_ns
         slack_um = abs(nm_per_count) // 1000 + 2 + fastest_um_s * _JITTER_NS // SECOND_NS
         self._limit = SpeedLimit(fastest_um_s, slack_um=slack_um)
-        opening = framing.opening(
+        opening = requests.opening(
             settings,
             nm_per_count=nm_per_count,
             silence_ns=silence_ns,
             fastest_um_s=fastest_um_s,
             default_reject=default_reject,
         )
-        self._settings_crc = framing.settings_crc(opening)
+        self._settings_crc = requests.settings_crc(opening)
         self.board, self._greeting_ns = self._greet()
         _expect_board(talk.name, self.board, serial_number, firmware)
         self._open(opening)
@@ -94,7 +95,7 @@ class Session:
 
     def set_mode(self, mode: Mode) -> bool:
         """Whether the board has taken it; else there was no room for what may come of it."""
-        answer = self.ask(Kind.MODE, framing.mode(mode))
+        answer = self.ask(Kind.MODE, requests.mode(mode))
         taken = answer.refusal is Refusal.NONE
         self.mode = mode if taken else self.mode
         self._expect_mode(answer)
@@ -102,17 +103,17 @@ class Session:
 
     def _greet(self) -> tuple[Board, int]:
         """Who answers, and when by its own clock."""
-        answer = self._talk.ask(Kind.HELLO, 0, [framing.hello()], patience_ns=self._boot_ns)
+        answer = self._talk.ask(Kind.HELLO, 0, [requests.hello()], patience_ns=self._boot_ns)
         if answer.refusal is not Refusal.NONE:
             raise LineError(
                 f"{self._talk.name}: the board refuses a HELLO ({answer.refusal.name}): "
                 "flash the firmware of this release"
             )
-        return framing.parse_board(answer.body), answer.reading.at_ns
+        return parse_board(answer.body), answer.reading.at_ns
 
     def _open(self, opening: bytes) -> None:
         for _ in range(_OPENINGS):
-            greeted = framing.greeted(self._greeting_ns, opening)
+            greeted = requests.greeted(self._greeting_ns, opening)
             answer = self._talk.ask(Kind.OPEN, self.number, [greeted], patience_ns=self._boot_ns)
             if answer.refusal is not Refusal.STALE:
                 break
@@ -127,7 +128,7 @@ class Session:
             faults = _name_faults(Fault(answer.detail))
             raise LineError(f"{self._talk.name}: {self.board.name} {faults}")
         self._expect(answer)
-        self.place = framing.parse_place(answer.body)
+        self.place = parse_place(answer.body)
 
     def _expect(self, answer: Answer) -> None:
         if answer.session not in {0, self.number}:
@@ -152,7 +153,7 @@ class Session:
         self.reading = self._talk.place(answer.reading)
 
     def _expect_mode(self, answer: Answer) -> None:
-        if answer.mode != framing.mode_number(self.mode):
+        if answer.mode != requests.mode_number(self.mode):
             raise LineError(
                 f"the board is in mode {answer.mode} though it was told {self.mode.value!r}: "
                 "somebody else asks it, or the line carries old questions; let one program alone "
@@ -177,10 +178,10 @@ class Session:
 
 def _expect_board(port: str, board: Board, serial_number: str | None, firmware: str | None) -> None:
     """LineError unless this is the board that is meant, with the program that is meant."""
-    if board.version != framing.VERSION:
+    if board.version != requests.VERSION:
         raise LineError(
             f"{port}: {board.name} speaks version {board.version} of the protocol, this "
-            f"program version {framing.VERSION}: flash the firmware of this release"
+            f"program version {requests.VERSION}: flash the firmware of this release"
         )
     if serial_number not in {None, board.serial_number}:
         raise LineError(

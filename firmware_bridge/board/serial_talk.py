@@ -8,8 +8,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from firmware_bridge.board import framing
-from firmware_bridge.board.framing import Answer, FrameReader, Kind
+from firmware_bridge.board import requests
+from firmware_bridge.board.answers import Answer, parse_answer
+from firmware_bridge.board.packets import PacketReader
+from firmware_bridge.board.requests import Kind
 from firmware_bridge.errors import LineError
 from firmware_bridge.types import SECOND_NS, Clock, Reading
 
@@ -32,12 +34,12 @@ class Talk:
     def __init__(self, port: str, baud: int, clock: Clock) -> None:
         self.heard_ns = clock()
         self.resent = 0
-        self.unasked = 0  # undamaged frames that were no answer to an open question
+        self.unasked = 0  # undamaged packets that were no answer to an open question
         self.clock_error_ns = 0
         self.name = port
         self._baud = baud
         self._clock = clock
-        self._frames = FrameReader()
+        self._packets = PacketReader()
         self._sent = 0  # requests, each with its own number
         self._heard = self._heard_before = 0  # numbers of the newest answer, and the one before
         self._before = 0  # answers that others had before
@@ -50,7 +52,7 @@ class Talk:
 
     @property
     def damaged(self) -> int:
-        return self._frames.damaged
+        return self._packets.damaged
 
     def close(self) -> None:
         self._port.close()
@@ -69,7 +71,7 @@ class Talk:
             self._sent += 1
             sequence = self._sent % _NUMBERS
             body = next(ways, body)
-            request = framing.request(kind, sequence, session, self._heard, body)
+            request = requests.request(kind, sequence, session, self._heard, body)
             sent[sequence] = self._clock(), len(request)
             self._write(request)
             wire_ns = (len(request) + LONGEST_ANSWER) * BITS_A_BYTE * SECOND_NS // self._baud
@@ -82,7 +84,7 @@ class Talk:
         raise LineError(
             f"{self.name}: no answer for {patience_ns // 1_000_000} ms: check that the board is "
             "on, its cable, its baud rate, and that it was flashed with Trackside's firmware"
-            + (f"; {others} frames came that are no answers: see what echoes" if others else "")
+            + (f"; {others} packets came that are no answers: see what echoes" if others else "")
         )
 
     def place(self, reading: Reading) -> Reading:
@@ -100,8 +102,8 @@ class Talk:
             received = self._read(left_ns)
             now_ns = self._clock()
             found = None
-            for body in self._frames.feed(received):
-                answer = framing.parse_answer(body)
+            for body in self._packets.feed(received):
+                answer = parse_answer(body)
                 if (
                     answer is None
                     or answer.kind is not kind

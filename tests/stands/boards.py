@@ -15,8 +15,9 @@ from struct import Struct
 from typing import Protocol
 from zlib import crc32
 
-from firmware_bridge.board import framing
-from firmware_bridge.board.framing import FrameReader, Kind
+from firmware_bridge.board import requests
+from firmware_bridge.board.packets import PacketReader, packet
+from firmware_bridge.board.requests import Kind
 from firmware_bridge.board.serial_link import BAUD, SerialLink
 from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.desk import DeskSettings
@@ -151,7 +152,7 @@ class LyingBoard(Closing):
         self._thread.start()
 
     def _run(self) -> None:
-        reader = FrameReader()
+        reader = PacketReader()
         while not self._stopping.is_set():
             ready, _, _ = select.select([self._master], [], [], 0.02)
             if ready:
@@ -162,7 +163,7 @@ class LyingBoard(Closing):
         kind, sequence, session, _ = _REQUEST.unpack_from(asked)
         lie = self._lies.get(kind, {})
         if "echo" in lie:
-            return framing.frame(asked)
+            return packet(asked)
         if kind == Kind.OPEN:
             self._settings = crc32(asked[_REQUEST.size + 8 :])
         self._number += 1
@@ -171,11 +172,11 @@ class LyingBoard(Closing):
         header = kind | 0x80, sequence, session, number, 1, 0, 0, settings, 0, 0
         rest = CLOCK(), self._position_um, lie.get("refusal", 0), 0
         body = self._body(kind, lie)[: lie.get("cut", None)]
-        return framing.frame(_ANSWER.pack(*header, *rest) + body) * lie.get("times", 1)
+        return packet(_ANSWER.pack(*header, *rest) + body) * lie.get("times", 1)
 
     def _body(self, kind: int, lie: Lie) -> bytes:
         if kind == Kind.HELLO:
-            return _HELLO.pack(framing.VERSION, 120, 16, 0, 0, 0, 0, 0, 0) + b"liar"
+            return _HELLO.pack(requests.VERSION, 120, 16, 0, 0, 0, 0, 0, 0) + b"liar"
         if kind == Kind.OPEN:
             return _PLACE.pack(1, 0)
         if kind == Kind.STATISTICS:

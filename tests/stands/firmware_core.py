@@ -1,19 +1,21 @@
-"""The firmware's core in this process, talked to in frames, its rail moved by hand or rolled by."""
+"""The firmware's core in this process, talked to in packets, its rail moved by hand or rolled."""
 
 from __future__ import annotations
 
 import ctypes
 from pathlib import Path
 
-from firmware_bridge.board import framing
-from firmware_bridge.board.framing import (
+from firmware_bridge.board import requests
+from firmware_bridge.board.answers import (
     Answer,
     BoardEvent,
-    FrameReader,
-    Kind,
     Refusal,
     State,
+    parse_answer,
+    parse_events,
 )
+from firmware_bridge.board.packets import PacketReader
+from firmware_bridge.board.requests import Kind
 from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.types import SECOND_NS
 from stands.firmware import build
@@ -68,14 +70,14 @@ class Turned(ctypes.Structure):
 
 
 class Core:
-    """A bridge in this process, talked to in frames, whose rail is moved by hand."""
+    """A bridge in this process, talked to in packets, whose rail is moved by hand."""
 
     def __init__(self, library: ctypes.CDLL, *, bits: int = 32) -> None:
         self._library = library
         self.bridge = ctypes.create_string_buffer(library.library_bridge_bytes())
         library.library_init(self.bridge, bits)
         self._sent = ctypes.create_string_buffer(1 << 16)
-        self._frames = FrameReader()
+        self._packets = PacketReader()
         self._next_event = 0
         self._mask = (1 << bits) - 1
         self.rejects = True
@@ -91,7 +93,7 @@ class Core:
             self.bridge, received, len(received), self._sent, len(self._sent)
         )
         answered = ctypes.string_at(self._sent, size)
-        parsed = [framing.parse_answer(body) for body in self._frames.feed(answered)]
+        parsed = [parse_answer(body) for body in self._packets.feed(answered)]
         answers = [answer for answer in parsed if answer is not None]
         for answer in answers:
             assert answer.number == self.heard + 1
@@ -100,7 +102,7 @@ class Core:
 
     def request(self, kind: Kind, body: bytes = b"", *, session: int = SESSION) -> bytes:
         self.sequence += 1
-        return framing.request(kind, self.sequence, session, self.heard, body)
+        return requests.request(kind, self.sequence, session, self.heard, body)
 
     def ask(self, kind: Kind, body: bytes = b"", *, session: int = SESSION) -> Answer:
         [answer] = self.exchange(self.request(kind, body, session=session))
@@ -117,18 +119,18 @@ class Core:
         fastest_um_s: int = ANY_SPEED,
         default_reject: bool = False,
     ) -> Answer:
-        opening = framing.opening(
+        opening = requests.opening(
             actuator,
             nm_per_count=nm_per_count,
             silence_ns=silence_ns,
             fastest_um_s=fastest_um_s,
             default_reject=default_reject,
         )
-        greeting_ns = self.ask(Kind.HELLO, framing.hello()).reading.at_ns
-        return self.ask(Kind.OPEN, framing.greeted(greeting_ns, opening), session=session)
+        greeting_ns = self.ask(Kind.HELLO, requests.hello()).reading.at_ns
+        return self.ask(Kind.OPEN, requests.greeted(greeting_ns, opening), session=session)
 
     def order(self, start_um: int, end_um: int, kind: Kind = Kind.ORDER) -> Refusal:
-        answer = self.ask(kind, framing.stretches(self.orders + 1, [(start_um, end_um)]))
+        answer = self.ask(kind, requests.stretches(self.orders + 1, [(start_um, end_um)]))
         self.orders += answer.refusal is Refusal.NONE
         return answer.refusal
 
@@ -153,8 +155,8 @@ class Core:
     def events(self) -> list[BoardEvent]:
         taken = []
         while True:
-            answer = self.ask(Kind.POLL, framing.poll(self._next_event))
-            first, events = framing.parse_events(answer.body)
+            answer = self.ask(Kind.POLL, requests.poll(self._next_event))
+            first, events = parse_events(answer.body)
             assert first == self._next_event, "an event was lost"
             if not events:
                 return taken
@@ -163,4 +165,4 @@ class Core:
 
     @property
     def state(self) -> State:
-        return self.ask(Kind.HELLO, framing.hello()).state
+        return self.ask(Kind.HELLO, requests.hello()).state

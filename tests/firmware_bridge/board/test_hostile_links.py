@@ -13,8 +13,9 @@ from struct import Struct
 
 import pytest
 
-from firmware_bridge.board import framing
-from firmware_bridge.board.framing import FrameReader, Kind
+from firmware_bridge.board import requests
+from firmware_bridge.board.packets import PacketReader, packet
+from firmware_bridge.board.requests import Kind
 from firmware_bridge.board.serial_link import SerialLink
 from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.errors import LineError, RejectorStopped
@@ -45,14 +46,12 @@ class Requests:
     """Sees each request whole on its way to the board, and may make others of it."""
 
     def __init__(self, change: Callable[[bytes], list[bytes]]) -> None:
-        self._reader = FrameReader()
+        self._reader = PacketReader()
         self._change = change
 
     def __call__(self, carried: bytes) -> bytes:
         return b"".join(
-            framing.frame(changed)
-            for body in self._reader.feed(carried)
-            for changed in self._change(body)
+            packet(changed) for body in self._reader.feed(carried) for changed in self._change(body)
         )
 
 
@@ -120,7 +119,7 @@ def test_a_near_order_overtakes_more_far_ones_than_the_board_holds(host_cable: C
 def test_a_stray_bypass_is_a_failure_and_the_board_rejects(
     host_board: HostBoard, host_cable: Cable
 ) -> None:
-    strays = [framing.mode(Mode.BYPASS)]
+    strays = [requests.mode(Mode.BYPASS)]
 
     def stray(body: bytes) -> list[bytes]:
         kind, sequence, session, heard = HEADER.unpack_from(body)
@@ -181,7 +180,7 @@ def test_a_reset_board_whose_session_is_opened_again_is_noticed(
     host_cable.to_board = unharmed
     host_board.reset()
     for body in opening:
-        host_board.link.sendall(framing.frame(body))
+        host_board.link.sendall(packet(body))
     stops(link, "it was reset")
 
 
@@ -235,7 +234,7 @@ LIES = {
     "other settings": ("acts by settings of CRC", {Kind.POLL: {"settings": 1}}),
     "its first answer again": ("answers count from", {Kind.POLL: {"number": 1}}),
     "forty of each answer": ("answers that nobody asked for, to", {Kind.POLL: {"times": 40}}),
-    "what it is asked": ("frames came that are no answers", {Kind.POLL: {"echo": True}}),
+    "what it is asked": ("packets came that are no answers", {Kind.POLL: {"echo": True}}),
 }
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from firmware_bridge.board import framing
-from firmware_bridge.board.framing import FrameReader, Kind
+from firmware_bridge.board import requests
+from firmware_bridge.board.answers import parse_answer
+from firmware_bridge.board.packets import PacketReader, packet
+from firmware_bridge.board.requests import Kind
 from firmware_bridge.board.serial_link import BAUD, SerialLink
 from firmware_bridge.board.serial_session import Session
 from firmware_bridge.board.serial_talk import Talk
@@ -246,11 +248,11 @@ def test_more_orders_than_the_board_holds_wait_their_turn(host_cable: Cable) -> 
 
 
 def test_a_board_of_another_version_is_refused(host_cable: Cable) -> None:
-    reader = FrameReader()
+    reader = PacketReader()
 
     def as_version_3(carried: bytes) -> bytes:
         answers = reader.feed(carried)
-        return b"".join(framing.frame(body[:46] + b"\3" + body[47:]) for body in answers)
+        return b"".join(packet(body[:46] + b"\3" + body[47:]) for body in answers)
 
     host_cable.to_host = as_version_3
     with pytest.raises(LineError, match=r"version 3.*version 2: flash"):
@@ -270,22 +272,22 @@ def test_a_port_is_opened_by_one_program(host_cable: Cable) -> None:
 
 def test_a_board_taken_over_is_noticed(host_board: HostBoard, host_cable: Cable) -> None:
     link = open_link(host_cable.port)
-    opening = framing.opening(
+    opening = requests.opening(
         SETTINGS, nm_per_count=1, silence_ns=PATIENT_NS, fastest_um_s=1, default_reject=False
     )
-    reader = FrameReader()
+    reader = PacketReader()
 
     def greet(carried: bytes) -> bytes:
         for body in reader.feed(carried):
-            answer = framing.parse_answer(body)
+            answer = parse_answer(body)
             if answer is not None and answer.kind is Kind.HELLO:
-                take_over = framing.greeted(answer.reading.at_ns, opening)
-                host_board.link.sendall(framing.request(Kind.OPEN, 1, 1, 0, take_over))
+                take_over = requests.greeted(answer.reading.at_ns, opening)
+                host_board.link.sendall(requests.request(Kind.OPEN, 1, 1, 0, take_over))
         return carried
 
     host_cable.to_host = greet
     host_cable.to_board = lambda carried: (
-        framing.request(Kind.HELLO, 0, 1, 0, framing.hello()) + carried
+        requests.request(Kind.HELLO, 0, 1, 0, requests.hello()) + carried
     )
     eventually(lambda: link._failure is not None)
     with pytest.raises(RejectorStopped, match=r"another program opened|more questions than"):

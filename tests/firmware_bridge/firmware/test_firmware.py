@@ -16,16 +16,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_bridge.board import framing
-from firmware_bridge.board.framing import (
+from firmware_bridge.board import requests
+from firmware_bridge.board.answers import (
     BoardEvent,
     EventKind,
     EventReason,
-    FrameReader,
-    Kind,
     Refusal,
     State,
+    parse_board,
+    parse_events,
+    parse_statistics,
 )
+from firmware_bridge.board.packets import PacketReader, packet
+from firmware_bridge.board.requests import Kind
 from firmware_bridge.core import ActuatorTraits, CountedPosition, Tracker
 from firmware_bridge.core.motion import SPEED_WINDOW_NS
 from firmware_bridge.types import (
@@ -158,7 +161,7 @@ def test_any_journey_ends_as_in_the_python_tracker(
             assert core.order(start_um, start_um + length_um, kind) is Refusal.NONE
             take = tracker.let_pass if kind is Kind.PASS else tracker.order
             take(Order(start_um, start_um + length_um, "", number=core.orders))
-        assert core.ask(Kind.MODE, framing.mode(step.mode)).refusal is Refusal.NONE
+        assert core.ask(Kind.MODE, requests.mode(step.mode)).refusal is Refusal.NONE
         tracker.mode = step.mode
         rejects = core.advance(step.counts, step.wait_ns)
         position_um = counted.position_um(core.count % (1 << bits))
@@ -168,7 +171,7 @@ def test_any_journey_ends_as_in_the_python_tracker(
         assert core.events() == [
             as_the_board_says_it(event) for event in events if not isinstance(event, Switch)
         ]
-    assert core.ask(Kind.POLL, framing.poll(0)).reading.position_um == position_um
+    assert core.ask(Kind.POLL, requests.poll(0)).reading.position_um == position_um
 
 
 @dataclass(frozen=True)
@@ -402,10 +405,10 @@ def test_a_board_rejects_until_a_session_is_opened_and_after_it_is_closed(
     assert core.order(100, 200) is Refusal.SESSION
     core.open()
     assert not core.advance(0, MS)
-    assert core.ask(Kind.CLOSE, framing.closing(release=False)).state is State.CLOSED
+    assert core.ask(Kind.CLOSE, requests.closing(release=False)).state is State.CLOSED
     assert core.advance(0, MS)
     core.open(session=SESSION + 1)
-    released = core.ask(Kind.CLOSE, framing.closing(release=True), session=SESSION + 1)
+    released = core.ask(Kind.CLOSE, requests.closing(release=True), session=SESSION + 1)
     assert released.state is State.RELEASED
     assert not core.advance(0, MS)
 
@@ -415,7 +418,7 @@ def test_a_silent_link_rejects_by_itself_and_for_good(library: ctypes.CDLL) -> N
     core.open(silence_ns=20 * MS)
     rejecting = [core.advance(0, MS) for _ in range(30)]
     assert rejecting == [False] * 20 + [True] * 10
-    answer = core.ask(Kind.POLL, framing.poll(0))
+    answer = core.ask(Kind.POLL, requests.poll(0))
     assert (answer.state, core.advance(0, MS)) == (State.SILENT, True)
     assert core.order(100, 200) is Refusal.NOT_RUNNING
     core.open(session=SESSION + 1)
@@ -426,7 +429,7 @@ def test_noise_on_the_link_is_silence(library: ctypes.CDLL) -> None:
     core = Core(library)
     core.open(silence_ns=20 * MS)
     for _ in range(20):
-        wrong = core.request(Kind.POLL, framing.poll(0), session=SESSION + 1)
+        wrong = core.request(Kind.POLL, requests.poll(0), session=SESSION + 1)
         core.exchange(b"\xaa\x00\x55" + wrong)
         assert not core.advance(0, MS)
     assert core.advance(0, MS)
@@ -454,22 +457,22 @@ def test_what_no_rail_and_no_clock_does_rejects(
 def test_an_order_is_taken_once_however_often_it_is_repeated(library: ctypes.CDLL) -> None:
     core = Core(library)
     core.open()
-    orders = [framing.stretches(n, [(100 * n, 100 * n + 50)]) for n in (1, 2, 3)]
+    orders = [requests.stretches(n, [(100 * n, 100 * n + 50)]) for n in (1, 2, 3)]
     for i in (0, 0, 1, 0, 1):
         assert core.ask(Kind.ORDER, orders[i]).refusal is Refusal.NONE
     core.open()  # as a host does that missed the answer
-    assert core.ask(Kind.ORDER, framing.stretches(4, [(1, 2)])).refusal is Refusal.SEQUENCE
+    assert core.ask(Kind.ORDER, requests.stretches(4, [(1, 2)])).refusal is Refusal.SEQUENCE
     assert core.ask(Kind.ORDER, orders[2]).refusal is Refusal.NONE
     rejecting = [um for um in range(500) if core.advance(um != 0, MS)]
     assert rejecting == [*range(100, 150), *range(200, 250), *range(300, 350)]
     assert [event.order for event in core.events() if event.order] == [1, 2, 3]
-    assert framing.parse_statistics(core.ask(Kind.STATISTICS).body).repeated == 3
+    assert parse_statistics(core.ask(Kind.STATISTICS).body).repeated == 3
 
 
 def test_a_full_board_refuses_and_loses_nothing(library: ctypes.CDLL) -> None:
     core = Core(library)
     core.open()
-    capacity = framing.parse_board(core.ask(Kind.HELLO, framing.hello()).body).order_capacity
+    capacity = parse_board(core.ask(Kind.HELLO, requests.hello()).body).order_capacity
     while core.order(100 * core.orders + 100, 100 * core.orders + 150) is Refusal.NONE:
         core.advance(0, MS)
     assert core.orders == capacity
@@ -491,22 +494,22 @@ def test_a_mode_waits_for_room_and_its_pulses_are_told(library: ctypes.CDLL) -> 
     core.open()
     core.advance(0, MS)
     pulses = 0
-    while core.ask(Kind.MODE, framing.mode(Mode.REJECT_ALL)).refusal is Refusal.NONE:
+    while core.ask(Kind.MODE, requests.mode(Mode.REJECT_ALL)).refusal is Refusal.NONE:
         core.advance(1, MS)
-        core.ask(Kind.MODE, framing.mode(Mode.ORDERED))
+        core.ask(Kind.MODE, requests.mode(Mode.ORDERED))
         core.advance(1, MS)
         core.advance(1, MS)
         pulses += not core.rejects
     assert [event.kind for event in core.events()] == [EventKind.PULSE] * pulses
-    assert core.ask(Kind.MODE, framing.mode(Mode.REJECT_ALL)).refusal is Refusal.NONE
+    assert core.ask(Kind.MODE, requests.mode(Mode.REJECT_ALL)).refusal is Refusal.NONE
 
 
 def test_a_batch_is_taken_up_to_the_first_that_is_refused(library: ctypes.CDLL) -> None:
     core = Core(library)
     core.open()
-    answer = core.ask(Kind.ORDER, framing.stretches(1, [(10, 20), (30, 40), (50, 50), (70, 80)]))
+    answer = core.ask(Kind.ORDER, requests.stretches(1, [(10, 20), (30, 40), (50, 50), (70, 80)]))
     assert (answer.refusal, answer.detail) == (Refusal.STRETCH, 2)
-    answer = core.ask(Kind.ORDER, framing.stretches(2, [(30, 40), (50, 60)]))
+    answer = core.ask(Kind.ORDER, requests.stretches(2, [(30, 40), (50, 60)]))
     assert (answer.refusal, answer.detail) == (Refusal.NONE, 2)
     assert [um for um in range(100) if core.advance(um != 0, MS)] == [
         *range(10, 20),
@@ -537,7 +540,7 @@ def test_events_are_kept_until_later_ones_are_asked_for(library: ctypes.CDLL) ->
         core.advance(1, MS)
 
     def numbers(next_event: int) -> list[int]:
-        first, events = framing.parse_events(core.ask(Kind.POLL, framing.poll(next_event)).body)
+        first, events = parse_events(core.ask(Kind.POLL, requests.poll(next_event)).body)
         return [*range(first, first + len(events))]
 
     assert [numbers(n) for n in (0, 0, 2, 1, 9, 3, 4, 3)] == [
@@ -566,25 +569,25 @@ def test_requests_that_make_no_sense_are_refused(library: ctypes.CDLL) -> None:
     assert core.order(0, 5, Kind.PASS) is Refusal.NO_DEFAULT
     assert core.ask(Kind.POLL, b"").refusal is Refusal.UNKNOWN
     assert core.ask(Kind.MODE, b"\3").refusal is Refusal.UNKNOWN
-    core.ask(Kind.CLOSE, framing.closing(release=False))
-    assert core.ask(Kind.MODE, framing.mode(Mode.BYPASS)).refusal is Refusal.NOT_RUNNING
+    core.ask(Kind.CLOSE, requests.closing(release=False))
+    assert core.ask(Kind.MODE, requests.mode(Mode.BYPASS)).refusal is Refusal.NOT_RUNNING
 
 
 # --- garbled streams -----------------------------------------------------------------------------
 
 
-def requests(core: Core, numbers: Sequence[int]) -> bytes:
+def requests_for(core: Core, numbers: Sequence[int]) -> bytes:
     """Each for the order of its number, and the next."""
     stretches = [[(1_000 * n, 1_256 * n) for n in (number, number + 1)] for number in numbers]
-    orders = [framing.stretches(n, um) for n, um in zip(numbers, stretches, strict=True)]
+    orders = [requests.stretches(n, um) for n, um in zip(numbers, stretches, strict=True)]
     return b"".join(core.request(Kind.ORDER, order) for order in orders)
 
 
 def orders_in(stream: bytes) -> list[Order]:
-    """Those that an undamaged frame asks for, in the order of their numbers."""
+    """Those that an undamaged packet asks for, in the order of their numbers."""
     orders: list[Order] = []
     newest = 0
-    for body in FrameReader().feed(stream):
+    for body in PacketReader().feed(stream):
         header, first, stretches = body[:13], body[13:17], body[17:]
         kind, sequence, session, _ = unpack("<BIII", header)
         if (kind, session) == (Kind.ORDER, SESSION) and sequence > newest:
@@ -625,12 +628,12 @@ def test_a_damaged_stream_fires_what_came_whole_and_nothing_else(
 ) -> None:
     core, tracker = Core(library), Tracker(NOTHING, default_reject=False)
     core.open()
-    stream = requests(core, [*range(1, 7), *numbers])
+    stream = requests_for(core, [*range(1, 7), *numbers])
     for damage in damages:
         stream = damage.on(stream)
     stream += b"\0"
     answers = core.exchange(stream)
-    assert len(answers) == len(FrameReader().feed(stream))
+    assert len(answers) == len(PacketReader().feed(stream))
     for order in orders_in(stream):
         tracker.order(order)
     expected: list[Event] = []
@@ -654,25 +657,25 @@ def test_noise_fires_nothing_and_the_next_request_is_understood(
     assert core.order(100, 200) is Refusal.NONE
 
 
-def test_the_end_of_what_is_too_long_is_no_frame(library: ctypes.CDLL) -> None:
+def test_the_end_of_what_is_too_long_is_no_packet(library: ctypes.CDLL) -> None:
     core = Core(library)
     core.open()
-    request = core.request(Kind.ORDER, framing.stretches(1, [(0, 100)]))
+    request = core.request(Kind.ORDER, requests.stretches(1, [(0, 100)]))
     for length in range(250, 260):
         stream = b"\x01" * length + request[1:]
-        assert FrameReader().feed(stream) == core.exchange(stream) == []
+        assert PacketReader().feed(stream) == core.exchange(stream) == []
     assert core.exchange(request) != []
 
 
 @given(body=st.binary(min_size=1, max_size=249), cut=st.integers(0, 600))
-def test_a_frame_is_read_however_the_stream_is_cut(body: bytes, cut: int) -> None:
-    reader, stream = FrameReader(), framing.frame(body) * 2
+def test_a_packet_is_read_however_the_stream_is_cut(body: bytes, cut: int) -> None:
+    reader, stream = PacketReader(), packet(body) * 2
     assert reader.feed(stream[:cut]) + reader.feed(stream[cut:]) == [body, body]
     assert (reader.damaged, stream[1:-1].count(0)) == (0, 2)
 
 
 def test_the_example_in_the_protocol_is_what_is_sent() -> None:
-    sent = framing.request(Kind.POLL, 7, SESSION, 6, framing.poll(0))
+    sent = requests.request(Kind.POLL, 7, SESSION, 6, requests.poll(0))
     assert sent.hex(" ") in (SOURCES / "PROTOCOL.md").read_text()
 
 

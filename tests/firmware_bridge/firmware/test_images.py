@@ -16,8 +16,18 @@ from struct import iter_unpack, unpack_from
 
 import pytest
 
-from firmware_bridge.board import framing
-from firmware_bridge.board.framing import Answer, Fault, FrameReader, Kind, ResetCause, State
+from firmware_bridge.board import requests
+from firmware_bridge.board.answers import (
+    Answer,
+    Fault,
+    ResetCause,
+    State,
+    parse_answer,
+    parse_board,
+    parse_events,
+)
+from firmware_bridge.board.packets import PacketReader
+from firmware_bridge.board.requests import Kind
 from firmware_bridge.board.serial_link import SerialLink
 from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.desk import DeskSettings
@@ -248,7 +258,7 @@ class EmulatedChip:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self._frames = FrameReader()
+        self._packets = PacketReader()
         self._sequence = self._heard = 0
         self.passes = False
 
@@ -260,12 +270,12 @@ class EmulatedChip:
         said = json.loads(self._process.stdout.readline())
         assert said["resets"] == 0
         self.passes = said["pass"]
-        bodies = self._frames.feed(bytes.fromhex(said["sent"]))
-        return [answer for answer in map(framing.parse_answer, bodies) if answer is not None]
+        bodies = self._packets.feed(bytes.fromhex(said["sent"]))
+        return [answer for answer in map(parse_answer, bodies) if answer is not None]
 
     def ask(self, kind: Kind, body: bytes, speed: int = 0) -> Answer:
         self._sequence += 1
-        request = framing.request(kind, self._sequence, 5, self._heard, body)
+        request = requests.request(kind, self._sequence, 5, self._heard, body)
         self.do(f"send {request.hex()}")
         (answer,) = self.do(f"run 6 {speed}")
         self._heard = answer.number
@@ -281,7 +291,7 @@ def test_the_rp2040_boots_from_its_uf2_counts_and_fires(images: Path) -> None:
         pytest.skip("npm install rp2040js, and name its dist/esm/index.js in RP2040JS")
     need("node")
     build("rp2040", images)
-    opening = framing.opening(
+    opening = requests.opening(
         ActuatorTraits(0),
         nm_per_count=1_000,
         silence_ns=60 * SECOND_NS,
@@ -290,16 +300,16 @@ def test_the_rp2040_boots_from_its_uf2_counts_and_fires(images: Path) -> None:
     )
     with closing(EmulatedChip(images / "rp2040.uf2")) as chip:
         chip.do("run 60 0")
-        hello = chip.ask(Kind.HELLO, framing.hello())
-        assert framing.parse_board(hello.body).faults == Fault(0)
+        hello = chip.ask(Kind.HELLO, requests.hello())
+        assert parse_board(hello.body).faults == Fault(0)
         assert not chip.passes
-        chip.ask(Kind.OPEN, framing.greeted(hello.reading.at_ns, opening))
-        chip.ask(Kind.ORDER, framing.stretches(1, [(300, 400)]))
+        chip.ask(Kind.OPEN, requests.greeted(hello.reading.at_ns, opening))
+        chip.ask(Kind.ORDER, requests.stretches(1, [(300, 400)]))
         passing = [chip.passes for _ in range(30) if chip.do("run 1 20000") == []]
         assert passing.count(False) == pytest.approx(5, abs=1)  # ms, of 20 um each
-        answer = chip.ask(Kind.POLL, framing.poll(0), speed=20_000)
-        assert framing.parse_events(answer.body)[1][0].order == 1
+        answer = chip.ask(Kind.POLL, requests.poll(0), speed=20_000)
+        assert parse_events(answer.body)[1][0].order == 1
         chip.do("cut")
         for _ in range(40):
             chip.do("run 10 20000")
-        assert chip.ask(Kind.POLL, framing.poll(0)).state is State.ENCODER_FAILED
+        assert chip.ask(Kind.POLL, requests.poll(0)).state is State.ENCODER_FAILED

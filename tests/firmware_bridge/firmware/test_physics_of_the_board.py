@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from firmware_bridge.board.framing import BoardEvent, EventKind, Kind, Refusal
+from firmware_bridge.board.answers import BoardEvent, EventKind, Refusal
+from firmware_bridge.board.requests import Kind
 from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.core.motion import SPEED_WINDOW_NS
 from firmware_bridge.types import SECOND_NS

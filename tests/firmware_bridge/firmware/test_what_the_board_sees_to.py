@@ -6,8 +6,9 @@ import ctypes
 
 import pytest
 
-from firmware_bridge.board import framing
-from firmware_bridge.board.framing import EventKind, Kind, Refusal, State
+from firmware_bridge.board import requests
+from firmware_bridge.board.answers import EventKind, Refusal, State, parse_board, parse_place
+from firmware_bridge.board.requests import Kind
 from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.types import SECOND_NS, Mode
 from stands.firmware_core import NOTHING, SESSION, Core, Rail, load_core
@@ -36,13 +37,13 @@ def test_a_host_that_hears_nothing_is_silence_however_much_it_asks(library: ctyp
     core = started(library)
     core.open(silence_ns=20 * MS)
     core.advance(0, 5 * MS)
-    core.ask(Kind.POLL, framing.poll(0))  # hears the answer, of 6 ms
+    core.ask(Kind.POLL, requests.poll(0))  # hears the answer, of 6 ms
     core.advance(0, MS)
-    core.ask(Kind.POLL, framing.poll(0))  # says so, and hears no more
+    core.ask(Kind.POLL, requests.poll(0))  # says so, and hears no more
     rejecting = []
     for _ in range(22):
         core.sequence += 1
-        poll = framing.request(Kind.POLL, core.sequence, SESSION, 4, framing.poll(0))
+        poll = requests.request(Kind.POLL, core.sequence, SESSION, 4, requests.poll(0))
         core.exchange(poll)
         rejecting.append(core.advance(0, MS))
     assert rejecting.index(True) == 20  # more than 20 ms after the last answer that it heard
@@ -54,42 +55,42 @@ def test_a_request_that_comes_again_is_neither_acted_on_nor_a_sign_of_life(
 ) -> None:
     core = started(library)
     core.open(silence_ns=20 * MS)
-    bypass = core.request(Kind.MODE, framing.mode(Mode.BYPASS))
+    bypass = core.request(Kind.MODE, requests.mode(Mode.BYPASS))
     core.exchange(bypass)
-    core.ask(Kind.MODE, framing.mode(Mode.REJECT_ALL))
+    core.ask(Kind.MODE, requests.mode(Mode.REJECT_ALL))
     for _ in range(21):
         assert core.exchange(bypass) == []
         assert core.advance(0, MS)
-    assert core.ask(Kind.POLL, framing.poll(0)).state is State.SILENT
+    assert core.ask(Kind.POLL, requests.poll(0)).state is State.SILENT
 
 
 def test_an_opening_that_comes_again_after_a_reset_opens_nothing(library: ctypes.CDLL) -> None:
     core = started(library)
-    greeting_ns = core.ask(Kind.HELLO, framing.hello()).reading.at_ns
-    opening = framing.greeted(greeting_ns, settings())
+    greeting_ns = core.ask(Kind.HELLO, requests.hello()).reading.at_ns
+    opening = requests.greeted(greeting_ns, settings())
     assert core.ask(Kind.OPEN, opening).refusal is Refusal.NONE
     reset = Core(library)
     reset.advance(0, 2 * MS)
-    reset.ask(Kind.HELLO, framing.hello())
+    reset.ask(Kind.HELLO, requests.hello())
     answer = reset.ask(Kind.OPEN, opening)
     assert (answer.refusal, answer.session) == (Refusal.STALE, 0)
 
 
 def test_every_answer_says_what_the_board_acts_by(library: ctypes.CDLL) -> None:
     core = started(library)
-    assert core.ask(Kind.HELLO, framing.hello()).settings == 0
+    assert core.ask(Kind.HELLO, requests.hello()).settings == 0
     first = core.open()
-    core.ask(Kind.MODE, framing.mode(Mode.BYPASS))
+    core.ask(Kind.MODE, requests.mode(Mode.BYPASS))
     core.order(100, 200)
-    answer = core.ask(Kind.POLL, framing.poll(0))
-    taken = framing.taken(0, Kind.ORDER, 1, 100, 200)
+    answer = core.ask(Kind.POLL, requests.poll(0))
+    taken = requests.taken(0, Kind.ORDER, 1, 100, 200)
     assert (answer.mode, answer.order, answer.orders) == (2, 1, taken)
-    assert answer.settings == first.settings == framing.settings_crc(settings())
+    assert answer.settings == first.settings == requests.settings_crc(settings())
     assert answer.number == first.number + 3
 
 
 def settings() -> bytes:
-    return framing.opening(
+    return requests.opening(
         NOTHING,
         nm_per_count=1_000,
         silence_ns=60 * SECOND_NS,
@@ -104,7 +105,7 @@ def settings() -> bytes:
 def test_a_full_board_hands_back_the_furthest_for_a_nearer_one(library: ctypes.CDLL) -> None:
     core = started(library)
     core.open(ActuatorTraits(0, margin_um=25))
-    capacity = framing.parse_board(core.ask(Kind.HELLO, framing.hello()).body).order_capacity
+    capacity = parse_board(core.ask(Kind.HELLO, requests.hello()).body).order_capacity
     for i in range(capacity):
         assert core.order(10 * MM + 100 * i, 10 * MM + 100 * i + 50) is Refusal.NONE
         core.advance(0, MS if i % 2 else 0)
@@ -176,19 +177,19 @@ def test_a_count_just_after_the_opening_is_no_speed(library: ctypes.CDLL) -> Non
 
 def test_the_board_counts_on_while_nobody_is_there(library: ctypes.CDLL) -> None:
     core = started(library, bits=16)
-    first = framing.parse_place(core.open(nm_per_count=2_000, silence_ns=20 * MS).body)
+    first = parse_place(core.open(nm_per_count=2_000, silence_ns=20 * MS).body)
     for _ in range(100):
         core.advance(20_000, 10 * MS)  # the counter rolls over again and again
     assert core.state is State.SILENT
-    second = framing.parse_place(core.open(nm_per_count=2_000, session=SESSION + 1).body)
+    second = parse_place(core.open(nm_per_count=2_000, session=SESSION + 1).body)
     assert second.axis == first.axis == SESSION
     assert second.origin_um - first.origin_um == 100 * 20_000 * 2
     core.advance(5, MS)
-    assert core.ask(Kind.POLL, framing.poll(0), session=SESSION + 1).reading.position_um == 10
+    assert core.ask(Kind.POLL, requests.poll(0), session=SESSION + 1).reading.position_um == 10
     core.advance(0, 2 * SECOND_NS)  # stood still, and may have missed a turn of the counter
-    third = framing.parse_place(core.open(nm_per_count=2_000, session=SESSION + 2).body)
+    third = parse_place(core.open(nm_per_count=2_000, session=SESSION + 2).body)
     assert (third.axis, third.origin_um) == (SESSION + 2, 0)
-    fourth = framing.parse_place(core.open(nm_per_count=1_000, session=SESSION + 3).body)
+    fourth = parse_place(core.open(nm_per_count=1_000, session=SESSION + 3).body)
     assert (fourth.axis, fourth.origin_um) == (SESSION + 3, 0)
 
 
@@ -208,7 +209,7 @@ def test_a_board_that_does_not_trust_itself_rejects_and_opens_no_session(
     assert (answer.refusal, answer.detail) == (Refusal.FAULT, 4)
     released = started(library)
     released.open()
-    released.ask(Kind.CLOSE, framing.closing(release=True))
+    released.ask(Kind.CLOSE, requests.closing(release=True))
     assert not released.advance(0, MS)
     library.bridge_find_fault(released.bridge, 4)
     assert released.advance(0, MS)

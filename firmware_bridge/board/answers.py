@@ -1,34 +1,22 @@
-"""The link's language: frames, requests and answers as bytes, as firmware/PROTOCOL.md has them."""
+"""What a board answers (firmware/PROTOCOL.md): who it is, how it is, what became of orders."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from struct import Struct, error
-from zlib import crc32
 
-from firmware_bridge.core import ActuatorTraits
+from firmware_bridge.board.requests import Kind
 from firmware_bridge.errors import LineError
-from firmware_bridge.types import Mode, Reading
+from firmware_bridge.types import Reading
 
-VERSION = 2
-STRETCHES_A_REQUEST = 8
-_CODED_BYTES = 254  # a frame without its noughts
-_CRC_BYTES = 4
-
-
-class Kind(IntEnum):
-    """Of a request; its answer has the top bit set as well."""
-
-    HELLO = 1
-    OPEN = 2
-    ORDER = 3
-    PASS = 4
-    POLL = 5
-    STATISTICS = 6
-    CLOSE = 7
-    MODE = 8
+_ANSWER = Struct("<BIIIBBBIIIqqBB")
+_BOARD = Struct("<HHBBBQIIq")
+_PLACE = Struct("<Iq")
+_EVENTS = Struct("<IB")
+_EVENT = Struct("<BBIqqq")
+_STATISTICS = Struct("<8IQ")
+_ANSWERS = 0x80
 
 
 class Refusal(IntEnum):
@@ -100,7 +88,7 @@ class EventReason(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BoardPlace:
     """Where position 0 of a session lies on an axis that a board counts on through its sessions.
 
     Two sessions of one `axis` (0 is none) are as far apart as their origins.
@@ -121,7 +109,7 @@ class Board:
     faults: Fault
     serial_number: str  # 16 digits
     firmware: str  # 8 digits, the CRC of its program
-    place: Place
+    place: BoardPlace
     name: str
 
 
@@ -145,7 +133,7 @@ class BoardStatistics:
     """Counted by the firmware since the session was opened."""
 
     requests: int
-    damaged: int  # frames
+    damaged: int  # packets
     overrun: int  # bytes that came faster than they were taken
     stale: int  # requests that were not newer than the last, and were dropped
     repeated: int  # orders that had come before
@@ -177,147 +165,6 @@ class Answer:
     refusal: Refusal
     detail: int
     body: bytes
-
-
-SETTINGS = (
-    "nm_per_count",
-    "offset_um",
-    "delay_ns",
-    "margin_um",
-    "dwell_ns",
-    "min_gap_um",
-    "silence_ns",
-    "fastest_um_s",
-)
-
-_REQUEST = Struct("<BIII")
-_HELLO = Struct("<H")
-_OPEN = Struct("<iqqqqqqqB")
-_NUMBER = Struct("<I")
-_GREETING = Struct("<q")
-_STRETCH = Struct("<qq")
-_BYTE = Struct("<B")
-_ANSWER = Struct("<BIIIBBBIIIqqBB")
-_BOARD = Struct("<HHBBBQIIq")
-_PLACE = Struct("<Iq")
-_EVENTS = Struct("<IB")
-_EVENT = Struct("<BBIqqq")
-_TAKEN = Struct("<BIqq")
-_STATISTICS = Struct("<8IQ")
-_ANSWERS = 0x80
-_MODES = {Mode.ORDERED: 0, Mode.REJECT_ALL: 1, Mode.STOP_LINE: 1, Mode.BYPASS: 2}
-
-
-def frame(body: bytes) -> bytes:
-    """The body and its CRC between noughts, in COBS: each nought becomes a way to the next."""
-    data = body + crc32(body).to_bytes(_CRC_BYTES, "little")
-    parts = data.split(b"\0")
-    return b"\0" + b"".join(bytes([len(part) + 1]) + part for part in parts) + b"\0"
-
-
-class FrameReader:
-    """Finds frames in a stream of bytes. What is damaged is dropped and counted."""
-
-    def __init__(self) -> None:
-        self.damaged = 0
-        self._coded = bytearray()
-
-    def feed(self, received: bytes) -> list[bytes]:
-        """The bodies of the undamaged frames that `received` completes."""
-        *ended, rest = received.split(b"\0")
-        bodies = []
-        for part in ended:
-            body = self._unframe(bytes(self._coded + part))
-            self._coded.clear()
-            if body:
-                bodies.append(body)
-        self._coded += rest
-        del self._coded[_CODED_BYTES + 1 :]  # enough to see that it is too long
-        return bodies
-
-    def _unframe(self, coded: bytes) -> bytes:
-        if not coded:
-            return b""  # two noughts on end
-        data, at = bytearray(), 0
-        while at < len(coded):
-            data += b"\0" + coded[at + 1 : at + coded[at]]
-            at += coded[at]
-        body, crc = bytes(data[1:-_CRC_BYTES]), bytes(data[-_CRC_BYTES:])
-        fits = at == len(coded) <= _CODED_BYTES
-        if fits and body and crc32(body) == int.from_bytes(crc, "little"):
-            return body
-        self.damaged += 1
-        return b""
-
-
-def request(kind: Kind, sequence: int, session: int, heard: int, body: bytes) -> bytes:
-    """`heard` is the number of the newest answer that has come."""
-    return frame(_REQUEST.pack(kind, sequence, session, heard) + body)
-
-
-def settings_crc(opening: bytes) -> int:
-    """As every answer of the session has to say it."""
-    return crc32(opening)
-
-
-def greeted(greeting_ns: int, opening: bytes) -> bytes:
-    """An opening that follows the answer to a HELLO of that time, which no other ever is of."""
-    return _GREETING.pack(greeting_ns) + opening
-
-
-def hello() -> bytes:
-    return _HELLO.pack(VERSION)
-
-
-def opening(
-    settings: ActuatorTraits,
-    *,
-    nm_per_count: int,
-    silence_ns: int,
-    fastest_um_s: int,
-    default_reject: bool,
-) -> bytes:
-    """The settings that a session is opened with."""
-    return _OPEN.pack(
-        nm_per_count,
-        settings.offset_um,
-        settings.delay_ns,
-        settings.margin_um,
-        settings.dwell_ns,
-        settings.min_gap_um,
-        silence_ns,
-        fastest_um_s,
-        default_reject,
-    )
-
-
-def stretches(number: int, stretches_um: Iterable[tuple[int, int]]) -> bytes:
-    """The body of orders or passes, the first of which has this number."""
-    return _NUMBER.pack(number) + b"".join(_STRETCH.pack(*stretch) for stretch in stretches_um)
-
-
-def taken(before: int, kind: Kind, number: int, start_um: int, end_um: int) -> int:
-    """The CRC over all that a board took, after this order or pass."""
-    return crc32(_TAKEN.pack(kind, number, start_um, end_um), before)
-
-
-def poll(next_event: int) -> bytes:
-    """Ask for events from number `next_event` on; those before it are let go."""
-    return _NUMBER.pack(next_event)
-
-
-def mode_number(mode: Mode) -> int:
-    """As the board says it. A line that has to stop rejects all until it stands."""
-    return _MODES[mode]
-
-
-def mode(mode: Mode) -> bytes:
-    """Override the orders."""
-    return _BYTE.pack(_MODES[mode])
-
-
-def closing(*, release: bool) -> bytes:
-    return _BYTE.pack(release)
 
 
 def parse_answer(body: bytes) -> Answer | None:
@@ -356,7 +203,7 @@ def parse_board(body: bytes) -> Board:
         cause = ResetCause(cause)
     except ValueError:
         cause = ResetCause.UNKNOWN
-    place = Place(axis, origin_um)
+    place = BoardPlace(axis, origin_um)
     return Board(
         version,
         capacity,
@@ -370,8 +217,8 @@ def parse_board(body: bytes) -> Board:
     )
 
 
-def parse_place(body: bytes) -> Place:
-    return Place(*_unpack(_PLACE, body, "OPEN"))
+def parse_place(body: bytes) -> BoardPlace:
+    return BoardPlace(*_unpack(_PLACE, body, "OPEN"))
 
 
 def parse_events(body: bytes) -> tuple[int, list[BoardEvent]]:
