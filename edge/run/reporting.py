@@ -43,6 +43,8 @@ def reporting(
     with ExitStack() as stack:
         if line.config.mqtt is not None:
             post = _open_post(line, health, stack)
+            # It asks for health at once. It is closed first: its last words are still carried.
+            stack.enter_context(post.outbox)
         if line.config.metrics is not None:
             _serve_metrics(line, health, stack)
         show = None if line.config.web is None else _show_page(line, health, stack)
@@ -169,7 +171,6 @@ def _open_post(line: Line, health: Health, stack: ExitStack) -> _Post:
         limit=settings.max_spooled,
     )
     courier = stack.enter_context(mqtt.MqttCourier(settings, spool, outbox.added, clock_ns))
-    stack.enter_context(outbox)  # closed first, so that its last words are still carried
     return _Post(outbox, courier)
 
 

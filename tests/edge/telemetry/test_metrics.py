@@ -45,7 +45,7 @@ def scrape(port: int) -> dict[str, Metric]:
 
 def a_health() -> Health:
     camera = CameraCounts(90, dropped=1, held=0, reopened=2, abandoned=0, fault="no picture came")
-    facts = Facts(line='a "line"\n')
+    facts = Facts('a "line"\n', "minet", "sha256:0", "onnxruntime", "0.1.0")
     health = Health(lambda _: 10 * MS, lambda: NONE, facts=lambda: facts, camera=lambda: camera)
     for seen in (inspection(0), inspection(1, latency_ns=11 * MS), lost(2)):
         health.see(seen, seen.decided_ns)
@@ -76,7 +76,13 @@ def test_the_page_says_what_was_counted(page: int) -> None:
     assert families["trackside_camera_up"].samples[0].value == 0
     assert families["trackside_camera_reopened"].samples[0].value == 2
     assert families["trackside_last_frame_age_seconds"].samples[0].value == 0.003
-    assert families["trackside_line_info"].samples[0].labels["line"] == 'a "line"\n'
+    assert families["trackside_line_info"].samples[0].labels == {
+        "line": 'a "line"\n',
+        "bundle": "minet",
+        "bundle_digest": "sha256:0",
+        "engine": "onnxruntime",
+        "version": "0.1.0",
+    }
 
 
 def test_histograms_are_in_seconds_cumulative_and_one_for_each_stage(page: int) -> None:
@@ -124,7 +130,10 @@ def test_figures_with_a_token_and_a_certificate_are_read_by_both_alone(tmp_path:
             urllib.request.urlopen(asked, timeout=30, context=trust)
         asked.add_header("Authorization", f"Bearer {token}")
         with urllib.request.urlopen(asked, timeout=30, context=trust) as answer:
-            assert b"trackside_deadlines_missed_total 1.0" in answer.read()
+            assert (
+                b'trackside_line_info{bundle="minet",bundle_digest="sha256:0",'
+                b'engine="onnxruntime",line="a \\"line\\"\\n",version="0.1.0"} 1.0'
+            ) in answer.read()
         with pytest.raises((URLError, OSError)):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30)
 
