@@ -5,7 +5,7 @@ DEV = .venv
 OLDEST = .venv-oldest
 BUILT_FROM = setup.cfg setup.py pyproject.toml $(wildcard edge/engines/native/*)
 
-.PHONY: demo install test test-oldest check bundle wheel clean
+.PHONY: demo install test test-oldest check bundle bundle-strip bundle-rail wheel clean
 
 demo: $(BOX)/ready ## inspect a simulated line with the shipped bundle
 	$(BOX)/bin/trackside demo
@@ -38,18 +38,31 @@ check: $(DEV)/ready ## format, lint, types, walls
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports
 
-# DATA holds SD-saliency-900/ as distributed; the simulated images beside it are made on first use.
+# DATA holds SD-saliency-900/ and RailDefect/ as distributed; the simulated images beside them are
+# made on first use.
 DATA ?= runs/data
-CHECKPOINT = reference/checkpoints/minet_line.safetensors
-SHIPPED = edge/bundles/minet-line.bundle
-MAX_DROP ?= S=0.005,MAE=0.001,flips=0.005
+CHECKPOINTS = reference/checkpoints
+MAX_DROP ?= S=0.005,MAE=0.001,flips=0.005,names=0.005
+RAIL_DROP ?= S=0.01,MAE=0.005,flips=0.02,names=0.01
 
-bundle: $(DEV)/ready $(DATA)/simulated/frames.jsonl ## the shipped bundle anew, of the committed checkpoint
-	$(DEV)/bin/trackside quantize $(CHECKPOINT) --data-root $(DATA) --out $(SHIPPED) \
-	  --max-drop $(MAX_DROP) --auto --layers --min-area-mm2 8 --min-extent-mm 4
+bundle: bundle-strip bundle-rail ## the shipped bundles anew, of the committed checkpoints
+
+bundle-strip: $(DEV)/ready $(DATA)/simulated/frames.jsonl
+	$(DEV)/bin/trackside quantize $(CHECKPOINTS)/minet_line_names.safetensors --data-root $(DATA) \
+	  --out edge/bundles/strip.bundle --max-drop $(MAX_DROP) --auto --layers \
+	  --min-area-mm2 8 --min-extent-mm 4
+
+bundle-rail: $(DEV)/ready $(DATA)/track/frames.jsonl
+	$(DEV)/bin/trackside quantize $(CHECKPOINTS)/minet_rail.safetensors --data-root $(DATA) \
+	  --out edge/bundles/rail.bundle --max-drop $(RAIL_DROP) --auto --layers \
+	  --threshold 0.72 --min-area-mm2 5 --min-extent-mm 2
 
 $(DATA)/simulated/frames.jsonl:
 	$(DEV)/bin/trackside simulate --out $(DATA)/simulated --frames 1800 --lines 300 --seed 100000
+
+$(DATA)/track/frames.jsonl:
+	$(DEV)/bin/trackside simulate --track --out $(DATA)/track --frames 400 --lines 200 --seed 1000 \
+	  --defects-per-metre 9 --distractors-per-metre 5
 
 wheel: $(DEV)/ready ## wheel and sdist in dist/
 	$(DEV)/bin/python -m build

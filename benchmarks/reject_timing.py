@@ -75,7 +75,7 @@ class Work:
     """Inspects one frame again and again, with the shipped network on one thread."""
 
     def __init__(self, stack: ExitStack) -> None:
-        network = load_network(engine_by_name("onnxruntime"), "shipped")
+        network = load_network(engine_by_name("onnxruntime"), "strip")
         stack.callback(network.engine.close)
         manifest = network.bundle.manifest
         rules = Rules(reject_if=MinArea(min_area_mm2=manifest.limits.min_area_mm2))

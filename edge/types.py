@@ -92,11 +92,20 @@ class LostFrame:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Names:
+    """What lies where, among the classes: over the whole frame, and coarser than it."""
+
+    shares: NDArray[np.float32]  # C,h,w, which add up to 1 in each cell
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Mask:
     """The network's answer at the frame's own size."""
 
     logits: NDArray[np.float32]  # H,W
     threshold: float  # a probability
+    names: Names | None = None  # None: the network names nothing
 
     @property
     def binary(self) -> NDArray[np.bool_]:
@@ -122,7 +131,9 @@ class Defect:
     area_mm2: float
     score: float  # mean probability over the piece
     box_px: tuple[int, int, int, int]  # x, y, width, height of what this frame shows of it
-    class_name: str | None = None
+    class_name: str | None = None  # None: unsure, or the network names nothing
+    class_score: float | None = None  # mean share of its likeliest class over the piece
+    code: str | None = None  # the line file's for its class
     number: int = 0  # serial along the strip
     absorbed: tuple[int, ...] = ()  # numbers given before that turned out to be parts of it
 
@@ -155,3 +166,4 @@ class Verdict:
     defects: tuple[Defect, ...] = ()
     reasons: tuple[str, ...] = ()
     rejects: tuple[Stretch, ...] = ()  # of the defects, what no verdict before has rejected
+    reported: tuple[Defect, ...] = ()  # seen and told, and no reason to reject

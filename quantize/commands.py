@@ -61,7 +61,7 @@ def quantize(
         str, typer.Option(help="Engines, with commas between.")
     ] = "openvino,onnxruntime,litert,native",
     max_drop: Annotated[
-        str, typer.Option(help="What INT8 may lose: of S, MAE, WF, PFOM, IoU, and in flips.")
+        str, typer.Option(help="What INT8 may lose: of S, MAE, WF, PFOM, IoU, names, and in flips.")
     ] = "S=0.02",
     keep: Annotated[
         list[str] | None, typer.Option(help="A layer, or a module of them, to keep in FP32.")

@@ -12,13 +12,14 @@ from importlib.metadata import version
 import torch
 
 from edge.box import Box
-from edge.bundle import InputSpec, Limits, Manifest, OutputSpec, Packed
-from quantize.deploy import DeployFormError, Trained
-from quantize.parity import GOLDEN, Parity, Settled, sha256
+from edge.bundle import InputSpec, Limits, Manifest, NamesSpec, OutputSpec, Packed
+from quantize.deploy import DeployFormError, Trained, listed
+from quantize.parity import Parity, Settled, golden_of, sha256
 from quantize.targets import Calibration, Fp32Onnx
 from reference.data import Pair
 from reference.networks.catalogue import count_macs
 
+UNSURE_BELOW = 0.5  # of the shares: a likelier class than all others together is told
 TOOLS = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "litert-torch", "ai-edge-quantizer")
 
 
@@ -44,20 +45,32 @@ def describe(
     spec = input_spec(trained, purpose.um_per_px)
     image = torch.zeros(1, spec.channels, spec.height, spec.width)
     with torch.inference_mode():
-        *_, height, width = trained.network(image).shape
+        logits, *coarser = listed(trained.network(image))
+    *_, height, width = logits.shape
     return Manifest(
-        format=1,
+        format=2,
         name=purpose.name,
         network=trained.recipe.network["name"],
         input=spec,
         output=OutputSpec(height=height, width=width, kind="logits"),
         threshold=purpose.threshold,
-        classes=["defect"],
+        classes=list(trained.recipe.names) or ["defect"],
+        names=_names_spec(trained, coarser[0]) if coarser else None,
         limits=purpose.limits,
         artefacts=[Fp32Onnx.artefact],  # until there are others
-        golden=GOLDEN,
+        golden=golden_of(named=bool(coarser)),
         provenance=_provenance(trained, calibration, validation, full_range),
         macs=count_macs(trained.network, image),
+    )
+
+
+def _names_spec(trained: Trained, names: torch.Tensor) -> NamesSpec:
+    *_, height, width = names.shape
+    return NamesSpec(
+        height=height,
+        width=width,
+        unsure_below=UNSURE_BELOW,
+        report_only=list(trained.recipe.report_only),
     )
 
 

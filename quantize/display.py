@@ -15,7 +15,8 @@ LAYERS = 12  # of each engine
 def show_outcome(outcome: Outcome, console: Console) -> None:
     """Every engine, one a row, then the layers that lose most where they were measured."""
     table = Table("engine", title="Parity on the validation pairs and the simulated line")
-    for heading in (*SHOWN, "IoU with FP32", "flips", "kB", "ms"):
+    named = ("names right", "as FP32") if outcome.wanted.names is not None else ()
+    for heading in (*SHOWN, "IoU with FP32", "flips", *named, "kB", "ms"):
         table.add_column(heading, justify="right", no_wrap=heading in SHOWN)
     table.add_row(*_row(outcome.wanted), "", f"{outcome.wanted.infer_ms:.1f}")
     for one in outcome.settled:
@@ -36,7 +37,15 @@ def _row(parity: Parity) -> list[str]:
         *("" if figure is None else f"{figure:.4f}" for figure in figures),
         f"{parity.mask_iou:.4f}",
         f"{len(parity.flips)}/{parity.asked}",
+        *_names(parity),
     ]
+
+
+def _names(parity: Parity) -> list[str]:
+    names = parity.names
+    if names is None:
+        return []
+    return [f"{names.right_share:.1%}", f"{names.same_share:.1%}"]
 
 
 def _layers(one: Settled) -> Table:

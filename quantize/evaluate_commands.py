@@ -13,7 +13,10 @@ from edge.cli.commands import EngineName
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from quantize.evaluated import Evaluated
+    from reference.evaluation import ClassTable
     from reference.evaluation import Evaluation as Scored
 
 Split = Literal["train", "validation", "test", "all"]
@@ -21,7 +24,7 @@ Split = Literal["train", "validation", "test", "all"]
 
 def evaluate(
     network: Annotated[
-        str | None, typer.Argument(metavar="NETWORK", help="A checkpoint, bundle or `shipped`.")
+        str | None, typer.Argument(metavar="NETWORK", help="A checkpoint or bundle.")
     ] = None,
     pred: Annotated[Path | None, typer.Option(help="A folder of maps, instead.")] = None,
     gt: Annotated[Path | None, typer.Option(help="The folder of their masks.")] = None,
@@ -66,7 +69,7 @@ def evaluate(
         progress, total = Console(stderr=True), len(chosen.cases)
         scored = score_cases(chosen.cases, scoring)
         scores = list(track(scored, "Scoring", total, console=progress, transient=True))
-        evaluation = Evaluation(chosen.name, chosen.data, scoring, scores)
+        evaluation = Evaluation(chosen.name, chosen.data, scoring, scores, chosen.classes)
         if out is not None:
             write_report(evaluation, chosen.cases, out)
     if as_json:
@@ -140,3 +143,20 @@ def _show(evaluation: Scored) -> None:
         for key, heading in HEADINGS.items():
             table.add_row(heading, *(shown(figures[key]) for figures in columns.values()))
         Console().print(table)
+    if evaluation.table is not None:
+        Console().print(_classes(evaluation.table))
+
+
+def _classes(confusion: ClassTable) -> Table:
+    """A row for each class that is there, with what its pixels are said to be, in percent."""
+    from rich.table import Table
+
+    from reference.evaluation import shown
+
+    miou = shown(confusion.miou)
+    table = Table("truth", title=f"What pixels are said to be, %; mean IoU {miou}")
+    for name in (*confusion.names, "IoU"):
+        table.add_column(name, justify="right")
+    for name, shares in confusion.shares.items():
+        table.add_row(name, *(f"{s:.1f}" for s in shares), shown(confusion.ious.get(name)))
+    return table

@@ -8,19 +8,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.bundle import Manifest
 from edge.cli.commands import EngineName
 from edge.errors import ConfigurationError
-from edge.network import engine_by_name, load_network
-from edge.types import Image
+from edge.network import Network, engine_by_name, load_network, shares_in
 from reference.data import Pair, read
-from reference.datasets import recognise
-from reference.evaluation import Case, cases_of, cases_of_folders, cases_of_maps
+from reference.datasets import FREE, recognise
+from reference.datasets.labels import Naming
+from reference.evaluation import (
+    Answer,
+    Case,
+    NamedPixels,
+    cases_of,
+    cases_of_folders,
+    cases_of_maps,
+)
 
 THRESHOLD = 0.5  # of who brings none
 
@@ -34,6 +41,7 @@ class Evaluated:
     cases: list[Case]
     threshold: float = THRESHOLD
     min_share: float = 0  # of an image
+    classes: tuple[str, ...] = ()  # that pixels are said to be of
 
 
 @dataclass(frozen=True)
@@ -85,16 +93,33 @@ def bundle_on(bundle: str, engine: EngineName, data: DataChoice) -> Iterator[Eva
     """A bundle, run as the box runs it."""
     network = load_network(engine_by_name(engine), bundle)
     manifest = network.bundle.manifest
-
-    def predict(image: Image) -> NDArray[np.float32]:
-        return network.see(image).probability
-
     try:
-        cases = cases_of(predict, data.pairs(colour=manifest.input.channels == 3))
+        cases = [
+            Case(pair.name, pair.class_name, partial(_answer, network, pair))
+            for pair in data.pairs(colour=manifest.input.channels == 3)
+        ]
         name = f"{bundle} on {network.engine.name}"
-        yield Evaluated(name, str(data), cases, manifest.threshold, _least_share(manifest))
+        classes = () if manifest.names is None else tuple(manifest.classes)
+        least = _least_share(manifest)
+        yield Evaluated(name, str(data), cases, manifest.threshold, least, classes)
     finally:
         network.engine.close()
+
+
+def _answer(network: Network, pair: Pair) -> Answer:
+    mask = network.see(pair.image)
+    if mask.names is None:
+        return Answer(mask.probability, pair.mask, pair.image)
+    found, classes = mask.binary, mask.names.classes
+    shares = shares_in(mask.names, np.s_[:, :], found.shape)
+    likeliest = FREE
+    if found.any():
+        likeliest = classes[int(shares[:, found].sum(axis=1).argmax())]
+    said = np.where(found, 1 + shares.argmax(axis=0), 0).astype(np.uint8)
+    truth = Naming.of(pair.classes, classes, {}, set()).plane(pair.plane)
+    return Answer(
+        mask.probability, pair.mask, pair.image, likeliest, NamedPixels(said, truth, classes)
+    )
 
 
 def _least_share(manifest: Manifest) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 from edge.errors import UsageError
 from quantize.targets import Candidate, of_pairs, read_folder
 from reference.data import READERS, Pair
+from reference.data.pairs import cut
 from reference.datasets import recognise
 from reference.recipe import Recipe, read_sources
 
@@ -20,12 +21,34 @@ def read_inputs(
     if data_root is not None and not (calibration and validation):
         sources, held_out = read_sources(recipe, data_root)
         training = [pair for source in sources for pair in source.pairs]
+        if recipe.validation.best == "found":  # pictures at their own scale, larger than it looks
+            size = recipe.validation.size
+            training = [window for pair in training for window in _windows(pair, size)]
+            held_out = [window for pair in held_out for window in _windows(pair, size)[:1]]
     if calibration is None and not training:
         raise UsageError("there is nothing to calibrate on: give --calibration or --data-root")
     if validation is None and not held_out:
         raise UsageError("there is nothing to validate on: give --validation or --data-root")
     candidates = of_pairs(training) if calibration is None else read_folder(calibration)
     return candidates, held_out if validation is None else _held_out(validation)
+
+
+def _windows(pair: Pair, size: int) -> list[Pair]:
+    """What the network is shown of a picture that is larger: round each box, and its first rows."""
+    rows, columns = pair.mask.shape
+    if min(rows, columns) < size:
+        raise UsageError(f"{pair.name} is {columns}x{rows}: less than the network's {size}")
+    if (rows, columns) == (size, size):
+        return [pair]
+    middles = [(left + right, top + bottom) for _, left, top, right, bottom in pair.boxes / 2]
+    corners = [(int(y - size / 2), int(x - size / 2)) for x, y in middles]
+    centred = (0, (columns - size) // 2)
+    windows = {
+        (min(max(top, 0), rows - size), min(max(left, 0), columns - size))
+        for top, left in [*corners, centred]
+    }
+    order = sorted(windows, key=lambda at: at == centred)  # those round boxes come first
+    return [cut(pair, slice(top, top + size), slice(left, left + size)) for top, left in order]
 
 
 def _held_out(folder: Path) -> list[Pair]:

@@ -93,7 +93,13 @@ def build(
         material = _material(trained, calibration, validation, manifest, wishes)
     keep = resolve(wishes.keep, material.graph)
     with step("Render the simulated line"):
-        asked = subjects(validation, simulated(manifest.input, wishes.frames))
+        frames = simulated(
+            manifest.input,
+            wishes.frames,
+            classes=manifest.classes,
+            renamed=trained.recipe.renamed,
+        )
+        asked = subjects(validation, frames)
     with step("Ask torch fp32"), closing(TorchEngine(trained.network)) as fp32:
         golden = golden_pair(fp32, manifest)
         answers = ask(fp32, asked, manifest)

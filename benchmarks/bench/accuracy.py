@@ -12,7 +12,7 @@ from edge.bundle import Manifest
 from edge.clock import clock_ns
 from edge.inspect import Inspector, Judge, find_defects
 from edge.line_file import MinArea, Rules
-from edge.simulation import SURFACES, SimulatedLine
+from edge.simulation import SimulatedLine, surfaces_of
 from edge.types import Frame, Mask, State, Stretch
 
 FIRST_SEED = 900_000  # far from any that a network is trained on
@@ -21,10 +21,11 @@ _DEFECTS_PER_METRE = 7  # as in training: about half of the frames show one
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A frame, and where its defects really are."""
+    """A frame, and what is really there."""
 
     frame: Frame
-    truth: NDArray[np.bool_]
+    truth: NDArray[np.bool_]  # where anything is that has a name
+    defect: NDArray[np.bool_]  # of it, what is not only reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,13 @@ def simulated_frames(
     """Frames of the network's own size and scale, each of another rail or strip."""
     spec = manifest.input
     pitch_um = round(spec.um_per_px)
+    surfaces = surfaces_of(manifest.classes)
+    reported = manifest.names.report_only if manifest.names else []
     for index in range(count):
         seed = first_seed + index
         line = SimulatedLine(
             seed,
-            surface=SURFACES[seed % len(SURFACES)],
+            surface=surfaces[seed % len(surfaces)],
             width_px=spec.width,
             um_per_px=pitch_um,
             defects_per_metre=_DEFECTS_PER_METRE,
@@ -53,7 +56,9 @@ def simulated_frames(
         )
         image, labels = line.render(0, spec.height)
         stretch = Stretch(0, spec.height * pitch_um)
-        yield Seen(Frame(index, image, clock_ns(), stretch, pitch_um), labels > 0)
+        frame = Frame(index, image, clock_ns(), stretch, pitch_um)
+        defects = [n for n, name in enumerate(line.classes, 1) if name not in reported]
+        yield Seen(frame, labels > 0, np.isin(labels, defects))
 
 
 def rules_of(manifest: Manifest) -> Rules:
@@ -77,6 +82,6 @@ def score(inspector: Inspector, frames: Iterable[Seen]) -> Score:
 
 def _true_state(seen: Seen, manifest: Manifest) -> State:
     """What the rules say of a perfect mask."""
-    surely = np.where(seen.truth, np.float32(20), np.float32(-20))
+    surely = np.where(seen.defect, np.float32(20), np.float32(-20))
     defects = find_defects(Mask(surely, manifest.threshold), seen.frame, manifest.limits)
     return Judge(rules_of(manifest)).judge(seen.frame, defects).state

@@ -14,7 +14,8 @@ import typer
 
 def bench(
     bundles: Annotated[
-        list[str] | None, typer.Argument(metavar="BUNDLE...", help="*.bundle files, or `shipped`.")
+        list[str] | None,
+        typer.Argument(metavar="BUNDLE...", help="*.bundle files, `strip`, `rail`."),
     ] = None,
     engine: Annotated[
         str,
@@ -114,7 +115,7 @@ def _named(bundles: list[str] | None) -> list[str]:
     from edge.errors import UsageError
 
     if not bundles:
-        raise UsageError("name a bundle to measure, such as `trackside bench shipped`")
+        raise UsageError("name a bundle to measure, such as `trackside bench strip`")
     return list(dict.fromkeys(bundles))
 
 

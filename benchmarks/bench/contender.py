@@ -152,6 +152,7 @@ class Contender:
         return Accuracy(
             golden_iou=round(golden.iou, 5) if golden else None,
             golden_mae=round(golden.mae, 5) if golden else None,
+            golden_names=round(golden.names.same, 5) if golden and golden.names else None,
             simulated_iou=round(simulated.iou, 5),
             verdict_agreement=round(simulated.verdict_agreement, 5),
             frames=frames,

@@ -77,6 +77,9 @@ class Accuracy(_Part):
 
     golden_iou: float | None = Field(description="Mask overlap with the bundle's golden output.")
     golden_mae: float | None = Field(description="Mean difference of probability there.")
+    golden_names: float | None = Field(
+        default=None, description="Share of what is found there that has the same class."
+    )
     simulated_iou: float = Field(description="Mask overlap with the truth, all frames together.")
     verdict_agreement: float = Field(description="Share of frames judged as their truth is.")
     frames: int = Field(description="Simulated frames asked.")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.bench.schema import Form
-from edge.bundle import Artefact, Bundle, Manifest
+from edge.bundle import Artefact, Bundle, InputSpec, Manifest, NamesSpec, OutputSpec
 from edge.engines import Engine, load_engine
 from edge.line_file import EngineSettings
 from edge.network import GoldenResult, check_golden
@@ -93,15 +93,19 @@ class BundleSource:
 def at_size(bundle: Bundle, height: int, width: int) -> Bundle:
     """The bundle as if packed for another input size, for engines that can reshape its files."""
     manifest = bundle.manifest
-    spec, answer = manifest.input, manifest.output
-    resized = {"height": height, "width": width}
-    shrunk = {
-        "height": answer.height * height // spec.height,
-        "width": answer.width * width // spec.width,
-    }
+    spec, answer, names = manifest.input, manifest.output, manifest.names
+
+    def resized(of: InputSpec | OutputSpec | NamesSpec) -> Any:
+        sides = {
+            "height": of.height * height // spec.height,
+            "width": of.width * width // spec.width,
+        }
+        return of.model_copy(update=sides)
+
     update: dict[str, Any] = {
-        "input": spec.model_copy(update=resized),
-        "output": answer.model_copy(update=shrunk),
+        "input": resized(spec),
+        "output": resized(answer),
+        "names": names and resized(names),
     }
     if manifest.macs:  # every layer is a convolution
         update["macs"] = manifest.macs * height * width // (spec.height * spec.width)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from benchmarks.bench.schema import Form
 from edge import types as edge_types
-from edge.engines import Engine
-from quantize.deploy import read_trained
-from reference.networks import build, logit_maps
+from edge.engines import Answer, Engine
+from quantize.deploy import listed, read_trained
+from reference.networks import build, class_maps, logit_maps
 from reference.networks.minet import DILATIONS, MultiScaleInteraction, WeightedSum
 from reference.trained import checkpoint
 
@@ -30,7 +30,7 @@ def load(
 
 
 def network_of(arguments: dict[str, Any], form: Form, trained: Path | None) -> nn.Module:
-    """One map of logits out, whatever else the network has in training."""
+    """What a bundle of it answers, whatever else the network has in training."""
     if form == "deploy":
         assert trained is not None, "a deploy form is made of trained weights"
         return read_trained(trained).network
@@ -79,23 +79,23 @@ class _ResultOnly(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, x: Tensor) -> Tensor:
-        return logit_maps(self.network(x))[0]
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        output = self.network(x)
+        return (logit_maps(output)[0], *class_maps(output)[:1])
 
 
 class _TorchEngine:
     name = "torch fp32"
     takes_pixels = False
 
-    def __init__(self, network: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, network: Callable[[Tensor], Tensor | tuple[Tensor, ...]]) -> None:
         self._network = network
 
     @torch.inference_mode()
-    def infer(self, tensor: edge_types.Tensor) -> edge_types.Tensor:
-        logits: edge_types.Tensor = self._network(torch.from_numpy(tensor)).numpy()
-        return logits
+    def infer(self, tensor: edge_types.Tensor) -> Answer:
+        return Answer(*(each.numpy() for each in listed(self._network(torch.from_numpy(tensor)))))
 
-    def infer_all(self, tensors: Sequence[edge_types.Tensor]) -> list[edge_types.Tensor]:
+    def infer_all(self, tensors: Sequence[edge_types.Tensor]) -> list[Answer]:
         return [self.infer(tensor) for tensor in tensors]
 
     def close(self) -> None:

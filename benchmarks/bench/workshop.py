@@ -18,16 +18,27 @@ import numpy as np
 import onnx
 import openvino
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.bench.accuracy import FIRST_SEED, simulated_frames
 from benchmarks.bench.schema import Form
 from benchmarks.bench.sources import TorchSource
 from benchmarks.bench.torch_engine import network_of
-from edge.bundle import Artefact, Bundle, EngineName, Golden, Manifest, Precision, write_bundle
-from edge.network import to_tensor
+from edge.bundle import (
+    Artefact,
+    Bundle,
+    EngineName,
+    Golden,
+    GoldenNames,
+    Manifest,
+    Precision,
+    write_bundle,
+)
+from edge.network import read_shares, to_tensor
 from edge.network.golden import count_defects
 from edge.types import Tensor, sigmoid
+from quantize.deploy import listed
 from reference.networks.catalogue import CATALOGUE, count_macs
 
 Size = tuple[int, int]  # height, width
@@ -39,6 +50,7 @@ _GOLDEN_FRAMES = 30
 _CALIBRATION_SEED = FIRST_SEED + 50_000  # none of those that accuracy is measured on
 _OTHERS = ("MINet", "NaDiNet-D", "CSEPNet", "LSA-Net", "BDMS")  # of each paper the lightest
 _GOLDEN = Golden(input="golden/input.png", output="golden/output.png", min_iou=0.9, max_mae=0.01)
+_GOLDEN_NAMES = GoldenNames(output="golden/names.png", min_same=0.9, max_mae=0.05)
 
 
 class Workshop:
@@ -96,7 +108,10 @@ class _Piece:
 
     def bundle(self, engine: EngineName, precision: Precision) -> Bundle:
         artefact, files = _FP32[engine](self) if precision == "fp32" else self._int8(engine)
-        manifest = self.manifest.model_copy(update={"artefacts": [artefact], "golden": _GOLDEN})
+        golden = _GOLDEN
+        if self.manifest.names is not None:
+            golden = golden.model_copy(update={"names": _GOLDEN_NAMES})
+        manifest = self.manifest.model_copy(update={"artefacts": [artefact], "golden": golden})
         with TemporaryDirectory() as folder:
             path = Path(folder, f"{self.form}.bundle")
             return write_bundle(manifest, {**files, **self._golden_pair()}, path)
@@ -116,12 +131,15 @@ class _Piece:
         for seen in simulated_frames(self.manifest, _GOLDEN_FRAMES):
             image = seen.frame.image
             with torch.inference_mode():
-                logits = self.network(torch.from_numpy(to_tensor(image, self.manifest.input)))
-            answer = sigmoid(logits[0, 0].numpy())
+                tensor = torch.from_numpy(to_tensor(image, self.manifest.input))
+                logits, *names = (each.numpy() for each in listed(self.network(tensor)))
+            answer = sigmoid(logits[0, 0])
             if count_defects(answer > self.manifest.threshold, self.manifest):
                 break
-        levels = np.rint(255 * answer).astype(np.uint8)
-        return {_GOLDEN.input: _png(image), _GOLDEN.output: _png(levels)}
+        files = {_GOLDEN.input: _png(image), _GOLDEN.output: _png(_levels(answer))}
+        if names:
+            files[_GOLDEN_NAMES.output] = _png(_levels(np.vstack([*read_shares(names[0])])))
+        return files
 
     @cached_property
     def network(self) -> nn.Module:
@@ -136,16 +154,20 @@ class _Piece:
         network = self.network
         if self.form == "released":  # its mixes are functions, which no counter sees
             network = network_of(self.arguments, "official", self.trained)
-        macs, answer_size = _counted(network, torch.zeros(1, channels, height, width))
+        macs, sizes = _counted(network, torch.zeros(1, channels, height, width))
         taken = {"height": height, "width": width, "channels": channels}
         scales = {"mean": spec.mean * repeat, "scale": spec.scale * repeat}
-        given = dict(zip(("height", "width"), answer_size, strict=True))
+        given, *coarser = (dict(zip(("height", "width"), size, strict=True)) for size in sizes)
         update: dict[str, Any] = {
             "network": self.arguments["name"],
             "input": spec.model_copy(update=taken | scales),
             "output": self.like.output.model_copy(update=given),
             "macs": macs,
         }
+        if coarser and self.like.names is not None:
+            update["names"] = self.like.names.model_copy(update=coarser[0])
+        else:  # another paper's network, which names nothing
+            update |= {"names": None, "classes": ["defect"]}
         return self.like.model_copy(update=update)
 
     @cached_property
@@ -157,11 +179,12 @@ class _Piece:
     @cached_property
     def graph(self) -> onnx.ModelProto:
         """FP32 ONNX, every shape fixed."""
+        tensor = torch.from_numpy(self.tensors[0])
         program = torch.onnx.export(
             self.network,
-            (torch.from_numpy(self.tensors[0]),),
+            (tensor,),
             input_names=["image"],
-            output_names=["logits"],
+            output_names=["logits", "names"][: len(listed(self.network(tensor)))],
             opset_version=_OPSET,
             dynamo=True,
             verbose=False,
@@ -170,14 +193,18 @@ class _Piece:
         return program.model_proto
 
 
-def _counted(network: nn.Module, image: torch.Tensor) -> tuple[int, Size]:
-    """Multiply-adds, and the size of the answer, from one run: the largest takes seconds."""
-    shapes: list[torch.Size] = []
-    hook = network.register_forward_hook(lambda _, __, answer: shapes.append(answer.shape))
+def _counted(network: nn.Module, image: torch.Tensor) -> tuple[int, list[Size]]:
+    """Multiply-adds, and the sizes of the answers, from one run: the largest takes seconds."""
+    sizes: list[Size] = []
+
+    def note(_: nn.Module, __: object, answer: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
+        sizes.extend((each.shape[-2], each.shape[-1]) for each in listed(answer))
+
+    hook = network.register_forward_hook(note)
     with torch.inference_mode():
         macs = count_macs(network, image)
     hook.remove()
-    return macs, (shapes[0][-2], shapes[0][-1])
+    return macs, sizes
 
 
 def _onnx_fp32(piece: _Piece) -> Made:
@@ -199,7 +226,8 @@ def _litert_fp32(piece: _Piece) -> Made:
     import litert_torch  # noqa: PLC0415 (takes twenty seconds)
 
     artefact = Artefact(engine="litert", precision="fp32", path="fp32.tflite", layout="NHWC")
-    channel_last = litert_torch.to_channel_last_io(piece.network, args=[0], outputs=[0]).eval()
+    outputs = list(range(1 if piece.manifest.names is None else 2))
+    channel_last = litert_torch.to_channel_last_io(piece.network, args=[0], outputs=outputs).eval()
     sample = np.ascontiguousarray(piece.tensors[0].transpose(0, 2, 3, 1))
     with TemporaryDirectory() as folder:
         path = Path(folder, artefact.path)
@@ -212,6 +240,10 @@ _FP32: dict[EngineName, Callable[[_Piece], Made]] = {
     "openvino": _openvino_fp32,
     "litert": _litert_fp32,
 }
+
+
+def _levels(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.rint(255 * probability).astype(np.uint8)
 
 
 def _png(image: np.ndarray[Any, Any]) -> bytes:

@@ -14,7 +14,7 @@ from benchmarks.reject_timing import spinning
 from benchmarks.soak.plant import Plant
 from edge.bundle import open_bundle, write_bundle
 from edge.cameras import Fault as CameraFault
-from edge.network import SHIPPED_BUNDLE
+from edge.network import SHIPPED
 
 Fault = Callable[[Plant, random.Random], AbstractContextManager[str]]
 
@@ -69,7 +69,7 @@ def processor_busy(plant: Plant, chance: random.Random) -> Iterator[str]:
 @contextmanager
 def bundle_changed(plant: Plant, chance: random.Random) -> Iterator[str]:
     """For its twin, and then back, by the command; its answer may come after the fault."""
-    wanted = "shipped" if len(plant.changes) % 2 else str(twin_bundle(plant.folder))
+    wanted = "strip" if len(plant.changes) % 2 else str(twin_bundle(plant.folder))
     command = [
         sys.executable,
         "-m",
@@ -91,7 +91,7 @@ def twin_bundle(folder: Path) -> Path:
     """The shipped bundle under another name, and so of another digest."""
     path = folder / "twin.bundle"
     if not path.exists():
-        shipped = open_bundle(SHIPPED_BUNDLE)
+        shipped = open_bundle(SHIPPED["strip"])
         manifest = shipped.manifest.model_copy(update={"name": "twin"})
         write_bundle(manifest, {name: shipped.read(name) for name in shipped.manifest.files}, path)
     return path

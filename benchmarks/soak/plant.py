@@ -32,7 +32,7 @@ def line_settings(
     disk = folder / "disk"
     line: dict[str, Any] = {
         "name": "soak",
-        "bundle": "shipped",
+        "bundle": "strip",
         "camera": {
             "type": "synthetic",
             "seed": seed,

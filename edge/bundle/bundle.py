@@ -158,7 +158,10 @@ def _verified(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bun
 
 
 def _referred_to(manifest: Manifest) -> Iterable[str]:
-    yield from (manifest.golden.input, manifest.golden.output)
+    golden = manifest.golden
+    yield from (golden.input, golden.output)
+    if golden.names is not None:
+        yield golden.names.output
     for artefact in manifest.artefacts:
         yield from artefact.files
 

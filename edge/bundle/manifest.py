@@ -1,4 +1,4 @@
-"""The bundle's manifest, format 1: all that a box must know of a network but its weights."""
+"""The bundle's manifest, format 2: all that a box must know of a network but its weights."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from pydantic import (
     model_validator,
 )
 
-FORMAT = 1
+FORMAT = 2
 MOST_PX = 16_384  # a side of what a network takes or answers
 MOST_UM = 10_000  # a network pixel: a centimetre shows no defect that a rail or a strip may have
+MOST_CLASSES = 64  # as many channels as an engine may answer
 MOST_VERSION = 10**12  # room for a date and a time
 
 EngineName = Literal["openvino", "onnxruntime", "litert", "native"]
@@ -64,11 +65,20 @@ class InputSpec(_Section):
 
 
 class OutputSpec(_Section):
-    """One map of logits; the mask step resizes it to the frame."""
+    """The map of logits that decides; the mask step resizes it to the frame."""
 
     height: PositiveInt = Field(le=MOST_PX)
     width: PositiveInt = Field(le=MOST_PX)
     kind: Literal["logits"]
+
+
+class NamesSpec(_Section):
+    """The second output: a logit for each class, coarser than the map that decides."""
+
+    height: PositiveInt = Field(le=MOST_PX)
+    width: PositiveInt = Field(le=MOST_PX)
+    unsure_below: float = Field(ge=0, lt=1)  # a class with a smaller share is not told
+    report_only: list[Text] = []  # classes that are seen and told, and are no defects
 
 
 class Limits(_Section):
@@ -102,6 +112,14 @@ class Artefact(_Section):
         return (self.path, self.weights) if self.engine == "openvino" else (self.path,)
 
 
+class GoldenNames(_Section):
+    """The classes' part of the answer, of the cells in which something is found."""
+
+    output: Text  # 8-bit PNG of shares, the classes' maps one under another
+    min_same: float = Field(gt=0, le=1)  # of the cells, whose class is the same
+    max_mae: float = Field(ge=0, lt=1)  # of the shares
+
+
 class Golden(_Section):
     """An input and the FP32 network's answer, which an engine must reproduce before it is used.
 
@@ -113,6 +131,7 @@ class Golden(_Section):
     output: Text  # 8-bit PNG of probabilities at the network's output size
     min_iou: float = Field(gt=0, le=1)
     max_mae: float = Field(ge=0, lt=1)
+    names: GoldenNames | None = None  # with the manifest's `names`
 
 
 class Packed(_Section):
@@ -126,7 +145,7 @@ class Packed(_Section):
 class Manifest(_Section):
     """`manifest.json`."""
 
-    format: Literal[1]
+    format: Literal[2]
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)
     network: Text
     # Grows with whatever a key's owner releases, of whatever name, so that an old one, which was
@@ -135,7 +154,8 @@ class Manifest(_Section):
     input: InputSpec
     output: OutputSpec
     threshold: float = Field(gt=0, lt=1)  # of the probability; never inside the graph
-    classes: list[Text] = Field(min_length=1)
+    classes: list[Text] = Field(min_length=1, max_length=MOST_CLASSES)  # in their channels' order
+    names: NamesSpec | None = None  # None: it names nothing, and its one class is what it finds
     limits: Limits
     macs: PositiveInt | None = Field(default=None, le=10**15)  # multiply-adds of one inference
     artefacts: list[Artefact] = Field(min_length=1)
@@ -162,6 +182,21 @@ class Manifest(_Section):
                     "once, so that no defect would ever count"
                 )
         return limits
+
+    @model_validator(mode="after")
+    def _say_what_is_named(self) -> Manifest:
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes has a name twice")
+        if self.names is None:
+            if len(self.classes) > 1:
+                raise ValueError("classes has more than one, and names does not say where they are")
+        elif unknown := set(self.names.report_only) - set(self.classes):
+            raise ValueError(f"names.report_only {min(unknown)!r} is none of its classes")
+        elif not set(self.classes) - set(self.names.report_only):
+            raise ValueError("names.report_only has every class, so that no defect would count")
+        if (self.names is None) != (self.golden.names is None):
+            raise ValueError("names and golden.names go together")
+        return self
 
     @field_validator("files")
     @classmethod

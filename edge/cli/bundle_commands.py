@@ -17,7 +17,7 @@ bundle = typer.Typer(
     help="Look into bundles, verify, sign, pack and change them.", no_args_is_help=True
 )
 
-BundlePath = Annotated[str, typer.Argument(metavar="BUNDLE", help="A *.bundle, or `shipped`.")]
+BundlePath = Annotated[str, typer.Argument(metavar="BUNDLE", help="A *.bundle, `strip` or `rail`.")]
 PublicKey = Annotated[
     str | None, typer.Option("--key", help="Public key of those who may have signed it.")
 ]

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from edge.bundle import Artefact, Bundle
+from edge.bundle import Artefact, Bundle, Manifest
 from edge.certificate import Certificate, certificates_of, signature_path
 from edge.cli.logs import printable
 from edge.engines import open_engine
@@ -19,7 +19,14 @@ from edge.line_file import settings_for
 from edge.network import check_golden
 from edge.swap import Outcome, Progress
 
-FIGURES = ("s_measure", "mae", "mask_iou", "flips")  # `--json` and parity.json have them all
+FIGURES = (
+    "s_measure",
+    "mae",
+    "mask_iou",
+    "flips",
+    "names",
+    "names_as_fp32",
+)  # `--json` and parity.json have them all
 
 
 def show_bundle(bundle: Bundle) -> None:
@@ -34,7 +41,7 @@ def show_bundle(bundle: Bundle) -> None:
         "signature": "there is one: verify it with --key" if bundle.is_signed else "none",
         "input": f"{spec.width}x{spec.height}, {spec.channels} channel(s), {spec.um_per_px:g} um",
         "threshold": f"{manifest.threshold:g}",
-        "classes": ", ".join(manifest.classes),
+        "classes": _classes(manifest),
         "good for": f"{limits.min_area_mm2:g} mm2, {limits.min_extent_mm:g} mm and more",
         **manifest.provenance,
     }.items():
@@ -45,6 +52,18 @@ def show_bundle(bundle: Bundle) -> None:
     console.print(_artefacts(bundle))
     if packed := manifest.packed:
         console.print(f"packed {packed.at} on {packed.machine}")
+
+
+def _classes(manifest: Manifest) -> str:
+    """What it names, what of that it only reports, and how sure it must be."""
+    names = manifest.names
+    if names is None:
+        return f"{manifest.classes[0]}: it names nothing"
+    told = ", ".join(
+        f"{name} (only reported)" if name in names.report_only else name
+        for name in manifest.classes
+    )
+    return f"{told}; unsure below {names.unsure_below:.0%}"
 
 
 def _certified(path: Path, certificate: Certificate) -> str:
@@ -64,7 +83,8 @@ def _artefacts(bundle: Bundle) -> Table:
     measured = bundle.manifest.packed.infer_ms if bundle.manifest.packed else {}
     table = Table()
     table.add_column("engine", no_wrap=True)
-    for heading in ("kB", "ms there", *FIGURES):
+    shown = [name for name in FIGURES if any(name in a.accuracy for a in bundle.manifest.artefacts)]
+    for heading in ("kB", "ms there", *shown):
         table.add_column(heading, justify="right", no_wrap=True)
     for artefact in bundle.manifest.artefacts:
         name, accuracy = _name(artefact), artefact.accuracy
@@ -72,7 +92,7 @@ def _artefacts(bundle: Bundle) -> Table:
             name,
             f"{sum(len(bundle.read(file)) for file in artefact.files) / 1000:.0f}",
             f"{measured[name]:.1f}" if name in measured else "",
-            *(f"{accuracy[figure]:.4f}" if figure in accuracy else "" for figure in FIGURES),
+            *(f"{accuracy[figure]:.4f}" if figure in accuracy else "" for figure in shown),
         )
     return table
 
@@ -97,6 +117,8 @@ def show_verified(bundle: Bundle, *, signed: bool) -> bool:
             console.print(f"✗ {_name(artefact)}: {printable(str(error))}", soft_wrap=True)
         else:
             found = f"{result.defects} defect{'s' if result.defects > 1 else ''}"
+            if result.names is not None:
+                found += f", named as it must be on {result.names.same:.1%}"
             console.print(f"✓ {_name(artefact)}: golden pair with IoU {result.iou:.3f}, {found}")
             engine.close()
     return failed

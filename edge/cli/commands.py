@@ -197,7 +197,7 @@ def simulate(
 
 
 def predict(
-    bundle: Annotated[str, typer.Argument(help="A *.bundle, or `shipped`.")],
+    bundle: Annotated[str, typer.Argument(help="A *.bundle, `strip` or `rail`.")],
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     out: Annotated[Path, typer.Option(help="Folder for maps, overlays and results.jsonl.")],
     engine: Annotated[EngineName, typer.Option(help="What runs it.")] = "auto",

@@ -31,7 +31,7 @@ def replay(
         bool, typer.Option("--accept", help="From now on, expect what it comes to now.")
     ] = False,
     bundle: Annotated[
-        str | None, typer.Option(help="Another *.bundle than the recorded one, or `shipped`.")
+        str | None, typer.Option(help="Another *.bundle than the recorded one.")
     ] = None,
 ) -> None:
     """Run the loop on a recording, in its own time: the same each time."""

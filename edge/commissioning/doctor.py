@@ -31,7 +31,7 @@ from edge.commissioning.check import first_frame
 from edge.extras import NotInstalled, install, require
 from edge.inspect import faults, read_baseline, region_of
 from edge.line_file import AutoSettings, LineSettings, StoreSettings
-from edge.network import SHIPPED_BUNDLE, network_of
+from edge.network import SHIPPED, network_of
 from edge.store import KEPT, NO_IMAGE, Wanted, kept_aside, read_events, read_losses
 from edge.swap import open_in_force
 
@@ -51,7 +51,7 @@ def examine(config: LineSettings | None, box: Box) -> Iterator[Check]:
     yield check_memory(box)
     yield from check_disks(config.kept_files if config else ())
     if config is None:
-        yield tried("bundle", lambda: _golden(AutoSettings(), open_bundle(SHIPPED_BUNDLE)))
+        yield tried("bundle", lambda: _golden(AutoSettings(), open_bundle(SHIPPED["strip"])))
         return
     if kept := config.kept_files:
         yield tried("writing", lambda: check_writing(kept))

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Artefact, InputSpec, OutputSpec
+from edge.bundle import Artefact, InputSpec, Manifest
 from edge.errors import BundleError, ConfigurationError, EngineError, EngineUnavailable
 from edge.extras import install
 from edge.line_file import EngineSettings, NativeSettings, OpenVinoSettings
@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from edge.bundle import Bundle
 
 Prepared = NDArray[Any]  # N,C,H,W: a normalised tensor, or the pixels it would be made of
-Run = Callable[[Prepared], NDArray[Any]]  # in the artefact's layout to its one output
+Run = Callable[[Prepared], Sequence[NDArray[Any]]]  # in the artefact's layout to its outputs
+
+
+class Answer(NamedTuple):
+    """What a network makes of one tensor."""
+
+    logits: Tensor  # N,1,h,w
+    names: Tensor | None = None  # N,C,h',w' logits among the classes; None: it names nothing
 
 
 class Engine(Protocol):
@@ -35,11 +42,11 @@ class Engine(Protocol):
     name: str
     takes_pixels: bool  # it normalises them itself; `edge.network.prepare` makes what it takes
 
-    def infer(self, tensor: Prepared) -> Tensor:
-        """N,C,H,W of what it takes to N,1,h,w logits, whatever layout the vendor prefers."""
+    def infer(self, tensor: Prepared) -> Answer:
+        """N,C,H,W of what it takes to its answer, whatever layout the vendor prefers."""
         ...
 
-    def infer_all(self, tensors: Sequence[Prepared]) -> list[Tensor]:
+    def infer_all(self, tensors: Sequence[Prepared]) -> list[Answer]:
         """Several frames or tiles: side by side where the engine gains by it."""
         ...
 
@@ -64,7 +71,7 @@ def load_engine(settings: EngineSettings, bundle: Bundle) -> Engine:
     artefact = bundle.artefact(settings.type, settings.precision)
     adapter = _import_adapter(settings.type)
     with _refusing(settings, bundle):
-        run = _exact(adapter.load(settings, artefact, bundle), artefact, bundle.manifest.output)
+        run = _exact(adapter.load(settings, artefact, bundle), artefact, bundle.manifest)
     return _BundleEngine(
         f"{artefact.engine} {artefact.precision}",
         run,
@@ -108,36 +115,58 @@ def _import_adapter(engine: str) -> Any:
         ) from error
 
 
-def _exact(run: Run, artefact: Artefact, output: OutputSpec) -> Run:
-    """The adapter's `run` as N,C,H,W to float32 N,1,h,w that the next run does not overwrite."""
-    logits_shape = (1, 1, output.height, output.width)
-    # One channel is the same memory in either layout, and converters differ in which they say.
-    shapes = {logits_shape, (1, output.height, output.width, 1)}
+def _exact(run: Run, artefact: Artefact, manifest: Manifest) -> Callable[[Prepared], Answer]:
+    """The adapter's `run` as N,C,H,W to float32 maps that the next run does not overwrite."""
+    shapes = [(1, 1, manifest.output.height, manifest.output.width)]
+    if manifest.names is not None:
+        shapes.append((1, len(manifest.classes), manifest.names.height, manifest.names.width))
 
-    def logits(tensor: Tensor) -> Tensor:
+    def answer(tensor: Prepared) -> Answer:
         if artefact.layout == "NHWC":
             tensor = tensor.transpose(0, 2, 3, 1)
-        answer = run(np.ascontiguousarray(tensor))  # copies nothing where there is one channel
-        if answer.shape not in shapes:
-            raise ValueError(f"its output is {answer.shape}, the manifest's {logits_shape}")
-        return np.array(answer, np.float32).reshape(logits_shape)
+        outputs = run(np.ascontiguousarray(tensor))  # copies nothing where there is one channel
+        if len(outputs) != len(shapes):
+            raise ValueError(
+                f"it has {len(outputs)} output{'s'[: len(outputs) > 1]}, and the manifest "
+                f"{len(shapes)}"
+            )
+        placed = zip(outputs, shapes, strict=True)
+        return Answer(*(_in_place(output, shape, artefact.layout) for output, shape in placed))
 
-    return logits
+    return answer
+
+
+def _in_place(output: NDArray[Any], shape: tuple[int, ...], layout: str) -> Tensor:
+    """A copy of an output as N,C,h,w."""
+    # One channel is the same memory in either layout, and converters differ in which they say.
+    if shape[1] == 1 and output.shape in {shape, (1, *shape[2:], 1)}:
+        return np.array(output, np.float32).reshape(shape)
+    if layout == "NHWC" and output.ndim == 4:
+        output = output.transpose(0, 3, 1, 2)
+    if output.shape != shape:
+        raise ValueError(f"an output of it is {output.shape}, the manifest's {shape}")
+    return np.array(output, np.float32, order="C")
 
 
 class _BundleEngine:
     """A network that runs, behind one check of what goes in and no exception but ours."""
 
     def __init__(
-        self, name: str, run: Run, spec: InputSpec, *, takes_pixels: bool, side_by_side: int
+        self,
+        name: str,
+        run: Callable[[Prepared], Answer],
+        spec: InputSpec,
+        *,
+        takes_pixels: bool,
+        side_by_side: int,
     ) -> None:
         self.name = name
-        self._run: Run | None = run
+        self._run: Callable[[Prepared], Answer] | None = run
         self._shape = (1, spec.channels, spec.height, spec.width)
         self.takes_pixels = takes_pixels
         self._pool = ThreadPoolExecutor(side_by_side, "engine") if side_by_side > 1 else None
 
-    def infer(self, tensor: Prepared) -> Tensor:
+    def infer(self, tensor: Prepared) -> Answer:
         if self._run is None:
             raise ValueError(f"engine {self.name} is closed: open it again")
         wanted = np.dtype(np.uint8 if self.takes_pixels else np.float32)
@@ -154,7 +183,7 @@ class _BundleEngine:
                 "then start again"
             ) from error
 
-    def infer_all(self, tensors: Sequence[Prepared]) -> list[Tensor]:
+    def infer_all(self, tensors: Sequence[Prepared]) -> list[Answer]:
         each = self._pool.map if self._pool and len(tensors) > 1 else map
         return list(each(self.infer, tensors))
 

@@ -25,12 +25,12 @@ def load(settings: LiteRtSettings, artefact: Artefact, bundle: Bundle) -> Run:
     )
     interpreter.allocate_tensors()
     (source,) = interpreter.get_input_details()
-    (sink,) = interpreter.get_output_details()
+    sinks = interpreter.get_output_details()
 
-    def run(tensor: Tensor) -> Any:
+    def run(tensor: Tensor) -> list[NDArray[Any]]:
         interpreter.set_tensor(source["index"], _quantised(tensor, source))
         interpreter.invoke()
-        return _dequantised(interpreter.get_tensor(sink["index"]), sink)
+        return [_dequantised(interpreter.get_tensor(sink["index"]), sink) for sink in sinks]
 
     return run
 

@@ -38,7 +38,7 @@ def load(settings: NativeSettings, artefact: Artefact, bundle: Bundle) -> Run:
     for _ in range(settings.threads):
         free.put(NativeNetwork(data, spec.height, spec.width, forced_body()))
 
-    def run(pixels: Prepared) -> NDArray[np.float32]:
+    def run(pixels: Prepared) -> list[NDArray[np.float32]]:
         network = free.get()  # waits asleep
         try:
             return network.run(pixels[0, 0])
@@ -60,10 +60,9 @@ class NativeNetwork:
         if not self._handle:
             raise ValueError(error.value.decode())
         self._size = (height, width)
-        self._output = (
-            self._library.trackside_output_height(self._handle),
-            self._library.trackside_output_width(self._handle),
-        )
+        shapes = (c_int * 6)()
+        self._library.trackside_shapes(self._handle, shapes)
+        self._shapes = [tuple(shapes[:3]), tuple(shapes[3:])]
 
     @property
     def body(self) -> str:
@@ -71,18 +70,18 @@ class NativeNetwork:
         name: bytes = self._library.trackside_body(self._handle)
         return name.decode()
 
-    def run(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """H,W bytes to 1,1,h,w logits."""
+    def run(self, pixels: NDArray[Any]) -> list[NDArray[np.float32]]:
+        """H,W bytes to 1,1,h,w logits, and to 1,C,h,w of classes if it names any."""
         if pixels.shape != self._size or pixels.dtype != np.uint8:
             raise ValueError(f"it takes uint8 {self._size}, not {pixels.dtype} {pixels.shape}")
         dense = np.ascontiguousarray(pixels)
-        logits = np.empty(self._output, np.float32)
+        maps = [np.empty((1, *shape), np.float32) for shape in self._shapes]
         self._library.trackside_run(
             self._handle,
             dense.ctypes.data_as(POINTER(c_uint8)),
-            logits.ctypes.data_as(POINTER(c_float)),
+            *(each.ctypes.data_as(POINTER(c_float)) for each in maps),
         )
-        return logits[None, None]
+        return [each for each in maps if each.size]
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
@@ -119,9 +118,15 @@ def _library() -> CDLL:
         c_char_p,
         c_size_t,
     ]
-    library.trackside_run.argtypes = [c_void_p, POINTER(c_uint8), POINTER(c_float)]
+    library.trackside_shapes.argtypes = [c_void_p, POINTER(c_int)]
+    library.trackside_run.argtypes = [
+        c_void_p,
+        POINTER(c_uint8),
+        POINTER(c_float),
+        POINTER(c_float),
+    ]
     library.trackside_body.restype = c_char_p
-    for name in ("body", "output_height", "output_width", "close"):
+    for name in ("body", "close"):
         getattr(library, f"trackside_{name}").argtypes = [c_void_p]
     library.trackside_bodies.argtypes = [c_char_p, c_size_t]
     return library

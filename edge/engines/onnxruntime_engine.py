@@ -33,10 +33,9 @@ def load(settings: OnnxRuntimeSettings, artefact: Artefact, bundle: Bundle) -> R
         settings.provider, session.get_providers(), "install the device's driver and libraries"
     )
     (tensor_name,) = (node.name for node in session.get_inputs())
-    (logits_name,) = (node.name for node in session.get_outputs())
 
     def run(tensor: Tensor) -> Any:
-        return session.run([logits_name], {tensor_name: tensor})[0]
+        return session.run(None, {tensor_name: tensor})
 
     return run
 

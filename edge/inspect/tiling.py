@@ -18,11 +18,18 @@ import cv2
 import numpy as np
 
 from edge.bundle import InputSpec, Manifest
-from edge.engines import Prepared
+from edge.engines import Answer, Prepared
 from edge.errors import ConfigurationError
 from edge.line_file import TileSettings
-from edge.network import SURELY_SOUND, read_mask, refuse_no_number
-from edge.types import Defect, Frame, Image, Mask, Stretch, Tensor
+from edge.network import (
+    SURELY_SOUND,
+    Part,
+    last_rows,
+    read_answer,
+    refuse_no_number,
+    stitch_names,
+)
+from edge.types import Defect, Frame, Image, Mask, Stretch
 
 Prepare = Callable[[Image], Prepared]  # as the engine wants it
 # Where a line-scan camera's picture ends is known as well as its time, so that its rows seem to be
@@ -40,7 +47,10 @@ class Shown:
 
     def own_mask(self, mask: Mask) -> Mask:
         """Of the frame alone."""
-        return replace(mask, logits=mask.logits[self.rows_before :]) if self.rows_before else mask
+        if not self.rows_before:
+            return mask
+        names = mask.names and last_rows(mask.names, self.rows_before / len(self.frame.image))
+        return replace(mask, logits=mask.logits[self.rows_before :], names=names)
 
     def own_box(self, defect: Defect) -> Defect:
         """With its box in the frame alone, at whose edge is what lies before it."""
@@ -66,7 +76,7 @@ class View(Protocol):
         """What the network is given."""
         ...
 
-    def put_together(self, answers: Sequence[Tensor], shown: Shown, manifest: Manifest) -> Mask:
+    def put_together(self, answers: Sequence[Answer], shown: Shown, manifest: Manifest) -> Mask:
         """The answers to what was cut, as a mask of all that is shown."""
         ...
 
@@ -83,10 +93,10 @@ class WholeView:
     def cut(self, shown: Shown, spec: InputSpec, prepare: Prepare) -> list[Prepared]:
         return [prepare(shown.frame.image)]
 
-    def put_together(self, answers: Sequence[Tensor], shown: Shown, manifest: Manifest) -> Mask:
+    def put_together(self, answers: Sequence[Answer], shown: Shown, manifest: Manifest) -> Mask:
         rows, columns = shown.frame.image.shape[:2]
-        (logits,) = answers
-        mask = read_mask(logits, (rows, columns), manifest.threshold)
+        (answer,) = answers
+        mask = read_answer(answer, (rows, columns), manifest)
         return _nothing_outside(mask, shown.inside)
 
 
@@ -138,13 +148,13 @@ class TiledView:
             for tile in grid.inside(shown.inside)
         ]
 
-    def put_together(self, answers: Sequence[Tensor], shown: Shown, manifest: Manifest) -> Mask:
+    def put_together(self, answers: Sequence[Answer], shown: Shown, manifest: Manifest) -> Mask:
         spec, frame = manifest.input, shown.frame
         grid = self._grid(frame, spec)
         logits = np.full((grid.rows, grid.columns), SURELY_SOUND, np.float32)
         for tile, answer in zip(grid.inside(shown.inside), answers, strict=True):
-            refuse_no_number(answer)
-            judged = cv2.resize(answer[0, 0], (spec.width, spec.height))
+            refuse_no_number(answer.logits)
+            judged = cv2.resize(answer.logits[0, 0], (spec.width, spec.height))
             rows, columns = tile.own
             logits[rows, columns] = judged[
                 _seen_from(rows, tile.top), _seen_from(columns, tile.left)
@@ -152,7 +162,14 @@ class TiledView:
         if logits.shape != frame.image.shape[:2]:
             rows_columns = frame.image.shape[1::-1]
             logits = np.asarray(cv2.resize(logits, rows_columns), np.float32)
-        return _nothing_outside(Mask(logits, manifest.threshold), shown.inside)
+        names = None
+        if manifest.names is not None:
+            parts = (
+                Part(tile.top, tile.left, tile.own, answer)
+                for tile, answer in zip(grid.inside(shown.inside), answers, strict=True)
+            )
+            names = stitch_names(parts, (grid.rows, grid.columns), manifest)
+        return _nothing_outside(Mask(logits, manifest.threshold, names), shown.inside)
 
     def _um_per_px(self, spec: InputSpec) -> float:
         return self.settings.um_per_px or spec.um_per_px

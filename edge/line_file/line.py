@@ -41,9 +41,10 @@ class LineSettings(Section):
     """One inspection line."""
 
     name: str = Field(min_length=1, description="The line's name in reports.")
-    bundle: Literal["shipped"] | LinePath = Field(
+    bundle: Literal["strip", "rail"] | LinePath = Field(
         union_mode="left_to_right",
-        description="The network: the path of a *.bundle, or `shipped` for the one installed.",
+        description="The network: the path of a *.bundle, or `strip` or `rail` for one of those "
+        "that are installed.",
     )
     bundle_key: PublicKey | None = Field(
         default=None,

@@ -2,33 +2,40 @@
 
 from edge.network.golden import GoldenResult, check_golden
 from edge.network.loading import (
-    SHIPPED_BUNDLE,
+    SHIPPED,
     engine_by_name,
     load_network,
     network_of,
     resolve_bundle,
 )
 from edge.network.mask import SURELY_SOUND, read_mask, refuse_no_number
+from edge.network.names import Part, last_rows, read_answer, read_shares, shares_in, stitch_names
 from edge.network.network import Network, prepare
 from edge.network.preprocess import refuse_what_is_no_image, to_pixels, to_tensor
 from edge.network.rehearsal import Rehearsal, rehearse
 
 __all__ = [
-    "SHIPPED_BUNDLE",
+    "SHIPPED",
     "SURELY_SOUND",
     "GoldenResult",
     "Network",
+    "Part",
     "Rehearsal",
     "check_golden",
     "engine_by_name",
+    "last_rows",
     "load_network",
     "network_of",
     "prepare",
+    "read_answer",
     "read_mask",
+    "read_shares",
     "refuse_no_number",
     "refuse_what_is_no_image",
     "rehearse",
     "resolve_bundle",
+    "shares_in",
+    "stitch_names",
     "to_pixels",
     "to_tensor",
 ]

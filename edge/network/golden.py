@@ -8,13 +8,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle, InputSpec, Manifest, OutputSpec
+from edge.bundle import Bundle, Golden, InputSpec, Manifest, NamesSpec, OutputSpec
 from edge.engines import Engine
 from edge.errors import BundleError, FrameError
 from edge.files.image_header import pixels
-from edge.network.mask import read_mask
+from edge.network.names import read_answer, shares_in
 from edge.network.network import prepare
-from edge.types import Image, Mask
+from edge.types import Image, Mask, Names
+
+
+@dataclass(frozen=True, slots=True)
+class NamesResult:
+    """The same of the classes, of what the golden output shows to be something."""
+
+    same: float  # of it, what has the same class
+    mae: float  # mean absolute difference of the shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,41 +32,74 @@ class GoldenResult:
     iou: float  # of the two masks at the manifest's threshold
     mae: float  # mean absolute difference of probability
     defects: int  # that the engine finds in it and that count by the manifest's limits
+    names: NamesResult | None = None  # None: the network names nothing
 
 
 def check_golden(bundle: Bundle, engine: Engine) -> GoldenResult:
     """Run the golden input, and refuse an engine that does not reproduce the golden output.
 
-    It is judged through to its end: a network whose limits let nothing of its own golden pair
-    count may be right in every pixel, and never rejects.
+    It is judged through to its end: a network whose limits, or whose classes that are only
+    reported, let nothing of its own golden pair count may be right in every pixel, and never
+    rejects.
     """
     manifest, golden = bundle.manifest, bundle.manifest.golden
     output_size = _size(manifest.output)
     expected = np.divide(_decode(bundle, golden.output, {output_size}), 255, dtype=np.float32)
+    shares = golden_shares(bundle)
+    named = None if shares is None else Names(shares, tuple(manifest.classes))
     wanted = expected > manifest.threshold
-    if not count_defects(wanted, manifest):
+    if not count_defects(rejecting(wanted, expected, named, manifest), manifest):
         raise BundleError(
             f"{bundle.path}: its golden pair shows no defect of "
             f"{manifest.limits.min_area_mm2:g} mm2 and {manifest.limits.min_extent_mm:g} mm or "
             "more, so that none counts by its limits: pack it with limits that it is good for"
         )
     try:
-        logits = engine.infer(prepare(golden_input(bundle), manifest.input, engine))
-        result = _compare(read_mask(logits, output_size, manifest.threshold), expected, manifest)
+        answer = engine.infer(prepare(golden_input(bundle), manifest.input, engine))
+        mask = read_answer(answer, output_size, manifest)
+        result = _compare(mask, expected, shares, manifest)
     except FrameError as error:
         raise BundleError(f"{bundle.path}: golden pair on {engine.name}: {error}") from error
-    if result.iou < golden.min_iou or result.mae > golden.max_mae:
+    if (wrong := _beyond(result, golden)) is not None:
         raise BundleError(
-            f"{bundle.path}: {engine.name} answers the golden input with IoU {result.iou:.4f} "
-            f"(at least {golden.min_iou}) and mean difference {result.mae:.4f} (at most "
-            f"{golden.max_mae}): choose another engine or precision, or pack the bundle again"
-        )
-    if not result.defects:
-        raise BundleError(
-            f"{bundle.path}: {engine.name} finds no defect in the golden input that counts by the "
-            "bundle's limits: choose another engine or precision, or pack the bundle again"
+            f"{bundle.path}: {engine.name} {wrong}: choose another engine or precision, or pack "
+            "the bundle again"
         )
     return result
+
+
+def _beyond(result: GoldenResult, golden: Golden) -> str | None:
+    """In words, what of an answer is not what it must be."""
+    if result.iou < golden.min_iou or result.mae > golden.max_mae:
+        return (
+            f"answers the golden input with IoU {result.iou:.4f} (at least {golden.min_iou}) and "
+            f"mean difference {result.mae:.4f} (at most {golden.max_mae})"
+        )
+    if not result.defects:
+        return "finds no defect in the golden input that counts by the bundle's limits"
+    named, wanted = result.names, golden.names
+    if named and wanted and (named.same < wanted.min_same or named.mae > wanted.max_mae):
+        return (
+            f"names {named.same:.1%} of the golden input as it must (at least "
+            f"{wanted.min_same:.1%}), with mean difference {named.mae:.4f} (at most "
+            f"{wanted.max_mae})"
+        )
+    return None
+
+
+def rejecting(
+    found: NDArray[np.bool_],
+    probability: NDArray[np.float32],
+    names: Names | None,
+    manifest: Manifest,
+) -> NDArray[np.bool_]:
+    """H,W: what is found, and by the bundle's own word not only reported."""
+    if names is None or manifest.names is None or not manifest.names.report_only:
+        return found
+    reported = [manifest.classes.index(name) for name in manifest.names.report_only]
+    rows, columns = found.shape
+    shares = shares_in(names, np.s_[:rows, :columns], (rows, columns))
+    return found & (probability * (1 - shares[reported].sum(axis=0)) > manifest.threshold)
 
 
 def count_defects(binary: NDArray[np.bool_], manifest: Manifest) -> int:
@@ -80,17 +121,51 @@ def golden_input(bundle: Bundle) -> Image:
     return _decode(bundle, bundle.manifest.golden.input, {size, (*size, 3)})
 
 
-def _compare(mask: Mask, expected: NDArray[np.float32], manifest: Manifest) -> GoldenResult:
-    wanted = expected > mask.threshold
+def golden_shares(bundle: Bundle) -> NDArray[np.float32] | None:
+    """C,h,w of what the FP32 network made of the golden input; None where it names nothing."""
+    manifest, golden = bundle.manifest, bundle.manifest.golden.names
+    if golden is None or manifest.names is None:
+        return None
+    height, width = _size(manifest.names)
+    classes = len(manifest.classes)
+    stacked = _decode(bundle, golden.output, {(classes * height, width)})
+    return np.divide(stacked.reshape(classes, height, width), 255, dtype=np.float32)
+
+
+def _compare(
+    mask: Mask,
+    expected: NDArray[np.float32],
+    shares: NDArray[np.float32] | None,
+    manifest: Manifest,
+) -> GoldenResult:
+    wanted, probability = expected > mask.threshold, mask.probability
     union = np.count_nonzero(mask.binary | wanted)
+    named = None
+    if mask.names is not None and shares is not None:
+        named = _compare_names(mask.names.shares, shares, wanted)
     return GoldenResult(
         iou=float(np.count_nonzero(mask.binary & wanted) / union) if union else 1.0,
-        mae=float(np.abs(mask.probability - expected).mean()),
-        defects=count_defects(mask.binary, manifest),
+        mae=float(np.abs(probability - expected).mean()),
+        defects=count_defects(rejecting(mask.binary, probability, mask.names, manifest), manifest),
+        names=named,
     )
 
 
-def _size(spec: InputSpec | OutputSpec) -> tuple[int, int]:
+def _compare_names(
+    shares: NDArray[np.float32], wanted: NDArray[np.float32], found: NDArray[np.bool_]
+) -> NamesResult:
+    """Of all cells, each by as much of it as is found to be something."""
+    cells = shares.shape[:0:-1]
+    weight = cv2.resize(found.astype(np.float32), cells, interpolation=cv2.INTER_AREA)
+    weight /= weight.sum()
+    same = shares.argmax(axis=0) == wanted.argmax(axis=0)
+    return NamesResult(
+        same=float((weight * same).sum()),
+        mae=float((weight * np.abs(shares - wanted).mean(axis=0)).sum()),
+    )
+
+
+def _size(spec: InputSpec | OutputSpec | NamesSpec) -> tuple[int, int]:
     return spec.height, spec.width
 
 

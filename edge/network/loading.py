@@ -23,13 +23,15 @@ from edge.line_file import (
 from edge.network.golden import check_golden
 from edge.network.network import Network
 
-SHIPPED_BUNDLE = Path(__file__).parents[1] / "bundles" / "minet-line.bundle"
+SHIPPED = {  # with the product, each with the word that stands for it
+    name: Path(__file__).parents[1] / "bundles" / f"{name}.bundle" for name in ("strip", "rail")
+}
 log = logging.getLogger("trackside")
 
 
 def resolve_bundle(path: Path | str) -> Path:
-    """`shipped` is the bundle that is installed with the product."""
-    return SHIPPED_BUNDLE if str(path) == "shipped" else Path(path)
+    """`strip` and `rail` are the bundles that are installed with the product."""
+    return SHIPPED.get(str(path), Path(path))
 
 
 def engine_by_name(name: str) -> EngineChoice:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from edge.bundle import Bundle, InputSpec
 from edge.engines import Engine, Prepared
-from edge.network.mask import read_mask
+from edge.network.names import read_answer
 from edge.network.preprocess import to_pixels, to_tensor
 from edge.types import Image, Mask
 
@@ -23,8 +23,8 @@ class Network(NamedTuple):
 
     def see(self, image: Image) -> Mask:
         """What is defective in one whole image, which no line shows it."""
-        logits = self.engine.infer(self.prepare(image))
-        return read_mask(logits, image.shape[:2], self.bundle.manifest.threshold)
+        answer = self.engine.infer(self.prepare(image))
+        return read_answer(answer, image.shape[:2], self.bundle.manifest)
 
 
 def prepare(image: Image, spec: InputSpec, engine: Engine) -> Prepared:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.simulation.blemishes import DEFECTS, DISTRACTORS, Paint, Painter
-from edge.simulation.surface import Appearance, SurfaceKind, render_surface
+from edge.simulation.surface import SURFACES, Appearance, SurfaceKind, render_surface
 from edge.simulation.track import (
     HEAD_MM,
     TRACK_DEFECTS,
@@ -55,6 +55,12 @@ PALETTES: dict[SurfaceKind, Palette] = {
     "strip": _STEEL,
     "track": Palette(TRACK_DEFECTS, TRACK_REPORTED, TRACK_SOUND),
 }
+
+
+def surfaces_of(classes: Collection[str]) -> tuple[SurfaceKind, ...]:
+    """Those that a network is at home on: track, if it names what only track has, or steel."""
+    track = {*TRACK_DEFECTS, *TRACK_REPORTED}
+    return ("track",) if track.issuperset(classes) else SURFACES
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from quantize.deploy.deploy_form import (
     DeployMINet,
     SignedSum,
     Trained,
+    listed,
     read_trained,
 )
 from quantize.deploy.export import to_onnx
@@ -14,6 +15,7 @@ __all__ = [
     "DeployMINet",
     "SignedSum",
     "Trained",
+    "listed",
     "read_trained",
     "to_onnx",
 ]

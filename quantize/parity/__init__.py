@@ -1,14 +1,13 @@
 """Whether what was packed decides as the FP32 network does."""
 
 from quantize.parity.gate import FIGURES, ParityError, parse_limits
-from quantize.parity.golden import GOLDEN, golden_pair
+from quantize.parity.golden import golden_of, golden_pair
 from quantize.parity.parity import Answers, Parity, TorchEngine, ask, compare
 from quantize.parity.report import Settled, as_html, as_json
 from quantize.parity.subjects import Subject, sha256, simulated
 
 __all__ = [
     "FIGURES",
-    "GOLDEN",
     "Answers",
     "Parity",
     "ParityError",
@@ -19,6 +18,7 @@ __all__ = [
     "as_json",
     "ask",
     "compare",
+    "golden_of",
     "golden_pair",
     "parse_limits",
     "sha256",

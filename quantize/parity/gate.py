@@ -8,9 +8,10 @@ from edge.errors import TracksideError, UsageError
 from quantize.parity.parity import Parity
 from quantize.targets import LayerNoise, worst
 
-# As the papers and people call them; `flips` is the share of verdicts that changed.
+# As the papers and people call them; `flips` is the share of verdicts that changed, `names` that of
+# what is found whose class is right.
 FIGURES = {"S": "s_measure", "MAE": "mae", "WF": "weighted_f", "PFOM": "pfom", "IoU": "iou"}
-NAMES = (*FIGURES, "flips")
+NAMES = (*FIGURES, "flips", "names")
 NAMED = 4  # layers in an error
 
 
@@ -42,6 +43,8 @@ def drops(parity: Parity, wanted: Parity) -> dict[str, float]:
         was, now = wanted.all[figure], parity.all[figure]
         if was is not None and now is not None:
             lost[name] = now - was if name == "MAE" else was - now
+    if wanted.names is not None and parity.names is not None:
+        lost["names"] = wanted.names.right_share_of_all - parity.names.right_share_of_all
     return {name: round(lost[name], 5) for name in NAMES if name in lost}
 
 

@@ -12,11 +12,13 @@ import torch
 from torch import nn
 
 from edge.bundle import Manifest
-from edge.engines import Engine
+from edge.engines import Answer, Engine
 from edge.inspect import Judge, find_defects
 from edge.line_file import MinArea, Rules
-from edge.network import prepare, read_mask
+from edge.network import prepare, read_answer
 from edge.types import Frame, Mask, Stretch, Tensor, Verdict
+from quantize.deploy import listed
+from quantize.parity.naming import NamesParity, compare_names
 from quantize.parity.subjects import Subject
 from reference.evaluation import ImageScores, by_class, by_size, score, summarise
 
@@ -56,6 +58,7 @@ class Parity:
     flips: tuple[Flip, ...]
     asked: int
     infer_ms: float
+    names: NamesParity | None = None  # None: the network names nothing
 
     @property
     def flip_share(self) -> float:
@@ -66,6 +69,8 @@ class Parity:
         """What the manifest records; the time is this machine's and stays out of it."""
         figures = {name: self.all[name] for name in FIGURES if name != "images"}
         figures |= {"mask_iou": self.mask_iou, "flips": self.flip_share}
+        if self.names is not None:
+            figures |= {"names": self.names.right_share, "names_as_fp32": self.names.same_share}
         return {name: round(value, 5) for name, value in figures.items() if value is not None}
 
 
@@ -81,11 +86,10 @@ class TorchEngine:
         torch.set_num_threads(1)
 
     @torch.inference_mode()
-    def infer(self, tensor: Tensor) -> Tensor:
-        logits: Tensor = self._network(torch.from_numpy(tensor)).numpy()
-        return logits
+    def infer(self, tensor: Tensor) -> Answer:
+        return Answer(*(each.numpy() for each in listed(self._network(torch.from_numpy(tensor)))))
 
-    def infer_all(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+    def infer_all(self, tensors: Sequence[Tensor]) -> list[Answer]:
         return list(map(self.infer, tensors))
 
     def close(self) -> None:
@@ -99,9 +103,9 @@ def ask(engine: Engine, subjects: Sequence[Subject], manifest: Manifest) -> Answ
         image = subject.pair.image
         tensor = prepare(image, manifest.input, engine)
         start_ns = time.perf_counter_ns()
-        logits = engine.infer(tensor)
+        answer = engine.infer(tensor)
         times_ms.append((time.perf_counter_ns() - start_ns) / 1e6)
-        masks.append(read_mask(logits, image.shape[:2], manifest.threshold))
+        masks.append(read_answer(answer, image.shape[:2], manifest))
         verdicts.append(_judge(number, subject, masks[-1], manifest))
     return Answers(engine.name, tuple(masks), tuple(verdicts), median(times_ms))
 
@@ -128,6 +132,7 @@ def compare(answers: Answers, wanted: Answers, subjects: Sequence[Subject]) -> P
         overlap[subject.origin].append(_iou(was[0], now[0]))
         if was[1].state is not now[1].state:
             flips.append(Flip(subject, was, now))
+    named = any(mask.names is not None for mask in answers.masks)
     return Parity(
         engine=answers.engine,
         all=_row(scores),
@@ -138,6 +143,7 @@ def compare(answers: Answers, wanted: Answers, subjects: Sequence[Subject]) -> P
         flips=tuple(flips),
         asked=len(subjects),
         infer_ms=answers.infer_ms,
+        names=compare_names(subjects, _pairs(wanted), _pairs(answers)) if named else None,
     )
 
 

@@ -17,6 +17,7 @@ from edge.bundle import Artefact, Manifest
 from edge.inspect import draw_overlay
 from edge.types import Image
 from quantize.parity.gate import drops
+from quantize.parity.naming import NamesParity
 from quantize.parity.parity import Flip, Parity
 from quantize.targets import LayerNoise
 
@@ -59,11 +60,33 @@ def report(
 
 
 def _figures(parity: Parity) -> dict[str, Any]:
-    return {
+    figures = {
         "engine": parity.engine,
         "all": parity.all,
         "classes": parity.classes,
         "sizes": parity.sizes,
+    }
+    return figures if parity.names is None else figures | {"names": _names(parity.names)}
+
+
+def _names(names: NamesParity) -> dict[str, Any]:
+    return {
+        "found": names.found,
+        "right": round(names.right_share, 5),
+        "found_simulated": names.found_simulated,
+        "right_with_simulated": round(names.right_share_of_all, 5),
+        "found_by_fp32_too": names.matched,
+        "as_fp32": round(names.same_share, 5),
+        "flips": [
+            {
+                "image": flip.subject.pair.name,
+                "origin": flip.subject.origin,
+                "box_px": list(flip.box_px),
+                "fp32": flip.wanted,
+                "int8": flip.got,
+            }
+            for flip in names.flips
+        ],
     }
 
 

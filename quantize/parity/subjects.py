@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from edge.bundle import InputSpec
-from edge.simulation import SURFACES, SimulatedLine
+from edge.simulation import SimulatedLine, surfaces_of
 from reference.data import Pair
 from reference.datasets import FREE
 
@@ -28,12 +28,22 @@ class Subject:
     origin: Origin
 
 
-def simulated(spec: InputSpec, count: int, *, seed: int = SEED) -> Iterator[Pair]:
-    """Frames as the network's camera would take them, rail and strip in turn."""
+def simulated(
+    spec: InputSpec,
+    count: int,
+    *,
+    classes: Sequence[str] = (),
+    renamed: Mapping[str, str] | None = None,
+    seed: int = SEED,
+) -> Iterator[Pair]:
+    """Frames as the network's camera would take them: rail and strip in turn, or track for a
+    network that names what is on it. `renamed` says what the network calls the simulator's classes.
+    """
+    surfaces = surfaces_of(classes)
     for number in range(count):
         line = SimulatedLine(
             seed + number % LINES,
-            surface=SURFACES[number % len(SURFACES)],
+            surface=surfaces[number % len(surfaces)],
             width_px=spec.width,
             um_per_px=round(spec.um_per_px),
             defects_per_metre=BLEMISHES_PER_METRE,
@@ -41,7 +51,15 @@ def simulated(spec: InputSpec, count: int, *, seed: int = SEED) -> Iterator[Pair
         )
         image, labels = line.render(number // LINES * spec.height, spec.height)
         mask = np.asarray(labels > 0, np.uint8)
-        yield Pair(f"simulated {number}", image, mask, "defect" if mask.any() else FREE)
+        kinds = tuple((renamed or {}).get(kind, kind) for kind in line.classes)
+        yield Pair(
+            f"simulated {number}",
+            image,
+            mask,
+            "defect" if mask.any() else FREE,
+            labels=labels,
+            classes=kinds,
+        )
 
 
 def subjects(validation: Iterable[Pair], frames: Iterable[Pair]) -> list[Subject]:

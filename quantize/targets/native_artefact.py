@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MAGIC, FORMAT, NONE = b"TRACKNAT", 1, 0xFFFFFFFF
+MAGIC, FORMAT, NONE = b"TRACKNAT", 2, 0xFFFFFFFF
 Integers = NDArray[Any]
 
 
@@ -71,9 +71,9 @@ class Add:
 @dataclass(frozen=True, eq=False)
 class Head:
     input: int
-    weights: Integers  # s16 C
-    scale: float
-    bias: float
+    weights: Integers  # s16 N,C
+    scale: NDArray[np.floating]  # N
+    bias: NDArray[np.floating]  # N
 
 
 Operation = Stem | Module | Add | Head
@@ -109,8 +109,9 @@ def _operation(operation: Operation) -> bytes:
         for tensor, multiplier in operation.summands:
             parts += [_u32(tensor), _s16(multiplier)]
         return b"".join(parts)
-    scales = struct.pack("<2f", operation.scale, operation.bias)
-    return b"".join([_u32(4, operation.input), _s16(operation.weights), scales])
+    scales = [np.asarray(each, "<f4").tobytes() for each in (operation.scale, operation.bias)]
+    place = _u32(4, operation.input, len(operation.weights))
+    return b"".join([place, _s16(operation.weights), *scales])
 
 
 def _module(module: Module) -> bytes:

@@ -78,8 +78,8 @@ class AddLayer:
 @dataclass(frozen=True, eq=False)
 class HeadLayer:
     input: int
-    weights: Reals  # C
-    bias: float
+    weights: Reals  # N,C
+    bias: Reals  # N
 
 
 Layer = StemLayer | ModuleLayer | AddLayer | HeadLayer
@@ -119,14 +119,23 @@ def lower(network: nn.Module) -> Lowered:
     decoders = zip(
         reversed(features), network.decoders[-2::-1], reversed(network.factors), strict=True
     )
+    namer = network.namer
     for feature, decoder, factor in decoders:
         if factor > 2:
             raise NoNativeForm(f"a map is enlarged {factor} times, not twice")
-        x = _chain(to, to.add([feature, x]), decoder)
-    head = network.head
-    assert isinstance(head, nn.Conv2d) and head.bias is not None
-    to.layers.append(HeadLayer(x, _reals(head.weight)[0, :, 0, 0], float(head.bias)))
+        x = to.add([feature, x])
+        if namer is not None:
+            convolutions, classes = namer.children()
+            _head(to, _chain(to, x, convolutions), classes)
+            namer = None
+        x = _chain(to, x, decoder)
+    _head(to, x, network.head)
     return to
+
+
+def _head(to: Lowered, x: int, head: nn.Module) -> None:
+    assert isinstance(head, nn.Conv2d)
+    to.layers.append(HeadLayer(x, _reals(head.weight)[:, :, 0, 0], _reals(head.bias)))
 
 
 def _encoder(to: Lowered, network: DeployMINet) -> list[int]:
@@ -261,9 +270,12 @@ Watch = Callable[[str, int, Tensor], None]  # what, of which layer, its value N,
 
 
 @torch.no_grad()
-def run(network: Lowered, x: Tensor, watch: Watch) -> Tensor:
-    """N,1,H,W normalised pixels to logits; `watch` sees all that will be quantized."""
+def run(network: Lowered, x: Tensor, watch: Watch) -> list[Tensor]:
+    """N,1,H,W normalised pixels to logits, and those of classes; `watch` sees all that will be
+    quantized.
+    """
     values: dict[int, Tensor] = {}
+    answers: list[Tensor] = []
     for index, layer in enumerate(network.layers):
         if isinstance(layer, StemLayer):
             weights = _tensor(layer.weights)[:, None]
@@ -278,10 +290,11 @@ def run(network: Lowered, x: Tensor, watch: Watch) -> Tensor:
             y = sum(_at(values[i], network.tensors[i][1] - level) for i in layer.inputs)  # type: ignore[assignment]
             values[layer.output] = y
         else:
-            weights = _tensor(layer.weights)[None, :, None, None]
-            return F.conv2d(values[layer.input], weights) + layer.bias
+            weights = _tensor(layer.weights)[:, :, None, None]
+            answers.insert(0, F.conv2d(values[layer.input], weights, _tensor(layer.bias)))
+            continue
         watch("output", index, y)
-    raise AssertionError("the last layer is the head")
+    return answers  # of the head that decides, which is the last, first
 
 
 def _run_module(layer: ModuleLayer, values: dict[int, Tensor], index: int, watch: Watch) -> Tensor:

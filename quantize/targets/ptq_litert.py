@@ -28,6 +28,7 @@ from torch import nn
 from edge.bundle import Artefact
 from edge.errors import TracksideError
 from edge.types import Tensor
+from quantize.deploy import listed
 from quantize.targets.target import Files, Layers, Material
 
 SIGNATURE, INPUT = "serving_default", "args_0"  # as litert_torch names them
@@ -49,8 +50,10 @@ class Target:
 
     @cached_property
     def _fp32(self) -> bytes:
-        channel_last = litert_torch.to_channel_last_io(self._network, args=[0], outputs=[0]).eval()
-        converted = litert_torch.convert(channel_last, (torch.from_numpy(self._samples[0]),))
+        sample = torch.from_numpy(self._samples[0])
+        outputs = list(range(len(listed(self._network(sample.permute(0, 3, 1, 2))))))
+        channel_last = litert_torch.to_channel_last_io(self._network, args=[0], outputs=outputs)
+        converted = litert_torch.convert(channel_last.eval(), (sample,))
         with TemporaryDirectory() as folder:
             path = Path(folder, "float.tflite")
             converted.export(str(path))

@@ -19,6 +19,7 @@ from torch import nn
 from edge.bundle import Artefact, InputSpec
 from edge.errors import UsageError
 from edge.types import Tensor
+from quantize.deploy import listed
 from quantize.targets.native_artefact import (
     Add,
     Branch,
@@ -114,9 +115,10 @@ def _observe(layers: Lowered, network: nn.Module, tensors: Sequence[Tensor]) -> 
     seen = _Observed()
     for tensor in tensors:
         x = torch.from_numpy(tensor)
-        answer = run(layers, x, seen.watch)
+        answers = run(layers, x, seen.watch)
         with torch.no_grad():
-            torch.testing.assert_close(answer, network(x), rtol=1e-3, atol=1e-3)
+            wanted = list(listed(network(x)))
+            torch.testing.assert_close(answers, wanted, rtol=1e-3, atol=1e-3)
     return seen
 
 
@@ -156,8 +158,8 @@ class _Quantizer:
             return self._add(index, layer)
         assert isinstance(layer, HeadLayer)
         weights = layer.weights * self._scales[layer.input]
-        scale = np.abs(weights).max() / (2**15 - 1)
-        return Head(layer.input, np.rint(weights / scale), float(scale), layer.bias)
+        scale = np.maximum(np.abs(weights).max(axis=1), TINY) / (2**15 - 1)
+        return Head(layer.input, np.rint(weights / scale[:, None]), scale, layer.bias)
 
     def _stem(self, index: int, layer: StemLayer) -> Stem:
         # Rows of four, as they are read; the fourth weighs nothing.

@@ -1,16 +1,20 @@
 """How well maps show the defects of their masks: metrics, summaries, reports."""
 
-from reference.evaluation.evaluate import Case, Predictor, cases_of, score_cases
+from reference.evaluation.evaluate import Answer, Case, Predictor, cases_of, score_cases
 from reference.evaluation.map_folders import cases_of_folders, cases_of_maps
 from reference.evaluation.metrics import ImageScores, Scoring, score
+from reference.evaluation.named import ClassTable, NamedPixels
 from reference.evaluation.report import HEADINGS, Evaluation, shown, write_report
 from reference.evaluation.summary import by_class, by_size, summarise
 
 __all__ = [
     "HEADINGS",
+    "Answer",
     "Case",
+    "ClassTable",
     "Evaluation",
     "ImageScores",
+    "NamedPixels",
     "Predictor",
     "Scoring",
     "by_class",

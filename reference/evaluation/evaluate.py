@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge.types import Image
 from reference.data import Pair
 from reference.evaluation.metrics import ImageScores, Scoring, score
+from reference.evaluation.named import NamedPixels
 from reference.evaluation.summary import summarise
 
 # 8-bit grey image -> probability map of the same height and width.
@@ -26,6 +27,7 @@ class Answer:
     mask: NDArray[np.uint8]  # H,W, 0 or 1
     image: Image | None = None  # to be looked at
     class_name: str | None = None  # that the network names
+    named: NamedPixels | None = None  # which class is said to be where
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def score_cases(cases: Iterable[Case], scoring: Scoring) -> Iterator[ImageScores
             name=case.name,
             class_name=case.class_name,
             predicted_class=answer.class_name,
+            named=answer.named,
         )
 
 

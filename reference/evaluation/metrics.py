@@ -26,6 +26,7 @@ from py_sod_metrics import (
 
 from edge.errors import TracksideError
 from reference.evaluation.confusion import Confusion, confusion
+from reference.evaluation.named import Counts, NamedPixels
 
 Map = NDArray[np.float64]  # H,W of probabilities
 Truth = NDArray[np.bool_]  # H,W
@@ -66,6 +67,7 @@ class ImageScores:
     confusion: Confusion
     rejected: bool  # a spot is shown that is large enough
     found: bool  # and it touches the defect
+    class_counts: Counts | None = field(repr=False)  # None: no pixel is named
     precision: Curve = field(repr=False)
     recall: Curve = field(repr=False)
     f: Curve = field(repr=False)
@@ -86,6 +88,7 @@ def score(
     name: str = "",
     class_name: str = "defect",
     predicted_class: str | None = None,
+    named: NamedPixels | None = None,
 ) -> ImageScores:
     """Measure one map against its 0/1 mask."""
     scoring = scoring or Scoring()
@@ -102,6 +105,7 @@ def score(
         confusion=confusion(binary, truth),
         rejected=bool(spots.any()),
         found=bool((spots & truth).any()),
+        class_counts=None if named is None else named.counts(),
         **_saliency(p, truth),
         **_r3net(p, truth),
     )

@@ -16,6 +16,7 @@ from reference.data import Tile, outlined, sheet
 from reference.evaluation.curve_plot import Line, plot
 from reference.evaluation.evaluate import Case
 from reference.evaluation.metrics import ImageScores, Scoring
+from reference.evaluation.named import ClassTable, tabulate
 from reference.evaluation.summary import (
     Curves,
     Figures,
@@ -53,6 +54,12 @@ class Evaluation:
     data: str
     scoring: Scoring
     scores: Sequence[ImageScores]
+    classes: tuple[str, ...] = ()  # that the subject names
+
+    @property
+    def table(self) -> ClassTable | None:
+        """Which class is said to be where, against the truth; None where nothing is named."""
+        return tabulate(self.classes, (image.class_counts for image in self.scores))
 
     def record(self) -> dict[str, Any]:
         """Everything but the images' own scores."""
@@ -63,6 +70,7 @@ class Evaluation:
             **summarise(self.scores),
             "by_class": by_class(self.scores),
             "by_size": by_size(self.scores),
+            **({} if self.table is None else self.table.record()),
         }
 
     def groups(self) -> dict[str, Figures]:
@@ -103,7 +111,7 @@ def _row(image: ImageScores) -> Mapping[str, Any]:
     own = {
         name: value
         for name, value in vars(image).items()
-        if name != "confusion" and not isinstance(value, np.ndarray)
+        if name not in {"confusion", "class_counts"} and not isinstance(value, np.ndarray)
     }
     counts = image.confusion
     size = "" if image.is_free else size_of(image)
@@ -144,6 +152,22 @@ def _worst(evaluation: Evaluation, cases: Sequence[Case]) -> np.ndarray:
     return sheet(tiles, columns=6)
 
 
+def _classes(table: ClassTable) -> list[str]:
+    """The pixels of each class by what they are said to be, in percent."""
+    rows = {
+        name: [*(f"{share:.1f}" for share in row), shown(table.ious.get(name))]
+        for name, row in table.shares.items()
+    }
+    return [
+        "| truth, said to be % | " + " | ".join(table.names) + " | IoU |",
+        "| --- |" + " ---: |" * (len(table.names) + 1),
+        *(f"| {name} | {' | '.join(row)} |" for name, row in rows.items()),
+        "",
+        f"Mean IoU of the classes that are there: {shown(table.miou)}.",
+        "",
+    ]
+
+
 def _markdown(evaluation: Evaluation, *, has_curves: bool) -> str:
     scoring = evaluation.scoring
     stretched = "stretched to 0..1, as in the papers' tables" if scoring.stretch else "as they are"
@@ -166,6 +190,8 @@ def _markdown(evaluation: Evaluation, *, has_curves: bool) -> str:
         *(f"| {key} | {shown(figure)} |" for key, figure in groups["all"].items()),
         "",
     ]
+    if evaluation.table is not None:
+        lines += _classes(evaluation.table)
     if has_curves:
         lines += ["![Precision over recall](precision-recall.svg)", ""]
         lines += ["![F and E over the threshold](f-measure.svg)", ""]

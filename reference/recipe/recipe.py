@@ -171,6 +171,11 @@ class Recipe(_Section):
     ema: float = Field(default=0, ge=0, lt=1)  # 0: the weights themselves
     seed: int = Field(ge=0, lt=2**40)  # torch's is made of it and the iteration, in 64 bits
 
+    @property
+    def renamed(self) -> dict[str, str]:
+        """What the network calls those classes of its data sets that are called otherwise there."""
+        return {old: new for section in self.data for old, new in section.rename.items()}
+
     @field_validator("network")
     @classmethod
     def _named(cls, network: dict[str, Any]) -> dict[str, Any]:

@@ -168,7 +168,7 @@ def test_an_engine_that_is_not_installed_is_left_out_unless_it_was_named(
 
 def test_peers_are_left_out_with_the_remedy_where_pytorch_is_missing(tmp_path: Path) -> None:
     absent = without(tmp_path, "torch")
-    record = record_of("shipped", "--engine", "litert", "--peers", missing=absent)
+    record = record_of("strip", "--engine", "litert", "--peers", missing=absent)
     assert [row.engine for row in record.rows] == ["litert"]
     (left_out,) = record.left_out
     assert left_out.what == "peers of minet-line"
@@ -365,7 +365,7 @@ def test_a_published_form_answers_as_the_network_itself(form: Form) -> None:
 
 
 def test_the_workshop_makes_peers_that_engines_run_as_pytorch_does() -> None:
-    shipped = open_bundle(resolve_bundle("shipped"))
+    shipped = open_bundle(resolve_bundle("strip"))
     arguments = json.loads(shipped.manifest.provenance["network"])
     trained = find_checkpoint(shipped, None)
     workshop = Workshop(shipped.manifest, arguments, trained)

@@ -23,7 +23,7 @@ from edge.certificate import Certificate, read_signed
 from edge.commissioning import check_line
 from edge.errors import BundleError, ConfigurationError, UsageError
 from edge.line_file import read_line
-from edge.network import SHIPPED_BUNDLE
+from edge.network import SHIPPED
 from edge.simulation import SimulatedLine
 from edge.simulation.dataset import write_dataset
 from stands.make_recording import RAIL, ROWS
@@ -111,9 +111,9 @@ def test_a_gate_holds_the_bound_and_not_the_estimate(tmp_path: Path) -> None:
 def certified(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A line file, its bundle, a certificate by the simulated rail, and whose signature it has."""
     folder = tmp_path_factory.mktemp("line")
-    shutil.copyfile(SHIPPED_BUNDLE, folder / "line.bundle")
+    shutil.copyfile(SHIPPED["strip"], folder / "line.bundle")
     text = (EXAMPLES / "demo.yaml").read_text(encoding="utf-8")
-    text = text.replace("bundle: shipped", "bundle: line.bundle\ncertificate: a.certificate.json")
+    text = text.replace("bundle: strip", "bundle: line.bundle\ncertificate: a.certificate.json")
     (folder / "line.yaml").write_text(text, encoding="utf-8")
     public = trackside("bundle", "keygen", "--out", folder / "key.pem").stdout.strip()
     (folder / "public").write_text(public, encoding="utf-8")

@@ -1,7 +1,8 @@
 """Small bundles for the tests: one 3x3 convolution of stride 2, written for each of the engines.
 
 The convolution is linear smoothing, so a bright blob in the golden image is the golden mask, and
-the expected logits come from NumPy and from no engine.
+the expected logits come from NumPy and from no engine. Those that name classes have another
+convolution beside it, of stride 8.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from edge.bundle import (
     Artefact,
     Bundle,
     Golden,
+    GoldenNames,
     InputSpec,
     Limits,
     Manifest,
+    NamesSpec,
     OutputSpec,
     write_bundle,
 )
@@ -32,32 +35,48 @@ from edge.types import Image, Tensor
 
 HEIGHT, WIDTH = 32, 48
 SOURCE_STEP, LOGIT_STEP = 1 / 96, 1 / 32  # of the quantised artefact
+CLASSES = ("dark", "bright", "dirt")
+NAMES_STRIDE = 8
 
 
-def make_bundle(path: Path, channels: int = 1, answering: float = 1) -> Bundle:
-    """A bundle whose artefacts multiply the right logits by `answering`."""
-    return write_bundle(manifest(channels), make_files(channels, answering), path)
+def make_bundle(
+    path: Path, channels: int = 1, answering: float = 1, naming: float | None = None
+) -> Bundle:
+    """A bundle whose artefacts multiply the right logits by `answering`, and those of classes by
+    `naming`, if they name any.
+    """
+    files = make_files(channels, answering, naming)
+    return write_bundle(manifest(channels, named=naming is not None), files, path)
 
 
-def make_files(channels: int = 1, answering: float = 1) -> dict[str, bytes]:
-    weights = kernel(channels) * np.float32(answering)
-    xml, binary = _openvino(weights)
-    image = golden_image()
-    probability = 1 / (1 + np.exp(-expected_logits(normalised(image, channels))))
-    return {
-        "model.onnx": onnx_model(weights),
+def make_files(
+    channels: int = 1, answering: float = 1, naming: float | None = None
+) -> dict[str, bytes]:
+    kernels = [kernel(channels) * np.float32(answering)]
+    tensor = normalised(golden_image(), channels)
+    probability = 1 / (1 + np.exp(-expected_logits(tensor)))
+    files = {
+        "golden/input.png": png(golden_image()),
+        "golden/output.png": png(np.rint(probability[0, 0] * 255).astype(np.uint8)),
+    }
+    if naming is not None:
+        kernels.append(names_kernel(channels) * np.float32(naming))
+        shares = softmax(expected_names(tensor))[0]
+        files["golden/names.png"] = png(np.rint(np.vstack([*shares]) * 255).astype(np.uint8))
+    xml, binary = _openvino(kernels)
+    return files | {
+        "model.onnx": onnx_model(*kernels),
         "openvino/model.xml": xml,
         "openvino/model.bin": binary,
-        "model.tflite": _tflite(weights, quantised=False),
-        "model_int8.tflite": _tflite(weights, quantised=True),
-        "golden/input.png": png(image),
-        "golden/output.png": png(np.rint(probability[0, 0] * 255).astype(np.uint8)),
+        "model.tflite": _tflite(kernels, quantised=False),
+        "model_int8.tflite": _tflite(kernels, quantised=True),
     }
 
 
-def manifest(channels: int = 1) -> Manifest:
+def manifest(channels: int = 1, *, named: bool = False) -> Manifest:
+    names = GoldenNames(output="golden/names.png", min_same=0.9, max_mae=0.05)
     return Manifest(
-        format=1,
+        format=2,
         name="smoother",
         network="one convolution",
         version=1,
@@ -72,7 +91,15 @@ def manifest(channels: int = 1) -> Manifest:
         ),
         output=OutputSpec(height=HEIGHT // 2, width=WIDTH // 2, kind="logits"),
         threshold=0.6,
-        classes=["defect"],
+        classes=list(CLASSES) if named else ["defect"],
+        names=NamesSpec(
+            height=HEIGHT // NAMES_STRIDE,
+            width=WIDTH // NAMES_STRIDE,
+            unsure_below=0.5,
+            report_only=["dirt"],
+        )
+        if named
+        else None,
         limits=Limits(min_area_mm2=1, min_extent_mm=1),
         artefacts=[
             Artefact(engine="openvino", precision="fp32", path="openvino/model.xml", layout="NCHW"),
@@ -81,7 +108,11 @@ def manifest(channels: int = 1) -> Manifest:
             Artefact(engine="litert", precision="int8", path="model_int8.tflite", layout="NHWC"),
         ],
         golden=Golden(
-            input="golden/input.png", output="golden/output.png", min_iou=0.9, max_mae=0.02
+            input="golden/input.png",
+            output="golden/output.png",
+            min_iou=0.9,
+            max_mae=0.02,
+            names=names if named else None,
         ),
         provenance={"made by": "the tests"},
     )
@@ -105,6 +136,25 @@ def kernel(channels: int) -> NDArray[np.float32]:
     return np.asarray(3 * weights / weights.sum(), np.float32)
 
 
+def names_kernel(channels: int) -> NDArray[np.float32]:
+    """3,C,3,3: what is bright, what is dark, and what is neither."""
+    return np.concatenate([-kernel(channels), kernel(channels), 0.1 * kernel(channels)])
+
+
+def expected_names(tensor: Tensor) -> Tensor:
+    weights = names_kernel(tensor.shape[1])
+    names = np.zeros((1, len(CLASSES), HEIGHT // NAMES_STRIDE, WIDTH // NAMES_STRIDE), np.float32)
+    for name, channel, row, column in np.ndindex(weights.shape):
+        tap = tensor[0, channel, row::NAMES_STRIDE, column::NAMES_STRIDE]
+        names[0, name] += tap * weights[name, channel, row, column]
+    return names
+
+
+def softmax(logits: Tensor) -> Tensor:
+    powers = np.exp(logits)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
 def expected_logits(tensor: Tensor) -> Tensor:
     padded = np.pad(tensor[0], ((0, 0), (0, 1), (0, 1)))
     logits = np.zeros((1, 1, HEIGHT // 2, WIDTH // 2), np.float32)
@@ -118,53 +168,80 @@ def png(image: Image) -> bytes:
     return cv2.imencode(".png", image)[1].tobytes()
 
 
-def onnx_model(weights: NDArray[np.float32]) -> bytes:
-    channels = weights.shape[1]
-    convolution = helper.make_node(
-        "Conv", ["tensor", "weights"], ["logits"], strides=[2, 2], pads=[0, 0, 1, 1]
-    )
+def onnx_model(*kernels: NDArray[np.float32]) -> bytes:
+    """The map that decides, and the classes' where there are kernels for both."""
+    channels = kernels[0].shape[1]
+    outputs, nodes = [], []
+    for name, weights, pads in zip(
+        ("logits", "names"), kernels, ([0, 0, 1, 1], [0, 0, 0, 0]), strict=False
+    ):
+        _, classes, rows, columns = _answer_shape(weights, name)
+        outputs.append(
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, classes, rows, columns])
+        )
+        stride = HEIGHT // rows
+        nodes.append(
+            helper.make_node(
+                "Conv", ["tensor", f"{name}_weights"], [name], strides=[stride, stride], pads=pads
+            )
+        )
     graph = helper.make_graph(
-        [convolution],
+        nodes,
         "smoother",
         [helper.make_tensor_value_info("tensor", TensorProto.FLOAT, [1, channels, HEIGHT, WIDTH])],
+        outputs,
         [
-            helper.make_tensor_value_info(
-                "logits", TensorProto.FLOAT, [1, 1, HEIGHT // 2, WIDTH // 2]
-            )
+            numpy_helper.from_array(weights, f"{name}_weights")
+            for name, weights in zip(("logits", "names"), kernels, strict=False)
         ],
-        [numpy_helper.from_array(weights, "weights")],
     )
     opsets = [helper.make_opsetid("", 17)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     return bytes(model.SerializeToString())
 
 
-def _openvino(weights: NDArray[np.float32]) -> tuple[bytes, bytes]:
-    model = openvino.Core().read_model(onnx_model(weights))
+def _answer_shape(weights: NDArray[np.float32], name: str) -> tuple[int, int, int, int]:
+    """N,C,H,W"""
+    stride = 2 if name == "logits" else NAMES_STRIDE
+    return 1, len(weights), HEIGHT // stride, WIDTH // stride
+
+
+def _openvino(kernels: list[NDArray[np.float32]]) -> tuple[bytes, bytes]:
+    model = openvino.Core().read_model(onnx_model(*kernels))
     with TemporaryDirectory() as directory:
         path = Path(directory, "model.xml")
         openvino.save_model(model, path, compress_to_fp16=False)
         return path.read_bytes(), path.with_suffix(".bin").read_bytes()
 
 
-def _tflite(weights: NDArray[np.float32], quantised: bool) -> bytes:
+def _tflite(kernels: list[NDArray[np.float32]], quantised: bool) -> bytes:
     """The flatbuffer itself: converters take half a minute and three gigabytes for this."""
-    filters = np.ascontiguousarray(weights.transpose(0, 2, 3, 1))
-    source, sink = (1, HEIGHT, WIDTH, weights.shape[1]), (1, HEIGHT // 2, WIDTH // 2, 1)
-    if quantised:
+    channels = kernels[0].shape[1]
+    source = _tensor(0, (1, HEIGHT, WIDTH, channels), *_kind(quantised, (SOURCE_STEP, 5)))
+    tensors, constants = [source], list[NDArray[Any]]()
+    for name, weights in zip(("logits", "names"), kernels, strict=False):
+        filters = np.ascontiguousarray(weights.transpose(0, 2, 3, 1))
+        _, classes, rows, columns = _answer_shape(weights, name)
         step = float(np.abs(filters).max()) / 127
-        tensors = [
-            _tensor(0, source, tflite.TensorType.INT8, (SOURCE_STEP, 5)),
-            _tensor(1, filters.shape, tflite.TensorType.INT8, (step, 0)),
-            _tensor(2, (1,), tflite.TensorType.INT32, (SOURCE_STEP * step, 0)),
-            _tensor(0, sink, tflite.TensorType.INT8, (LOGIT_STEP, -7)),
+        first, sink = len(constants) + 1, (1, rows, columns, classes)
+        bias = (tflite.TensorType.INT32, (SOURCE_STEP * step, 0))
+        tensors += [
+            _tensor(first, filters.shape, *_kind(quantised, (step, 0))),
+            _tensor(first + 1, (classes,), *(bias if quantised else _kind(False, (0, 0)))),
+            _tensor(0, sink, *_kind(quantised, (LOGIT_STEP, -7))),
         ]
-        constants = [np.rint(filters / step).astype(np.int8), np.zeros(1, np.int32)]
-    else:
-        shapes = [(0, source), (1, filters.shape), (2, (1,)), (0, sink)]
-        tensors = [_tensor(at, shape, tflite.TensorType.FLOAT32) for at, shape in shapes]
-        constants = [filters, np.zeros(1, np.float32)]
+        if quantised:
+            constants += [np.rint(filters / step).astype(np.int8), np.zeros(classes, np.int32)]
+        else:
+            constants += [filters, np.zeros(classes, np.float32)]
     return _tflite_file(tensors, constants)
+
+
+def _kind(quantised: bool, quantisation: tuple[float, int]) -> tuple[int, Any]:
+    """A tensor's type, and its scale and zero point where it has some."""
+    return (
+        (tflite.TensorType.INT8, quantisation) if quantised else (tflite.TensorType.FLOAT32, None)
+    )
 
 
 def _tensor(
@@ -180,16 +257,21 @@ def _tensor(
 
 
 def _tflite_file(tensors: list[Any], constants: list[NDArray[Any]]) -> bytes:
-    """Tensors are input, filters, bias and output; constants fill buffers 1 and 2."""
-    convolution = tflite.OperatorT()
-    convolution.inputs, convolution.outputs = [0, 1, 2], [3]
-    convolution.builtinOptionsType = tflite.BuiltinOptions.Conv2DOptions
-    convolution.builtinOptions = tflite.Conv2DOptionsT()
-    convolution.builtinOptions.padding = tflite.Padding.SAME
-    convolution.builtinOptions.strideH = convolution.builtinOptions.strideW = 2
-
+    """Tensors are the input, then filters, bias and output of each convolution; constants fill the
+    buffers from 1 on.
+    """
     graph = tflite.SubGraphT()
-    graph.tensors, graph.operators, graph.inputs, graph.outputs = tensors, [convolution], [0], [3]
+    graph.tensors, graph.inputs = tensors, [0]
+    graph.outputs = list(range(3, len(tensors), 3))
+    graph.operators = []
+    for output in graph.outputs:
+        convolution = tflite.OperatorT()
+        convolution.inputs, convolution.outputs = [0, output - 2, output - 1], [output]
+        convolution.builtinOptionsType = tflite.BuiltinOptions.Conv2DOptions
+        options = convolution.builtinOptions = tflite.Conv2DOptionsT()
+        options.padding = tflite.Padding.SAME
+        options.strideH = options.strideW = HEIGHT // tensors[output].shape[1]
+        graph.operators.append(convolution)
 
     code = tflite.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = tflite.BuiltinOperator.CONV_2D

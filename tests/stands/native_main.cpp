@@ -1,6 +1,6 @@
 // The native engine without Python: for other CPUs under an emulator, and for the sanitizers.
 //
-//     native_main run ARTEFACT PIXELS HEIGHT WIDTH BODY    writes logits to stdout
+//     native_main run ARTEFACT PIXELS HEIGHT WIDTH BODY    writes logits to stdout, and then names
 //     native_main break ARTEFACT COUNT SEED                opens and runs that many damaged copies
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +17,8 @@ using namespace trackside;
 
 namespace {
 
+std::size_t size_of(const Shape& shape) { return static_cast<std::size_t>(shape.channels) * shape.height * shape.width; }
+
 std::vector<u8> read(const char* path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -32,9 +34,10 @@ int run(char** arguments) {
     const auto artefact = read(arguments[0]), pixels = read(arguments[1]);
     const int height = std::atoi(arguments[2]), width = std::atoi(arguments[3]);
     Network network(parse(artefact.data(), artefact.size()), height, width, body_named(arguments[4]));
-    std::vector<float> logits(network.output_height() * network.output_width());
-    network.run(pixels.data(), logits.data());
+    std::vector<float> logits(size_of(network.output())), names(size_of(network.names()));
+    network.run(pixels.data(), logits.data(), names.data());
     std::fwrite(logits.data(), sizeof(float), logits.size(), stdout);
+    std::fwrite(names.data(), sizeof(float), names.size(), stdout);
     return 0;
 }
 
@@ -43,7 +46,6 @@ int break_copies(char** arguments) {
     const auto whole = read(arguments[0]);
     std::mt19937 draw(std::atoi(arguments[2]));
     const std::vector<u8> pixels(64 * 64, 200);
-    std::vector<float> logits(64 * 64);
     int ran = 0;
     for (int i = 0; i < std::atoi(arguments[1]); ++i) {
         auto broken = whole;
@@ -55,7 +57,8 @@ int break_copies(char** arguments) {
         if (draw() % 4 == 0) broken.resize(draw() % broken.size());
         try {
             Network network(parse(broken.data(), broken.size()), 64, 64, body_named("portable"));
-            network.run(pixels.data(), logits.data());
+            std::vector<float> logits(size_of(network.output())), names(size_of(network.names()));
+            network.run(pixels.data(), logits.data(), names.data());
             ++ran;
         } catch (const BadArtefact&) {
         } catch (const BadSize&) {

@@ -12,9 +12,10 @@ from quantize.targets.native_artefact import Add, Head, Module, Program, Requant
 Integers = NDArray[Any]
 
 
-def run(program: Program, pixels: Integers) -> NDArray[np.float32]:
-    """H,W u8 pixels to h,w logits."""
+def run(program: Program, pixels: Integers) -> list[NDArray[np.float32]]:
+    """H,W u8 pixels to 1,1,h,w logits, and to 1,C,h,w of classes if it names any."""
     tensors: dict[int, Integers] = {}  # H,W,C
+    answers: list[NDArray[np.float32]] = []
     for operation in program.operations:
         if isinstance(operation, Stem):
             padded = np.pad(pixels.astype(np.int64), 1, constant_values=program.padding)
@@ -34,8 +35,8 @@ def run(program: Program, pixels: Integers) -> NDArray[np.float32]:
             assert total is not None
             tensors[operation.output] = np.clip((total + 32) >> 6, 0, 255)
         else:
-            return _head(operation, tensors)
-    raise AssertionError("a program ends with its head")
+            answers.insert(0, _head(operation, tensors))
+    return answers  # of the head that decides, which is the last, first
 
 
 def sat16(a: Integers) -> Integers:
@@ -108,6 +109,6 @@ def _taps(padded: Integers, *, stride: int, dilation: int) -> Integers:
 
 
 def _head(head: Head, tensors: dict[int, Integers]) -> NDArray[np.float32]:
-    sums = tensors[head.input] @ head.weights.astype(np.int64)
+    sums = tensors[head.input] @ head.weights.T.astype(np.int64)
     logits = sums.astype(np.float32) * np.float32(head.scale) + np.float32(head.bias)
-    return np.asarray(logits, np.float32)
+    return np.asarray(logits.transpose(2, 0, 1)[None], np.float32)

@@ -38,7 +38,7 @@ class Programs:
         t1, t2, t3 = tensor(16, 1), tensor(32, 2), tensor(32, 2)
         wide, joined = tensor(64, 2), tensor(32, 2)
         t4, t5, t6, t7 = tensor(64, 3), tensor(96, 3), tensor(128, 3), tensor(32, 3)
-        t8, t9, alone = tensor(32, 2), tensor(16, 2), tensor(16, 1)
+        t8, named, t9, alone = tensor(32, 2), tensor(32, 2), tensor(16, 2), tensor(16, 1)
         operations = [
             Stem(t1, self._weights(16, 3, 3), self._requantisation(16, 9 * 60 * 128)),
             self._module(t1, t2, 16, 32, stride=2),
@@ -51,9 +51,11 @@ class Programs:
             self._module(t5, t6, 96, 128, dilations=(1, 2, 4, 8)),
             self._module(t6, t7, 128, 32, dilations=(8,)),
             Add(t8, [(t3, self._share(32)), (t7, self._share(32)), (joined, self._share(32))]),
+            self._module(t8, named, 32, 32),
+            self._head(named, 32, 7, 30000),
             self._module(t8, t9, 32, 16, dilations=(2,)),
             Add(alone, [(t1, self._share(16)), (t9, self._share(16))]),
-            Head(alone, self._random.integers(-30000, 30000, 16), 1e-5, -0.25),
+            self._head(alone, 16, 1, 30000),
         ]
         return Program(115, tensors, operations)
 
@@ -69,8 +71,13 @@ class Programs:
             dilations=dilations,
             residual=0 if channels == outputs else None,
         )
-        head = Head(1, self._random.integers(-99, 99, outputs), 1e-3, 0.5)
-        return Program(0, tensors, [stem, module, head])
+        return Program(0, tensors, [stem, module, self._head(1, outputs, 1, 99)])
+
+    def _head(self, source: int, channels: int, outputs: int, largest: int) -> Head:
+        draw = self._random
+        weights = draw.integers(-largest, largest, (outputs, channels))
+        scales = draw.uniform(1e-6, 1e-5, outputs) * 1e4 / largest
+        return Head(source, weights, scales, draw.uniform(-1, 1, outputs))
 
     def _module(
         self,

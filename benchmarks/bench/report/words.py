@@ -109,12 +109,15 @@ def cost_cells(row: Row) -> dict[str, str]:
         "kB": f"{row.artefact_bytes / 1000:.0f}",
         "roofline": "" if row.roofline_ratio is None else f"{row.roofline_ratio:.1f}",
         "golden": "",
+        "names": "",
         "simulated": "",
         "verdicts": "",
     }
     if row.accuracy:
         golden = row.accuracy.golden_iou
         cells["golden"] = "" if golden is None else f"{golden:.3f}"
+        names = row.accuracy.golden_names
+        cells["names"] = "" if names is None else f"{names:.0%}"
         cells["simulated"] = f"{row.accuracy.simulated_iou:.3f}"
         cells["verdicts"] = f"{row.accuracy.verdict_agreement:.0%}"
     return cells

@@ -47,13 +47,19 @@ EXPORTED TracksideNetwork* trackside_open(const u8* artefact, std::size_t size, 
 
 EXPORTED const char* trackside_body(const TracksideNetwork* network) { return network->body.name; }
 
-EXPORTED int trackside_output_height(const TracksideNetwork* network) { return network->network.output_height(); }
+// Channels, height and width of the map that decides and then of the classes': of these 0, if it names none.
+EXPORTED void trackside_shapes(const TracksideNetwork* network, int* six) {
+    for (const Shape& shape : {network->network.output(), network->network.names()}) {
+        *six++ = shape.channels;
+        *six++ = shape.height;
+        *six++ = shape.width;
+    }
+}
 
-EXPORTED int trackside_output_width(const TracksideNetwork* network) { return network->network.output_width(); }
-
-// One thread at a time for one network; any number of networks side by side.
-EXPORTED void trackside_run(TracksideNetwork* network, const u8* pixels, float* logits) {
-    network->network.run(pixels, logits);
+// One thread at a time for one network; any number of networks side by side. `names` may be null
+// where the network names nothing.
+EXPORTED void trackside_run(TracksideNetwork* network, const u8* pixels, float* logits, float* names) {
+    network->network.run(pixels, logits, names);
 }
 
 EXPORTED void trackside_close(TracksideNetwork* network) { delete network; }

@@ -8,8 +8,8 @@
 namespace trackside {
 namespace {
 
-constexpr u32 FORMAT = 1;
-constexpr u32 MAX_TENSORS = 1024, MAX_CHANNELS = 4096, MAX_LEVEL = 5;
+constexpr u32 FORMAT = 2;
+constexpr u32 MAX_TENSORS = 1024, MAX_CHANNELS = 4096, MAX_LEVEL = 5, MAX_NAMES = 64;
 
 void require(bool holds, const char* otherwise) {
     if (!holds) throw BadArtefact(otherwise);
@@ -208,9 +208,11 @@ Head read_head(Reader& reader, Tensors& tensors) {
     head.input = reader.one<u32>();
     const Tensor& input = tensors.read(head.input);
     require(input.channels <= 256, "a head reads more than 256 channels");
-    head.weights = reader.array<s16>(input.channels);
-    head.scale = reader.one<float>();
-    head.bias = reader.one<float>();
+    head.outputs = static_cast<int>(reader.at_most(MAX_NAMES, "a head has more than 64 outputs"));
+    require(head.outputs > 0, "a head has no output");
+    head.weights = reader.array<s16>(static_cast<std::size_t>(head.outputs) * input.channels);
+    head.scale = reader.array<float>(head.outputs);
+    head.bias = reader.array<float>(head.outputs);
     return head;
 }
 
@@ -230,7 +232,7 @@ Program parse(const u8* data, std::size_t size) {
     Reader reader(data, size);
     const auto magic = reader.array<char>(8);
     require(std::memcmp(magic.data(), "TRACKNAT", 8) == 0, "it is no native network");
-    require(reader.one<u32>() == FORMAT, "its format is not 1");
+    require(reader.one<u32>() == FORMAT, "its format is not 2");
     Program program;
     program.padding = static_cast<int>(reader.at_most(255, "its padding is no pixel"));
     const u32 tensor_count = reader.at_most(MAX_TENSORS, "it has more than 1024 tensors");
@@ -245,10 +247,14 @@ Program parse(const u8* data, std::size_t size) {
     Tensors tensors(program.tensors);
     for (u32 i = 0; i < operations; ++i) {
         program.operations.push_back(read_operation(reader, tensors));
-        require(std::holds_alternative<Head>(program.operations.back()) == (i + 1 == operations),
-                "its head is not its last operation");
+        if (const auto* head = std::get_if<Head>(&program.operations.back())) {
+            const bool last = i + 1 == operations;
+            require(last ? head->outputs == 1 : !program.names, "it has more heads than two, or none that decides");
+            if (!last) program.names = i;
+        }
     }
-    require(operations > 0, "it has no operation");
+    require(operations > 0 && std::holds_alternative<Head>(program.operations.back()),
+            "its last operation is not the head that decides");
     require(tensors.all_read(), "a tensor is never read");
     require(reader.ended(), "it goes on after its last operation");
     return program;

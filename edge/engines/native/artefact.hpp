@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <variant>
 #include <vector>
@@ -72,8 +73,9 @@ struct Add {
 
 struct Head {
     u32 input;
-    std::vector<s16> weights;
-    float scale, bias;
+    int outputs;
+    std::vector<s16> weights;  // N,C
+    std::vector<float> scale, bias;
 };
 
 using Operation = std::variant<Stem, Module, Add, Head>;
@@ -82,6 +84,7 @@ struct Program {
     int padding;
     std::vector<Tensor> tensors;
     std::vector<Operation> operations;
+    std::optional<u32> names;  // the operation that is the classes' head, if any is
 };
 
 // Throws BadArtefact.

@@ -63,12 +63,11 @@ public:
             first += chains_.back().delays.size();
         }
         for (const Chain& chain : chains_) place(chain);
-        const int head_level = made_by(operations_.size() - 1).level;
-        return {std::move(maps_), std::move(chains_), head_level};
+        return {std::move(maps_), std::move(chains_)};
     }
 
 private:
-    // The tensor whose rows an operation makes; the head's logits have the shape of what it reads.
+    // The tensor whose rows an operation makes; a head's logits have the shape of what it reads.
     Map& made_by(std::size_t operation) {
         const auto output = writes(operations_[operation]);
         return maps_[output ? *output : reads(operations_[operation])[0]];
@@ -78,7 +77,9 @@ private:
     bool follows(Chain& chain) {
         const std::size_t next = chain.first + chain.delays.size();
         if (next == operations_.size()) return false;
-        const u32 between = *writes(operations_[next - 1]);
+        const std::optional<u32> written = writes(operations_[next - 1]);
+        if (!written) return false;  // a head
+        const u32 between = *written;
         Map& map = maps_[between];
         const auto* module = std::get_if<Module>(&operations_[next - 1]);
         const bool whole = !module || (module->pointwise.empty() || module->pointwise[0].outputs == map.channels);

@@ -28,7 +28,6 @@ struct Chain {
 struct Layout {
     std::vector<Map> maps;
     std::vector<Chain> chains;
-    int head_level;
 };
 
 Layout lay_out(const Program& program, int height, int width);

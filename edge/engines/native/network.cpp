@@ -52,9 +52,16 @@ void Network::reserve_workspace() {
     split_ = Array<u8>(6 * bordered);
 }
 
-void Network::run(const u8* pixels, float* logits) {
+Shape Network::shape_of(std::size_t operation) const {
+    const Head& head = std::get<Head>(program_.operations[operation]);
+    const Map& in = layout_.maps[head.input];
+    return {head.outputs, in.height, in.width};
+}
+
+void Network::run(const u8* pixels, float* logits, float* names) {
     take(pixels);
     logits_ = logits;
+    names_ = names;
     for (const Chain& chain : layout_.chains)
         for (int step = 0; step < chain.height + chain.delays.back(); ++step)
             for (std::size_t i = 0; i < chain.delays.size(); ++i) {
@@ -181,12 +188,17 @@ void Network::make(const Add& add, const Packed& packed, int y) {
 
 void Network::make(const Head& head, const Packed&, int y) {
     const Map& in = layout_.maps[head.input];
-    const u8* pixel = in.row(y);
-    float* logit = logits_ + static_cast<std::ptrdiff_t>(y) * in.width;
-    for (int x = 0; x < in.width; ++x, pixel += in.channels) {
-        s32 sum = 0;
-        for (int c = 0; c < in.channels; ++c) sum += head.weights[c] * pixel[c];
-        logit[x] = static_cast<float>(sum) * head.scale + head.bias;
+    const bool decides = &head == &std::get<Head>(program_.operations.back());
+    const std::ptrdiff_t plane = static_cast<std::ptrdiff_t>(in.height) * in.width;
+    const s16* weights = head.weights.data();
+    float* logit = (decides ? logits_ : names_) + static_cast<std::ptrdiff_t>(y) * in.width;
+    for (int n = 0; n < head.outputs; ++n, weights += in.channels, logit += plane) {
+        const u8* pixel = in.row(y);
+        for (int x = 0; x < in.width; ++x, pixel += in.channels) {
+            s32 sum = 0;
+            for (int c = 0; c < in.channels; ++c) sum += weights[c] * pixel[c];
+            logit[x] = static_cast<float>(sum) * head.scale[n] + head.bias[n];
+        }
     }
 }
 

@@ -11,18 +11,23 @@ struct BadSize : std::runtime_error {
     using runtime_error::runtime_error;
 };
 
+struct Shape {
+    int channels, height, width;
+};
+
 class Network {
 public:
     Network(Program program, int height, int width, const Body& body);
 
-    // `pixels` H,W to `logits` of output_height, output_width.
-    void run(const u8* pixels, float* logits);
+    // `pixels` H,W to `logits` of the shape of output(), and `names` of names(), if there are any.
+    void run(const u8* pixels, float* logits, float* names);
 
-    int output_height() const { return height_ >> layout_.head_level; }
-    int output_width() const { return width_ >> layout_.head_level; }
+    Shape output() const { return shape_of(program_.operations.size() - 1); }
+    Shape names() const { return program_.names ? shape_of(*program_.names) : Shape{0, 0, 0}; }
 
 private:
     void reserve_workspace();
+    Shape shape_of(std::size_t head) const;
     void take(const u8* pixels);
 
     // Each makes row `y` of its output.
@@ -45,7 +50,7 @@ private:
     Workspace work_;
     Array<u8> image_, middle_, zeros_, slice_, split_;
     int border_channels_ = 0, border_size_ = 0;  // of the rows in the workspace
-    float* logits_ = nullptr;
+    float *logits_ = nullptr, *names_ = nullptr;
 };
 
 }  // namespace trackside

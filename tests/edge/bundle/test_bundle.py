@@ -111,6 +111,9 @@ def _change(name: str) -> Callable[[Path], object]:
     return change
 
 
+NAMES = {"height": 4, "width": 6, "unsure_below": 0.5, "report_only": []}
+
+
 def _edit(**changes: Any) -> Callable[[Path], object]:
     def edit(bundle: Path) -> None:
         path = bundle / "manifest.json"
@@ -130,7 +133,7 @@ def _edit(**changes: Any) -> Callable[[Path], object]:
         (lambda b: (b / "link").symlink_to("/"), "'link' is a link"),
         (lambda b: (b / "manifest.json").unlink(), "has no manifest.json: give a bundle's"),
         (lambda b: (b / "manifest.json").write_text("{"), "manifest.json: the whole: Invalid JSON"),
-        (_edit(format=2), "is of format 2, and this trackside reads format 1: install"),
+        (_edit(format=1), "is of format 1, and this trackside reads format 2: install"),
         (_edit(threshold=1.5), "manifest.json: threshold: Input should be less than 1"),
         (_edit(threshold="0.5"), "manifest.json: threshold: Input should be a valid number"),
         (_edit(treshold=0.5), "manifest.json: treshold: Extra inputs are not permitted"),
@@ -147,6 +150,16 @@ def _edit(**changes: Any) -> Callable[[Path], object]:
         (
             _edit(limits={"min_area_mm2": 1, "min_extent_mm": 13}),
             "min_extent_mm 13 is more than the 12 that the network is shown at once",
+        ),
+        (_edit(classes=["a", "b"]), "classes has more than one, and names does not say where"),
+        (_edit(names=NAMES), "names and golden.names go together"),
+        (
+            _edit(names=NAMES | {"report_only": ["dirt"]}),
+            "names.report_only 'dirt' is none of its classes",
+        ),
+        (
+            _edit(names=NAMES | {"report_only": ["defect"]}),
+            "names.report_only has every class, so that no defect would count",
         ),
         (_edit(files={"../../etc/passwd": "00"}), "'../../etc/passwd' is not a plain relative"),
         (

@@ -42,7 +42,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> LineSettings:
     """The demo's line, with a network that sees only what is darker than its surroundings."""
     folder = tmp_path_factory.mktemp("line")
     _write_bundle(folder / "dark.bundle")
-    text = DEMO_LINE.read_text().replace("bundle: shipped", "bundle: dark.bundle")
+    text = DEMO_LINE.read_text().replace("bundle: strip", "bundle: dark.bundle")
     (folder / "line.yaml").write_text(text.replace("speed_mm_s: 1000", "speed_mm_s: 2000"))
     return read_line(folder / "line.yaml")
 
@@ -221,7 +221,7 @@ def _write_bundle(path: Path) -> None:
     answer = np.zeros((SIZE // 2, SIZE // 2), np.uint8)
     answer[50:60, 50:56] = 255
     manifest = Manifest(
-        format=1,
+        format=2,
         name="dark",
         network="one convolution",
         input=InputSpec(

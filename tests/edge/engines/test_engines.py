@@ -24,12 +24,13 @@ from edge.engines import open_engine
 from edge.engines.onnx_file import refers_elsewhere
 from edge.errors import BundleError, EngineUnavailable
 from edge.line_file import EngineSettings, LiteRtSettings, OnnxRuntimeSettings, OpenVinoSettings
-from edge.network import SHIPPED_BUNDLE, check_golden, read_mask
+from edge.network import SHIPPED, check_golden, read_mask
 from stands.bundles import (
     HEIGHT,
     LOGIT_STEP,
     WIDTH,
     expected_logits,
+    expected_names,
     golden_image,
     kernel,
     make_bundle,
@@ -71,6 +72,11 @@ def wrong_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return make_bundle(tmp_path_factory.mktemp("wrong") / "a.bundle", answering=-1)
 
 
+@pytest.fixture(scope="module")
+def naming_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make_bundle(tmp_path_factory.mktemp("naming") / "a.bundle", naming=1)
+
+
 def _id(settings: EngineSettings) -> str:
     return " ".join(str(value) for value in settings.model_dump().values() if value)
 
@@ -80,7 +86,7 @@ def test_every_engine_computes_the_same_logits_and_the_same_mask(
     settings: EngineSettings, any_bundle: Bundle
 ) -> None:
     tensor = normalised(golden_image(), any_bundle.manifest.input.channels)
-    logits = open_engine(settings, any_bundle).infer(tensor)
+    logits = open_engine(settings, any_bundle).infer(tensor).logits
     assert logits.dtype == np.float32
     assert logits.shape == (1, 1, HEIGHT // 2, WIDTH // 2)
     np.testing.assert_allclose(logits, expected_logits(tensor), atol=1e-5)
@@ -92,7 +98,7 @@ def test_every_engine_computes_the_same_logits_and_the_same_mask(
 
 def test_int8_tensors_at_the_ends_of_a_file_are_scaled_both_ways(any_bundle: Bundle) -> None:
     tensor = normalised(golden_image(), any_bundle.manifest.input.channels)
-    logits = open_engine(LiteRtSettings(precision="int8"), any_bundle).infer(tensor)
+    logits = open_engine(LiteRtSettings(precision="int8"), any_bundle).infer(tensor).logits
     np.testing.assert_allclose(logits, expected_logits(tensor), atol=1.5 * LOGIT_STEP)
 
 
@@ -100,7 +106,7 @@ def test_int8_tensors_at_the_ends_of_a_file_are_scaled_both_ways(any_bundle: Bun
 def test_an_answer_is_not_overwritten_by_the_next(settings: EngineSettings, bundle: Bundle) -> None:
     engine = open_engine(settings, bundle)
     tensor = normalised(golden_image())
-    first = engine.infer(tensor)
+    first = engine.infer(tensor).logits
     engine.infer(np.zeros_like(tensor))
     np.testing.assert_allclose(first, expected_logits(tensor), atol=1e-5)
 
@@ -110,8 +116,8 @@ def test_several_tiles_are_answered_each_as_alone(settings: EngineSettings, bund
     engine = open_engine(settings, bundle)
     tensor = normalised(golden_image())
     tiles = [tensor * np.float32(factor) for factor in range(1, 8)]
-    for tile, logits in zip(tiles, engine.infer_all(tiles), strict=True):
-        np.testing.assert_allclose(logits, expected_logits(tile), atol=1e-4)
+    for tile, answer in zip(tiles, engine.infer_all(tiles), strict=True):
+        np.testing.assert_allclose(answer.logits, expected_logits(tile), atol=1e-4)
     engine.close()
 
 
@@ -148,6 +154,41 @@ def test_the_golden_pair_passes_right_weights_and_refuses_wrong_ones(
     engine = open_engine(settings, wrong_bundle)
     with pytest.raises(BundleError, match=rf"{engine.name} .* IoU 0\.0000 \(at least 0\.9\)"):
         check_golden(wrong_bundle, engine)
+
+
+@pytest.mark.parametrize("settings", [*FP32, LiteRtSettings(precision="int8")], ids=_id)
+def test_classes_come_by_channel_whatever_the_layout(
+    settings: EngineSettings, naming_bundle: Bundle
+) -> None:
+    tensor = normalised(golden_image())
+    answer = open_engine(settings, naming_bundle).infer(tensor)
+    assert answer.names is not None
+    for got, wanted in (
+        (answer.logits, expected_logits(tensor)),
+        (answer.names, expected_names(tensor)),
+    ):
+        assert got.flags.c_contiguous
+        np.testing.assert_allclose(got, wanted, atol=1.5 * LOGIT_STEP)
+
+
+@pytest.mark.parametrize("settings", [*FP32, LiteRtSettings(precision="int8")], ids=_id)
+def test_the_golden_pair_refuses_weights_that_give_other_names(
+    settings: EngineSettings, naming_bundle: Bundle, tmp_path: Path
+) -> None:
+    result = check_golden(naming_bundle, open_engine(settings, naming_bundle))
+    assert result.names is not None
+    assert result.names.same >= 0.95
+    wrong = make_bundle(tmp_path / "a.bundle", naming=-1)
+    engine = open_engine(settings, wrong)
+    with pytest.raises(BundleError, match=rf"{engine.name} names 0\.0% of the golden input"):
+        check_golden(wrong, engine)
+
+
+def test_an_artefact_that_names_nothing_is_none_of_a_bundle_that_does(tmp_path: Path) -> None:
+    files = make_files(naming=1) | {"model.onnx": onnx_model(kernel(1))}
+    bundle = write_bundle(manifest(named=True), files, tmp_path / "a.bundle")
+    with pytest.raises(BundleError, match="it has 1 output, and the manifest 2"):
+        open_engine(OnnxRuntimeSettings(), bundle)
 
 
 def test_weights_that_answer_nan_are_refused(tmp_path: Path) -> None:
@@ -266,7 +307,7 @@ def test_weights_in_another_file_are_found_wherever_they_are_named(inside_a_loop
     model, _ = weights_elsewhere(inside_a_loop)
     assert refers_elsewhere(model)
     assert not refers_elsewhere(onnx_model(kernel(3)))
-    shipped = open_bundle(SHIPPED_BUNDLE)
+    shipped = open_bundle(SHIPPED["strip"])
     assert not refers_elsewhere(shipped.read(shipped.artefact("onnxruntime", "int8").path))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edge.bundle import (
     Artefact,
@@ -30,9 +32,11 @@ from edge.engines import open_engine
 from edge.engines.native_engine import NativeNetwork, bodies
 from edge.errors import BundleError, EngineUnavailable
 from edge.line_file import AutoSettings, NativeSettings
-from edge.network import SHIPPED_BUNDLE, check_golden, load_network, prepare, to_pixels, to_tensor
+from edge.network import SHIPPED, check_golden, load_network, prepare, to_pixels, to_tensor
 from edge.types import Image, sigmoid
+from quantize.deploy import listed
 from quantize.deploy.deploy_form import deploy
+from quantize.targets.native_artefact import Head
 from quantize.targets.native_layers import NoNativeForm
 from quantize.targets.ptq_native import quantize
 from reference.networks import build
@@ -45,6 +49,7 @@ try:
 except EngineUnavailable as reason:
     pytest.skip(str(reason), allow_module_level=True)
 SIZE = 64
+Logits = NDArray[np.float32]
 SPEC = InputSpec(
     height=SIZE,
     width=SIZE,
@@ -64,6 +69,13 @@ def pixels(seed: int, height: int = SIZE, width: int = SIZE) -> Image:
     )
 
 
+def _same(answers: Sequence[Logits], wanted: Sequence[Logits]) -> None:
+    """To the bit, in each map."""
+    assert len(answers) == len(wanted)
+    for answer, right in zip(answers, wanted, strict=True):
+        np.testing.assert_array_equal(answer, right)
+
+
 @pytest.mark.parametrize("body", BODIES)
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), height=st.integers(1, 3), width=st.integers(1, 5))
@@ -73,8 +85,8 @@ def test_every_body_gives_the_integers_of_the_model(
     program = Programs(seed).minet()
     image = pixels(seed, 32 * height, 32 * width)
     network = NativeNetwork(program.to_bytes(), *image.shape, body)
-    np.testing.assert_array_equal(network.run(image)[0, 0], model(program, image))
-    np.testing.assert_array_equal(network.run(image)[0, 0], model(program, image))  # again
+    _same(network.run(image), model(program, image))
+    _same(network.run(image), model(program, image))  # again
 
 
 def test_every_body_gives_them_where_tensors_outgrow_the_cache() -> None:
@@ -83,7 +95,7 @@ def test_every_body_gives_them_where_tensors_outgrow_the_cache() -> None:
     for body in BODIES:
         network = NativeNetwork(program.to_bytes(), *image.shape, body)
         for _ in range(2):
-            np.testing.assert_array_equal(network.run(image)[0, 0], wanted)
+            _same(network.run(image), wanted)
 
 
 @pytest.mark.parametrize("body", BODIES)
@@ -96,13 +108,13 @@ def test_every_body_gives_them_for_every_width_of_channels(
 ) -> None:
     program = Programs(7).separable(channels, outputs, dilations)
     network = NativeNetwork(program.to_bytes(), SIZE, SIZE, body)
-    np.testing.assert_array_equal(network.run(pixels(1))[0, 0], model(program, pixels(1)))
+    _same(network.run(pixels(1)), model(program, pixels(1)))
 
 
-def trained(mi: str = "full", backbone: str | None = None) -> torch.nn.Module:
+def trained(mi: str = "full", backbone: str | None = None, class_maps: int = 0) -> torch.nn.Module:
     """A network whose every normalisation has something to fold."""
     torch.manual_seed(3)
-    network = build("minet", align_corners=False, mi=mi, backbone=backbone)
+    network = build("minet", align_corners=False, mi=mi, backbone=backbone, class_maps=class_maps)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -118,19 +130,49 @@ VARIANTS = ["full", "without_multi", "s_pw", "without_ci", "concat", "sum"]
 
 
 @pytest.mark.parametrize(
-    ("mi", "backbone"), [*((mi, None) for mi in VARIANTS), ("full", "mobilenet_v1")]
+    ("mi", "backbone", "class_maps"),
+    [*((mi, None, 0) for mi in VARIANTS), ("full", None, 7), ("full", "mobilenet_v1", 3)],
 )
 def test_minet_its_variants_and_its_separable_kin_keep_their_answers(
-    mi: str, backbone: str | None
+    mi: str, backbone: str | None, class_maps: int
 ) -> None:
-    network = trained(mi, backbone)
+    network = trained(mi, backbone, class_maps)
     tensors = [to_tensor(pixels(seed), SPEC) for seed in range(6)]
     native = NativeNetwork(quantize(network, tensors, SPEC), SIZE, SIZE)
     with torch.inference_mode():
-        wanted = np.stack([network(torch.from_numpy(tensor)).numpy() for tensor in tensors])
-    answers = np.stack([native.run(pixels(seed)) for seed in range(6)])
-    noise = np.square(answers - wanted).mean() / np.square(wanted - wanted.mean()).mean()
-    assert noise < 0.05, f"its error is {noise:.3f} of the signal"
+        wanted = [listed(network(torch.from_numpy(tensor))) for tensor in tensors]
+    answers = [native.run(pixels(seed)) for seed in range(6)]
+    for at in range(2 if class_maps else 1):
+        right = np.stack([each[at].numpy() for each in wanted])
+        answer = np.stack([each[at] for each in answers])
+        noise = np.square(answer - right).mean() / np.square(right - right.mean()).mean()
+        assert noise < 0.05, f"its error is {noise:.3f} of the signal"
+
+
+def test_a_name_moves_nothing_that_is_decided() -> None:
+    """To the bit: the classes are read off a tensor that is there without them."""
+    named, plain = trained(class_maps=5), trained()
+    plain.load_state_dict(
+        {name: value for name, value in named.state_dict().items() if "namer" not in name}
+    )
+    tensors = [to_tensor(pixels(seed), SPEC) for seed in range(4)]
+    one, two = (NativeNetwork(quantize(n, tensors, SPEC), SIZE, SIZE) for n in (named, plain))
+    np.testing.assert_array_equal(one.run(pixels(9))[0], two.run(pixels(9))[0])
+
+
+@pytest.mark.parametrize(("heads", "why"), [((1, 3, 3), "more heads"), ((3,), "none that decid")])
+def test_a_network_has_one_head_that_decides_and_one_more_at_most(
+    heads: tuple[int, ...], why: str
+) -> None:
+    program = Programs(1).separable(16, 32, (1,))
+    *others, head = program.operations
+    assert isinstance(head, Head)
+    made = [
+        replace(head, weights=np.ones((n, 32), int), scale=np.ones(n), bias=np.ones(n))
+        for n in reversed(heads)
+    ]
+    with pytest.raises(ValueError, match=why):
+        NativeNetwork(replace(program, operations=[*others, *made]).to_bytes(), 32, 32)
 
 
 def test_a_network_of_other_operations_is_refused_with_the_engines_that_run_it() -> None:
@@ -153,7 +195,7 @@ def test_a_broken_file_is_refused_or_runs_and_never_reads_out_of_bounds(
         network = NativeNetwork(broken, 32, 32)
     except ValueError:
         return
-    assert network.run(pixels(0, 32, 32)).shape == (1, 1, 16, 16)
+    assert network.run(pixels(0, 32, 32))[0].shape == (1, 1, 16, 16)
 
 
 def test_a_tensor_that_nothing_reads_is_refused() -> None:
@@ -214,7 +256,7 @@ def make_bundle(path: Path, *, right: bool = True) -> Bundle:
         "out.png": cv2.imencode(".png", np.rint(255 * probability))[1].tobytes(),
     }
     manifest = Manifest(
-        format=1,
+        format=2,
         name="native",
         network="minet",
         input=SPEC,
@@ -249,7 +291,7 @@ def test_frames_side_by_side_get_the_answers_they_get_one_by_one(bundle: Bundle)
     frames = [to_pixels(pixels(seed), SPEC) for seed in range(20)]
     one, three = (open_engine(NativeSettings(threads=n), bundle) for n in (1, 3))
     for answer, wanted in zip(three.infer_all(frames), one.infer_all(frames), strict=True):
-        np.testing.assert_array_equal(answer, wanted)
+        np.testing.assert_array_equal(answer.logits, wanted.logits)
     three.close()
 
 
@@ -296,7 +338,7 @@ def test_auto_takes_the_native_engine_where_the_bundle_has_it(bundle: Bundle) ->
 def test_auto_takes_another_engine_and_says_why_where_the_native_one_answers_wrongly(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bundle = open_bundle(SHIPPED_BUNDLE)
+    bundle = open_bundle(SHIPPED["strip"])
     others = [a for a in bundle.manifest.artefacts if a.engine != "native"]
     wrong = Artefact(engine="native", precision="int8", path="wrong.bin", layout="NCHW")
     manifest = bundle.manifest.model_copy(update={"artefacts": [wrong, *others]})

@@ -17,7 +17,7 @@ RAIL = SimulatedLine(seed=7)
 
 
 def predict(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edge.cli", "predict", "shipped", *map(str, arguments)]
+    command = [sys.executable, "-m", "edge.cli", "predict", "strip", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 

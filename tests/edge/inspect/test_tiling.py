@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.bundle import Bundle, InputSpec, Limits, Manifest
+from edge.bundle import Bundle, InputSpec, Limits, Manifest, NamesSpec
+from edge.engines import Answer
 from edge.errors import ConfigurationError
 from edge.inspect import Inspector, TiledView
 from edge.inspect.region import Region
 from edge.inspect.tiling import lay_grid
 from edge.line_file import MinArea, Quality, Rules, TileSettings
-from edge.network import Network, engine_by_name, load_network
+from edge.network import Network, engine_by_name, load_network, shares_in
 from edge.recordings import read_recording
 from edge.recordings.replay import replay
 from edge.simulation import SimulatedLine
-from edge.types import Defect, Frame, Image, LostFrame, State, Stretch, Tensor
+from edge.types import Defect, Frame, Image, LostFrame, State, Stretch, Tensor, sigmoid
 from stands.places import RECORDING
 
 ROWS, COLUMNS, TILE, OVERLAP, PITCH_UM = 150, 70, 32, 12, 1000
@@ -66,11 +68,11 @@ class BoxMean:
         )
         self.runs = 0
 
-    def infer(self, tensor: Tensor) -> Tensor:
+    def infer(self, tensor: Tensor) -> Answer:
         self.runs += 1
-        return np.asarray(self._session.run(None, {"tensor": tensor})[0], np.float32)
+        return Answer(np.asarray(self._session.run(None, {"tensor": tensor})[0], np.float32))
 
-    def infer_all(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+    def infer_all(self, tensors: Sequence[Tensor]) -> list[Answer]:
         return [self.infer(tensor) for tensor in tensors]
 
     def close(self) -> None: ...
@@ -191,8 +193,8 @@ def _depth(row: int, top: int, tile: int, length: int) -> float:
 
 
 def test_a_defect_on_a_seam_is_found_once_and_with_its_true_length() -> None:
-    """With the shipped bundle, on a simulated strip of two tiles' width."""
-    network = load_network(engine_by_name("auto"), "shipped")
+    """With the strip's bundle, on a simulated strip of two tiles' width."""
+    network = load_network(engine_by_name("auto"), "strip")
     view, rows, pitch_um = TiledView(TileSettings(overlap_px=64)), 288, 250
     inspector = Inspector(network, RULES, ANYTHING, lambda: NO_TIME, view=view)
     line = SimulatedLine(12, surface="strip", width_px=640, defects_per_metre=6)
@@ -216,6 +218,46 @@ def test_a_defect_on_a_seam_is_found_once_and_with_its_true_length() -> None:
     for true in on_seams:
         [found] = [each for each in whole if abs(each.start_um - true.start_um) < near_um]
         assert abs(found.end_um - true.end_um) < near_um
+
+
+CELL = 4  # pixels, of which the coarser output has one logit
+
+
+class Ramps(BoxMean):
+    """The same, and two classes: the brighter a cell, the more it is of the first."""
+
+    def infer(self, tensor: Tensor) -> Answer:
+        rows, columns = (side // CELL for side in tensor.shape[2:])
+        cells = tensor.reshape(1, rows, CELL, columns, CELL).mean(axis=(2, 4))
+        return Answer(super().infer(tensor).logits, np.stack([cells, 0 * cells], axis=1))
+
+
+def naming(rows: int, columns: int, **how: Any) -> Inspector:
+    plain = an_inspector(rows, columns)
+    size = {"height": rows // CELL, "width": columns // CELL}
+    names = NamesSpec(**size, unsure_below=0.5)
+    manifest = plain.network.bundle.manifest.model_copy(
+        update={"classes": ["bright", "dark"], "names": names}
+    )
+    bundle = Bundle(Path("ramps.bundle"), manifest, "ab" * 32, {})
+    return Inspector(Network(bundle, Ramps()), RULES, ANYTHING, lambda: NO_TIME, **how)
+
+
+@pytest.mark.parametrize("cuts", [(0, ROWS), (0, 60, 150), (0, 41, 84, 150)])
+def test_in_frames_and_tiles_the_strip_has_the_classes_that_it_has_in_one_piece(
+    cuts: tuple[int, ...],
+) -> None:
+    bright = np.add.outer(0.5 * np.arange(ROWS), 0.9 * np.arange(COLUMNS)) + 20
+    inspector = naming(TILE, TILE, view=TiledView(TileSettings(overlap_px=OVERLAP)))
+    for start, stop in pairwise(cuts):
+        mask = inspector.inspect(a_frame(np.rint(bright).astype(np.uint8), start, stop)).mask
+        assert mask is not None
+        assert mask.names is not None
+        shares = shares_in(mask.names, np.s_[:, :], mask.logits.shape)
+        wanted = sigmoid(np.float32((bright[start:stop] - GROUND) / 32))
+        inner = np.s_[CELL:-CELL, CELL:-CELL]  # beyond the outermost middles nothing is known
+        np.testing.assert_allclose(shares[0][inner], wanted[inner], atol=0.02)
+        np.testing.assert_allclose(shares.sum(axis=0), 1, atol=1e-5)
 
 
 NOISE = np.random.default_rng(0).integers(60, 190, (ROWS, COLUMNS)).astype(np.uint8)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge.bundle import Bundle, InputSpec, Limits, Manifest
+from edge.engines import Answer
 from edge.inspect import Inspector, Judge, find_defects, reject_stretches
 from edge.inspect.seams import Seams
 from edge.line_file import MinArea, Quality, Rules
@@ -95,11 +96,11 @@ class FixedEngine:
     def __init__(self, logit: float) -> None:
         self.logit, self.calls = logit, 0
 
-    def infer(self, tensor: Tensor) -> Tensor:
+    def infer(self, tensor: Tensor) -> Answer:
         self.calls += 1
-        return np.full((1, 1, 40, 30), self.logit, np.float32)
+        return Answer(np.full((1, 1, 40, 30), self.logit, np.float32))
 
-    def infer_all(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+    def infer_all(self, tensors: Sequence[Tensor]) -> list[Answer]:
         return [self.infer(tensor) for tensor in tensors]
 
     def close(self) -> None: ...

@@ -131,7 +131,7 @@ def test_every_engine_finds_the_defects_of_the_simulated_rail(engine: Any, tmp_p
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda e: e.type)
 def test_the_shipped_bundle_reproduces_its_golden_pair(engine: Any) -> None:
-    bundle, loaded = load_network(engine, "shipped")
+    bundle, loaded = load_network(engine, "strip")
     assert loaded.name == f"{engine.type} int8"
     assert bundle.manifest.format == 1
     loaded.close()

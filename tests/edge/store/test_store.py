@@ -34,7 +34,7 @@ from edge.demo import DEMO_LINE
 from edge.errors import StoreError
 from edge.inspect import Inspection
 from edge.line_file import read_line
-from edge.network import SHIPPED_BUNDLE
+from edge.network import SHIPPED
 from edge.run import run_line
 from edge.store import (
     KEPT,
@@ -274,7 +274,7 @@ def test_a_line_that_runs_keeps_its_events_with_the_bundle_that_saw_them(tmp_pat
     assert count[State.NG] == tally.states[State.NG]
     assert count[State.UNKNOWN] == tally.states[State.UNKNOWN]
     assert count[State.OK] == (tally.states[State.OK] + 1) // 2
-    assert {event.bundle for event in events} == {open_bundle(SHIPPED_BUNDLE).digest}
+    assert {event.bundle for event in events} == {open_bundle(SHIPPED["strip"]).digest}
 
 
 def test_a_check_opens_the_store_and_mends_nothing(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from edge.bundle.signature import make_key, sign
 from edge.errors import BundleError, ConfigurationError, TracksideError, UsageError
 from edge.inspect import Inspection
 from edge.line_file import AutoSettings, LineSettings, LiteRtSettings, SwapSettings, read_line
-from edge.network import SHIPPED_BUNDLE, network_of, prepare, read_mask, rehearse
+from edge.network import SHIPPED, network_of, prepare, read_mask, rehearse
 from edge.recordings import read_recording, record_line
 from edge.run import run_line
 from edge.simulation import SimulatedLine
@@ -270,7 +270,7 @@ def test_a_network_that_never_rejects_is_refused_however_well_it_agrees(
     tmp_path: Path, defects_per_metre: float
 ) -> None:
     """The same masks, and limits that let nothing count but what its own golden pair shows."""
-    shipped = open_bundle(SHIPPED_BUNDLE)
+    shipped = open_bundle(SHIPPED["strip"])
     files = {name: shipped.read(name) for name in shipped.manifest.files}
     golden = Golden(input="golden/large.png", output="golden/map.png", min_iou=0.8, max_mae=0.1)
     files |= large_defect(shipped, golden)
@@ -279,7 +279,7 @@ def test_a_network_that_never_rejects_is_refused_however_well_it_agrees(
     rail = {"type": "synthetic", "seed": 3, "defects_per_metre": defects_per_metre}
     sections = {"camera": rail | {"distractors_per_metre": 0}, "engine": {"type": "auto"}}
     swap = LENIENT | {"shadow_frames": 40, "min_agreement": 0.5}
-    config = read_line(write_line(tmp_path, "shipped", swap=swap, **sections))
+    config = read_line(write_line(tmp_path, "strip", swap=swap, **sections))
     asked(config, write_bundle(blind, files, tmp_path / "blind.bundle"))
     why = "golden pair, which is rejected now"
     if defects_per_metre:
@@ -294,7 +294,7 @@ def large_defect(bundle: Bundle, golden: Golden) -> dict[str, bytes]:
     cv2.ellipse(image, (176, 176), (110, 75), 0, 0, 360, (30,), -1)
     with closing(network_of(AutoSettings(), bundle).engine) as engine:
         answer = engine.infer(prepare(image, spec, engine))
-    mask = read_mask(answer, (output.height, output.width), bundle.manifest.threshold)
+    mask = read_mask(answer.logits, (output.height, output.width), bundle.manifest.threshold)
     seen = np.rint(mask.probability * 255).astype(np.uint8)
     return {golden.input: png(image), golden.output: png(seen)}
 
@@ -347,7 +347,7 @@ def test_an_older_bundle_is_refused_unless_it_is_asked_for(
 
 def test_a_bundle_that_ends_its_process_ends_no_line(tmp_path: Path) -> None:
     """LiteRT aborts where an addition has no scale, and says nothing."""
-    shipped = open_bundle(SHIPPED_BUNDLE)
+    shipped = open_bundle(SHIPPED["strip"])
     artefact = shipped.artefact("litert")
     files = {name: shipped.read(name) for name in shipped.manifest.files}
     files[artefact.path] = without_scale(files[artefact.path])
@@ -357,7 +357,7 @@ def test_a_bundle_that_ends_its_process_ends_no_line(tmp_path: Path) -> None:
     except BundleError as error:
         if "ended the process" not in str(error):
             pytest.skip(f"this LiteRT says what is wrong: {error}")
-    line = write_line(tmp_path, "shipped", engine={"type": "litert"})
+    line = write_line(tmp_path, "strip", engine={"type": "litert"})
     config = read_line(line)
     command = [sys.executable, "-m", "edge.cli", "run", str(line)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
@@ -389,9 +389,9 @@ def without_scale(model: bytes) -> bytes:
 
 def test_a_network_of_another_size_takes_over(tmp_path: Path, two: Bundles) -> None:
     swap = LENIENT | {"min_agreement": 0, "min_ng_agreement": 0, "min_overlap": 0}
-    config = read_line(write_line(tmp_path, "shipped", swap=swap))
+    config = read_line(write_line(tmp_path, "strip", swap=swap))
     watched = Watched(config, lambda: change(config, two.b.path))
-    shipped = open_bundle(SHIPPED_BUNDLE).digest
+    shipped = open_bundle(SHIPPED["strip"]).digest
     assert set(watched.digests) == {shipped, two.b.digest}
 
 

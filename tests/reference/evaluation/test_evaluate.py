@@ -354,16 +354,16 @@ HERE = Path()
     ("arguments", "remedy"),
     [
         ({}, "give either a NETWORK or a folder of maps"),
-        ({"network": "shipped", "pred": HERE}, "give either a NETWORK or a folder of maps"),
+        ({"network": "strip", "pred": HERE}, "give either a NETWORK or a folder of maps"),
         ({"pred": HERE}, "give the truth once"),
-        ({"network": "shipped", "gt": HERE}, "give the truth once"),
+        ({"network": "strip", "gt": HERE}, "give the truth once"),
         ({"pred": HERE, "gt": HERE, "data": HERE}, "give the truth once"),
         ({"pred": HERE, "gt": HERE, "threshold": "half"}, "a number from 0 to 1, or otsu"),
         ({"pred": HERE, "gt": HERE, "layout": "plain"}, "leave them out with --gt"),
         ({"pred": HERE, "gt": HERE, "split": "test"}, "leave them out with --gt"),
         ({"pred": HERE, "gt": HERE, "engine": "openvino"}, "--engine is for a bundle"),
         ({"network": "a.safetensors", "data": HERE, "engine": "openvino"}, "runs on torch"),
-        ({"network": "shipped", "data": HERE, "size": 368}, "--size is for a checkpoint"),
+        ({"network": "strip", "data": HERE, "size": 368}, "--size is for a checkpoint"),
     ],
 )
 def test_a_question_without_sense_is_refused(arguments: dict[str, Any], remedy: str) -> None:
@@ -391,7 +391,7 @@ def test_a_side_that_is_not_there_lists_those_that_are(tmp_path: Path) -> None:
 def test_a_checkpoint_and_its_bundle_score_alike(tmp_path: Path) -> None:
     WRITERS["sd900"](tmp_path)
     figures = []
-    for network in (str(CHECKPOINT), "shipped"):
+    for network in (str(CHECKPOINT), "strip"):
         answer = trackside("evaluate", network, "--data", str(tmp_path), "--json")
         assert answer.returncode == 0, answer.stderr
         figures.append(json.loads(answer.stdout))

@@ -1,0 +1,105 @@
+"""The one way an engine's class logits become shares of classes, on a frame and in a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.bundle import Manifest
+from edge.engines import Answer
+from edge.network.mask import read_mask, refuse_no_number
+from edge.types import Mask, Names
+
+Reals = NDArray[np.float32]
+Places = NDArray[Any]  # whole numbers or not
+
+
+def read_answer(answer: Answer, shape: tuple[int, int], manifest: Manifest) -> Mask:
+    """All that is answered to a frame of `shape` H,W that was shown as a whole."""
+    mask = read_mask(answer.logits, shape, manifest.threshold)
+    if answer.names is None:
+        return mask
+    shares = read_shares(answer.names)
+    return Mask(mask.logits, mask.threshold, Names(shares, tuple(manifest.classes)))
+
+
+def read_shares(logits: Reals) -> Reals:
+    """1,C,h,w class logits to C,h,w shares, which add up to 1 in each cell."""
+    refuse_no_number(logits)
+    powers = np.exp(logits[0] - logits[0].max(axis=0))
+    return np.asarray(powers / powers.sum(axis=0), np.float32)
+
+
+def shares_in(names: Names, where: tuple[slice, slice], size: tuple[int, int]) -> Reals:
+    """C,rows,columns: the shares of a part of a frame of `size`, pixel by pixel.
+
+    Linear with half-pixel centres, as the map that decides is resized. A spot's box is small: the
+    whole frame is never enlarged.
+    """
+    rows, columns = (
+        (np.arange(*part.indices(pixels)) + 0.5) * cells / pixels - 0.5
+        for part, cells, pixels in zip(where, names.shares.shape[1:], size, strict=True)
+    )
+    return shares_at(names.shares, rows, columns)
+
+
+class Part(NamedTuple):
+    """What a network answers to a window of a frame, and what of the frame it answers for."""
+
+    top: int
+    left: int
+    own: tuple[slice, slice]  # rows and columns of the frame, that lie in the window
+    answer: Answer
+
+
+def stitch_names(parts: Iterable[Part], size: tuple[int, int], manifest: Manifest) -> Names:
+    """The classes of a frame of `size` H,W, of windows that need not lie on whole cells.
+
+    Each cell is of the part in whose own its middle lies; where there is none it is of all classes
+    alike.
+    """
+    assert manifest.names is not None, "a network that names nothing has no such parts"
+    spec, count = manifest.input, len(manifest.classes)
+    cell = spec.height / manifest.names.height, spec.width / manifest.names.width
+    rows, columns = (_middles(0, *each) for each in zip(size, cell, strict=True))
+    shares = np.full((count, len(rows), len(columns)), 1 / count, np.float32)
+    for part in parts:
+        assert part.answer.names is not None, "the engine holds it to its manifest"
+        down, across = (
+            slice(*np.searchsorted(middles, (own.start, own.stop)))
+            for middles, own in zip((rows, columns), part.own, strict=True)
+        )
+        shares[:, down, across] = shares_at(
+            read_shares(part.answer.names),
+            (rows[down] - part.top) / cell[0] - 0.5,
+            (columns[across] - part.left) / cell[1] - 0.5,
+        )
+    return Names(shares, tuple(manifest.classes))
+
+
+def last_rows(names: Names, before: float) -> Names:
+    """Those of a frame without this share of its rows, the first."""
+    _, height, width = names.shares.shape
+    rows = _middles(before * height, height, 1) - 0.5
+    return Names(shares_at(names.shares, rows, np.arange(width)), names.classes)
+
+
+def _middles(start: float, stop: float, cell: float) -> Places:
+    """The middles of cells that fill a span evenly, of this size or nearly."""
+    cells = max(1, round((stop - start) / cell))
+    return start + (np.arange(cells) + 0.5) * ((stop - start) / cells)
+
+
+def shares_at(shares: Reals, rows: Places, columns: Places) -> Reals:
+    """C,rows,columns of shares at places in cells, of which 0 is the middle of the first."""
+    _, height, width = shares.shape
+    return np.asarray(_stencil(rows, height) @ shares @ _stencil(columns, width).T, np.float32)
+
+
+def _stencil(places: Places, cells: int) -> Reals:
+    """What each place takes of each cell; beyond the outermost middles it takes the outermost."""
+    apart = np.abs(places.clip(0, cells - 1)[:, None] - np.arange(cells))
+    return np.asarray(np.maximum(1 - apart, 0), np.float32)
