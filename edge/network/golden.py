@@ -99,7 +99,10 @@ def rejecting(
     reported = [manifest.classes.index(name) for name in manifest.names.report_only]
     rows, columns = found.shape
     shares = shares_in(names, np.s_[:rows, :columns], (rows, columns))
-    return found & (probability * (1 - shares[reported].sum(axis=0)) > manifest.threshold)
+    rejected: NDArray[np.bool_] = (
+        probability * (1 - shares[reported].sum(axis=0)) > manifest.threshold
+    )
+    return found & rejected
 
 
 def count_defects(binary: NDArray[np.bool_], manifest: Manifest) -> int:
@@ -156,8 +159,8 @@ def _compare_names(
 ) -> NamesResult:
     """Of all cells, each by as much of it as is found to be something."""
     cells = shares.shape[:0:-1]
-    weight = cv2.resize(found.astype(np.float32), cells, interpolation=cv2.INTER_AREA)
-    weight /= weight.sum()
+    amount = cv2.resize(found.astype(np.float32), cells, interpolation=cv2.INTER_AREA)
+    weight = amount / amount.sum()
     same = shares.argmax(axis=0) == wanted.argmax(axis=0)
     return NamesResult(
         same=float((weight * same).sum()),

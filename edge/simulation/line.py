@@ -60,7 +60,7 @@ PALETTES: dict[SurfaceKind, Palette] = {
 def surfaces_of(classes: Collection[str]) -> tuple[SurfaceKind, ...]:
     """Those that a network is at home on: track, if it names what only track has, or steel."""
     track = {*TRACK_DEFECTS, *TRACK_REPORTED}
-    return ("track",) if track.issuperset(classes) else SURFACES
+    return ("track",) if classes and track.issuperset(classes) else SURFACES
 
 
 @dataclass(frozen=True, eq=False)

@@ -55,18 +55,24 @@ Seen = Sequence[tuple[Mask, Verdict]]
 
 def compare_names(subjects: Sequence[Subject], wanted: Seen, got: Seen) -> NamesParity:
     """What an engine calls what it finds, against the truth and the FP32 network."""
-    counts = {"validation": [0, 0], "simulated": [0, 0]}
+    right: dict[str, list[bool]] = {"validation": [], "simulated": []}
     matched, flips = 0, list[NameFlip]()
     for subject, (_, was), (mask, now) in zip(subjects, wanted, got, strict=True):
         for defect in found_in(now):
             if (truth := truth_of(subject, mask, defect)) is not None:
-                counts[subject.origin][0] += 1
-                counts[subject.origin][1] += defect.class_name == truth
+                right[subject.origin].append(defect.class_name == truth)
         for one, two in _matched(was, now):
             matched += 1
             if one.class_name != two.class_name:
                 flips.append(NameFlip(subject, two.box_px, one.class_name, two.class_name))
-    return NamesParity(*counts["validation"], *counts["simulated"], matched, tuple(flips))
+    return NamesParity(
+        found=len(right["validation"]),
+        right=sum(right["validation"]),
+        found_simulated=len(right["simulated"]),
+        right_simulated=sum(right["simulated"]),
+        matched=matched,
+        flips=tuple(flips),
+    )
 
 
 def found_in(verdict: Verdict) -> tuple[Defect, ...]:

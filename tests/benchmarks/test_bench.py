@@ -360,7 +360,7 @@ def test_a_published_form_answers_as_the_network_itself(form: Form) -> None:
     with torch.inference_mode():
         torch.manual_seed(0)
         wanted = logit_maps(build("minet", align_corners=False).eval()(image))[0]
-        answer = network_of({"name": "minet", "align_corners": False}, form, None)(image)
+        [answer] = network_of({"name": "minet", "align_corners": False}, form, None)(image)
     torch.testing.assert_close(answer, wanted, rtol=1e-4, atol=1e-5)
 
 

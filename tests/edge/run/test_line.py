@@ -133,7 +133,7 @@ def test_every_engine_finds_the_defects_of_the_simulated_rail(engine: Any, tmp_p
 def test_the_shipped_bundle_reproduces_its_golden_pair(engine: Any) -> None:
     bundle, loaded = load_network(engine, "strip")
     assert loaded.name == f"{engine.type} int8"
-    assert bundle.manifest.format == 1
+    assert bundle.manifest.format == 2
     loaded.close()
 
 
