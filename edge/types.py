@@ -13,6 +13,8 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+UNSURE, UNNAMED = "unsure", "defect"  # in place of a class
+
 Image = NDArray[np.uint8]  # H,W grey or H,W,3 BGR
 Tensor = NDArray[np.float32]  # N,C,H,W
 
@@ -109,7 +111,7 @@ class Mask:
 
     @property
     def binary(self) -> NDArray[np.bool_]:
-        """True where there is a defect. Logits are compared, so no sigmoid is paid for."""
+        """True where something is found. Logits are compared, so no sigmoid is paid for."""
         return self.logits > np.float32(np.log(self.threshold / (1 - self.threshold)))
 
     @property
@@ -136,6 +138,19 @@ class Defect:
     code: str | None = None  # the line file's for its class
     number: int = 0  # serial along the strip
     absorbed: tuple[int, ...] = ()  # numbers given before that turned out to be parts of it
+
+    @property
+    def label(self) -> str:
+        """Its class in one word, whatever is known of it."""
+        return UNNAMED if self.class_score is None else self.class_name or UNSURE
+
+    @property
+    def said(self) -> str:
+        """Its class for people: `squat (227) 0.93`; nothing of a network that names nothing."""
+        if self.class_score is None:
+            return ""
+        code = "" if self.code is None else f" ({self.code})"
+        return f"{self.label}{code} {self.class_score:.2f}"
 
     @property
     def length_mm(self) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge.bundle import Manifest
 from edge.clock import clock_ns
-from edge.inspect import Inspector, Judge, find_defects
+from edge.inspect import Inspector, Judge, find
 from edge.line_file import MinArea, Rules
 from edge.simulation import SimulatedLine, surfaces_of
 from edge.types import Frame, Mask, State, Stretch
@@ -83,5 +83,5 @@ def score(inspector: Inspector, frames: Iterable[Seen]) -> Score:
 def _true_state(seen: Seen, manifest: Manifest) -> State:
     """What the rules say of a perfect mask."""
     surely = np.where(seen.defect, np.float32(20), np.float32(-20))
-    defects = find_defects(Mask(surely, manifest.threshold), seen.frame, manifest.limits)
-    return Judge(rules_of(manifest)).judge(seen.frame, defects).state
+    found = find(seen.frame, Mask(surely, manifest.threshold), manifest.limits)
+    return Judge(rules_of(manifest)).judge(seen.frame, found.defects).state

@@ -2,22 +2,28 @@
 
 from edge.inspect.appearance import Look, look_at, usual_of
 from edge.inspect.baseline import BINS, Baseline, read_baseline, write_baseline
+from edge.inspect.finder import Finder, Found, find
 from edge.inspect.image_files import Prediction, collect_images, predict
 from edge.inspect.inspector import Inspection, Inspector, make_inspector
 from edge.inspect.loop import run
+from edge.inspect.naming import NAMELESS, Naming, naming_of
 from edge.inspect.overlay import draw_overlay
 from edge.inspect.quality import exposure_faults, faults, grey
 from edge.inspect.region import region_of
 from edge.inspect.tiling import Shown, TiledView
-from edge.inspect.verdict import Judge, find_defects, reject_stretches
+from edge.inspect.verdict import Judge, reject_stretches
 
 __all__ = [
     "BINS",
+    "NAMELESS",
     "Baseline",
+    "Finder",
+    "Found",
     "Inspection",
     "Inspector",
     "Judge",
     "Look",
+    "Naming",
     "Prediction",
     "Shown",
     "TiledView",
@@ -25,10 +31,11 @@ __all__ = [
     "draw_overlay",
     "exposure_faults",
     "faults",
-    "find_defects",
+    "find",
     "grey",
     "look_at",
     "make_inspector",
+    "naming_of",
     "predict",
     "read_baseline",
     "region_of",

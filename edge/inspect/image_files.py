@@ -15,9 +15,11 @@ import numpy as np
 from edge.bundle import Manifest
 from edge.errors import FrameError, UsageError
 from edge.files.image_file import IMAGE_SUFFIXES, read_image, write_image
+from edge.inspect.finder import find
+from edge.inspect.naming import naming_of
 from edge.inspect.overlay import draw_overlay
 from edge.inspect.quality import faults
-from edge.inspect.verdict import Judge, find_defects, unknown
+from edge.inspect.verdict import Judge, unknown
 from edge.line_file import MinArea, Quality, Rules
 from edge.network import Network
 from edge.types import Frame, Image, Mask, State, Stretch, Verdict
@@ -102,7 +104,8 @@ def _judge(frame: Frame, mask: Mask, manifest: Manifest) -> Verdict:
     if reasons := faults(frame, Quality(), frame.captured_ns):
         return unknown(frame, reasons)
     rules = Rules(reject_if=MinArea(min_area_mm2=manifest.limits.min_area_mm2))
-    return Judge(rules).judge(frame, find_defects(mask, frame, manifest.limits))
+    found = find(frame, mask, manifest.limits, naming_of(rules, manifest))
+    return Judge(rules).judge(frame, *found)
 
 
 def _as_frame(index: int, image: Image, manifest: Manifest) -> Frame:

@@ -10,9 +10,10 @@ from pathlib import Path
 from edge.errors import FrameError
 from edge.inspect.appearance import Familiar, Usual
 from edge.inspect.baseline import read_baseline
+from edge.inspect.finder import Finder
+from edge.inspect.naming import naming_of
 from edge.inspect.quality import faults
 from edge.inspect.region import Region, region_of
-from edge.inspect.seams import Seams
 from edge.inspect.tiling import Shown, TiledView, View, WholeView
 from edge.inspect.verdict import Judge, unknown
 from edge.line_file import LineSettings, Quality, Rules
@@ -49,7 +50,7 @@ class Inspector:
     region: Region = field(default_factory=Region)
     usual: Usual | None = None  # what frames look like; None where no baseline says
     _familiar: Familiar | None = field(default=None, init=False)
-    _seams: Seams = field(default_factory=Seams, init=False)
+    _finder: Finder = field(default_factory=Finder, init=False)
     _before: Shown | None = field(default=None, init=False)
     _judge: Judge = field(init=False)
 
@@ -71,7 +72,7 @@ class Inspector:
             except FrameError as error:
                 verdict = unknown(seen, (str(error),))
         if verdict.state is State.UNKNOWN:
-            self._seams.forget()
+            self._finder.forget()
             self._before = None
         marks.append(("decide", self.clock_ns()))
         digest = self.network.bundle.digest
@@ -91,10 +92,13 @@ class Inspector:
         marks.append(("infer", self.clock_ns()))
         mask = self.view.put_together(answers, shown, manifest)
         marks.append(("mask", self.clock_ns()))
-        defects = self._seams.follow(shown.frame, mask, manifest.limits)
+        naming = naming_of(self.rules, manifest)
+        found = self._finder.find(shown.frame, mask, manifest.limits, naming)
         self._before = shown
-        verdict = self._judge.judge(frame, [shown.own_box(defect) for defect in defects])
-        return verdict, shown.own_mask(mask)
+        defects, reported = (
+            [shown.own_box(each) for each in kind] for kind in (found.defects, found.reported)
+        )
+        return self._judge.judge(frame, defects, reported), shown.own_mask(mask)
 
 
 def make_inspector(

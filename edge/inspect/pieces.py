@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import Limits
+from edge.network import summed_shares
 from edge.types import Frame, Mask, Stretch, sigmoid
 
 _Columns = NDArray[np.bool_]  # W
@@ -27,6 +28,7 @@ class Piece:
     right_um: int
     area_mm2: float
     score_mm2: float  # probability over area
+    shares_mm2: Mapping[str, float] = field(default_factory=dict)  # of each class, over area
     spots: tuple[Spot, ...] = ()  # in the frame that was looked at
     head: _Columns | None = None  # where it reaches the first of the rows, if it does
     foot: _Columns | None = None  # and where the last
@@ -37,12 +39,12 @@ class Piece:
         return limits.reached_by(self.area_mm2, extent_mm)
 
 
-def find_pieces(frame: Frame, mask: Mask, own: range, limits: Limits) -> list[Piece] | None:
+def find_pieces(frame: Frame, mask: Mask | None, own: range, limits: Limits) -> list[Piece] | None:
     """The connected pieces of some rows; None, and soon, where there is nothing at all.
 
     Pieces below the limits that reach neither end of the rows cannot grow, and are left out.
     """
-    if not own:
+    if not own or mask is None:
         return None
     binary = mask.binary[own.start : own.stop].view(np.uint8)
     left, top, columns, rows = cv2.boundingRect(binary)  # most frames hold nothing, or little
@@ -102,10 +104,18 @@ def _piece(frame: Frame, mask: Mask, spot: Spot, pixels: int, own: range) -> Pie
         right_um=round(columns.stop * frame.across_um),
         area_mm2=area_mm2,
         score_mm2=area_mm2 * float(sigmoid(mask.logits[rows, columns][inside]).mean()),
+        shares_mm2=_shares_mm2(mask, spot, area_mm2 / pixels),
         spots=(spot,),
         head=_reached(frame, spot, 0) if rows.start == own.start else None,
         foot=_reached(frame, spot, -1) if rows.stop == own.stop else None,
     )
+
+
+def _shares_mm2(mask: Mask, spot: Spot, pixel_mm2: float) -> dict[str, float]:
+    if mask.names is None:
+        return {}
+    sums = summed_shares(mask.names, *spot, mask.logits.shape)
+    return dict(zip(mask.names.classes, (sums * pixel_mm2).tolist(), strict=True))
 
 
 def _reached(frame: Frame, spot: Spot, row: int) -> _Columns:
@@ -149,7 +159,14 @@ def _as_one(pieces: list[Piece]) -> Piece:
         right_um=max(piece.right_um for piece in pieces),
         area_mm2=sum(piece.area_mm2 for piece in pieces),
         score_mm2=sum(piece.score_mm2 for piece in pieces),
+        shares_mm2=added([piece.shares_mm2 for piece in pieces]),
         spots=tuple(chain.from_iterable(piece.spots for piece in pieces)),
         foot=np.logical_or.reduce(feet) if feet else None,
         numbers=frozenset[int]().union(*(piece.numbers for piece in pieces)),
     )
+
+
+def added(shares: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """By name: a bundle that has just been changed may name others."""
+    names = dict.fromkeys(chain.from_iterable(shares))
+    return {name: sum(each.get(name, 0.0) for each in shares) for name in names}

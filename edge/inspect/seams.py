@@ -9,7 +9,7 @@ second look is carried on. Across a gap nothing merges.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
@@ -21,6 +21,7 @@ from edge.bundle import Limits
 from edge.inspect.pieces import Piece, Spot, find_pieces, join, row_um
 from edge.types import Defect, Frame, Mask
 
+Pixel = tuple[int, int]  # row, column
 _IN_A_ROW = (0.02, 0.98)  # but for rounding, its first and its last micrometre
 
 
@@ -29,10 +30,11 @@ class _Look:
     """The latest frame: what of it may have to be looked at again."""
 
     frame: Frame
-    mask: Mask
+    mask: Mask | None  # None for nothing at all
     first_row: int  # what lies before it belongs to the frame before
     open: Sequence[Piece]  # that reach the row before the first
     found: Sequence[Piece]  # each by its number, if it has one
+    defects: Mapping[int, Piece]  # of these, those that are large enough; by number
     blank: bool  # no pixel of its own rows is defective
 
     def goes_on_in(self, frame: Frame) -> bool:
@@ -74,19 +76,20 @@ class _Look:
         (rows, columns), inside = spot
         if self.blank or row_um(frame, rows.start) >= self.frame.stretch.end_um:
             return frozenset()
+        height = self.frame.image.shape[0]
         ahead_um = frame.stretch.start_um - self.frame.stretch.start_um
         found = set[int]()
         for part in _IN_A_ROW:  # its rows need not begin where those of this frame do
             places_um = ahead_um + (np.arange(rows.start, rows.stop) + part) * frame.along_um
             at = np.floor(places_um / self.frame.along_um).astype(int)
-            seen = at < self.mask.logits.shape[0]
-            found |= set(np.unique(self._numbers[at[seen], columns][inside[seen]]).tolist())
+            seen = at < height
+            found |= set(np.unique(self.numbers[at[seen], columns][inside[seen]]).tolist())
         return frozenset(found - {0})
 
     @cached_property
-    def _numbers(self) -> NDArray[np.int32]:
+    def numbers(self) -> NDArray[np.int32]:
         """H,W: of the defect there, or 0."""
-        drawn = np.zeros(self.mask.logits.shape, np.int32)
+        drawn = np.zeros(self.frame.image.shape[:2], np.int32)
         for piece in self.found:
             for where, inside in piece.spots:
                 drawn[where][inside] = min(piece.numbers, default=0)
@@ -97,17 +100,17 @@ class _Look:
 class Seams:
     """Follows defects along the strip, frame by frame; their numbers begin at 1."""
 
-    _unused: Iterator[int] = field(default_factory=lambda: count(1))
+    unused: Iterator[int] = field(default_factory=lambda: count(1))
     _latest: _Look | None = None
 
     def forget(self) -> None:
         """Nobody saw what comes next: nothing merges across it."""
         self._latest = None
 
-    def follow(self, frame: Frame, mask: Mask, limits: Limits) -> list[Defect]:
+    def follow(self, frame: Frame, mask: Mask | None, limits: Limits) -> list[Defect]:
         """The defects in the rows that are this frame's own, as far as they are known by now.
 
-        What as a whole is smaller than the limits is none.
+        What as a whole is smaller than the limits is none. A mask of nothing may be left out.
         """
         before = self._latest
         if before is not None and not before.goes_on_in(frame):
@@ -120,23 +123,48 @@ class Seams:
             open_ += before.open_at(seam_um, limits)
         parts = find_pieces(frame, mask, range(first_row, frame.image.shape[0]), limits)
         known = (before.known(frame, parts) if before else parts) or []
-        found, defects = self._name(join(open_, known), limits)
-        self._latest = _Look(frame, mask, first_row, open_, found, blank=parts is None)
+        found, named, defects = self._name(join(open_, known), limits)
+        self._latest = _Look(frame, mask, first_row, open_, found, named, blank=parts is None)
         return defects
 
-    def _name(self, pieces: list[Piece], limits: Limits) -> tuple[list[Piece], list[Defect]]:
+    def _name(
+        self, pieces: list[Piece], limits: Limits
+    ) -> tuple[list[Piece], dict[int, Piece], list[Defect]]:
         """Those that are large enough become defects, in order along the strip."""
-        found, defects, taken = list[Piece](), list[Defect](), set[int]()
+        found, named = list[Piece](), dict[int, Piece]()
+        defects, taken = list[Defect](), set[int]()
         for piece in sorted(pieces, key=lambda p: (p.stretch.start_um, p.left_um)):
             if not piece.is_above(limits):
                 found.append(piece)
                 continue
             known = piece.numbers - taken  # where one has parted, the first keeps its number
-            number = min(known) if known else next(self._unused)
+            number = min(known) if known else next(self.unused)
             taken |= known
-            found.append(replace(piece, numbers=frozenset({number})))
+            named[number] = replace(piece, numbers=frozenset({number}))
+            found.append(named[number])
             defects.append(_defect(piece, number, known - {number}))
-        return found, defects
+        return found, named, defects
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether the latest frame's own rows show nothing at all."""
+        return self._latest is None or self._latest.blank
+
+    def piece_of(self, number: int) -> Piece:
+        """A defect that was found in the latest frame."""
+        assert self._latest is not None
+        return self._latest.defects[number]
+
+    def pixel_of(self, number: int) -> Pixel:
+        """One of such a defect in that frame."""
+        (rows, columns), inside = self.piece_of(number).spots[0]
+        row, column = np.unravel_index(int(inside.argmax()), inside.shape)
+        return rows.start + int(row), columns.start + int(column)
+
+    def number_at(self, pixel: Pixel) -> int:
+        """Of the defect that has this pixel of that frame, or 0."""
+        assert self._latest is not None
+        return int(self._latest.numbers[pixel])
 
 
 def _defect(piece: Piece, number: int, absorbed: frozenset[int]) -> Defect:

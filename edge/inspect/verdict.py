@@ -1,20 +1,14 @@
-"""From a mask to what is decided: defects in millimetres, and OK or NG by the line's rules."""
+"""From defects to what is decided: OK or NG by the line's rules, and what must leave the line."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from edge.bundle import Limits
-from edge.inspect.seams import Seams
 from edge.line_file import Rules
-from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict, unite
+from edge.types import Defect, Frame, LostFrame, State, Stretch, Verdict, unite
 
 _METRE_UM = 1_000_000
-
-
-def find_defects(mask: Mask, frame: Frame, limits: Limits) -> list[Defect]:
-    """The connected pieces of one frame's mask that are at least as large as the limits."""
-    return Seams().follow(frame, mask, limits)
 
 
 @dataclass
@@ -25,13 +19,14 @@ class Judge:
     _recent_um: dict[int, int] = field(default_factory=dict)  # number -> end_um
     _rejected: list[Stretch] = field(default_factory=list)
 
-    def judge(self, frame: Frame, defects: list[Defect]) -> Verdict:
-        """OK or NG; the verdict's defects are those that make it NG."""
+    def judge(
+        self, frame: Frame, defects: Sequence[Defect], reported: Sequence[Defect] = ()
+    ) -> Verdict:
+        """OK or NG; the verdict's defects are those that make it NG, whatever is reported."""
         counting = tuple(d for d in defects if self.rules.reject_if.matches(d))
-        reasons = tuple(
-            f"{d.area_mm2:.0f} mm2, {d.length_mm:.0f} mm long, score {d.score:.2f}"
-            for d in counting
-        )
+        reasons = tuple(map(_reason, counting))
+        for each in reported:  # it may have passed for a defect before
+            self._recent_um.pop(each.number, None)
         crowd = self._count_last_metre(frame, defects)
         if self.rules.max_per_metre is not None and crowd > self.rules.max_per_metre:
             counting = tuple(defects)
@@ -39,9 +34,11 @@ class Judge:
         state = State.NG if counting else State.OK
         reasons = reasons if counting else ()
         rejects = self._reject(frame, counting)
-        return Verdict(state, frame.index, frame.stretch, counting, reasons, rejects)
+        return Verdict(
+            state, frame.index, frame.stretch, counting, reasons, rejects, tuple(reported)
+        )
 
-    def _count_last_metre(self, frame: Frame, defects: list[Defect]) -> int:
+    def _count_last_metre(self, frame: Frame, defects: Sequence[Defect]) -> int:
         for defect in defects:
             for number in defect.absorbed:
                 self._recent_um.pop(number, None)
@@ -62,6 +59,11 @@ class Judge:
         united = unite([*self._rejected, *rejects])
         self._rejected = [stretch for stretch in united if stretch.end_um > since_um]
         return tuple(rejects)
+
+
+def _reason(defect: Defect) -> str:
+    size = f"{defect.area_mm2:.0f} mm2, {defect.length_mm:.0f} mm long, score {defect.score:.2f}"
+    return f"{defect.said}: {size}" if defect.said else size
 
 
 def unknown(seen: Frame | LostFrame, reasons: tuple[str, ...]) -> Verdict:

@@ -133,6 +133,17 @@ class Rules(Section):
         description="More defects than this in a metre make the frame NG,"
         " even where each alone would pass.",
     )
+    report_only: tuple[str, ...] | None = Field(
+        default=None,
+        strict=False,
+        description="Classes that are seen, counted and told, and never rejected; left out, those"
+        " that the bundle says.",
+    )
+    codes: dict[str, str] = Field(
+        default={},
+        description="What the operator calls a class, such as {squat: '227'}: it stands beside the"
+        " class in the store and in exports.",
+    )
 
 
 class Quality(Section):

@@ -9,7 +9,15 @@ from edge.network.loading import (
     resolve_bundle,
 )
 from edge.network.mask import SURELY_SOUND, read_mask, refuse_no_number
-from edge.network.names import Part, last_rows, read_answer, read_shares, shares_in, stitch_names
+from edge.network.names import (
+    Part,
+    last_rows,
+    read_answer,
+    read_shares,
+    shares_in,
+    stitch_names,
+    summed_shares,
+)
 from edge.network.network import Network, prepare
 from edge.network.preprocess import refuse_what_is_no_image, to_pixels, to_tensor
 from edge.network.rehearsal import Rehearsal, rehearse
@@ -36,6 +44,7 @@ __all__ = [
     "resolve_bundle",
     "shares_in",
     "stitch_names",
+    "summed_shares",
     "to_pixels",
     "to_tensor",
 ]

@@ -39,11 +39,31 @@ def shares_in(names: Names, where: tuple[slice, slice], size: tuple[int, int]) -
     Linear with half-pixel centres, as the map that decides is resized. A spot's box is small: the
     whole frame is never enlarged.
     """
+    return shares_at(names.shares, *_places(names, where, size))
+
+
+def summed_shares(
+    names: Names, where: tuple[slice, slice], inside: NDArray[np.bool_], size: tuple[int, ...]
+) -> Reals:
+    """C: the shares of the pixels `inside` of a part of a frame of `size`, added up.
+
+    What each cell gives to them is added up first, so that no share is ever enlarged to pixels.
+    """
+    _, height, width = names.shares.shape
+    rows, columns = _places(names, where, size)
+    given = _stencil(rows, height).T @ inside.astype(np.float32) @ _stencil(columns, width)
+    return np.asarray((names.shares * given).sum(axis=(1, 2)), np.float32)
+
+
+def _places(
+    names: Names, where: tuple[slice, slice], size: tuple[int, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The rows and columns of a part of a frame, in cells."""
     rows, columns = (
         (np.arange(*part.indices(pixels)) + 0.5) * cells / pixels - 0.5
         for part, cells, pixels in zip(where, names.shares.shape[1:], size, strict=True)
     )
-    return shares_at(names.shares, rows, columns)
+    return rows, columns
 
 
 class Part(NamedTuple):

@@ -12,7 +12,7 @@ from threading import Condition
 import numpy as np
 
 from edge.errors import TracksideError
-from edge.inspect import Inspection, Inspector, Judge, find_defects
+from edge.inspect import Inspection, Inspector, Judge, find, naming_of
 from edge.line_file import SwapSettings
 from edge.network.golden import golden_input
 from edge.swap.folder import Comparison
@@ -114,9 +114,10 @@ def _misses_golden(old: Inspector, new: Inspector) -> bool:
 
 def _judge(inspector: Inspector, frame: Frame) -> State:
     """By limits and rules; a golden pair is of no camera, so neither its view nor its quality."""
-    network = inspector.network
-    defects = find_defects(network.see(frame.image), frame, network.bundle.manifest.limits)
-    return Judge(inspector.rules).judge(frame, defects).state
+    network, rules = inspector.network, inspector.rules
+    manifest = network.bundle.manifest
+    found = find(frame, network.see(frame.image), manifest.limits, naming_of(rules, manifest))
+    return Judge(rules).judge(frame, *found).state
 
 
 def objections(comparison: Comparison, settings: SwapSettings) -> list[str]:

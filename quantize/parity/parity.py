@@ -13,7 +13,7 @@ from torch import nn
 
 from edge.bundle import Manifest
 from edge.engines import Answer, Engine
-from edge.inspect import Judge, find_defects
+from edge.inspect import Judge, find, naming_of
 from edge.line_file import MinArea, Rules
 from edge.network import prepare, read_answer
 from edge.types import Frame, Mask, Stretch, Tensor, Verdict
@@ -116,7 +116,8 @@ def _judge(number: int, subject: Subject, mask: Mask, manifest: Manifest) -> Ver
     shown = Stretch(0, round(spec.height * spec.um_per_px))  # an image shows what it was trained on
     frame = Frame(number, image, 0, shown, spec.width * spec.um_per_px / image.shape[1])
     rules = Rules(reject_if=MinArea(min_area_mm2=manifest.limits.min_area_mm2))
-    return Judge(rules).judge(frame, find_defects(mask, frame, manifest.limits))
+    found = find(frame, mask, manifest.limits, naming_of(rules, manifest))
+    return Judge(rules).judge(frame, *found)
 
 
 def compare(answers: Answers, wanted: Answers, subjects: Sequence[Subject]) -> Parity:

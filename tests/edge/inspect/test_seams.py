@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.bundle import Limits
-from edge.inspect import Judge, find_defects, reject_stretches
+from edge.inspect import Judge, find, reject_stretches
 from edge.inspect.seams import Seams
 from edge.line_file import MinArea, Rules
 from edge.line_file.rules import MinLength
@@ -111,7 +111,7 @@ def test_cut_into_frames_a_strip_has_the_defects_that_it_has_in_one_piece(
         blob.draw(strip)
     seams, whole = Seams(), range(ROWS)
     seen = [seams.follow(a_frame(rows), a_mask(strip, rows), LIMITS) for rows in frames_of(cuts)]
-    wanted = find_defects(a_mask(strip, whole), a_frame(whole), LIMITS)
+    wanted = find(a_frame(whole), a_mask(strip, whole), LIMITS).defects
     assert measures(as_known_at_last(seen).values()) == measures(wanted)
 
 

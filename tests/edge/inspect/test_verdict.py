@@ -11,7 +11,7 @@ import pytest
 
 from edge.bundle import Bundle, InputSpec, Limits, Manifest
 from edge.engines import Answer
-from edge.inspect import Inspector, Judge, find_defects, reject_stretches
+from edge.inspect import Inspector, Judge, find, reject_stretches
 from edge.inspect.seams import Seams
 from edge.line_file import MinArea, Quality, Rules
 from edge.network import Network
@@ -39,7 +39,7 @@ def a_mask(*boxes: tuple[slice, slice]) -> Mask:
 
 def test_a_defect_is_measured_in_millimetres_at_its_place_on_the_rail() -> None:
     frame = a_frame(index=3)  # 0.5 mm a pixel both ways
-    (defect,) = find_defects(a_mask(np.s_[10:30, 20:24]), frame, LIMITS)
+    (defect,) = find(frame, a_mask(np.s_[10:30, 20:24]), LIMITS).defects
     assert defect.stretch == Stretch(120_000 + 5_000, 120_000 + 15_000)
     assert (defect.length_mm, defect.width_mm, defect.area_mm2) == (10, 2, 20)
     assert (defect.left_um, defect.right_um) == (10_000, 12_000)
@@ -49,23 +49,23 @@ def test_a_defect_is_measured_in_millimetres_at_its_place_on_the_rail() -> None:
 
 def test_pieces_that_touch_only_at_a_corner_are_one_defect() -> None:
     mask = a_mask(np.s_[10:20, 10:20], np.s_[20:30, 20:30])
-    assert len(find_defects(mask, a_frame(), LIMITS)) == 1
+    assert len(find(a_frame(), mask, LIMITS).defects) == 1
 
 
 def test_what_is_smaller_than_the_bundle_is_good_for_is_no_defect() -> None:
     speck, thin = np.s_[5:7, 5:6], np.s_[40:41, 10:13]  # 0.5 mm2; 0.75 mm2, 1.5 mm
-    assert find_defects(a_mask(speck, thin), a_frame(), LIMITS) == []
+    assert find(a_frame(), a_mask(speck, thin), LIMITS).defects == []
 
 
 def test_a_long_piece_across_the_rail_is_large_enough() -> None:
     crack = np.s_[40:41, 10:20]  # half a millimetre along, five across
-    assert len(find_defects(a_mask(crack), a_frame(), LIMITS)) == 1
+    assert len(find(a_frame(), a_mask(crack), LIMITS).defects) == 1
 
 
 def test_each_defect_that_the_rules_reject_becomes_one_stretch() -> None:
     frame, rules = a_frame(), Rules(reject_if=MinArea(min_area_mm2=10))
     mask = a_mask(np.s_[2:12, 2:12], np.s_[30:32, 2:6], np.s_[60:80, 40:60])
-    verdict = Judge(rules).judge(frame, find_defects(mask, frame, LIMITS))
+    verdict = Judge(rules).judge(frame, find(frame, mask, LIMITS).defects)
     assert verdict.state is State.NG
     assert reject_stretches(verdict) == (Stretch(1_000, 6_000), Stretch(30_000, 40_000))
 
