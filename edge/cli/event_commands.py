@@ -22,7 +22,13 @@ StorePath = Annotated[
 States = Annotated[list[str] | None, typer.Option("--state", help="Only these: OK, NG or UNKNOWN.")]
 Whys = Annotated[
     list[str] | None,
-    typer.Option("--why", help="Only those kept for this: NG, UNKNOWN, unsure or sample."),
+    typer.Option(
+        "--why", help="Only those kept for this: NG, UNKNOWN, unsure, reported or sample."
+    ),
+]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option("--class", help="Only those that show such a class, or its code; or `unsure`."),
 ]
 Since = Annotated[
     datetime | None,
@@ -47,6 +53,7 @@ def list_events(
     store: StorePath,
     state: States = None,
     why: Whys = None,
+    classes: Classes = None,
     since: Since = None,
     run: Run = None,
     from_m: FromM = None,
@@ -58,7 +65,7 @@ def list_events(
     from edge.store import describe, read_events, read_losses
 
     root = _store(store)
-    for event in read_events(root, _wanted(state, why, since, run, from_m, to_m, last)):
+    for event in read_events(root, _wanted(state, why, classes, since, run, from_m, to_m, last)):
         print(json.dumps(asdict(event)) if as_json else describe(event))
     for utc, count, reason in read_losses(root):
         print(f"{utc} {count} events could not be entered: {reason}", file=sys.stderr)
@@ -95,6 +102,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="A file; a folder for coco and cvat.")],
     state: States = None,
     why: Whys = None,
+    classes: Classes = None,
     since: Since = None,
     run: Run = None,
     from_m: FromM = None,
@@ -107,7 +115,7 @@ def export(
     root = _store(store)
     if kind in {"coco", "cvat"}:
         why = why or ["NG", "UNKNOWN", "unsure"]
-    found = read_events(root, _wanted(state, why, since, run, from_m, to_m, last))
+    found = read_events(root, _wanted(state, why, classes, since, run, from_m, to_m, last))
     if kind == "csv":
         write_csv(found, root, out)
     elif kind == "parquet":
@@ -139,6 +147,7 @@ def _store(path: Path) -> Path:
 def _wanted(
     state: list[str] | None,
     why: list[str] | None,
+    classes: list[str] | None,
     since: datetime | None,
     run: int | None,
     from_m: float | None,
@@ -156,6 +165,7 @@ def _wanted(
     return Wanted(
         states=tuple(state or ()),
         why=tuple(why or ()),
+        classes=tuple(classes or ()),
         since_utc=None if since is None else since.replace(tzinfo=timezone.utc).isoformat(),
         run=run,
         from_um=None if from_m is None else round(from_m * 1e6),

@@ -22,16 +22,18 @@ from edge.errors import FrameError
 from edge.files.image_file import read_image
 from edge.store.event import Event
 from edge.store.pictures import FRAME, MASK, picture_path
+from edge.types import UNNAMED, Defect
 
-_UNNAMED = "defect"  # of a network that knows one class
+Box = tuple[int, int, int, int]  # x, y, width, height
 
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """One connected piece of a mask."""
+    """One connected piece of a mask, as far as it has one class."""
 
     label: str
-    box_px: tuple[int, int, int, int]  # x, y, width, height
+    code: str | None
+    box_px: Box
     mask: NDArray[np.bool_]  # H,W of the whole image
 
 
@@ -69,8 +71,9 @@ def write_annotated(
 def write_coco(labelled: list[Labelled], out: Path) -> None:
     """`annotations.json`: COCO instances, masks as uncompressed run lengths."""
     names = _labels(labelled)
+    ids = {name: number for number, name in enumerate(names, start=1)}
     annotations = [
-        _coco_annotation(number, image_id, names.index(piece.label) + 1, piece)
+        _coco_annotation(number, image_id, ids[piece.label], piece)
         for number, (image_id, piece) in enumerate(
             ((each.event.id, piece) for each in labelled for piece in each.pieces), start=1
         )
@@ -80,7 +83,10 @@ def write_coco(labelled: list[Labelled], out: Path) -> None:
         | {"width": each.width, "height": each.height}
         for each in labelled
     ]
-    categories = [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
+    categories = [
+        {"id": ids[name], "name": name} | ({} if code is None else {"code": code})
+        for name, code in names.items()
+    ]
     content = {"images": images, "annotations": annotations, "categories": categories}
     (out / "annotations.json").write_text(json.dumps(content), encoding="utf-8")
 
@@ -95,7 +101,9 @@ def write_cvat(labelled: list[Labelled], out: Path) -> None:
             root, "image", {"id": str(number), "name": each.file_name, **size}
         )
         for piece in each.pieces:
-            ElementTree.SubElement(image, "mask", _cvat_mask(piece))
+            mask = ElementTree.SubElement(image, "mask", _cvat_mask(piece))
+            if piece.code is not None:
+                ElementTree.SubElement(mask, "attribute", {"name": "code"}).text = piece.code
     ElementTree.indent(root)
     ElementTree.ElementTree(root).write(
         out / "annotations.xml", encoding="utf-8", xml_declaration=True
@@ -120,18 +128,64 @@ def _read(event: Event, root: Path, file_name: str) -> Labelled:
 
 
 def _pieces(event: Event, mask: NDArray[np.bool_]) -> tuple[Piece, ...]:
-    named = {defect.box_px: defect.class_name or _UNNAMED for defect in event.defects}
+    """Each connected piece of the mask, parted where things of several classes lie in it."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    found = []
-    for number in range(1, count):  # 0 is the background
-        x, y, width, height, _ = (int(value) for value in stats[number])
-        box = (x, y, width, height)
-        found.append(Piece(named.get(box, _UNNAMED), box, labels == number))
+    things_in: dict[int, list[Defect]] = {number: [] for number in range(1, count)}
+    for thing in (*event.defects, *event.reported):
+        if (number := _mostly(labels[_inside(thing.box_px)])) is not None:
+            things_in[number].append(thing)
+    found = list[Piece]()
+    for number, things in things_in.items():  # 0 is the background
+        box = _box(stats[number])
+        named = sorted(things or _over(box, event), key=_area_px, reverse=True)
+        # What reaches beyond the rows that are the frame's own is of the largest.
+        owner = np.where(labels == number, 0, -1)
+        for at, thing in enumerate(named[1:], start=1):
+            part = owner[_inside(thing.box_px)]
+            part[part >= 0] = at
+        for at, (label, code) in enumerate([(d.label, d.code) for d in named] or [(UNNAMED, None)]):
+            if (own := owner == at).any():
+                found.append(Piece(label, code, _box(cv2.boundingRect(own.view(np.uint8))), own))
     return tuple(found)
 
 
-def _labels(labelled: list[Labelled]) -> list[str]:
-    return sorted({piece.label for each in labelled for piece in each.pieces} | {_UNNAMED})
+def _mostly(labels: NDArray[Any]) -> int | None:
+    """Which piece of the mask fills most of a box."""
+    counts = np.bincount(labels[labels > 0])
+    return int(counts.argmax()) if counts.size else None
+
+
+def _over(box: Box, event: Event) -> list[Defect]:
+    """What a piece belongs to that is one with another beyond the frame: what lies over most."""
+    left, top, width, height = box
+    shared = {
+        max(0, min(left + width, x + across) - max(left, x))
+        * max(0, min(top + height, y + along) - max(top, y)): each
+        for each in (*event.defects, *event.reported)
+        for x, y, across, along in (each.box_px,)
+    }
+    most = max(shared, default=0)
+    return [shared[most]] if most else []
+
+
+def _area_px(thing: Defect) -> int:
+    return thing.box_px[2] * thing.box_px[3]
+
+
+def _inside(box: Box) -> tuple[slice, slice]:
+    left, top, width, height = box
+    return np.s_[top : top + height, left : left + width]
+
+
+def _box(sides: Sequence[int]) -> Box:
+    x, y, width, height = (int(value) for value in sides[:4])
+    return x, y, width, height
+
+
+def _labels(labelled: list[Labelled]) -> dict[str, str | None]:
+    """In order, each with its code."""
+    codes = {piece.label: piece.code for each in labelled for piece in each.pieces}
+    return {name: codes.get(name) for name in sorted({*codes, UNNAMED})}
 
 
 def _coco_annotation(number: int, image_id: int, category_id: int, piece: Piece) -> dict[str, Any]:

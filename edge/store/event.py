@@ -24,6 +24,7 @@ class Why(str, Enum):
     NG = "NG"
     UNKNOWN = "UNKNOWN"
     UNSURE = "unsure"
+    REPORTED = "reported"
     SAMPLE = "sample"
 
 
@@ -39,6 +40,7 @@ class Event:
     end_um: int
     reasons: tuple[str, ...]
     defects: tuple[Defect, ...]
+    reported: tuple[Defect, ...]
     confidence: float | None  # None where the network never ran
     latency_ns: int
     stage_ns: dict[str, int]
@@ -68,18 +70,24 @@ class Selection:
             return Why.UNSURE
         if state is State.NG:
             return Why.NG
+        if inspection.verdict.reported:
+            return Why.REPORTED
         every = self.settings.ok_every
         # The first of a run is kept, so that each run shows what good rail looked like.
         return Why.SAMPLE if every and self._ok_frames % every == 1 % every else None
 
 
 def confidence(inspection: Inspection) -> float | None:
-    """NG is as sure as its surest defect, OK only as the likeliest pixel leaves it."""
+    """NG is as sure as its surest defect, OK only as the likeliest pixel leaves it: where something
+    is only reported, as surely as that has its class.
+    """
     verdict, mask = inspection.verdict, inspection.mask
     if mask is None or verdict.state is State.UNKNOWN:
         return None
     if verdict.state is State.NG:
         return max(defect.score for defect in verdict.defects)
+    if verdict.reported:
+        return min(each.class_score or 0.0 for each in verdict.reported)
     return 1 - float(sigmoid(mask.logits.max()))
 
 
@@ -97,6 +105,7 @@ def event_of(
         end_um=verdict.stretch.end_um,
         reasons=verdict.reasons,
         defects=verdict.defects,
+        reported=verdict.reported,
         confidence=sure,
         latency_ns=inspection.latency_ns,
         stage_ns=inspection.stage_ns,
@@ -108,6 +117,7 @@ def event_of(
 def describe(event: Event) -> str:
     """An event as a line for people."""
     place = f"{event.start_um / 1e6:.3f} to {event.end_um / 1e6:.3f} m"
-    said = "; ".join(event.reasons) or event.why.value
+    reported = [f"reported {each.said}" for each in event.reported]
+    said = "; ".join([*event.reasons, *reported]) or event.why.value
     gone = "" if event.evidence == KEPT else f" (no picture: {event.evidence})"
     return f"{event.id} {event.utc} run {event.run} {place} {event.state.value}: {said}{gone}"

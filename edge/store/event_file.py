@@ -17,23 +17,32 @@ from edge.line_file import DATABASE
 from edge.store.damage import DISK_FAULTS, is_damage, is_emptied, set_aside, told
 from edge.store.event import Event, Why
 from edge.store.open_files import OpenFiles
-from edge.types import Defect, State, Stretch
+from edge.types import UNNAMED, UNSURE, Defect, State, Stretch
 
 _NAMES = [column.name for column in fields(Event)]
 _COLUMNS = ", ".join(_NAMES)
 _INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES ({', '.join('?' * len(_NAMES))})"
 # An id is never given twice, so a picture never comes to lie under another event's.
+_VERSION = 2  # of what follows; 0 is a store from before there were classes
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, utc TEXT NOT NULL,
     frame INTEGER NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL,
     start_um INTEGER NOT NULL, end_um INTEGER NOT NULL, reasons TEXT NOT NULL,
-    defects TEXT NOT NULL, confidence REAL, latency_ns INTEGER NOT NULL, stage_ns TEXT NOT NULL,
-    bundle TEXT NOT NULL, evidence TEXT NOT NULL, pictures TEXT NOT NULL,
+    defects TEXT NOT NULL, reported TEXT NOT NULL, confidence REAL, latency_ns INTEGER NOT NULL,
+    stage_ns TEXT NOT NULL, bundle TEXT NOT NULL, evidence TEXT NOT NULL, pictures TEXT NOT NULL,
     size_bytes INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS by_time ON events (utc);
 CREATE TABLE IF NOT EXISTS losses (utc TEXT NOT NULL, events INTEGER NOT NULL, reason TEXT NOT NULL)
 """
+
+
+# Whether anything in an event has one of these classes or codes.
+_FOUND = f"""EXISTS (
+    SELECT 1 FROM (SELECT value FROM json_each(defects) UNION ALL SELECT value FROM
+    json_each(reported)) WHERE json_extract(value, '$.code') IN ({{among}}) OR coalesce(
+    json_extract(value, '$.class_name'), CASE WHEN json_extract(value, '$.class_score') IS NULL
+    THEN '{UNNAMED}' ELSE '{UNSURE}' END) IN ({{among}}))"""
 
 
 class StoreGone(OSError):
@@ -47,6 +56,7 @@ class Wanted:
     states: tuple[str, ...] = ()
     why: tuple[str, ...] = ()
     since_utc: str | None = None
+    classes: tuple[str, ...] = ()  # or codes, of what is found in them
     run: int | None = None
     from_um: int | None = None
     to_um: int | None = None
@@ -218,11 +228,27 @@ def _connect(root: Path) -> sqlite3.Connection:
         database.execute("PRAGMA cache_size = -256")  # KiB; one that appends wants few pages
         # The log beside the file stays below half a megabyte, for which `keep_free_mb` has room.
         database.execute("PRAGMA wal_autocheckpoint = 100")
+        if not _holds_events(database, root):  # first, so that no kill leaves events without it
+            database.execute(f"PRAGMA user_version = {_VERSION}")
         database.executescript(_SCHEMA)
-    except sqlite3.Error:
+    except (sqlite3.Error, StoreError):
         database.close()
         raise
     return database
+
+
+def _holds_events(database: sqlite3.Connection, root: Path) -> bool:
+    """Whether it is a store already. StoreError for one that an older Trackside wrote."""
+    [(tables,)] = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'events'")
+    [(version,)] = database.execute("PRAGMA user_version")
+    if tables and version == 0:
+        raise StoreError(
+            f"{root / DATABASE} was written by an older Trackside, which knew no classes: export "
+            f"it with that one, then move {root} away, or give another path"
+        )
+    if tables and version != _VERSION:
+        raise sqlite3.DatabaseError(f"it is of version {version}, not {_VERSION}")
+    return bool(tables)
 
 
 @contextmanager
@@ -235,6 +261,7 @@ def _reading(root: Path) -> Iterator[sqlite3.Connection]:
         uri += "&immutable=1"  # nobody writes it, and without a log SQLite would have to make one
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=5)) as database, _garbage_named():
+            _holds_events(database, root)
             yield database
     except sqlite3.Error as error:
         if is_damage(error):
@@ -256,6 +283,9 @@ def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
     for column, among in (("state", wanted.states), ("why", wanted.why)):
         if among:
             parts.append((f"{column} IN ({', '.join('?' * len(among))})", [*among]))
+    if wanted.classes:
+        marks = ", ".join("?" * len(wanted.classes))
+        parts.append((_FOUND.format(among=marks), [*wanted.classes] * 2))
     for condition, value in (
         ("utc >= ?", wanted.since_utc),
         ("run = ?", wanted.run),
@@ -271,7 +301,8 @@ def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
 def _row(event: Event) -> tuple[Any, ...]:
     values = {name: getattr(event, name) for name in _NAMES}
     values["state"], values["why"] = event.state.value, event.why.value
-    values["defects"] = json.dumps([asdict(defect) for defect in event.defects])
+    for name in ("defects", "reported"):
+        values[name] = json.dumps([asdict(defect) for defect in values[name]])
     for name in ("reasons", "stage_ns", "pictures"):
         values[name] = json.dumps(values[name])
     return tuple(values.values())
@@ -280,7 +311,8 @@ def _row(event: Event) -> tuple[Any, ...]:
 def _event(row: tuple[Any, ...]) -> Event:
     values = dict(zip(_NAMES, row, strict=True))
     values["state"], values["why"] = State(values["state"]), Why(values["why"])
-    values["defects"] = tuple(map(_defect, json.loads(values["defects"])))
+    for name in ("defects", "reported"):
+        values[name] = tuple(map(_defect, json.loads(values[name])))
     values["stage_ns"] = json.loads(values["stage_ns"])
     for name in ("reasons", "pictures"):
         values[name] = tuple(json.loads(values[name]))

@@ -25,6 +25,10 @@ COLUMNS: dict[str, type] = {
     "defect_count": int,
     "defect_area_mm2": float,
     "defects": str,
+    "classes": str,
+    "codes": str,
+    "reported_count": int,
+    "reported": str,
     "confidence": float,
     "latency_ms": float,
     "bundle": str,
@@ -43,6 +47,7 @@ def write_csv(events: Sequence[Event], root: Path, out: Path) -> None:
 def row(event: Event, root: Path) -> dict[str, Any]:
     """An event by column."""
     picture = picture_path(root, event.id, event.pictures[0]) if event.pictures else None
+    found = (*event.defects, *event.reported)
     return {
         "id": event.id,
         "utc": event.utc,
@@ -56,6 +61,10 @@ def row(event: Event, root: Path) -> dict[str, Any]:
         "defect_count": len(event.defects),
         "defect_area_mm2": sum((defect.area_mm2 for defect in event.defects), 0.0),
         "defects": json.dumps([asdict(defect) for defect in event.defects]),
+        "classes": ", ".join(each.label for each in found),
+        "codes": ", ".join(each.code or "" for each in found),
+        "reported_count": len(event.reported),
+        "reported": json.dumps([asdict(each) for each in event.reported]),
         "confidence": event.confidence,
         "latency_ms": event.latency_ns / 1e6,
         "bundle": event.bundle,

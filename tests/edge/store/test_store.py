@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from xml.etree import ElementTree
@@ -479,6 +480,58 @@ def test_what_was_rejected_or_unsure_goes_out_to_be_labelled_with_its_exact_mask
     assert (tmp_path / "cvat" / "images" / image.attrib["name"]).is_file()
     [mask] = image.findall("mask")
     assert (mask.attrib["left"], mask.attrib["top"], mask.attrib["rle"]) == ("4", "8", "0, 512")
+
+
+def named_events(path: Path) -> Path:
+    """A crush against a joint, which is one piece of the mask; and a frame with a joint alone."""
+    [both, alone] = [inspection(index) for index in (0, 1)]
+    [defect] = both.verdict.defects
+    joint = replace(defect, class_name="gap", class_score=0.8, number=2)
+    crush = replace(defect, box_px=(20, 8, 16, 16), class_name="crush", class_score=0.9, code="227")
+    verdicts = [
+        replace(both.verdict, defects=(crush,), reported=(joint,)),
+        Verdict(State.OK, 1, alone.verdict.stretch, reported=(joint,)),
+    ]
+    with EventStore(settings(path), utc_now) as store:
+        for seen, verdict in zip((both, alone), verdicts, strict=True):
+            store.record(replace(seen, verdict=verdict))
+    return path
+
+
+def test_what_was_found_is_kept_asked_for_and_labelled_by_its_class(
+    tmp_path: Path, trackside: Callable[..., str]
+) -> None:
+    kept = named_events(tmp_path / "kept")
+    assert [event.why for event in read_events(kept)] == [Why.NG, Why.REPORTED]
+    for asked, ids in (("gap", [1, 2]), ("crush", [1]), ("227", [1]), ("unsure", [])):
+        assert [event.id for event in read_events(kept, Wanted(classes=(asked,)))] == ids
+    listed = trackside("list", kept, "--class", "gap").splitlines()
+    assert listed[1].endswith("OK: reported gap 0.80")
+    trackside("export", kept, "--format", "coco", "-o", tmp_path / "coco")
+    coco = COCO(tmp_path / "coco" / "annotations.json")
+    categories = {each["id"]: each for each in coco.loadCats(coco.getCatIds())}
+    found = {
+        (categories[each["category_id"]]["name"], tuple(each["bbox"]), each["area"])
+        for each in coco.loadAnns(coco.getAnnIds(imgIds=[1]))
+    }
+    assert found == {("gap", (4, 8, 16, 16), 256), ("crush", (20, 8, 16, 16), 256)}
+    assert {each["name"]: each.get("code") for each in categories.values()} == {
+        "crush": "227",
+        "defect": None,
+        "gap": None,
+    }
+
+
+def test_a_store_from_before_there_were_classes_is_left_alone(kept: Path) -> None:
+    with closing(sqlite3.connect(kept / "events.sqlite")) as database:
+        database.execute("ALTER TABLE events DROP COLUMN reported")
+        database.execute("PRAGMA user_version = 0")
+    before = (kept / "events.sqlite").read_bytes()
+    with pytest.raises(StoreError, match=r"older Trackside.*move .* away"):
+        EventStore(settings(kept), utc_now)
+    with pytest.raises(StoreError, match="older Trackside"):
+        read_events(kept)
+    assert (kept / "events.sqlite").read_bytes() == before
 
 
 def test_a_mask_is_told_by_its_runs() -> None:
