@@ -6,6 +6,7 @@ holds the loop up by it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import cv2
@@ -22,6 +23,7 @@ from edge.health.line_health import (
     Facts,
     Histogram,
     Keeping,
+    Kind,
     LineHealth,
     Messages,
     Outputs,
@@ -30,7 +32,7 @@ from edge.health.line_health import (
 from edge.inspect import Baseline, Inspection
 from edge.line_file import LineSettings
 from edge.swap import SwapStatus
-from edge.types import Frame, Image, LostFrame, State, Stretch
+from edge.types import Frame, Image, LostFrame, State, Stretch, Verdict
 
 # `capture` is from the light on the sensor until the loop has the frame, `actuate` from the verdict
 # until every order is given.
@@ -66,6 +68,8 @@ class Health:
         self._swap, self._camera, self._box, self._messages = swap, camera, box, messages
         self._brightness, self._score = brightness_distribution(), score_distribution()
         self._frames = dict.fromkeys(State, 0)
+        self._found = Counter[Kind]()  # of as many kinds as bundles in force have named classes
+        self._known = frozenset[int]()  # numbers of what the frame before showed
         self._lost_frames = 0
         self._deadlines_missed = 0
         self._stages = {stage: Histogram() for stage in STAGES}
@@ -77,6 +81,7 @@ class Health:
         """Count it, at the time when its orders have been given."""
         seen = inspection.seen
         self._frames[inspection.verdict.state] += 1
+        self._count_found(inspection.verdict)
         self._lost_frames += isinstance(seen, LostFrame)
         latency_ns = inspection.latency_ns
         self._deadlines_missed += latency_ns > self._deadline_ns(seen.stretch)
@@ -94,6 +99,16 @@ class Health:
             self._rejects, self._asked_ns = self._ask_rejects(), now_ns
         self._done_ns = now_ns
 
+    def _count_found(self, verdict: Verdict) -> None:
+        """What goes on from the frame before is counted already."""
+        now = set[int]()
+        for is_reported, found in ((False, verdict.defects), (True, verdict.reported)):
+            for each in found:
+                now |= {each.number, *each.absorbed}
+                if self._known.isdisjoint({each.number, *each.absorbed}):
+                    self._found[Kind(each.label, is_reported)] += 1
+        self._known = frozenset(now)
+
     def at(self, now_ns: int) -> LineHealth:
         """All of it at this moment."""
         drift: dict[str, float] = {}
@@ -103,6 +118,7 @@ class Health:
         return LineHealth(
             facts=self._facts(),
             frames=dict(self._frames),
+            found=dict(self._found),
             lost_frames=self._lost_frames,
             deadlines_missed=self._deadlines_missed,
             last_frame_age_s=None if done_ns is None else (now_ns - done_ns) / 1e9,

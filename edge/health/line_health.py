@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from edge.box import BoxState
 from edge.cameras import CameraCounts
@@ -105,12 +106,20 @@ class Messages:
     given_up: int  # for which the spool had no room
 
 
+class Kind(NamedTuple):
+    """Of what is found."""
+
+    name: str  # its class, or a word in place of it
+    is_reported: bool
+
+
 @dataclass(frozen=True, slots=True)
 class LineHealth:
     """How the line is doing at one moment. What is counted is counted from the start of the run."""
 
     facts: Facts
     frames: Mapping[State, int]
+    found: Mapping[Kind, int]  # defects that count, and things that are only reported
     lost_frames: int  # the camera gave no image for their rail
     deadlines_missed: int
     last_frame_age_s: float | None  # since it was done with; None before the first one

@@ -35,7 +35,7 @@ class Stamp(_Part):
 
 
 class DefectPart(_Part):
-    """One defect that counts under the rules, as far as it is known by now.
+    """One defect that counts, or one thing that is only reported, as far as it is known by now.
 
     One that reaches over several frames comes with each of them, under the same number.
     """
@@ -50,7 +50,11 @@ class DefectPart(_Part):
     right_um: int
     area_mm2: float
     score: float = Field(ge=0, le=1, description="The network's mean probability over it.")
-    class_name: str | None
+    class_name: str | None = Field(description="null: unsure, or the network names no classes.")
+    class_score: float | None = Field(
+        ge=0, le=1, description="Share of its likeliest class; null: the network names none."
+    )
+    code: str | None = Field(description="What the line file calls its class.")
 
 
 class VerdictMessage(Stamp):
@@ -61,7 +65,10 @@ class VerdictMessage(Stamp):
     start_um: Micrometres
     end_um: Micrometres
     reasons: tuple[str, ...]
-    defects: tuple[DefectPart, ...]
+    defects: tuple[DefectPart, ...] = Field(description="Those that count under the rules.")
+    reported: tuple[DefectPart, ...] = Field(
+        description="Surely of classes that are never rejected, such as a rail joint."
+    )
     latency_ms: float = Field(description="From the light on the sensor to the verdict.")
 
 
@@ -110,7 +117,8 @@ def verdict_message(stamp: Mapping[str, Any], verdict: Verdict, latency_ns: int)
         start_um=verdict.stretch.start_um,
         end_um=verdict.stretch.end_um,
         reasons=verdict.reasons,
-        defects=tuple(_part(defect) for defect in verdict.defects),
+        defects=tuple(map(_part, verdict.defects)),
+        reported=tuple(map(_part, verdict.reported)),
         latency_ms=latency_ns / 1e6,
     )
 
@@ -126,6 +134,8 @@ def _part(defect: Defect) -> DefectPart:
         area_mm2=defect.area_mm2,
         score=min(max(defect.score, 0.0), 1.0),
         class_name=defect.class_name,
+        class_score=defect.class_score,
+        code=defect.code,
     )
 
 

@@ -57,6 +57,15 @@ def _frames(health: LineHealth) -> Iterator[Metric]:
     for state, count in health.frames.items():
         frames.add_metric([state.value], count)
     yield frames
+    for name, what, is_reported in (
+        ("defects", "Defects that counted, by class.", False),
+        ("reported", "What was seen and is never rejected, by class.", True),
+    ):
+        found = CounterMetricFamily(f"trackside_{name}", what, labels=["class"])
+        for kind, count in health.found.items():
+            if kind.is_reported is is_reported:
+                found.add_metric([kind.name], count)
+        yield found
     yield CounterMetricFamily(
         "trackside_frames_lost",
         "Frames of which the camera gave no image; they are UNKNOWN.",

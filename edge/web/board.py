@@ -120,6 +120,7 @@ class Board:
             "at_s": round(at_s, 3),
             "latency_ms": round(passed.latency_ns / 1e6, 2),
             "defects": [_defect(each) for each in verdict.defects],
+            "reported": [_defect(each) for each in verdict.reported],
             "orders": [_where(stretch) for stretch in reject_stretches(verdict)],
             "reasons": list(verdict.reasons),
         }
@@ -225,6 +226,7 @@ def _defect(defect: Defect) -> Json:
         "right_mm": defect.right_um / 1000,
         "area_mm2": round(defect.area_mm2, 1),
         "score": round(defect.score, 2),
+        "said": defect.said,
     }
 
 

@@ -136,14 +136,19 @@ def _scaled(shot: Shot, scale: float) -> Shot:
 
 def _moved(verdict: Verdict, left: int, top: int, scale: float) -> Verdict:
     """Its boxes where they are in another picture of the same rail."""
-    moved = []
-    for defect in verdict.defects:
-        x, y, width, height = defect.box_px
-        box_px = (
-            round((x - left) * scale),
-            round((y - top) * scale),
-            round(width * scale),
-            round(height * scale),
-        )
-        moved.append(replace(defect, box_px=box_px))
-    return replace(verdict, defects=tuple(moved))
+    defects, reported = (
+        tuple(_moved_one(each, left, top, scale) for each in found)
+        for found in (verdict.defects, verdict.reported)
+    )
+    return replace(verdict, defects=defects, reported=reported)
+
+
+def _moved_one(defect: Defect, left: int, top: int, scale: float) -> Defect:
+    x, y, width, height = defect.box_px
+    moved_px = (
+        round((x - left) * scale),
+        round((y - top) * scale),
+        round(width * scale),
+        round(height * scale),
+    )
+    return replace(defect, box_px=moved_px)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from edge.demo import DEMO_LINE
 from edge.health import Rejects
 from edge.inspect import Inspection
 from edge.simulation import SimulatedLine
-from edge.types import Frame, LostFrame, Mask, State, Stretch, Verdict
+from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict
 
 MS = 1_000_000
 DIGEST = "ab" * 32
@@ -31,6 +32,17 @@ def inspection(
     frame = Frame(index, image, taken_ns, stretch, 250)
     verdict = Verdict(state, index, stretch)
     return Inspection(frame, verdict, mask, stages, taken_ns + latency_ns, DIGEST)
+
+
+def found_in(index: int) -> Inspection:
+    """A crush beside a joint, which goes on from frame to frame."""
+    seen = inspection(index, state=State.NG)
+    stretch = seen.verdict.stretch
+    crush = Defect(stretch, 0, 1000, 9.0, 0.9, (2, 2, 4, 8), "crush", 0.8, "227", number=2)
+    joint = Defect(stretch, 0, 4000, 40.0, 0.9, (0, 0, 16, 8), "gap", 0.9, number=1)
+    unsure = replace(crush, class_name=None, class_score=0.4, code=None, number=10 + index)
+    verdict = replace(seen.verdict, defects=(crush, unsure), reported=(joint,))
+    return replace(seen, verdict=verdict)
 
 
 def lost(index: int) -> Inspection:

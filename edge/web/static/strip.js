@@ -99,9 +99,14 @@ export class Strip {
   #draw(passed) {
     const kind = passed.state.toLowerCase();
     const cell = this.#put(make("i", { className: `cell ${kind}` }), passed, 0);
-    cell.title = `frame ${passed.frame}: ${[passed.state, ...passed.reasons].join(", ")}`;
-    for (const defect of passed.defects) {
-      const piece = this.#put(make("i", { className: "defect" }), defect);
+    const reported = passed.reported.map(({ said }) => `reported ${said}`);
+    cell.title = `frame ${passed.frame}: ${[passed.state, ...passed.reasons, ...reported].join(", ")}`;
+    const found = [
+      ...passed.reported.map((each) => [each, "defect reported"]),
+      ...passed.defects.map((each) => [each, "defect"]),
+    ];
+    for (const [defect, className] of found) {
+      const piece = this.#put(make("i", { className, title: defect.said }), defect);
       const share = (mm) => `${(100 * mm) / (this.#widthMm || 1)}%`;
       piece.style.top = share(defect.left_mm);
       piece.style.height = `max(${LEAST_PX}px, ${share(defect.right_mm - defect.left_mm)})`;

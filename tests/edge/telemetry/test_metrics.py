@@ -32,7 +32,7 @@ from edge.serving.server import MOST_GUESTS
 from edge.store import EventStore
 from edge.telemetry.metrics import line_metrics, serve_metrics
 from stands.certificates import make_certificate
-from stands.inspections import MS, NONE, inspection, lost
+from stands.inspections import MS, NONE, found_in, inspection, lost
 
 ANY_PORT = MetricsSettings(port=0)
 
@@ -66,6 +66,21 @@ def test_every_figure_has_its_help_its_prefix_and_a_base_unit(page: int) -> None
         assert name.startswith("trackside_")
         assert family.documentation
         assert not name.endswith(("_ms", "_ns", "_um", "_mm", "_percent", "_kb"))
+
+
+def test_what_is_found_is_counted_once_by_class() -> None:
+    health = Health(lambda _: 10 * MS, lambda: NONE)
+    for seen in (found_in(0), found_in(1), inspection(2), found_in(3)):
+        health.see(seen, seen.decided_ns)
+    families = {family.name: family for family in line_metrics(health.at(5 * MS))}
+    counted = {
+        name: {each.labels["class"]: each.value for each in families[name].samples}
+        for name in ("trackside_defects", "trackside_reported")
+    }
+    assert counted == {
+        "trackside_defects": {"crush": 2, "unsure": 3},
+        "trackside_reported": {"gap": 2},
+    }
 
 
 def test_the_page_says_what_was_counted(page: int) -> None:

@@ -55,7 +55,7 @@ from edge.web.pictures import CUTTING_PX, LiveFrame, cutting_of
 from edge.web.view import LineView
 from firmware_bridge.types import Mode
 from stands.certificates import make_certificate
-from stands.inspections import NONE, inspection, lost, recorded_line
+from stands.inspections import NONE, found_in, inspection, lost, recorded_line
 from stands.plc import Plc
 
 CHROMIUM = shutil.which("chromium")
@@ -580,6 +580,12 @@ def test_a_reject_has_a_small_picture_and_unknown_frames_on_end_are_one() -> Non
     (order,) = state["passed"][0]["orders"]
     assert order == {"start_mm": 1, "end_mm": 21}
     assert max(cutting_of(with_defect(0, (9, 9, 900, 50), 3000)).image.shape) == CUTTING_PX
+
+
+def test_the_page_has_the_class_of_what_counts_and_of_what_is_only_reported() -> None:
+    (frame,) = turned(found_in(0))["passed"]
+    assert [each["said"] for each in frame["defects"]] == ["crush (227) 0.80", "unsure 0.40"]
+    assert [each["said"] for each in frame["reported"]] == ["gap 0.90"]
 
 
 def test_a_defect_that_two_frames_show_is_one_reject() -> None:
