@@ -15,11 +15,14 @@ install: $(DEV)/ready ## everything: training, quantization, tests
 # Training in the process in which every vendor's library has run before has ended in a crash: it has
 # a process of its own, beside the others, and its say after them.
 APART = tests/quantize tests/reference/training
+# Many tests wait for what another process does: more at a time than there are processors, a file
+# after another each.
+AT_ONCE ?= 3
 
 test: $(DEV)/ready ## the tests
 	@$(DEV)/bin/python -m pytest $(APART) >$(DEV)/apart.log 2>&1 & apart=$$!; \
 	trap "kill $$apart" INT TERM; \
-	$(DEV)/bin/python -m pytest $(APART:%=--ignore=%); others=$$?; \
+	$(DEV)/bin/python -m pytest -n $(AT_ONCE) --dist loadfile $(APART:%=--ignore=%); others=$$?; \
 	wait $$apart; apart=$$?; cat $(DEV)/apart.log; exit $$((others | apart))
 
 # What a box may have installed years ago, and everybody else has not for as long: all that it may

@@ -255,16 +255,11 @@ def test_all_is_rejected_but_what_was_inspected(tmp_path: Path) -> None:
     assert states == [True, False, True]  # the four frames are one stretch of good rail
 
 
-@pytest.fixture(scope="session")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build("host", tmp_path_factory.mktemp("firmware"))
-
-
 @pytest.mark.parametrize("own_output", [True, False])
 def test_a_co_processor_counts_and_may_reject_as_well(
-    own_output: bool, tmp_path: Path, image: Path
+    own_output: bool, tmp_path: Path, images: Path
 ) -> None:
-    board = HostBoard(tmp_path, image)
+    board = HostBoard(tmp_path, build("host", images))
     cable = Cable(board.link)
     encoder = {"type": "serial", "port": cable.port, "um_per_count": 2.5, "speed_mm_s": 50}
     output = {"type": "serial"} if own_output else {"type": "memory"}

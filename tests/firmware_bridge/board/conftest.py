@@ -11,11 +11,6 @@ from stands.boards import SERIAL_NUMBER, Board, Cable, EmulatedBoard, HostBoard
 from stands.firmware import build, need
 
 
-@pytest.fixture(scope="session")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("images")
-
-
 @pytest.fixture
 def host_board(images: Path, tmp_path: Path) -> Iterator[HostBoard]:
     started = HostBoard(tmp_path, build("host", images), serial_number=SERIAL_NUMBER)

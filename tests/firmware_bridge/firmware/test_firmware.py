@@ -45,15 +45,10 @@ from firmware_bridge.types import (
     Switch,
 )
 from stands.firmware import SOURCES, build
-from stands.firmware_core import NOTHING, SESSION, Core, Rail, load_core
+from stands.firmware_core import NOTHING, SESSION, Core, Rail
 
 MS = 1_000_000
 MM = 1_000
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    return load_core(tmp_path_factory.mktemp("core"))
 
 
 # --- the same as the Python room -------------------------------------------------------------
@@ -679,9 +674,9 @@ def test_the_example_in_the_protocol_is_what_is_sent() -> None:
     assert sent.hex(" ") in (SOURCES / "PROTOCOL.md").read_text()
 
 
-def test_the_core_keeps_its_promises_whatever_comes_under_a_right_crc(tmp_path: Path) -> None:
+def test_the_core_keeps_its_promises_whatever_comes_under_a_right_crc(images: Path) -> None:
     """Under sanitizers, with the stand's own judge; TRACKSIDE_FUZZ_HISTORIES makes it longer."""
     histories = os.environ.get("TRACKSIDE_FUZZ_HISTORIES", "200")
-    fuzz = [build("fuzz", tmp_path), "1", histories]
+    fuzz = [build("fuzz", images), "1", histories]
     ran = subprocess.run(fuzz, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr

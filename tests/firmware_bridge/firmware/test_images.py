@@ -41,11 +41,6 @@ from stands.waiting import eventually
 FLASH, VECTORS, MEMORY = 0x1000_0000, 0x1000_0100, 0x2000_0000
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("images")
-
-
 # --- the RP2040's flash --------------------------------------------------------------------------
 
 
@@ -71,7 +66,7 @@ def boot_rom_crc(stage: bytes) -> int:
     return message
 
 
-def test_the_sizes_in_the_readme_are_those_of_the_build(images: Path) -> None:
+def test_the_sizes_in_the_readme_are_those_of_the_build(images: Path, tmp_path: Path) -> None:
     """By the compiler that it names; another's may differ."""
     need("make", "arm-none-eabi-gcc")
     version = subprocess.check_output(["arm-none-eabi-gcc", "-dumpversion"], text=True).strip()
@@ -80,7 +75,7 @@ def test_the_sizes_in_the_readme_are_those_of_the_build(images: Path) -> None:
         pytest.skip(f"README.md has the sizes of another compiler than {version}")
     for target in ("an385", "rp2040"):
         build(target, images)
-    copy = images / "firmware"
+    copy = tmp_path / "firmware"
     shutil.copytree(SOURCES, copy)
     subprocess.run(["make", "-s", "-C", copy, f"BUILD={images}", "size"], check=True)
     assert (copy / "README.md").read_text() == readme
@@ -155,7 +150,7 @@ class StateMachine:
 
 
 @pytest.fixture(scope="module")
-def decoder(images: Path) -> tuple[list[int], list[int]]:
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[int], list[int]]:
     """The words that the port writes to the PIO, by the port's own compiler."""
     need("gcc")
     source = """
@@ -168,10 +163,11 @@ def decoder(images: Path) -> tuple[list[int], list[int]]:
                 printf("%u ", QUADRATURE_START[i]);
         }
     """
-    (images / "words.c").write_text(source)
+    words = tmp_path_factory.mktemp("decoder") / "words"
+    words.with_suffix(".c").write_text(source)
     ports = SOURCES / "ports" / "rp2040"
-    subprocess.run(["gcc", f"-I{ports}", "-o", images / "words", images / "words.c"], check=True)
-    program, start = subprocess.check_output([images / "words"], text=True).splitlines()
+    subprocess.run(["gcc", f"-I{ports}", "-o", words, words.with_suffix(".c")], check=True)
+    program, start = subprocess.check_output([words], text=True).splitlines()
     return [int(word) for word in program.split()], [int(word) for word in start.split()]
 
 

@@ -18,7 +18,7 @@ from firmware_bridge.board.requests import Kind
 from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.core.motion import SPEED_WINDOW_NS
 from firmware_bridge.types import SECOND_NS
-from stands.firmware_core import Core, Rail, load_core
+from stands.firmware_core import Core, Rail
 
 MS = 1_000_000
 MM = 1_000
@@ -27,11 +27,6 @@ SEGMENT_NS = MS  # at one speed
 SEGMENTS = 1_200
 REACH_UM_S2 = 20_000_000  # how quickly the rail's speed may change: 2 g
 Stretch = tuple[int, int]
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    return load_core(tmp_path_factory.mktemp("core"))
 
 
 @dataclass

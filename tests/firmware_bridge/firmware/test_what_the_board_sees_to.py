@@ -11,15 +11,10 @@ from firmware_bridge.board.answers import EventKind, Refusal, State, parse_board
 from firmware_bridge.board.requests import Kind
 from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.types import SECOND_NS, Mode
-from stands.firmware_core import NOTHING, SESSION, Core, Rail, load_core
+from stands.firmware_core import NOTHING, SESSION, Core, Rail
 
 MS = 1_000_000
 MM = 1_000
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    return load_core(tmp_path_factory.mktemp("core"))
 
 
 def started(library: ctypes.CDLL, *, bits: int = 32) -> Core:
