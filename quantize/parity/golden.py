@@ -15,7 +15,7 @@ from edge.types import Image, Mask
 from quantize.parity.subjects import simulated
 
 _GOLDEN = Golden(input="golden/input.png", output="golden/output.png", min_iou=0.9, max_mae=0.01)
-_NAMES = GoldenNames(output="golden/names.png", min_same=0.9, max_mae=0.02)
+_NAMES = GoldenNames(output="golden/names.png", min_same=0.9, max_mae=0.05)
 SEED, TRIES = 700_000, 48
 MIN_SHARE, MAX_SHARE = 0.02, 0.5  # a small or a full mask tells no engine from another
 

@@ -39,7 +39,7 @@ def test_the_wheel_holds_the_rooms_and_what_they_ship_but_no_tests(dist: Path) -
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops == set(ROOMS)
-    assert "edge/bundles/strip.bundle" in names
+    assert {"edge/bundles/strip.bundle", "edge/bundles/rail.bundle"} <= set(names)
     assert "edge/examples/demo.yaml" in names
     assert "edge/web/static/index.html" in names
     assert any(name.startswith("reference/recipes/") for name in names)
