@@ -11,7 +11,7 @@ from edge.errors import FrameError
 from edge.inspect.appearance import Familiar, Usual
 from edge.inspect.baseline import read_baseline
 from edge.inspect.finder import Finder
-from edge.inspect.naming import naming_of
+from edge.inspect.naming import check_classes, naming_of
 from edge.inspect.quality import faults
 from edge.inspect.region import Region, region_of
 from edge.inspect.tiling import Shown, TiledView, View, WholeView
@@ -56,6 +56,7 @@ class Inspector:
 
     def __post_init__(self) -> None:
         self.view.check(self.network.bundle.manifest.input)
+        check_classes(self.rules, self.network.bundle.manifest)
         self._judge = Judge(self.rules)
         if self.usual is not None:
             self._familiar = Familiar(self.usual, self.quality.max_change)

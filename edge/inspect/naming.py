@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import Manifest
+from edge.errors import ConfigurationError
 from edge.line_file import Rules
 from edge.network import SURELY_SOUND
 from edge.types import Defect, Mask, sigmoid
@@ -52,6 +54,29 @@ def naming_of(rules: Rules, manifest: Manifest) -> Naming:
         return NAMELESS
     report_only = names.report_only if rules.report_only is None else rules.report_only
     return Naming(frozenset(report_only), names.unsure_below, rules.codes)
+
+
+def check_classes(rules: Rules, manifest: Manifest) -> None:
+    """ConfigurationError where the line file names classes that would never be found."""
+    known = manifest.classes if manifest.names is not None else []
+    for key, classes in rules.named:
+        for name in classes:
+            if name in known:
+                continue
+            near = get_close_matches(name, known, 1)
+            raise ConfigurationError(
+                f"{key}: `{name}` is no class of the bundle {manifest.name}, which names "
+                + (f"{', '.join(known)}: " if known else "none: leave it out, or ")
+                + (f"did you mean `{near[0]}`?" if near else "give a bundle that names it")
+            )
+    report_only = naming_of(rules, manifest).report_only
+    if known and report_only.issuperset(known):
+        raise ConfigurationError(
+            "rules.report_only: all classes of the bundle are only reported, so that nothing is "
+            "ever rejected: leave out those that are defects"
+        )
+    if (why := rules.never_matching(report_only)) is not None:
+        raise ConfigurationError(f"rules.{why}")
 
 
 def rejecting(mask: Mask, naming: Naming) -> Mask | None:

@@ -12,6 +12,7 @@ A rule is written as it is said, "reject if any of: large and certain, or long":
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any
 
 from pydantic import (
@@ -120,8 +121,20 @@ Condition = Annotated[
 ]
 
 
+Name = Annotated[str, Field(min_length=1, max_length=60)]  # of a class, or its code
+
+
+def classes_in(condition: Condition, key: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The classes that a condition names, each list by its key in the line file."""
+    if isinstance(condition, Classes):
+        yield f"{key}.classes", condition.classes
+    for how in ("any", "all"):
+        for at, each in enumerate(getattr(condition, how, ())):
+            yield from classes_in(each, f"{key}.{how}[{at}]")
+
+
 class Rules(Section):
-    """When a frame is NG."""
+    """When a frame is NG, and what is only reported."""
 
     reject_if: Condition = Field(
         description="A defect for which this holds makes its frame NG.",
@@ -133,17 +146,40 @@ class Rules(Section):
         description="More defects than this in a metre make the frame NG,"
         " even where each alone would pass.",
     )
-    report_only: tuple[str, ...] | None = Field(
+    report_only: tuple[Name, ...] | None = Field(
         default=None,
         strict=False,
-        description="Classes that are seen, counted and told, and never rejected; left out, those"
-        " that the bundle says.",
+        description="Classes that are seen, counted and told, and never rejected, such as"
+        " [gap, dirt]; left out, those that the bundle says.",
     )
-    codes: dict[str, str] = Field(
+    codes: dict[Name, Name] = Field(
         default={},
         description="What the operator calls a class, such as {squat: '227'}: it stands beside the"
         " class in the store and in exports.",
     )
+
+    @property
+    def named(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """All classes that are named, each list by its key in the line file."""
+        yield from classes_in(self.reject_if, "rules.reject_if")
+        yield "rules.report_only", self.report_only or ()
+        yield "rules.codes", tuple(self.codes)
+
+    @model_validator(mode="after")
+    def _matches_what_is_not_only_reported(self) -> Rules:
+        if (why := self.never_matching(self.report_only or ())) is not None:
+            raise ValueError(why)
+        return self
+
+    def never_matching(self, report_only: Collection[str]) -> str | None:
+        """What is wrong with a condition that waits for classes that are only reported."""
+        for key, classes in classes_in(self.reject_if, "reject_if"):
+            if set(classes) <= set(report_only):
+                return (
+                    f"{key} [{', '.join(classes)}] never matches, because these are only reported:"
+                    " name another class there, or leave these out of report_only"
+                )
+        return None
 
 
 class Quality(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.bundle import Limits
-from edge.inspect import Finder, Found, Judge, Naming, find
+from edge.errors import ConfigurationError
+from edge.inspect import Finder, Found, Judge, Naming, find, naming_of
+from edge.inspect.naming import check_classes
 from edge.line_file import MinArea, Rules
+from edge.line_file.rules import Classes
 from edge.types import Defect, Frame, Mask, Names, State, Stretch, sigmoid
+from stands.bundles import manifest
 
 CLASSES = ("crush", "scratch", "gap", "dirt")
 NAMING = Naming(frozenset({"gap", "dirt"}), unsure_below=0.5031, codes={"crush": "227"})
@@ -85,6 +90,11 @@ def connected(bits: Bits) -> Iterator[Bits]:
 Told = tuple[object, ...]  # its place, area, score, class and class score
 
 
+def near(value: float) -> float:
+    """To a thousandth; shifted, because many shares lie right between two of those."""
+    return round(value + 0.000314159, 3)
+
+
 def told(piece: Bits, strip: Strip, named_by: Bits, among: Sequence[str], area: Bits) -> Told:
     rows, columns = np.nonzero(piece)
     sums = strip.shares[:, named_by].sum(axis=1, dtype=np.float64)
@@ -94,7 +104,7 @@ def told(piece: Bits, strip: Strip, named_by: Bits, among: Sequence[str], area: 
     place = (int(rows.min()), int(rows.max()) + 1, int(columns.min()), int(columns.max()) + 1)
     score = float(sigmoid(strip.logits[piece]).mean())
     named = name if share >= NAMING.unsure_below else None
-    return (*place, int(area.sum()), round(score, 3), named, round(share, 3))
+    return (*place, int(area.sum()), near(score), named, near(share))
 
 
 def by_the_book(strip: Strip) -> tuple[list[Told], list[Told], list[Told]]:
@@ -124,7 +134,7 @@ def as_told(found: Defect) -> Told:
     assert score is not None
     place = (stretch.start_um, stretch.end_um, found.left_um, found.right_um)
     area, named = round(found.area_mm2), found.class_name
-    return (*(um // PITCH_UM for um in place), area, round(found.score, 3), named, round(score, 3))
+    return (*(um // PITCH_UM for um in place), area, near(found.score), named, near(score))
 
 
 KIND = st.sampled_from(list(KINDS))
@@ -189,6 +199,40 @@ def test_cut_into_frames_it_is_known_at_last_as_it_is_in_one_piece(
     # A part may have gone by as long as all of its piece counted.
     for top, bottom, left, right, *_ in set(beside) - set(defects):
         assert rejected[top:bottom, left:right].all()  # type: ignore[misc]
+
+
+MANIFEST = manifest(named=True)  # dark, bright and dirt, of which dirt is only reported
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"report_only": ["dirtt"]}, "rules.report_only: `dirtt` is no class of the bundle"),
+        ({"report_only": ["dirtt"]}, "did you mean `dirt`?"),
+        ({"codes": {"squat": "227"}}, "rules.codes: `squat` .* names dark, bright, dirt: give a"),
+        ({"report_only": ["dark", "bright", "dirt"]}, "rules.report_only: all classes of the"),
+        (
+            {"reject_if": {"any": [{"classes": ["dirt"]}]}},
+            r"reject_if.any\[0\].classes \[dirt\] ne",
+        ),
+        ({"reject_if": {"classes": ["crack"]}}, "rules.reject_if.classes: `crack` is no class"),
+    ],
+)
+def test_rules_that_would_wait_for_what_is_never_found_are_refused(
+    rules: dict[str, Any], said: str
+) -> None:
+    given = Rules.model_validate({"reject_if": {"min_area_mm2": 1}, **rules})
+    with pytest.raises(ConfigurationError, match=said):
+        check_classes(given, MANIFEST)
+    with pytest.raises(ConfigurationError, match=r"names none: leave it out|never matches"):
+        check_classes(given, manifest())
+
+
+def test_rules_over_the_bundles_classes_are_taken_and_its_word_is_the_default() -> None:
+    rules = Rules(reject_if=Classes(classes=("dark", "dirt")), codes={"dark": "227"})
+    check_classes(rules, MANIFEST)
+    assert naming_of(rules, MANIFEST).report_only == {"dirt"}
+    assert naming_of(rules.model_copy(update={"report_only": ()}), MANIFEST).report_only == set()
 
 
 JOINT, CRUSH = ("gap", np.s_[20:26, 2:18]), ("crush", np.s_[26:36, 6:12])

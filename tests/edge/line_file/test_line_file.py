@@ -217,6 +217,11 @@ def test_what_an_example_says_of_store_and_swap_are_the_defaults(name: str, tmp_
             "25: rules.reject_if.any[0].all[1].min_scor: unknown: did you me",
         ),
         ("- min_score", "  min_score", "24: rules.reject_if.any[0].all[0]: 2 keys in one cond"),
+        (
+            "min_length_mm: 15",
+            "classes: [gap]\n  report_only: [gap, dirt]",
+            "20: rules: reject_if.any[1].classes [gap] never matches, because these",
+        ),
         ("min_length_mm: 15", "any: []", "26: rules.reject_if.any[1].any: needs 1 item or more"),
         ("min_length_mm: 15", "any: 15", "26: rules.reject_if.any[1].any: needs a list: one dash"),
         ("min_length_mm: 15", "15", "26: rules.reject_if.any[1]: a condition is one key and its"),
