@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Literal, TextIO
 
 import typer
 from rich.console import Console
@@ -86,6 +86,9 @@ def quantize(
     seed: Annotated[int, typer.Option(help="Another seed, another choice of images.")] = 0,
     frames: Annotated[int, typer.Option(min=0, help="Simulated frames to compare on.")] = 540,
     um_per_px: Annotated[float, typer.Option(help="Surface that a network pixel shows.")] = 250,
+    follow: Annotated[
+        Literal["rail"] | None, typer.Option(help="Pictures are looked at along a rail in them.")
+    ] = None,
     threshold: Annotated[float, typer.Option(help="Probability above which it is defect.")] = 0.5,
     min_area_mm2: Annotated[float, typer.Option(help="Smallest defect it is good for.")] = 4,
     min_extent_mm: Annotated[float, typer.Option(help="Shortest defect it is good for.")] = 2,
@@ -119,7 +122,7 @@ def quantize(
             spec = input_spec(trained, um_per_px)
             chosen = choose(candidates, spec, count=images, seed=seed)
         limits = Limits(min_area_mm2=min_area_mm2, min_extent_mm=min_extent_mm)
-        purpose = Purpose(out.stem, um_per_px, threshold, limits)
+        purpose = Purpose(out.stem, um_per_px, threshold, limits, follow)
         outcome = build(trained, chosen, pairs, purpose, wishes, out=out, step=step)
         if report is not None:
             report.write_bytes(outcome.page)

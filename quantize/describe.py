@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
+from typing import Literal
 
 import torch
 
@@ -31,6 +32,7 @@ class Purpose:
     um_per_px: float
     threshold: float
     limits: Limits
+    follow: Literal["rail"] | None = None
 
 
 def describe(
@@ -42,7 +44,7 @@ def describe(
     full_range: bool,
 ) -> Manifest:
     """The manifest, but for what is measured."""
-    spec = input_spec(trained, purpose.um_per_px)
+    spec = input_spec(trained, purpose.um_per_px).model_copy(update={"follow": purpose.follow})
     image = torch.zeros(1, spec.channels, spec.height, spec.width)
     with torch.inference_mode():
         logits, *coarser = listed(trained.network(image))

@@ -118,6 +118,7 @@ def _judgement(of: Judgement) -> Iterator[tuple[str, str]]:
     if of.along_um is not None:
         yield "scale", f"{of.along_um:g} um a row, {of.across_um:g} um a column"
     yield "tiles", "none: a frame is stretched" if of.tiles is None else json.dumps(of.tiles)
+    yield "region", json.dumps(of.region)
     yield "rules", json.dumps(of.rules)
     yield "quality", json.dumps(of.quality)
 

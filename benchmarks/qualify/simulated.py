@@ -27,7 +27,7 @@ from edge.assembly import simulated_line
 from edge.certificate import judgement_of
 from edge.errors import UsageError
 from edge.inspect import Inspector, make_inspector, region_of
-from edge.line_file import LineSettings, SyntheticSettings, read_line
+from edge.line_file import LineSettings, RegionSettings, SyntheticSettings, read_line
 from edge.network import load_network
 from edge.simulation import SimulatedLine, TrueDefect
 from edge.types import Frame, Stretch
@@ -160,7 +160,7 @@ def _look_at(section: _Section) -> _Seen:
         inspector = make_inspector(config, opened.network, lambda: 0, None)
         frames = _frames(line, camera.height_px, section, number)
         sights.append(look(inspector, frames, signals.watch if number == 0 else lambda _: None))
-    surface = _Surface(line, camera, section)
+    surface = _Surface(line, config.region, camera, section)
     specimens, left_out = _specimens(surface, truth, signals, sights)
     false_calls = [
         FalseCall(surface.where(call), surface.picture(call))
@@ -174,6 +174,7 @@ class _Surface:
     """A section's rail."""
 
     line: SimulatedLine
+    region: RegionSettings
     camera: SyntheticSettings
     section: _Section
 
@@ -200,7 +201,7 @@ def _specimens(
     for true, box, is_alone, signal in zip(truth, boxes, alone, signals.of, strict=True):
         if not is_alone:
             left_out["with another near"] += 1
-        elif not _is_inside(surface.camera, box):
+        elif not _is_inside(surface.region, surface.camera, box):
             left_out["outside of the region"] += 1
         elif not all(sight.was_seen(box) for sight in sights):
             left_out["where nobody could look"] += 1
@@ -229,9 +230,12 @@ def _frames(line: SimulatedLine, height: int, section: _Section, number: int) ->
         yield Frame(index, image, 0, Stretch(row * pitch_um, (row + height) * pitch_um), pitch_um)
 
 
-def _is_inside(camera: SyntheticSettings, box: Box) -> bool:
+def _is_inside(region: RegionSettings, camera: SyntheticSettings, box: Box) -> bool:
     """The middle of it is looked at, in whatever frame it lies."""
-    inside = region_of(camera).inside(np.zeros((camera.height_px, camera.width_px), np.uint8))
+    if region.follow is not None:  # all of the rail is
+        return True
+    blank = np.zeros((camera.height_px, camera.width_px), np.uint8)
+    inside = region_of(region).inside(blank, camera.um_per_px)
     if inside is None:
         return True
     column = (box.left_um + box.right_um) // 2 // camera.um_per_px

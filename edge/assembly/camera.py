@@ -29,7 +29,7 @@ from edge.cameras.unlaid_camera import UnlaidCamera
 from edge.cameras.video_camera import VideoCamera
 from edge.clock import clock_ns
 from edge.errors import CameraError, FrameError
-from edge.inspect import exposure_faults, region_of
+from edge.inspect import PictureInspector, by_line, exposure_faults, region_of
 from edge.line_file import (
     CameraSettings,
     GenicamSettings,
@@ -42,6 +42,7 @@ from edge.line_file import (
     V4l2Settings,
     VideoSettings,
 )
+from edge.network import Network
 from edge.simulation import SimulatedLine
 from edge.types import Image
 
@@ -107,6 +108,12 @@ def rail_plane(settings: CameraSettings) -> RailPlane:
     return RailPlane(settings.along_um, settings.across_um, as_it_is)
 
 
+def pictures_of(config: LineSettings, network: Network) -> PictureInspector:
+    """What judges pictures from files as the line judges its camera's."""
+    plane = rail_plane(config.camera)
+    return by_line(config, network, (plane.along_um, plane.across_um), plane.rectify)
+
+
 def live_settings(settings: CameraSettings) -> LiveSettings | None:
     """How its pictures are laid on the rail; None of a camera that does not run freely."""
     if isinstance(settings, SyntheticSettings) and settings.fps is None:
@@ -131,10 +138,14 @@ def open_live_camera(
     """The configured camera, over a rail that is at `where`."""
     settings = config.camera
     assert isinstance(settings, LiveSettings)
-    plane, region = rail_plane(settings), region_of(settings)
+    plane, region = rail_plane(settings), region_of(config.region)
 
     def exposure(image: Image) -> tuple[str, ...]:
-        return exposure_faults(image, config.quality, region.inside(image))
+        try:
+            lit = region.lit(region.inside(image, plane.across_um))
+        except FrameError as error:  # the rail that it follows is not to be found
+            return (str(error),)
+        return exposure_faults(image, config.quality, lit)
 
     return LiveCamera(
         partial(_open_source, settings, plane.rectify, where, faults),

@@ -51,6 +51,8 @@ class InputSpec(_Section):
     scale: list[Annotated[float, Field(ge=1e-6, le=1000)]]
     resize: Literal["linear"]  # stretched to the network's size
     um_per_px: float = Field(ge=0.01, le=MOST_UM)  # of surface a pixel shows, as in training
+    # A picture by itself is looked at along the head of the rail in it; None: all of it is.
+    follow: Literal["rail"] | None = None
 
     @model_validator(mode="after")
     def _one_value_a_channel(self) -> InputSpec:

@@ -123,6 +123,7 @@ class Judgement(_Part):
     along_um: float | None = Field(description="Of surface a row shows; null where none is known.")
     across_um: float | None
     tiles: dict[str, Any] | None
+    region: dict[str, Any]
     rules: dict[str, Any]
     quality: dict[str, Any]
 

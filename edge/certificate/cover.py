@@ -1,4 +1,4 @@
-"""Whether a certificate covers a line: the same bundle, engine, scale, tiles, rules and quality."""
+"""Whether a certificate covers a line: all that its verdicts hang on is still the same."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def judgement_of(
         along_um=along_um,
         across_um=across_um,
         tiles=None if config.tiles is None else config.tiles.model_dump(mode="json"),
+        region=config.region.model_dump(mode="json"),
         rules=config.rules.model_dump(mode="json"),
         quality=config.quality.model_dump(mode="json"),
     )
@@ -64,7 +65,7 @@ def _differences(shown: Judgement, line: Judgement) -> Iterator[str]:
     ):
         if one is None or two is None or not isclose(one, two, rel_tol=_SAME_SCALE):
             yield f"{_um(two)} {name}, not {_um(one)}"
-    for name in ("tiles", "rules", "quality"):
+    for name in ("tiles", "region", "rules", "quality"):
         if getattr(shown, name) != getattr(line, name):
             yield f"other {name}"
 

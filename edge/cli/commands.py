@@ -201,19 +201,37 @@ def predict(
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     out: Annotated[Path, typer.Option(help="Folder for maps, overlays and results.jsonl.")],
     engine: Annotated[EngineName, typer.Option(help="What runs it.")] = "auto",
+    um_per_px: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, help="Micrometres a pixel of theirs shows; the bundle's own if left out."
+        ),
+    ] = None,
+    line: Annotated[
+        Path | None, typer.Option(help="A line file: its scale, region, tiles, rules and quality.")
+    ] = None,
     fail_on_ng: Annotated[bool, typer.Option(help="Exit 1 if any image is NG.")] = False,
 ) -> None:
     """Inspect image files: a saliency map, an overlay and a verdict for each.
 
-    All lie in the grid of the file as it is stored: a note to turn the picture is not followed.
+    One that is larger than the network is inspected in tiles at its own scale; a bundle of rail
+    follows the head. All lie in the grid of the file as it is stored: a note to turn the picture is
+    not followed.
     """
+    from edge.assembly import pictures_of
     from edge.cli.terminal import show_predictions
-    from edge.inspect import collect_images, predict
+    from edge.errors import UsageError
+    from edge.inspect import by_bundle, collect_images, predict
+    from edge.line_file import read_line
     from edge.network import engine_by_name, load_network
 
+    if line is not None and um_per_px is not None:
+        raise UsageError("--line says the scale of its camera: leave --um-per-px out")
+    config = None if line is None else read_line(line)
     images = collect_images(paths)
     network = load_network(engine_by_name(engine), bundle)
-    predictions = predict(images, network, out)
+    inspector = by_bundle(network, um_per_px) if config is None else pictures_of(config, network)
+    predictions = predict(images, inspector, out)
     states = show_predictions(predictions, total=len(images), out=out)
     network.engine.close()
     failed = states.failed or (fail_on_ng and states.ng)

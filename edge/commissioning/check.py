@@ -16,7 +16,7 @@ from edge.cameras import read_calibration
 from edge.certificate import judgement_of, read_certificate, read_signed, uncovered
 from edge.checks import Check
 from edge.clock import clock_ns
-from edge.errors import CameraError, ConfigurationError
+from edge.errors import CameraError, ConfigurationError, FrameError
 from edge.extras import require
 from edge.inspect import Inspection, Shown, TiledView, read_baseline
 from edge.line_file import (
@@ -53,7 +53,7 @@ def check_line(config: LineSettings, rounds: int = ROUNDS) -> list[Check]:
             *check_bridge(line),
             *check_calibration(config.camera),
             check_sight(frame, inspections[-1].verdict),
-            check_scale(frame, manifest, config.tiles),
+            check_scale(frame, manifest, config.cut_to),
             check_limits(frame, manifest),
             *check_tiles(line, frame),
             *check_pictures(config, frame, latency_ms),
@@ -143,7 +143,10 @@ def check_tiles(line: Line, frame: Frame) -> list[Check]:
     view, spec = line.inspector.view, line.bundle.manifest.input
     if not isinstance(view, TiledView):
         return []
-    inside = line.inspector.region.inside(frame.image)
+    try:
+        inside = line.inspector.region.inside(frame.image, frame.across_um)
+    except FrameError:
+        return []  # that nothing is to be seen in it has been said
     shown = view.widen(Shown(frame, inside), Shown(_further_on(frame, 1), inside), spec)
     tiles = len(view.cut(shown, spec, line.inspector.network.prepare))
     detail = f"{tiles} of {spec.width}x{spec.height} px a frame, {shown.rows_before} rows of it "

@@ -22,8 +22,8 @@ def commission(config: LineSettings, frames: int, enough: int = ENOUGH) -> Basel
     def record(inspection: Inspection) -> None:
         add_appearance(inspection, brightness, score)
         if isinstance(inspection.seen, Frame) and inspection.mask is not None:
-            image = inspection.seen.image
-            looks.append(look_at(grey(image), line.inspector.region.inside(image)))
+            image, across_um = inspection.seen.image, inspection.seen.across_um
+            looks.append(look_at(grey(image), line.inspector.region.inside(image, across_um)))
 
     anew = config.model_copy(update={"health": HealthSettings()})
     with open_line(anew, frames=frames) as line:

@@ -28,6 +28,7 @@ from edge.checks import (
     tried,
 )
 from edge.commissioning.check import first_frame
+from edge.errors import FrameError
 from edge.extras import NotInstalled, install, require
 from edge.inspect import faults, read_baseline, region_of
 from edge.line_file import AutoSettings, LineSettings, StoreSettings
@@ -155,8 +156,14 @@ def _sight(config: LineSettings) -> Check:
     frame = first_frame(config)
     rows, columns = frame.image.shape[:2]
     detail = f"{columns}x{rows} px"
-    inside = region_of(config.camera).inside(frame.image)
-    if reasons := faults(frame, config.quality, frame.captured_ns, inside):
+    try:
+        region = region_of(config.region)
+        inside = region.inside(frame.image, frame.across_um)
+        lit = region.lit(inside)
+        reasons = faults(frame, config.quality, frame.captured_ns, inside, lit=lit)
+    except FrameError as error:
+        reasons = (str(error),)
+    if reasons:
         remedy = "see to lamp, lens and `quality`"
         return Check("camera", False, f"{detail}, {'; '.join(reasons)}: {remedy}")
     return Check("camera", True, detail)

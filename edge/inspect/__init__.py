@@ -3,7 +3,14 @@
 from edge.inspect.appearance import Look, look_at, usual_of
 from edge.inspect.baseline import BINS, Baseline, read_baseline, write_baseline
 from edge.inspect.finder import Finder, Found, find
-from edge.inspect.image_files import Prediction, collect_images, predict
+from edge.inspect.image_files import (
+    PictureInspector,
+    Prediction,
+    by_bundle,
+    by_line,
+    collect_images,
+    predict,
+)
 from edge.inspect.inspector import Inspection, Inspector, make_inspector
 from edge.inspect.loop import run
 from edge.inspect.naming import NAMELESS, Naming, naming_of
@@ -24,9 +31,12 @@ __all__ = [
     "Judge",
     "Look",
     "Naming",
+    "PictureInspector",
     "Prediction",
     "Shown",
     "TiledView",
+    "by_bundle",
+    "by_line",
     "collect_images",
     "draw_overlay",
     "exposure_faults",

@@ -1,28 +1,35 @@
-"""Inspect image files: a saliency map, an overlay and a verdict for each."""
+"""Inspect image files: a saliency map, an overlay and a verdict for each.
+
+Each is looked at by itself, by the inspector that runs on a line. One that is larger than the
+network is cut to tiles at its own scale, or followed along the rail in it, and never shrunk to it.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from time import monotonic_ns
 from typing import Any
 
 import numpy as np
 
-from edge.bundle import Manifest
 from edge.errors import FrameError, UsageError
 from edge.files.image_file import IMAGE_SUFFIXES, read_image, write_image
-from edge.inspect.finder import find
-from edge.inspect.naming import naming_of
+from edge.inspect.inspector import Inspection, Inspector, view_of
 from edge.inspect.overlay import draw_overlay
-from edge.inspect.quality import faults
-from edge.inspect.verdict import Judge, unknown
-from edge.line_file import MinArea, Quality, Rules
+from edge.inspect.region import Region, region_of
+from edge.inspect.tiling import View, WholeView
+from edge.line_file import OVERLAP_PX, LineSettings, MinArea, Quality, Rules, TileSettings
 from edge.network import Network
-from edge.types import Frame, Image, Mask, State, Stretch, Verdict
+from edge.types import Defect, Frame, Image, State, Stretch, Verdict
+
+_ANY_LIGHT = Quality(
+    min_sharpness=0, min_texture_share=0, dark_below=0, bright_above=255, max_saturated_share=1
+)
+_KINDS = ("", "_overlay")  # what is written for an image, by the end of its name
+_NOW_NS = 0  # a file does not grow stale
 
 
 @dataclass(frozen=True)
@@ -39,18 +46,92 @@ class Prediction:
 
     def record(self) -> dict[str, Any]:
         """The image's line in `results.jsonl`."""
-        defects = self.verdict.defects if self.verdict else ()
+        verdict = self.verdict
         return {
             "image": str(self.path),
             "state": self.state.value,
-            "reasons": list(self.verdict.reasons) if self.verdict else [],
+            "reasons": list(verdict.reasons) if verdict else [],
             "error": self.error,
-            "defects": [
-                {"box_px": d.box_px, "area_mm2": d.area_mm2, "length_mm": d.length_mm}
-                | {"width_mm": d.width_mm, "score": d.score, "class": d.class_name}
-                for d in defects
-            ],
+            "defects": [_record(each) for each in verdict.defects] if verdict else [],
+            "reported": [_record(each) for each in verdict.reported] if verdict else [],
         }
+
+
+def _record(found: Defect) -> dict[str, Any]:
+    return {
+        "box_px": found.box_px,
+        "class": found.class_name,
+        "class_score": found.class_score,
+        "code": found.code,
+        "score": found.score,
+        "area_mm2": found.area_mm2,
+        "length_mm": found.length_mm,
+        "width_mm": found.width_mm,
+    }
+
+
+@dataclass(frozen=True)
+class PictureInspector:
+    """Inspects pictures that nothing joins: a defect never goes on from one in the next."""
+
+    network: Network
+    rules: Rules
+    quality: Quality
+    region: Region
+    tiles: TileSettings | None  # None: each is stretched to the network's size
+    scale_um: tuple[float, float] | None  # of a row, of a column; None where nobody says
+    prepare: Callable[[Image], Image]  # as a line's camera does
+
+    def inspect(self, image: Image, index: int = 0) -> Inspection:
+        """The verdict on a picture, and the mask it was reached by."""
+        frame, view = self._shown(self.prepare(image), index)
+        inspector = Inspector(
+            self.network, self.rules, self.quality, lambda: _NOW_NS, view=view, region=self.region
+        )
+        return inspector.inspect(frame)
+
+    def _shown(self, image: Image, index: int) -> tuple[Frame, View]:
+        spec, (rows, columns) = self.network.bundle.manifest.input, image.shape[:2]
+        view = view_of(self.tiles, follows_rail=self.region.follows_rail)
+        along_um, across_um = self.scale_um or (spec.um_per_px, spec.um_per_px)
+        small = rows <= spec.height and columns <= spec.width
+        if self.scale_um is None and small and not self.region.follows_rail:
+            # It shows, then, as much surface as the network was trained for.
+            view, along_um = WholeView(), spec.height * spec.um_per_px / rows
+            across_um = spec.width * spec.um_per_px / columns
+        return Frame(index, image, _NOW_NS, Stretch(0, round(rows * along_um)), across_um), view
+
+
+def by_bundle(network: Network, um_per_px: float | None = None) -> PictureInspector:
+    """Without a line file, every defect that the bundle is good for counts."""
+    manifest = network.bundle.manifest
+    overlap_px = min(OVERLAP_PX, min(manifest.input.height, manifest.input.width) // 2)
+    return PictureInspector(
+        network,
+        Rules(reject_if=MinArea(min_area_mm2=manifest.limits.min_area_mm2)),
+        Quality(),
+        Region(follows_rail=manifest.input.follow == "rail"),
+        TileSettings(overlap_px=overlap_px),
+        None if um_per_px is None else (um_per_px, um_per_px),
+        _as_it_is,
+    )
+
+
+def _as_it_is(image: Image) -> Image:
+    return image
+
+
+def by_line(
+    config: LineSettings,
+    network: Network,
+    scale_um: tuple[float, float],
+    prepare: Callable[[Image], Image],
+) -> PictureInspector:
+    """As a line judges the frames of its camera."""
+    region = region_of(config.region)
+    return PictureInspector(
+        network, config.rules, config.quality, region, config.cut_to, scale_um, prepare
+    )
 
 
 def collect_images(paths: list[Path]) -> list[Path]:
@@ -75,43 +156,36 @@ def collect_images(paths: list[Path]) -> list[Path]:
     return images
 
 
-def predict(images: list[Path], network: Network, out: Path) -> Iterator[Prediction]:
+def predict(images: list[Path], inspector: PictureInspector, out: Path) -> Iterator[Prediction]:
     """Inspect each image and write its results; a corrupt one does not stop the rest."""
+    _refuse_overwriting(images, out)
     out.mkdir(parents=True, exist_ok=True)
     with (out / "results.jsonl").open("w") as results:
         for index, path in enumerate(images):
             try:
-                prediction = _predict_one(index, path, network, out)
+                prediction = _predict_one(index, path, inspector, out)
             except FrameError as error:
                 prediction = Prediction(path, None, str(error))
             print(json.dumps(prediction.record()), file=results, flush=True)
             yield prediction
 
 
-def _predict_one(index: int, path: Path, network: Network, out: Path) -> Prediction:
-    manifest = network.bundle.manifest
-    image = read_image(path, colour=manifest.input.channels == 3)
-    frame = _as_frame(index, image, manifest)
-    mask = network.see(frame.image)
-    verdict = _judge(frame, mask, manifest)
-    write_image(out / f"{path.stem}.png", np.round(mask.probability * 255).astype(np.uint8))
-    write_image(out / f"{path.stem}_overlay.png", draw_overlay(frame.image, mask, verdict))
-    return Prediction(path, verdict)
+def _refuse_overwriting(images: list[Path], out: Path) -> None:
+    maps = {(out / f"{path.stem}{kind}.png").resolve() for path in images for kind in _KINDS}
+    if lost := [path for path in images if path.resolve() in maps]:
+        raise UsageError(f"the maps would overwrite {lost[0]}: give another folder as --out")
 
 
-def _judge(frame: Frame, mask: Mask, manifest: Manifest) -> Verdict:
-    """Without a line file, every defect that the bundle is good for counts."""
-    if reasons := faults(frame, Quality(), frame.captured_ns):
-        return unknown(frame, reasons)
-    rules = Rules(reject_if=MinArea(min_area_mm2=manifest.limits.min_area_mm2))
-    found = find(frame, mask, manifest.limits, naming_of(rules, manifest))
-    return Judge(rules).judge(frame, *found)
-
-
-def _as_frame(index: int, image: Image, manifest: Manifest) -> Frame:
-    """A file knows no scale: take it to show as much surface as the network was trained for."""
-    spec, width = manifest.input, image.shape[1]
-    shown_um = round(spec.height * spec.um_per_px)
-    return Frame(
-        index, image, monotonic_ns(), Stretch(0, shown_um), spec.width * spec.um_per_px / width
-    )
+def _predict_one(index: int, path: Path, inspector: PictureInspector, out: Path) -> Prediction:
+    image = read_image(path, colour=inspector.network.bundle.manifest.input.channels == 3)
+    inspection = inspector.inspect(image, index)
+    frame, mask = inspection.seen, inspection.mask
+    assert isinstance(frame, Frame)
+    if mask is None:  # where light or sharpness made it UNKNOWN, what the network says is shown
+        mask = replace(inspector, quality=_ANY_LIGHT).inspect(image, index).mask
+    for_map, for_overlay = (out / f"{path.stem}{kind}.png" for kind in _KINDS)
+    if mask is not None:
+        write_image(for_map, np.round(mask.probability * 255).astype(np.uint8))
+    overlay = draw_overlay(frame.image, mask, inspection.verdict)
+    write_image(for_overlay, overlay)
+    return Prediction(path, inspection.verdict)

@@ -11,12 +11,13 @@ from edge.errors import FrameError
 from edge.inspect.appearance import Familiar, Usual
 from edge.inspect.baseline import read_baseline
 from edge.inspect.finder import Finder
+from edge.inspect.following import FollowingView
 from edge.inspect.naming import check_classes, naming_of
 from edge.inspect.quality import faults
 from edge.inspect.region import Region, region_of
 from edge.inspect.tiling import Shown, TiledView, View, WholeView
 from edge.inspect.verdict import Judge, unknown
-from edge.line_file import LineSettings, Quality, Rules
+from edge.line_file import LineSettings, Quality, Rules, TileSettings
 from edge.network import Network, refuse_what_is_no_image
 from edge.types import Frame, LostFrame, Mask, State, Verdict
 
@@ -82,11 +83,12 @@ class Inspector:
     def _look(self, frame: Frame, marks: list[tuple[str, int]]) -> tuple[Verdict, Mask | None]:
         manifest, engine = self.network.bundle.manifest, self.network.engine
         refuse_what_is_no_image(frame.image)
-        inside = self.region.inside(frame.image)
+        inside = self.region.inside(frame.image, frame.across_um)
         shown = self.view.widen(self._before, Shown(frame, inside), manifest.input)
         parts = self.view.cut(shown, manifest.input, self.network.prepare)
         marks.append(("preprocess", self.clock_ns()))
-        if reasons := faults(frame, self.quality, marks[-1][1], inside, self._familiar):
+        lit = self.region.lit(inside)
+        if reasons := faults(frame, self.quality, marks[-1][1], inside, self._familiar, lit=lit):
             return unknown(frame, reasons), None
         marks.append(("quality", self.clock_ns()))
         answers = engine.infer_all(parts)
@@ -114,10 +116,17 @@ def make_inspector(
         config.rules,
         config.quality,
         clock_ns,
-        view=WholeView() if config.tiles is None else TiledView(config.tiles),
-        region=region_of(config.camera),
+        view=view_of(config.cut_to, follows_rail=config.region.follow == "rail"),
+        region=region_of(config.region),
         usual=None if baseline is None else read_baseline(baseline).usual,
     )
+
+
+def view_of(tiles: TileSettings | None, *, follows_rail: bool) -> View:
+    """How frames are shown to the network that are cut to such tiles, or to none."""
+    if tiles is None:
+        return WholeView()
+    return FollowingView(tiles) if follows_rail else TiledView(tiles)
 
 
 def _durations(marks: list[tuple[str, int]]) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from edge.inspect.appearance import Familiar, look_at
+from edge.inspect.appearance import Familiar, bounded, look_at
 from edge.line_file import Quality
 from edge.types import Frame, Image
 
@@ -16,11 +16,13 @@ def faults(
     now_ns: int,
     inside: Image | None = None,
     familiar: Familiar | None = None,
+    *,
+    lit: Image | None = None,
 ) -> tuple[str, ...]:
     """Every reason why nothing can be said about a frame; empty for a good one.
 
-    Only what is `inside` is looked at: H,W, and not 0 there. Without a baseline there is nothing
-    that it could be `familiar` to.
+    Only what is `inside` is looked at: H,W, and not 0 there; its light is measured where it is
+    `lit`, if that is less. Without a baseline there is nothing that it could be `familiar` to.
     """
     age_ms = (now_ns - frame.captured_ns) / 1e6
     image = grey(frame.image)
@@ -29,13 +31,14 @@ def faults(
     sharpness, share = look.edges**2, look.texture_share
     blurred = (sharpness < limits.min_sharpness, f"blurred: sharpness {sharpness:.1f}")
     noisy = (share < limits.min_texture_share, f"noise: {share:.0%} of what varies is texture")
-    found = _failed(stale) + exposure_faults(image, limits, inside) + _failed(blurred, noisy)
+    light = exposure_faults(image, limits, inside if lit is None else lit)
+    found = _failed(stale) + light + _failed(blurred, noisy)
     return found if found or familiar is None else familiar.faults(look)
 
 
 def exposure_faults(image: Image, limits: Quality, inside: Image | None = None) -> tuple[str, ...]:
     """Why light and exposure left nothing to be seen in a picture; empty if something is."""
-    image = grey(image)
+    image, inside = bounded(grey(image), inside)
     mean = cv2.mean(image, inside)[0]
     pixels = image.size if inside is None else cv2.countNonZero(inside)
     shown = image if inside is None else np.bitwise_and(image, inside)

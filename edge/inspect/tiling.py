@@ -134,7 +134,7 @@ class TiledView:
 
     def cut(self, shown: Shown, spec: InputSpec, prepare: Prepare) -> list[Prepared]:
         image = shown.frame.image
-        grid = self._grid(shown.frame, spec)
+        grid = self._grid(shown, spec)
         if image.shape[:2] != (grid.rows, grid.columns):
             image = np.asarray(cv2.resize(image, (grid.columns, grid.rows)), np.uint8)
         short = max(0, spec.height - grid.rows), max(0, spec.width - grid.columns)
@@ -150,7 +150,7 @@ class TiledView:
 
     def put_together(self, answers: Sequence[Answer], shown: Shown, manifest: Manifest) -> Mask:
         spec, frame = manifest.input, shown.frame
-        grid = self._grid(frame, spec)
+        grid = self._grid(shown, spec)
         logits = np.full((grid.rows, grid.columns), SURELY_SOUND, np.float32)
         for tile, answer in zip(grid.inside(shown.inside), answers, strict=True):
             refuse_no_number(answer.logits)
@@ -174,14 +174,18 @@ class TiledView:
     def _um_per_px(self, spec: InputSpec) -> float:
         return self.settings.um_per_px or spec.um_per_px
 
-    def _grid(self, frame: Frame, spec: InputSpec) -> Grid:
+    def _scaled(self, frame: Frame, spec: InputSpec) -> tuple[int, int]:
+        """Rows and columns of a frame at the tiles' scale."""
         rows, columns = frame.image.shape[:2]
         um = self._um_per_px(spec)
-        scaled = (
+        return (
             max(1, round(rows * frame.along_um / um)),
             max(1, round(columns * frame.across_um / um)),
         )
-        return lay_grid(scaled, (spec.height, spec.width), self.settings.overlap_px)
+
+    def _grid(self, shown: Shown, spec: InputSpec) -> Grid:
+        tile = spec.height, spec.width
+        return lay_grid(self._scaled(shown.frame, spec), tile, self.settings.overlap_px)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,14 +224,14 @@ class Grid:
 @lru_cache(maxsize=8)
 def lay_grid(size: tuple[int, int], tile: tuple[int, int], overlap: int) -> Grid:
     """Tiles over a frame; the last of each row and column ends where the frame does."""
-    along, across = (_spans(*each, overlap) for each in zip(size, tile, strict=True))
+    along, across = (spans(*each, overlap) for each in zip(size, tile, strict=True))
     tiles = tuple(
         Tile(top, left, (rows, columns)) for (top, rows), (left, columns) in product(along, across)
     )
     return Grid(*size, tiles)
 
 
-def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, slice]]:
+def spans(length: int, tile: int, overlap: int) -> list[tuple[int, slice]]:
     """Where each tile begins, and what of the whole it lies deepest in."""
     last = max(0, length - tile)
     starts = [*range(0, last, tile - overlap), last]

@@ -41,12 +41,13 @@ from edge.line_file.rules import MinArea, Quality, Rules
 from edge.line_file.section import Section
 from edge.line_file.storage import DATABASE, StoreSettings, SwapSettings
 from edge.line_file.telemetry import HealthSettings, MetricsSettings, MqttSettings, TlsSettings
-from edge.line_file.view import Polygon, RegionSettings, TileSettings
+from edge.line_file.view import OVERLAP_PX, Polygon, RegionSettings, TileSettings
 from edge.line_file.web import WebSettings
 from edge.line_file.wires import InputWire, OutputWire
 
 __all__ = [
     "DATABASE",
+    "OVERLAP_PX",
     "ActuatorSettings",
     "AutoSettings",
     "CameraSettings",

@@ -22,11 +22,10 @@ from edge.line_file.quantities import (
     Scale,
     TimeOrNone,
 )
-from edge.line_file.section import LinePath
-from edge.line_file.view import RegionSettings
+from edge.line_file.section import LinePath, Section
 
 
-class ScaledSettings(RegionSettings):
+class ScaledSettings(Section):
     """How large a pixel is: by a calibration, or as it was measured with a ruler."""
 
     along_um: Scale | None = Field(default=None, description="Micrometres of rail a row shows.")
@@ -68,7 +67,7 @@ class VideoSettings(_Recording):
     type: Literal["video"]
 
 
-class LiveSettings(RegionSettings):
+class LiveSettings(Section):
     """How the pictures of a camera that runs freely are laid on the rail."""
 
     overlap_mm: Length = Field(
@@ -99,7 +98,10 @@ class SyntheticSettings(LiveSettings):
 
     type: Literal["synthetic"]
     seed: int = Field(ge=0, lt=1 << 53, description="Another seed, another rail.")
-    surface: Literal["rail", "strip"] = Field(default="rail", description="What is looked at.")
+    surface: Literal["rail", "strip", "track"] = Field(
+        default="rail",
+        description="What is looked at: new steel, `rail` or `strip`, or `track` in service.",
+    )
     height_px: Pixels = Field(default=352, le=8192, description="Rows of a frame, along the rail.")
     width_px: Pixels = Field(
         default=352, le=8192, description="Columns of a frame, across the rail."

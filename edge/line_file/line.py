@@ -25,7 +25,7 @@ from edge.line_file.rules import Quality, Rules
 from edge.line_file.section import LinePath, Section
 from edge.line_file.storage import StoreSettings, SwapSettings
 from edge.line_file.telemetry import HealthSettings, MetricsSettings, MqttSettings
-from edge.line_file.view import TileSettings
+from edge.line_file.view import OVERLAP_PX, RegionSettings, TileSettings
 from edge.line_file.web import WebSettings, check_key
 
 PublicKey = Annotated[
@@ -69,10 +69,13 @@ class LineSettings(Section):
     inputs: tuple[InputSettings, ...] = Field(
         default=(), strict=False, description="Keys, buttons and sensors; may be left out."
     )
+    region: RegionSettings = Field(
+        default=RegionSettings(), description="What of a frame is inspected; all if left out."
+    )
     tiles: TileSettings | None = Field(
         default=None,
         description="Cuts frames to tiles of the network's size; left out, they are stretched to "
-        "it.",
+        f"it, or, if the region follows the rail, cut to tiles that share {OVERLAP_PX} pixels.",
     )
     rules: Rules = Field(description="When a frame is NG.")
     quality: Quality = Field(default=Quality(), description="When a frame is UNKNOWN.")
@@ -129,6 +132,13 @@ class LineSettings(Section):
         if web is not None and inputs is not None:
             check_key(web, [each.name for each in inputs])
         return web
+
+    @property
+    def cut_to(self) -> TileSettings | None:
+        """The tiles that frames are cut to; None where they are stretched."""
+        if self.tiles is None and self.region.follow is not None:
+            return TileSettings(overlap_px=OVERLAP_PX)
+        return self.tiles
 
     @property
     def kept_files(self) -> tuple[Path, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edge.line_file.quantities import Pixels, Place, Scale
 from edge.line_file.section import Section
@@ -16,9 +16,18 @@ Point = Annotated[
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3, strict=False)]
 
 
+OVERLAP_PX = 64  # of tiles where nothing says: the shipped networks see less far than half of it
+
+
 class RegionSettings(Section):
     """Which part of a camera's frames shows what is to be inspected."""
 
+    follow: Literal["rail"] | None = Field(
+        default=None,
+        description="`rail` finds the head of a rail in each frame by its brightness, and cuts the "
+        "network's tiles down it wherever it sways; where it is not to be found, the frame is "
+        "UNKNOWN.",
+    )
     roi: Polygon | None = Field(
         default=None,
         description="Corners, [column, row], of what is inspected, in the frame as it is after any "
@@ -27,6 +36,14 @@ class RegionSettings(Section):
     ignore: tuple[Polygon, ...] = Field(
         default=(), strict=False, description="Outlines of what is left out of it."
     )
+
+    @model_validator(mode="after")
+    def _stands_or_follows(self) -> RegionSettings:
+        if self.follow is not None and (self.roi is not None or self.ignore):
+            raise ValueError(
+                "roi and ignore lie still, and the rail sways under them: leave them out, or follow"
+            )
+        return self
 
 
 class TileSettings(Section):

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge.files.image_file import read_image
-from edge.inspect.rail_head import windows
+from edge.inspect.following import lay_along
+from edge.inspect.rail_head import HEAD_MM, STRIP_MM, head_strip
+from edge.line_file import OVERLAP_PX
 from edge.types import Image
 from reference.datasets import Sample
 from reference.datasets.coco import RegionMask
@@ -24,7 +26,6 @@ from reference.networks import class_maps, logit_maps
 from reference.recipe import Recipe
 from reference.trained.predictor import network_input
 
-OVERLAP_ROWS = 64  # of neighbouring windows, each of which answers for half
 LEAST_AREA_PX = 80  # five square millimetres at the native scale
 
 Reals = NDArray[np.float32]
@@ -85,21 +86,25 @@ class Reading:
 
 def maps_of(picture: Image, look: Look, *, rows: int, width_px: int) -> Maps:
     """A picture's maps, put together of windows that follow the head."""
-    laid = list(
-        windows(picture, head_px=HEAD_PX, width_px=width_px, rows=rows, overlap_rows=OVERLAP_ROWS)
-    )
-    first = min(window.left for window, _ in laid)
-    last = max(window.right for window, _ in laid)
+    strip = head_strip(picture, HEAD_PX, round(HEAD_PX * STRIP_MM / HEAD_MM))
+    laid = lay_along(strip, (rows, width_px), OVERLAP_PX).tiles
+    first = min(tile.left for tile in laid)
+    last = max(tile.left for tile in laid) + width_px
     decided = np.zeros((len(picture), last - first), np.float32)
     names = np.zeros((0, *decided.shape), np.float32)
-    for window, own in laid:
-        answered, named = look(np.ascontiguousarray(picture[window.region]))
+    for tile in laid:
+        seen = np.s_[tile.top : tile.top + rows, tile.left : tile.left + width_px]
+        answered, named = look(np.ascontiguousarray(picture[seen]))
         if not len(names):
             names = np.zeros((len(named), *decided.shape), np.float32)
-        part = slice(own.top - window.top, own.bottom - window.top)
-        place = slice(own.top, own.bottom), slice(own.left - first, own.right - first)
+        own, across = tile.own
+        part = np.s_[
+            own.start - tile.top : own.stop - tile.top,
+            across.start - tile.left : across.stop - tile.left,
+        ]
+        place = own, slice(across.start - first, across.stop - first)
         decided[place] = answered[part]
-        names[:, place[0], place[1]] = named[:, part]
+        names[:, place[0], place[1]] = named[:, part[0], part[1]]
     return Maps(decided, names, first)
 
 

@@ -10,14 +10,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from edge.simulation import SimulatedLine
 
+ROOT = Path(__file__).parents[3]
 RAIL = SimulatedLine(seed=7)
 
 
-def predict(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edge.cli", "predict", "strip", *map(str, arguments)]
+def predict(*arguments: str | Path, bundle: str = "strip") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edge.cli", "predict", bundle, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -78,7 +80,72 @@ def test_two_images_of_one_stem_are_refused_before_any_work(images: Path, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_an_image_is_never_overwritten_by_its_map(images: Path) -> None:
+    before = (images / "defective.png").read_bytes()
+    answer = predict(images, "--out", images)
+    assert answer.returncode == 2 and "png: give another folder as --out" in answer.stderr
+    assert (images / "defective.png").read_bytes() == before
+
+
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     answer = predict(tmp_path, "--out", tmp_path / "out")
     assert answer.returncode == 2
     assert "holds no image" in answer.stderr
+
+
+def test_the_rail_in_pictures_of_any_size_is_followed_and_named_at_its_own_scale(
+    tmp_path: Path,
+) -> None:
+    tracks = {seed: SimulatedLine(seed, "track", 700, 250, 9, 5) for seed in (1, 2)}
+    beside = ((0, 0), (300, 0))  # the head is in no middle
+    for seed, track in tracks.items():
+        picture, _ = track.render(0, 1400)
+        cv2.imwrite(str(tmp_path / f"{seed}.png"), np.pad(picture, beside, mode="edge"))
+    cv2.imwrite(str(tmp_path / "3.png"), np.full((1400, 1000), 60, np.uint8))
+    assert predict(tmp_path, "--out", tmp_path / "out", bundle="rail").returncode == 0
+    lines = (tmp_path / "out/results.jsonl").read_text().splitlines()
+    worn, jointed, blank = map(json.loads, lines)
+    truth = tracks[1].true_defects(0, 1400)
+    assert len(worn["defects"]) == len(truth) == 4
+    for defect, true in zip(worn["defects"], truth, strict=True):
+        x, y, width, height = defect["box_px"]
+        assert true.stretch.start_um < 250 * (y + height / 2) < true.stretch.end_um
+        assert 0 < 250 * (x - 300 + width / 2) - true.left_um < 1000 * true.width_mm
+        assert defect["class"] in {None, true.kind} and 0 < defect["class_score"] <= 1
+        assert defect["score"] > 0.72 and defect["code"] is None
+    assert [each["class"] for each in worn["defects"]].count(None) <= 1
+    assert {each["class"] for each in jointed["reported"]} == {"gap"}
+    assert "gap" not in {each["class"] for each in jointed["defects"]}
+    assert blank["state"] == "UNKNOWN" and "head of the rail is not to be" in blank["reasons"][0]
+
+
+def test_a_finer_picture_is_inspected_at_its_own_scale_and_as_a_line_says(
+    images: Path, tmp_path: Path
+) -> None:
+    coarse = cv2.imread(str(images / "defective.png"), cv2.IMREAD_GRAYSCALE)
+    assert coarse is not None
+    fine = tmp_path / "fine.png"
+    cv2.imwrite(str(fine), coarse.repeat(2, 0).repeat(2, 1))
+    out = tmp_path / "out"
+    assert predict(images / "defective.png", "--out", out).returncode == 0
+    [native] = json.loads((out / "results.jsonl").read_text())["defects"]
+    assert predict(fine, "--out", out, "--um-per-px", "125").returncode == 0
+    [defect] = json.loads((out / "results.jsonl").read_text())["defects"]
+    assert defect["class"] == native["class"]
+    assert defect["box_px"] == pytest.approx([2 * px for px in native["box_px"]], abs=6)
+    assert defect["area_mm2"] == pytest.approx(native["area_mm2"], rel=0.1)
+
+    x, y, width, height = defect["box_px"]
+    corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
+    line = yaml.safe_load((ROOT / "edge/examples/strip.yaml").read_text())
+    line["camera"] |= {"um_per_px": 125, "width_px": 704, "height_px": 704}
+    for ignored, state in ([], "NG"), ([corners], "OK"):
+        line["region"] = {"ignore": ignored}
+        (tmp_path / "line.yaml").write_text(yaml.safe_dump(line))
+        assert predict(fine, "--out", out, "--line", tmp_path / "line.yaml").returncode == 0
+        assert json.loads((out / "results.jsonl").read_text())["state"] == state
+
+
+def test_one_scale_is_given_not_two(images: Path, tmp_path: Path) -> None:
+    answer = predict(images, "--out", tmp_path, "--um-per-px", "250", "--line", "line.yaml")
+    assert (answer.returncode, answer.stderr.count("leave --um-per-px out")) == (2, 1)

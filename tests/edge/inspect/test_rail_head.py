@@ -1,4 +1,4 @@
-"""The head is found in the dark, followed where it sways, and windows leave no row out."""
+"""The head is found in the dark, followed where it sways, and tiles leave nothing of it out."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from edge.errors import FrameError
-from edge.inspect.rail_head import head_centre, head_centres, windows
-from edge.types import Image
+from edge.inspect import faults
+from edge.inspect.following import lay_along
+from edge.inspect.rail_head import head_centre, head_centres, head_strip
+from edge.inspect.region import Region
+from edge.line_file import Quality
+from edge.types import Frame, Image, Stretch
 
-HEAD = 280
+HEAD, STRIP = 280, 352
 
 
 def swaying(middles: list[int], *, height: int = 250, width: int = 2048) -> Image:
@@ -38,23 +42,59 @@ def test_a_block_without_a_head_keeps_to_where_the_picture_has_it() -> None:
     assert head_centre(picture[:250], HEAD, near=980, reach_px=5) == 985
 
 
-def test_windows_follow_the_head_and_every_row_counts_once() -> None:
-    middles = [900, 910, 930, 940, 1900]
-    picture = swaying(middles, height=250)
-    laid = list(windows(picture, head_px=HEAD, width_px=352, rows=352, overlap_rows=64))
-    counted = np.zeros(len(picture), int)
-    for window, own in laid:
-        assert window.bottom - window.top == 352 and window.right - window.left == 352
-        assert window.top <= own.top < own.bottom <= window.bottom
-        assert window.left >= 0 and window.right <= 2048
-        counted[own.top : own.bottom] += 1
-    assert (counted == 1).all()
-    assert laid[0][0].left == pytest.approx(900 - 176, abs=2)
+def test_tiles_follow_the_head_and_every_row_of_it_counts_once() -> None:
+    middles = [900, 910, 930, 940, 1000]
+    strip = head_strip(swaying(middles), HEAD, STRIP)
+    grid = lay_along(strip, (352, 352), 64)
+    counted = np.zeros(strip.shape, int)
+    for tile in grid.tiles:
+        rows, columns = tile.own
+        assert tile.top <= rows.start < rows.stop <= tile.top + 352
+        assert tile.left <= columns.start < columns.stop <= tile.left + 352
+        counted[rows, columns] += 1
+    assert counted.max() == 1
+    for block, middle in enumerate(middles):
+        head = np.s_[250 * block : 250 * (block + 1), middle - HEAD // 2 : middle + HEAD // 2]
+        assert (counted[head] == 1).all()
+    assert grid.tiles[0].left == pytest.approx(900 - 176, abs=2)
+
+
+def test_a_head_that_leaves_its_tile_is_seen_in_two() -> None:
+    strip = head_strip(swaying([900, 900, 965, 965]), HEAD, STRIP)
+    beside = {tile.top for tile in lay_along(strip, (352, 352), 64).tiles}
+    assert len(lay_along(strip, (352, 352), 64).tiles) == len(beside)
+    strip = np.zeros((1000, 2048), np.uint8)
+    strip[:500, 700:1052] = strip[500:, 800:1152] = 255
+    tiles = lay_along(strip, (352, 352), 64).tiles
+    [pair] = [
+        [t.own[1] for t in tiles if t.top == top]
+        for top in {t.top for t in tiles}
+        if sum(t.top == top for t in tiles) == 2
+    ]
+    assert pair[0].start <= 736 and pair[1].stop >= 1116 and pair[0].stop == pair[1].start
+
+
+def test_the_light_is_measured_on_the_head_and_not_beside_it() -> None:
+    picture = np.asarray(swaying([900, 1000]) * np.float32(22 / 60), np.uint8)
+    picture[::2] += 1  # something to be sharp by
+    frame, region = Frame(0, picture, 0, Stretch(0, 125_000), 250), Region(follows_rail=True)
+    inside = region.inside(picture, 250)
+    limits = Quality(min_sharpness=0, min_texture_share=0)
+    assert faults(frame, limits, 0, inside) == ("dark: mean grey 18",)
+    assert faults(frame, limits, 0, inside, lit=region.lit(inside)) == ()
+
+
+@pytest.mark.parametrize("shown", ["dark", "even", "noise"])
+def test_where_no_head_stands_out_none_is_found(shown: str) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (300, 2048)).astype(np.uint8)
+    picture = {"dark": noise // 128, "even": np.full_like(noise, 90), "noise": noise}[shown]
+    with pytest.raises(FrameError, match="the head of the rail is not to be found"):
+        head_strip(picture, HEAD, STRIP)
 
 
 def test_what_is_too_small_says_what_to_do() -> None:
     small = np.zeros((400, 200), np.uint8)
     with pytest.raises(FrameError, match="less than a head of 280: give the picture's own scale"):
         head_centre(small, HEAD)
-    with pytest.raises(FrameError, match="less than a window of 352 x 352: pad it"):
-        list(windows(small, head_px=100, width_px=352, rows=352, overlap_rows=64))
+    with pytest.raises(FrameError, match=r"would fill the 290 columns.* leave region.follow out"):
+        head_strip(np.full((400, 290), 90, np.uint8), HEAD, STRIP)

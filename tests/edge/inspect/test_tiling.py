@@ -315,8 +315,8 @@ def test_quality_is_judged_inside_of_the_region_only() -> None:
 @pytest.mark.parametrize(
     ("region", "remedy"),
     [
-        (Region(roi=((0, 0), (70, 0), (0, 9))), r"camera.roi: the corner \[70, 0\] is outside"),
-        (Region(ignore=(((0, 0), (9, 150), (0, 9)),)), "camera.ignore: .* 70 columns and 150 rows"),
+        (Region(roi=((0, 0), (70, 0), (0, 9))), r"region.roi: the corner \[70, 0\] is outside"),
+        (Region(ignore=(((0, 0), (9, 150), (0, 9)),)), "region.ignore: .* 70 columns and 150 rows"),
         (
             Region(ignore=(((0, 0), (69, 0), (69, 149), (0, 149)),)),
             "leaves nothing to be inspected: make its outlines smaller",
@@ -379,7 +379,7 @@ def test_a_recorded_strip_comes_to_the_same_whenever_it_is_replayed(tmp_path: Pa
     folder = tmp_path / "recording"
     shutil.copytree(RECORDING, folder)
     line = yaml.safe_load((folder / "line.yaml").read_text()) | {"tiles": {"overlap_px": 12}}
-    line["camera"]["ignore"] = [[[0, 0], [5, 0], [5, 63], [0, 63]]]
+    line["region"] = {"ignore": [[[0, 0], [5, 0], [5, 63], [0, 63]]]}
     (folder / "line.yaml").write_text(yaml.safe_dump(line))
     first, second = (replay(read_recording(folder)) for _ in range(2))
     assert first == second

@@ -244,11 +244,16 @@ def test_what_an_example_says_of_store_and_swap_are_the_defaults(name: str, tmp_
             "across_um: 200\n  calibration: rail.json",
             "3: camera: calibration gives along_um and across_um: leave them out, or it",
         ),
-        ("frames", "frames\n  roi: [[0, 0], [9, 9]]", "6: camera.roi: needs 3 items or more"),
+        ("rules:", "region: {roi: [[0, 0], [9, 9]]}\nrules:", "20: region.roi: needs 3 items or "),
         (
-            "frames",
-            "frames\n  ignore: [[[0, 0], [9, 9], [0, -9]]]",
-            "6: camera.ignore[0][2][1]: should be greater than or equal to 0 (it is -9)",
+            "rules:",
+            "region: {ignore: [[[0, 0], [9, 9], [0, -9]]]}\nrules:",
+            "20: region.ignore[0][2][1]: should be greater than or equal to 0 (it is -9)",
+        ),
+        (
+            "rules:",
+            "region: {follow: rail, roi: [[0, 0], [9, 0], [9, 9]]}\nrules:",
+            "20: region: roi and ignore lie still, and the rail sways under them: leave them out",
         ),
         (
             "device: GPU",
