@@ -59,7 +59,7 @@ bundle-strip: $(DEV)/ready $(DATA)/simulated/frames.jsonl
 bundle-rail: $(DEV)/ready $(DATA)/track/frames.jsonl
 	$(DEV)/bin/trackside quantize $(CHECKPOINTS)/minet_rail.safetensors --data-root $(DATA) \
 	  --out edge/bundles/rail.bundle --max-drop $(RAIL_DROP) --auto --layers \
-	  --threshold 0.72 --min-area-mm2 5 --min-extent-mm 2
+	  --threshold 0.72 --min-area-mm2 5 --min-extent-mm 2 --follow rail
 
 $(DATA)/simulated/frames.jsonl:
 	$(DEV)/bin/trackside simulate --out $(DATA)/simulated --frames 1800 --lines 300 --seed 100000
@@ -86,7 +86,7 @@ $(OLDEST)/ready: $(BUILT_FROM) .ci/oldest.py
 	$(OLDEST)/bin/python .ci/oldest.py $(BOX_EXTRAS) > $(OLDEST)/oldest.txt
 	$(OLDEST)/bin/pip install --quiet --constraint $(OLDEST)/oldest.txt \
 	  --editable '.[$(subst $(empty) $(empty),$(comma),$(BOX_EXTRAS))]' \
-	  hypothesis onnx playwright pycocotools pytest pytest-timeout
+	  hypothesis onnx playwright pycocotools pytest
 	touch $@
 
 $(DEV)/ready: $(BUILT_FROM)
