@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edge.cli.commands import EngineName
 from edge.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
@@ -20,8 +22,10 @@ REPORT_ONLY, IGNORED = "gap,dirt", "unknown"
 
 def found(
     network: Annotated[
-        Path,
-        typer.Argument(metavar="NETWORK", help="A checkpoint, or a results.jsonl of `predict`."),
+        str,
+        typer.Argument(
+            metavar="NETWORK", help="A checkpoint, a bundle, or a results.jsonl of `predict`."
+        ),
     ],
     data: Annotated[Path, typer.Option(help="RailDefect, as distributed.")],
     split: Annotated[
@@ -31,7 +35,12 @@ def found(
         str, typer.Option(help="Classes that are no defect, with commas between.")
     ] = REPORT_ONLY,
     ignore: Annotated[str, typer.Option(help="Classes that neither count nor harm.")] = IGNORED,
-    threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU; all by default.")] = None,
+    engine: Annotated[
+        EngineName | None, typer.Option(help="What runs a bundle; `auto` by default.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of the CPU, for a checkpoint; all by default.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
     out: Annotated[Path | None, typer.Option(help="A file for each picture's outcome.")] = None,
 ) -> None:
@@ -46,16 +55,21 @@ def found(
     if not samples:
         raise UsageError(f"{data} has no {split} picture: take --split train, validation or all")
     sound, ignored = frozenset(report_only.split(",")), frozenset(ignore.split(","))
-    if network.suffix == ".jsonl":
-        points, pictures = _of_results(network, samples, sound, ignored)
+    kind = Path(network).suffix
+    if engine is not None and kind in {".jsonl", ".safetensors"}:
+        raise UsageError("--engine is for a bundle: leave it out")
+    if kind == ".jsonl":
+        points, pictures = _of_results(Path(network), samples, sound, ignored)
+    elif kind == ".safetensors":
+        points, pictures = _of_checkpoint(Path(network), samples, sound, ignored, threads)
     else:
-        points, pictures = _of_checkpoint(network, samples, sound, ignored, threads)
+        points, pictures = _of_bundle(network, engine or "auto", samples, sound, ignored)
     if out is not None:
         with out.open("w") as file:
             for picture in pictures:
                 print(json.dumps(_outcome(picture)), file=file)
     record = {
-        "subject": str(network),
+        "subject": network,
         "data": f"{data} ({split})",
         "pictures": len(samples),
         "points": [_record(point) for point in points],
@@ -92,6 +106,23 @@ def _of_checkpoint(
     look = look_with(trained.network, trained.recipe)
     size = trained.recipe.validation.size
     return points_of(samples, look, reading, ignored, THRESHOLDS, rows=size, width_px=size)
+
+
+def _of_bundle(
+    bundle: str,
+    engine: EngineName,
+    samples: Sequence[Sample],
+    sound: frozenset[str],
+    ignored: frozenset[str],
+) -> tuple[list[Point], list[Picture]]:
+    """Its masks cut at each threshold, as the box cuts them at its own."""
+    from edge.network import engine_by_name, load_network
+    from reference.evaluation.found import THRESHOLDS
+    from reference.trained.rail_bundle import points_of_bundle
+
+    network = load_network(engine_by_name(engine), bundle)
+    with closing(network.engine):
+        return points_of_bundle(samples, network, sound, ignored, THRESHOLDS)
 
 
 def _of_results(

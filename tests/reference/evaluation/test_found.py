@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from edge.errors import ConfigurationError
+from edge.inspect import by_bundle, predict
+from edge.network import engine_by_name, load_network
+from edge.simulation import SimulatedLine
 from reference.evaluation.found import Labelled, Picture, Spot, best_within, curve, judge
 from reference.found_commands import found
 from reference.networks import build
@@ -96,14 +102,57 @@ def test_predicted_results_are_counted_by_a_command(tmp_path: Path) -> None:
         {"image": "in/1501200200007.jpg", "defects": [dent]},
     ]
     results.write_text("\n".join(map(json.dumps, rows)))
+    first = points_of(str(results), tmp_path)[0.0]
+    assert (first["found"], first["false_alarms"], first["named_right"]) == (0.5, 0, 1)
+    results.write_text(json.dumps(rows[0]))
+    with pytest.raises(ConfigurationError, match="lacks 1 of 2 pictures"):
+        points_of(str(results), tmp_path)
+
+
+def test_what_is_said_of_a_bundle_is_what_predict_finds_with_it(tmp_path: Path) -> None:
+    line = SimulatedLine(1, "track", 700, 250, defects_per_metre=9, distractors_per_metre=5)
+    image = tmp_path / "images/1028010100005.jpg"
+    image.parent.mkdir()
+    cv2.imwrite(str(image), line.render(0, 1400)[0])
+    truth = line.true_defects(0, 1400)
+    document = {
+        "images": [{"id": 0, "file_name": image.name, "height": 1400, "width": 700}],
+        "categories": [{"id": 1 + n, "name": name} for n, name in enumerate(line.classes)],
+        "annotations": [
+            {
+                "image_id": 0,
+                "category_id": 1 + line.classes.index(true.kind),
+                "segmentation": [],
+                "bbox": [
+                    true.left_um / 250,
+                    true.stretch.start_um / 250,
+                    true.width_mm * 4,
+                    (true.stretch.end_um - true.stretch.start_um) / 250,
+                ],
+            }
+            for true in truth
+        ],
+    }
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations/boxes.json").write_text(json.dumps(document))
+    network = load_network(engine_by_name("onnxruntime"), "rail")
+    list(predict([image], by_bundle(network), tmp_path / "out"))
+    network.engine.close()
+    predicted = points_of(str(tmp_path / "out/results.jsonl"), tmp_path)[0.0]
+    ran = points_of("rail", tmp_path, "--engine", "onnxruntime")
+    shipped = ran[network.bundle.manifest.threshold]
+    assert shipped | {"threshold": 0.0} == predicted
+    assert shipped["found"] == 1 and len(truth) == 4 and shipped["false_alarms"] == 0
+    assert ran[0.05]["false_alarms"] > 0
+
+
+def points_of(network: str, data: Path, *more: str) -> dict[float, dict[str, Any]]:
     app = typer.Typer()
     app.command()(found)
     said = CliRunner().invoke(
-        app, [str(results), "--data", str(tmp_path), "--split", "all", "--json"]
+        app, [network, "--data", str(data), "--split", "all", "--json", *more]
     )
+    if said.exception is not None and not isinstance(said.exception, SystemExit):
+        raise said.exception
     assert said.exit_code == 0, said.output
-    first = json.loads(said.stdout)["points"][0]
-    assert (first["found"], first["false_alarms"], first["named_right"]) == (0.5, 0, 1)
-    results.write_text(json.dumps(rows[0]))
-    said = CliRunner().invoke(app, [str(results), "--data", str(tmp_path), "--split", "all"])
-    assert "lacks 1 of 2 pictures" in str(said.exception)
+    return {point["threshold"]: point for point in json.loads(said.stdout)["points"]}
