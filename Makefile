@@ -86,7 +86,7 @@ $(OLDEST)/ready: $(BUILT_FROM) .ci/oldest.py
 	$(OLDEST)/bin/python .ci/oldest.py $(BOX_EXTRAS) > $(OLDEST)/oldest.txt
 	$(OLDEST)/bin/pip install --quiet --constraint $(OLDEST)/oldest.txt \
 	  --editable '.[$(subst $(empty) $(empty),$(comma),$(BOX_EXTRAS))]' \
-	  hypothesis onnx playwright pycocotools pytest
+	  hypothesis onnx playwright pycocotools pytest pytest-timeout
 	touch $@
 
 $(DEV)/ready: $(BUILT_FROM)

@@ -7,7 +7,10 @@ the numbers, but for rounding, are torch's own.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from torch.autograd import Function
 from torch.utils import cpp_extension
 
 from edge.errors import ConfigurationError
+from edge.files.held_folder import held
 from reference.networks.layers import ConvBNReLU
 
 _CHANNELS = 16  # that the kernels take together
@@ -124,18 +128,31 @@ class _NormReLU(Function):
 
 @cache
 def _kernels() -> Any:
-    """The kernels, built at their first use on a machine and kept by torch."""
-    # What builds them is found where nobody activated the environment, too.
-    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), ninja.BIN_DIR])
+    """Built at first use. No number is assumed finite: training tells of those that are not."""
+    flags = ["-O3", "-march=native", "-fopenmp", "-fno-math-errno"]
     try:
-        return cpp_extension.load(
-            "trackside_cpu_kernels",
-            [str(Path(__file__).with_suffix(".cpp"))],
-            # No number is assumed finite: training tells of those that are not.
-            extra_cflags=["-O3", "-march=native", "-fopenmp", "-fno-math-errno"],
-        )
+        return built("trackside_cpu_kernels", Path(__file__).with_suffix(".cpp"), flags)
     except (RuntimeError, OSError) as error:
         raise ConfigurationError(
             "the kernels cannot be built here: install a C++ compiler (Debian: g++), or leave out "
             f"--kernels; {error}"
         ) from error
+
+
+def built(name: str, source: Path, flags: Sequence[str]) -> Any:
+    """A module of one source file, kept among torch's own under all that it was built of.
+
+    The lock that torch builds under outlives a process that is killed meanwhile, and whoever comes
+    after waits for ever. Ours goes with its process; who holds it takes away what a dead one left.
+    """
+    # What builds them is found where nobody activated the environment, too.
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), ninja.BIN_DIR])
+    made_of = f"{sys.implementation.cache_tag} {torch.__version__} {flags}".encode()
+    digest = hashlib.sha256(made_of + source.read_bytes()).hexdigest()[:16]
+    kept = os.environ.get("TORCH_EXTENSIONS_DIR") or cpp_extension.get_default_build_root()
+    with held(Path(kept) / f"{name}-{digest}", make=True) as folder:
+        folder.lock(wait=True)
+        folder.remove("lock")
+        return cpp_extension.load(
+            name, [str(source)], extra_cflags=list(flags), build_directory=str(folder.path)
+        )

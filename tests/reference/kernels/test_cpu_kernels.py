@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,9 @@ from reference.kernels import cpu_kernels
 from reference.kernels.cpu_kernels import KernelBlock, use_kernels
 from reference.networks import build, logit_maps
 from reference.networks.layers import ConvBNReLU
+from stands.places import ROOT
 from stands.tiny_recipe import CPU
+from stands.waiting import eventually
 
 needs_a_compiler = pytest.mark.skipif(
     shutil.which(os.environ.get("CXX", "g++")) is None, reason="needs a C++ compiler: g++"
@@ -103,3 +108,38 @@ def test_the_kernels_are_refused_where_they_cannot_train(
     with pytest.raises(ConfigurationError, match=r"install a C\+\+ compiler"):
         use_kernels(network, CPU, "fp32")
     assert not any(isinstance(module, KernelBlock) for module in network.modules())
+
+
+NOTHING = """
+#include <Python.h>
+static PyModuleDef nothing = {PyModuleDef_HEAD_INIT, "nothing", nullptr, 0, nullptr};
+PyMODINIT_FUNC PyInit_nothing() { return PyModule_Create(&nothing); }
+"""
+SLOW_COMPILER = """#!/bin/sh
+case "$*" in *nothing.cpp*) touch {started}; sleep 600;; esac
+exec g++ "$@"
+"""
+BUILD = """
+import sys; from pathlib import Path; from reference.kernels.cpu_kernels import built
+built("nothing", Path(sys.argv[1]), [])
+"""
+
+
+@needs_a_compiler
+def test_who_builds_after_one_that_was_killed_while_building_waits_for_nobody(
+    tmp_path: Path,
+) -> None:
+    source, slow, started = (tmp_path / name for name in ("nothing.cpp", "slow-g++", "started"))
+    source.write_text(NOTHING)
+    slow.write_text(SLOW_COMPILER.format(started=started))
+    slow.chmod(0o755)
+    where = {"TORCH_EXTENSIONS_DIR": str(tmp_path / "kept"), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", BUILD, str(source)]
+    killed = subprocess.Popen(
+        command, env=os.environ | where | {"CXX": str(slow)}, start_new_session=True
+    )
+    eventually(started.exists)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert list(tmp_path.glob("kept/*/lock"))  # what torch's own way would wait for
+    subprocess.run(command, env=os.environ | where, check=True, timeout=300)
