@@ -160,17 +160,17 @@ def _await(config: LineSettings, request: Request, *, no_wait: bool, as_json: bo
     from edge.cli.bundle_display import described, follow
     from edge.swap import answers
 
-    outcome = None if no_wait else follow(answers(config, request), quiet=as_json)
+    decision = None if no_wait else follow(answers(config, request), quiet=as_json)
     if as_json:
-        answer = {"request": request.model_dump()} if outcome is None else outcome.model_dump()
-        print(json.dumps({"answered": outcome is not None, **answer}))
-    elif outcome is not None:
-        print(described(outcome))
+        answer = {"request": request.model_dump()} if decision is None else decision.model_dump()
+        print(json.dumps({"answered": decision is not None, **answer}))
+    elif decision is not None:
+        print(described(decision))
     elif no_wait:
         print(f"{request.name}, {request.digest[:12]}, is asked for")
     else:
         print(f"{config.name} does not run: {request.name} is tried when it starts")
-    sys.exit(1 if outcome is not None and outcome.refusal is not None else 0)
+    sys.exit(1 if decision is not None and decision.refusal is not None else 0)
 
 
 def _checked(key: str | None) -> str | None:

@@ -17,7 +17,7 @@ from edge.engines import open_engine
 from edge.errors import BundleError, EngineUnavailable
 from edge.line_file import settings_for
 from edge.network import check_golden
-from edge.swap import Outcome, Progress
+from edge.swap import Decision, Progress
 
 FIGURES = (
     "s_measure",
@@ -133,8 +133,8 @@ def _name(artefact: Artefact) -> str:
     return f"{artefact.engine} {artefact.precision}"
 
 
-def follow(answers: Iterable[Progress | Outcome], *, quiet: bool) -> Outcome | None:
-    """Show how far the line is; what came of it, or None if no line runs."""
+def follow(answers: Iterable[Progress | Decision], *, quiet: bool) -> Decision | None:
+    """Show how far the line is; what it decided, or None if no line runs."""
     bar = Bar(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -146,17 +146,17 @@ def follow(answers: Iterable[Progress | Outcome], *, quiet: bool) -> Outcome | N
     with bar:
         task = bar.add_task("waiting", total=None)
         for answer in answers:
-            if isinstance(answer, Outcome):
+            if isinstance(answer, Decision):
                 return answer
             total = answer.of or None
             bar.update(task, description=answer.doing, completed=answer.frames, total=total)
     return None
 
 
-def described(outcome: Outcome) -> str:
-    """The outcome as a line for people."""
-    request, compared = outcome.request, outcome.comparison
-    said = "is in force" if outcome.refusal is None else f"is refused: {outcome.refusal}"
+def described(decision: Decision) -> str:
+    """A decision as a line for people."""
+    request, compared = decision.request, decision.comparison
+    said = "is in force" if decision.refusal is None else f"is refused: {decision.refusal}"
     line = f"{request.name}, {request.digest[:12]}, {said}"
     if compared is None:
         return line

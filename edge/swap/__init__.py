@@ -1,12 +1,12 @@
 """Another bundle for a line that runs: asked for, tried beside the old one, taken or refused."""
 
-from edge.swap.folder import Outcome, Progress, Request, open_in_force
+from edge.swap.folder import Decision, Progress, Request, open_in_force
 from edge.swap.request import activate, answers, roll_back
 from edge.swap.swapper import POLL_S, Swapper, SwapStatus, swapping
 
 __all__ = [
     "POLL_S",
-    "Outcome",
+    "Decision",
     "Progress",
     "Request",
     "SwapStatus",

@@ -1,7 +1,7 @@
 """The folder of a line's bundles: which is in force, which was before, and which is asked for.
 
     bundles/DIGEST.bundle   copies, named by what they hold
-    standing.json           in force, before, and the latest outcome; written by who holds the line
+    standing.json           in force, before, and the latest decision; written by who holds the line
     request.json            what is asked for; written by the command
     progress.json           how far the line is with it
     attempt.json            how many lines have begun to try it and never said how that ended
@@ -69,8 +69,8 @@ class Comparison(_Record):
     new_p99_ms: float
 
 
-class Outcome(_Record):
-    """What became of a request."""
+class Decision(_Record):
+    """What the line decided of a request: to take it over, or to refuse it, and why."""
 
     request: Request
     refusal: str | None  # None: it was taken over
@@ -84,7 +84,7 @@ class Standing(_Record):
     format: Literal[1] = 1
     in_force: Digest | None = None  # None: the bundle that the line file names
     before: Digest | None = None
-    outcome: Outcome | None = None
+    outcome: Decision | None = None  # the latest
 
 
 class Progress(_Record):
@@ -204,7 +204,7 @@ class SwapFolder:
 
 
 def is_answered(request: Request, standing: Standing) -> bool:
-    """Whether its outcome is the latest."""
+    """Whether the latest decision is of this request."""
     return standing.outcome is not None and standing.outcome.request.id == request.id
 
 

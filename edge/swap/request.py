@@ -13,8 +13,8 @@ from edge.errors import TracksideError, UsageError
 from edge.line_file import LineSettings
 from edge.network import network_of, resolve_bundle
 from edge.swap.folder import (
+    Decision,
     Kind,
-    Outcome,
     Progress,
     Request,
     Standing,
@@ -47,16 +47,16 @@ def roll_back(config: LineSettings) -> Request:
     with folder.holding_line() as nobody_runs, folder.changing():
         if nobody_runs:
             at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-            outcome = Outcome(request=request, refusal=None, at=at)
-            turned = Standing(in_force=standing.before, before=standing.in_force, outcome=outcome)
+            taken = Decision(request=request, refusal=None, at=at)
+            turned = Standing(in_force=standing.before, before=standing.in_force, outcome=taken)
             folder.settle(turned)
     return request
 
 
 def answers(
     config: LineSettings, request: Request, poll_s: float = _POLL_S
-) -> Iterator[Progress | Outcome]:
-    """How far the line is, over and over, and at last what came of it; ends if no line runs."""
+) -> Iterator[Progress | Decision]:
+    """How far the line is, over and over, and at last what it decided; ends if no line runs."""
     folder = swap_folder(config)
     while True:
         with folder.holding_line() as nobody_runs:

@@ -26,8 +26,8 @@ from edge.network import Network, network_of, rehearse
 from edge.swap.folder import (
     Attempt,
     Comparison,
+    Decision,
     Doing,
-    Outcome,
     Progress,
     Request,
     Standing,
@@ -53,7 +53,7 @@ class SwapStatus:
     bundle: str  # name of the one in force
     digest: str
     trying: Progress | None
-    last: Outcome | None
+    last: Decision | None
     taken_over: int  # since the start of the run
     refused: int
 
@@ -226,7 +226,7 @@ class Swapper:
 
     def _answer(self, request: Request, refusal: str | None, comparison: Comparison | None) -> None:
         at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        self._last = Outcome(request=request, refusal=refusal, at=at, comparison=comparison)
+        self._last = Decision(request=request, refusal=refusal, at=at, comparison=comparison)
         if refusal is None:
             self._taken_over += 1
             log.info("bundle %s, %s, is in force", request.name, request.digest[:12])
@@ -235,9 +235,9 @@ class Swapper:
             log.warning("bundle %s, %s, is refused: %s", request.name, request.digest[:12], refusal)
         self._settle(self._last)
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _settle(self, decision: Decision) -> None:
         with self._folder.changing():
-            self._write(self._standing.model_copy(update={"outcome": outcome}))
+            self._write(self._standing.model_copy(update={"outcome": decision}))
 
     def _write(self, standing: Standing) -> None:
         self._folder.settle(standing)

@@ -19,7 +19,7 @@ from edge.demo import DEMO_LINE
 from edge.inspect import Inspection
 from edge.line_file import LineSettings, read_line
 from edge.run import run_line
-from edge.swap import POLL_S, Outcome, activate, answers
+from edge.swap import POLL_S, Decision, activate, answers
 
 # Frames of 16 mm, 250 a second.
 CAMERA = {"type": "synthetic", "seed": 3, "height_px": 64, "width_px": 64, "um_per_px": 250}
@@ -38,10 +38,10 @@ def write_line(folder: Path, bundle: str, **sections: object) -> Path:
     return path
 
 
-def change(config: LineSettings, bundle: Path, poll_s: float = QUICK_S) -> Outcome | None:
+def change(config: LineSettings, bundle: Path, poll_s: float = QUICK_S) -> Decision | None:
     """Ask for a bundle, and wait for what comes of it."""
     *_, last = [None, *answers(config, activate(config, bundle), poll_s)]
-    assert last is None or isinstance(last, Outcome)
+    assert last is None or isinstance(last, Decision)
     return last
 
 

@@ -41,7 +41,7 @@ from edge.recordings import read_recording, record_line
 from edge.run import run_line
 from edge.simulation import SimulatedLine
 from edge.store import read_events
-from edge.swap import Outcome, Progress, Request, activate, answers, roll_back
+from edge.swap import Decision, Progress, Request, activate, answers, roll_back
 from edge.swap.folder import Comparison, is_answered, open_in_force, swap_folder
 from edge.swap.shadow import objections
 from edge.types import State
@@ -131,11 +131,11 @@ def test_a_hundred_swaps_under_load_lose_no_frame_and_leave_nothing_behind(
     tmp_path: Path, two: Bundles
 ) -> None:
     store = {"path": "events", "ok_every": 7, "unsure_below": 0.0}
-    config, outcomes = a_line(tmp_path, two, store=store), list[Outcome | None]()
+    config, decisions = a_line(tmp_path, two, store=store), list[Decision | None]()
 
     def change_often(times: int) -> None:
         for number in range(times):
-            outcomes.append(change(config, two[number % 2 == 0].path))
+            decisions.append(change(config, two[number % 2 == 0].path))
 
     def run(times: int) -> Watched:
         return Watched(config, lambda: change_often(times))
@@ -144,8 +144,8 @@ def test_a_hundred_swaps_under_load_lose_no_frame_and_leave_nothing_behind(
     before = held()
     watched = run(times=100)
     assert held() == before
-    assert len(outcomes) == 102
-    assert all(outcome is not None and outcome.refusal is None for outcome in outcomes)
+    assert len(decisions) == 102
+    assert all(decision is not None and decision.refusal is None for decision in decisions)
     assert watched.frames == list(range(len(watched.frames)))
     assert sum(one != other for one, other in pairwise(watched.digests)) == 100
     assert set(watched.digests) == {two.a.digest, two.b.digest}
@@ -230,9 +230,9 @@ def test_a_bundle_that_is_wrong_slow_or_of_another_opinion_is_refused(  # noqa: 
 def assert_refused(config: LineSettings, old: Bundle, why: str) -> None:
     folder = swap_folder(config)
     watched = Watched(config)
-    outcome = folder.standing().outcome
-    assert outcome is not None and outcome.refusal is not None
-    assert re.search(why, outcome.refusal)
+    decision = folder.standing().outcome
+    assert decision is not None and decision.refusal is not None
+    assert re.search(why, decision.refusal)
     assert set(watched.digests) == {old.digest}
     with open_line(config) as line:
         assert line.bundle.digest == old.digest
@@ -334,9 +334,9 @@ def test_an_older_bundle_is_refused_unless_it_is_asked_for(
     config = read_line(write_line(tmp_path, str(new.path)))
     for bundle, said in ((old, "old is version 4"), (unnumbered, "unnumbered says no version")):
         Watched(config, partial(change, config, bundle.path))
-        outcome = swap_folder(config).standing().outcome
-        assert outcome is not None and outcome.refusal is not None
-        assert outcome.refusal.startswith(f"{said}, and 5 is in force: take a newer one, or ask")
+        decision = swap_folder(config).standing().outcome
+        assert decision is not None and decision.refusal is not None
+        assert decision.refusal.startswith(f"{said}, and 5 is in force: take a newer one, or ask")
     assert open_in_force(config).digest == new.digest
     Watched(config, lambda: activate(config, old.path, allow_older=True))
     assert open_in_force(config).digest == old.digest
@@ -366,9 +366,9 @@ def test_a_bundle_that_ends_its_process_ends_no_line(tmp_path: Path) -> None:
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=PATIENCE_S) == 0
-    outcome = swap_folder(config).standing().outcome
-    assert outcome is not None and outcome.refusal is not None
-    assert "ended the process that opened it (SIGABRT): do not trust it" in outcome.refusal
+    decision = swap_folder(config).standing().outcome
+    assert decision is not None and decision.refusal is not None
+    assert "ended the process that opened it (SIGABRT): do not trust it" in decision.refusal
 
 
 def was_answered(config: LineSettings) -> bool:
