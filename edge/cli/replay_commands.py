@@ -18,8 +18,8 @@ def record(
     """Run a line and save its frames, times, encoder and settings, to be replayed."""
     from edge.recordings import record_line
 
-    outcome = record_line(line, out, frames=frames)
-    print(f"{len(outcome.frames)} frames in {out}, which replays as it ran")
+    replayed = record_line(line, out, frames=frames)
+    print(f"{len(replayed.frames)} frames in {out}, which replays as it ran")
 
 
 def replay(
@@ -43,15 +43,15 @@ def replay(
     if expect and accept:
         raise UsageError("give --expect, or --accept to expect another outcome, but not both")
     opened = read_recording(recording)
-    outcome = replay(opened, bundle)
-    if outcome.bundle != opened.digest:
-        print(f"recorded with bundle {opened.digest[:12]}, replayed with {outcome.bundle[:12]}")
-    states = Counter(frame.state for frame in outcome.frames)
+    replayed = replay(opened, bundle)
+    if replayed.bundle != opened.digest:
+        print(f"recorded with bundle {opened.digest[:12]}, replayed with {replayed.bundle[:12]}")
+    states = Counter(frame.state for frame in replayed.frames)
     print(", ".join(f"{count} {state}" for state, count in sorted(states.items())))
-    for name, extents in outcome.rejects.items():
+    for name, extents in replayed.rejects.items():
         print(f"{name}: {len(extents)} rejects")
     if accept:
-        expect_from_now_on(opened, outcome)
-    elif expect and (difference := first_difference(read_expectation(opened.expected), outcome)):
+        expect_from_now_on(opened, replayed)
+    elif expect and (difference := first_difference(read_expectation(opened.expected), replayed)):
         print(f"not as expected: {difference}", file=sys.stderr)
         sys.exit(1)

@@ -33,8 +33,8 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """The verdicts, and the rail that each actuator rejected."""
+class Replayed:
+    """What a recording came to: the verdicts, and the rail that each actuator rejected."""
 
     bundle: str  # its digest
     frames: tuple[Judged, ...]
@@ -43,9 +43,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """An outcome, and how far the same may lie from it: engines round differently."""
+    """What a replay is to come to, and how far off it may lie: engines round differently."""
 
-    outcome: Outcome
+    outcome: Replayed  # the file's word
     tolerance_um: int
 
 
@@ -65,7 +65,7 @@ def read_expectation(path: Path) -> Expectation:
         ) from error
 
 
-def first_difference(expected: Expectation, found: Outcome) -> str | None:
+def first_difference(expected: Expectation, found: Replayed) -> str | None:
     """In words, along the rail; frames before rejects."""
     return next(_differences(expected, found), None)
 
@@ -84,11 +84,11 @@ def judged_differently(
             yield from _moved(f"{where}: defect", one.defects, two.defects, tolerance_um)
 
 
-def _differences(expected: Expectation, found: Outcome) -> Iterator[str]:
-    outcome, tolerance_um = expected.outcome, expected.tolerance_um
-    yield from judged_differently(outcome.frames, found.frames, tolerance_um)
-    for name in outcome.rejects | found.rejects:  # an actuator of one alone differs too
-        one, two = outcome.rejects.get(name, ()), found.rejects.get(name, ())
+def _differences(expected: Expectation, found: Replayed) -> Iterator[str]:
+    wanted, tolerance_um = expected.outcome, expected.tolerance_um
+    yield from judged_differently(wanted.frames, found.frames, tolerance_um)
+    for name in wanted.rejects | found.rejects:  # an actuator of one alone differs too
+        one, two = wanted.rejects.get(name, ()), found.rejects.get(name, ())
         yield from _moved(f"{name}: reject", one, two, tolerance_um)
 
 

@@ -18,7 +18,7 @@ from edge.errors import TracksideError, UsageError
 from edge.files.image_file import write_image
 from edge.inspect import Inspection
 from edge.line_file import LineSettings, read_line
-from edge.recordings.expectation import Judged, Outcome, judged_differently, read_expectation
+from edge.recordings.expectation import Judged, Replayed, judged_differently, read_expectation
 from edge.recordings.recording import (
     FORMAT,
     RecordedFrame,
@@ -32,7 +32,7 @@ from edge.swap import open_in_force
 from edge.types import Frame, LostFrame
 
 
-def record_line(line_file: Path, folder: Path, *, frames: int | None = None) -> Outcome:
+def record_line(line_file: Path, folder: Path, *, frames: int | None = None) -> Replayed:
     """Run a line and record it; then replay it once, which must come to the same verdicts."""
     config, judged = read_line(line_file), list[Judged]()
     recorder = Recorder(folder, line_file, config)  # before the line runs, which waits for nobody
@@ -48,12 +48,12 @@ def record_line(line_file: Path, folder: Path, *, frames: int | None = None) -> 
     ):
         line.run(record)
     recording = read_recording(folder)
-    outcome = replay(recording)
-    accept(recording, outcome)
+    replayed = replay(recording)
+    accept(recording, replayed)
     tolerance_um = read_expectation(recording.expected).tolerance_um
-    for difference in judged_differently(tuple(judged), outcome.frames, tolerance_um):
+    for difference in judged_differently(tuple(judged), replayed.frames, tolerance_um):
         raise TracksideError(f"{folder} does not replay as it ran: {difference}: record it again")
-    return outcome
+    return replayed
 
 
 class Recorder:

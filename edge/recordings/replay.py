@@ -9,12 +9,12 @@ from edge.bridge import SECOND_NS, STEP_NS, RecordedRail
 from edge.errors import ConfigurationError, LineStopped
 from edge.inspect import Inspection, make_inspector, run
 from edge.network import load_network
-from edge.recordings.expectation import Expectation, Judged, Outcome, write_expectation
+from edge.recordings.expectation import Expectation, Judged, Replayed, write_expectation
 from edge.recordings.recording import RecordedFrame, Recording
 from edge.types import Frame, LostFrame
 
 
-def replay(recording: Recording, bundle: str | None = None) -> Outcome:
+def replay(recording: Recording, bundle: str | None = None) -> Replayed:
     """Run it again with its own bundle, which must be the one it was recorded with, or another.
 
     Where UNKNOWN stops the line, nothing after it is judged.
@@ -43,15 +43,15 @@ def replay(recording: Recording, bundle: str | None = None) -> Outcome:
     finally:
         network.engine.close()
     rejects = {name: tuple(extents) for name, extents in world.rail.rejects.items()}
-    return Outcome(digest, tuple(world.judged), rejects)
+    return Replayed(digest, tuple(world.judged), rejects)
 
 
-def accept(recording: Recording, outcome: Outcome) -> None:
+def accept(recording: Recording, replayed: Replayed) -> None:
     """Expect this from now on, but for two rows of a frame and one reading of the encoder."""
     looked_at = [each for each in recording.frames if each.rows]
     row_um = max(((each.end_um - each.start_um) // each.rows for each in looked_at), default=0)
     step_um = round(recording.config.encoder.speed_mm_s * 1000) * STEP_NS // SECOND_NS
-    write_expectation(recording.expected, Expectation(outcome, 2 * row_um + step_um))
+    write_expectation(recording.expected, Expectation(replayed, 2 * row_um + step_um))
 
 
 class _World:

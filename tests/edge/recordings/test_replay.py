@@ -16,7 +16,7 @@ from edge.errors import ConfigurationError, UsageError
 from edge.health import brightness_distribution
 from edge.inspect import Baseline, look_at, usual_of, write_baseline
 from edge.recordings import accept, first_difference, read_expectation, read_recording, record_line
-from edge.recordings.expectation import Expectation, Outcome
+from edge.recordings.expectation import Expectation, Replayed
 from edge.recordings.replay import replay
 from edge.types import State
 from stands.inspections import recorded_line
@@ -109,15 +109,15 @@ def test_a_line_that_unknown_stops_is_stopped_in_its_replay_too(
 
 def test_rounding_is_no_difference_and_a_missing_reject_is_one() -> None:
     expected = read_expectation(RECORDING / "expected.json")
-    outcome = expected.outcome
-    first, *others = outcome.rejects["reject"]
+    wanted = expected.outcome
+    first, *others = wanted.rejects["reject"]
     moved = (first[0] + expected.tolerance_um, first[1])
     rounded = Expectation(
-        type(outcome)(outcome.bundle, outcome.frames, {"reject": (moved, *others)}),
+        type(wanted)(wanted.bundle, wanted.frames, {"reject": (moved, *others)}),
         expected.tolerance_um,
     )
-    assert first_difference(rounded, outcome) is None
-    fewer = type(outcome)(outcome.bundle, outcome.frames, {"reject": (first, *others[:-1])})
+    assert first_difference(rounded, wanted) is None
+    fewer = type(wanted)(wanted.bundle, wanted.frames, {"reject": (first, *others[:-1])})
     assert first_difference(expected, fewer) == "reject: rejects: expected 5, there are 4"
 
 
@@ -148,8 +148,8 @@ def test_an_actuator_that_is_known_to_one_side_alone_is_compared_too(
     found: dict[str, tuple[tuple[int, int], ...]],
     said: str | None,
 ) -> None:
-    wanted = Expectation(Outcome("", (), expected), tolerance_um=0)
-    assert first_difference(wanted, Outcome("", (), found)) == said
+    wanted = Expectation(Replayed("", (), expected), tolerance_um=0)
+    assert first_difference(wanted, Replayed("", (), found)) == said
 
 
 def test_an_expectation_is_not_asked_for_and_replaced_at_once(recording: Path) -> None:
@@ -230,13 +230,13 @@ def test_a_line_is_recorded_and_replays_as_it_ran(tmp_path: Path) -> None:
     line["encoder"] = {"type": "simulated", "speed_mm_s": 2000}
     (tmp_path / "line.yaml").write_text(yaml.safe_dump(line))
     out = tmp_path / "recording"
-    outcome = record_line(tmp_path / "line.yaml", out, frames=12)
-    assert [frame.state for frame in outcome.frames].count("OK") == 7
+    replayed = record_line(tmp_path / "line.yaml", out, frames=12)
+    assert [frame.state for frame in replayed.frames].count("OK") == 7
     # The good rail between the first two defects is passed, and nothing before it came to be seen.
-    assert outcome.rejects["reject"]
+    assert replayed.rejects["reject"]
     recording = read_recording(out)
     assert first_difference(read_expectation(recording.expected), replay(recording)) is None
-    accept(recording, outcome)
+    accept(recording, replayed)
     with pytest.raises(UsageError, match="a folder of its own"):
         record_line(tmp_path / "line.yaml", out)
 
