@@ -29,9 +29,9 @@ def show_summary(result: DemoResult, report_path: Path) -> None:
     sign, style = MARKS[State.OK if result.passed else State.NG]
     console.print()
     console.print(Text(f"{sign} {headline(result)}", style=f"bold {style}"), soft_wrap=True)
-    for outcome in result.outcomes:
-        if not outcome.rejected:
-            console.print(Text(f"  {what_happened(outcome)}", style=style), soft_wrap=True)
+    for fate in result.fates:
+        if not fate.rejected:
+            console.print(Text(f"  {what_happened(fate)}", style=style), soft_wrap=True)
     console.print()
     figures = Table.grid(padding=(0, 3, 0, 0))
     for name, text in _summary_rows(result.summary()):

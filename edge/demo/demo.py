@@ -31,8 +31,8 @@ _MOST_SOUND_SHARE = 0.25  # of the rail; an output stuck at reject would hit eve
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """One true defect, and whether the actuator acted on all of it."""
+class Fate:
+    """What became of one true defect: found or not, and whether the actuator acted on all of it."""
 
     defect: TrueDefect
     found: bool
@@ -47,14 +47,14 @@ class DemoResult:
     bundle: str
     engine: str
     tally: Tally
-    outcomes: tuple[Outcome, ...]  # of the true defects above the bundle's limits
+    fates: tuple[Fate, ...]  # of the true defects above the bundle's limits
     ordered: tuple[Stretch, ...]
     pulses: tuple[Stretch, ...]  # inspected rail that was rejected, by the pin's edges
     false_pulses: tuple[Stretch, ...]
     sound_mm: float  # of it, near no true defect
     uninspected_mm: float  # rail that no frame showed, before the first and after the last
     rail_mm: float
-    scheduled: int
+    orders: int
     fired: int
     missed: int
     error_mm_max: float
@@ -62,7 +62,7 @@ class DemoResult:
     @property
     def passed(self) -> bool:
         """Every true defect above the limits was rejected within tolerance, and little else."""
-        all_rejected = all(outcome.rejected for outcome in self.outcomes)
+        all_rejected = all(fate.rejected for fate in self.fates)
         return all_rejected and self.sound_mm <= _MOST_SOUND_SHARE * self.rail_mm
 
     def summary(self) -> dict[str, Any]:
@@ -74,13 +74,13 @@ class DemoResult:
             "ok": states[State.OK],
             "ng": states[State.NG],
             "unknown": states[State.UNKNOWN],
-            "defects_true": len(self.outcomes),
-            "defects_found": sum(outcome.found for outcome in self.outcomes),
-            "defects_rejected": sum(outcome.rejected for outcome in self.outcomes),
+            "defects_true": len(self.fates),
+            "defects_found": sum(fate.found for fate in self.fates),
+            "defects_rejected": sum(fate.rejected for fate in self.fates),
             "false_rejects": len(self.false_pulses),
             "sound_rail_rejected_mm": round(self.sound_mm, 1),
             "uninspected_rail_rejected_mm": round(self.uninspected_mm, 1),
-            "rejects_scheduled": self.scheduled,
+            "rejects_scheduled": self.orders,
             "rejects_fired": self.fired,
             "rejects_missed": self.missed,
             "reject_error_mm_max": round(self.error_mm_max, 3),
@@ -141,14 +141,14 @@ def _hold_against_truth(line: Line, tally: Tally, verdicts: list[Verdict], rows:
         bundle=line.bundle.manifest.name,
         engine=line.engine.name,
         tally=tally,
-        outcomes=_outcomes(truth, verdicts, [p.widened(tolerance_um) for p in rejected]),
+        fates=_fates(truth, verdicts, [p.widened(tolerance_um) for p in rejected]),
         ordered=tuple(ordered),
         pulses=pulses,
         false_pulses=tuple(p for p in pulses if not any(p.overlaps(s) for s in near)),
         sound_mm=_uncovered_um(pulses, near) / 1000,
         uninspected_mm=_uncovered_um(rejected, [rail]) / 1000,
         rail_mm=rail.length_mm,
-        scheduled=report.ordered,
+        orders=report.ordered,
         fired=report.fired,
         missed=report.missed,
         error_mm_max=_error_um_max(ordered, pulses, margin_um) / 1000,
@@ -177,13 +177,13 @@ def pulses_on_rail(line: Line) -> tuple[Stretch, ...]:
     return tuple(Stretch(place_um(start), place_um(end)) for start, end in acted if start < end)
 
 
-def _outcomes(
+def _fates(
     truth: list[TrueDefect], verdicts: list[Verdict], reached: list[Stretch]
-) -> tuple[Outcome, ...]:
+) -> tuple[Fate, ...]:
     """A defect is found where a verdict names it; rejecting what was UNKNOWN finds nothing."""
     named = [defect.stretch for verdict in verdicts for defect in verdict.defects]
     return tuple(
-        Outcome(
+        Fate(
             defect,
             found=any(stretch.overlaps(defect.stretch) for stretch in named),
             rejected=_uncovered_um([defect.stretch], reached) == 0,

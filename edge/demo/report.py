@@ -19,7 +19,7 @@ import numpy as np
 from edge.assembly import simulated_line
 from edge.box import Box
 from edge.demo.charts import Mark, lanes_along_the_rail, latency_histogram
-from edge.demo.demo import DemoResult, Outcome
+from edge.demo.demo import DemoResult, Fate
 from edge.files import write_whole
 from edge.html import facts, section, wide
 from edge.html.page import page
@@ -37,7 +37,7 @@ _RIGHT = " class=right"
 
 def headline(result: DemoResult) -> str:
     """The verdict on the run, in one line."""
-    true, rejected = len(result.outcomes), sum(o.rejected for o in result.outcomes)
+    true, rejected = len(result.fates), sum(each.rejected for each in result.fates)
     if not true:
         said = "no true defect came by"
     else:
@@ -52,16 +52,16 @@ def headline(result: DemoResult) -> str:
     return said
 
 
-def what_happened(outcome: Outcome) -> str:
+def what_happened(fate: Fate) -> str:
     """A true defect and its fate, in one line."""
-    defect = outcome.defect
-    return f"{defect.kind} at {_place(defect.stretch)}, {_size(defect)}: {_fate(outcome)}"
+    defect = fate.defect
+    return f"{defect.kind} at {_place(defect.stretch)}, {_size(defect)}: {_said(fate)}"
 
 
-def _fate(outcome: Outcome) -> str:
-    if outcome.rejected:
+def _said(fate: Fate) -> str:
+    if fate.rejected:
         return "rejected"
-    return "found, but not rejected in full" if outcome.found else "not found"
+    return "found, but not rejected in full" if fate.found else "not found"
 
 
 def _place(stretch: Stretch) -> str:
@@ -130,11 +130,11 @@ def _timeline(result: DemoResult) -> str:
     lanes = {
         "true": [
             Mark(
-                o.defect.stretch,
-                what_happened(o),
-                "" if o.rejected else f"✗ {o.defect.kind}",
+                each.defect.stretch,
+                what_happened(each),
+                "" if each.rejected else f"✗ {each.defect.kind}",
             )
-            for o in result.outcomes
+            for each in result.fates
         ],
         "ordered": [Mark(s, f"ordered at {_place(s)}, {_length(s)}") for s in result.ordered],
         "pulse": [
@@ -211,10 +211,10 @@ def _got_away(result: DemoResult) -> Iterator[_Picture]:
     camera = result.config.camera
     assert isinstance(camera, SyntheticSettings)
     line = simulated_line(camera)
-    for outcome in result.outcomes:
-        if outcome.rejected:
+    for fate in result.fates:
+        if fate.rejected:
             continue
-        stretch = outcome.defect.stretch
+        stretch = fate.defect.stretch
         middle_row = (stretch.start_um + stretch.end_um) // 2 // camera.um_per_px
         image, mask = line.render(middle_row - camera.height_px // 2, camera.height_px)
         canvas = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
@@ -223,8 +223,8 @@ def _got_away(result: DemoResult) -> Iterator[_Picture]:
         cv2.drawContours(canvas, outlines, -1, _OUTLINE, 1)
         yield _Picture(
             np.asarray(canvas, np.uint8),
-            f"✗ {outcome.defect.kind} at {_place(stretch)}",
-            (_size(outcome.defect), _fate(outcome)),
+            f"✗ {fate.defect.kind} at {_place(stretch)}",
+            (_size(fate.defect), _said(fate)),
             alarm=True,
         )
 
@@ -255,7 +255,7 @@ def _kind(inspection: Inspection, result: DemoResult) -> str:
     if inspection.verdict.state is State.UNKNOWN:
         return "UNKNOWN"
     for bad in _bad(inspection.verdict):
-        for defect in (outcome.defect for outcome in result.outcomes):
+        for defect in (fate.defect for fate in result.fates):
             if bad.overlaps(defect.stretch):
                 return defect.kind
     return "no true defect"
@@ -276,7 +276,7 @@ def _found(defect: Defect) -> str:
 def _truth(result: DemoResult) -> str:
     numbers = "".join(f"<th{_RIGHT}>{name}</th>" for name in _NUMBERS)
     head = f"<th>kind</th>{numbers}<th>outcome</th>"
-    rows = "".join(_truth_row(outcome) for outcome in result.outcomes)
+    rows = "".join(_truth_row(fate) for fate in result.fates)
     return section(
         "Every true defect",
         "Those above the bundle's limits. Rejected means that the actuator acted on all of it, "
@@ -285,8 +285,8 @@ def _truth(result: DemoResult) -> str:
     )
 
 
-def _truth_row(outcome: Outcome) -> str:
-    defect = outcome.defect
+def _truth_row(fate: Fate) -> str:
+    defect = fate.defect
     numbers = (
         f"{defect.stretch.start_um / 1e6:.3f}",
         f"{defect.stretch.length_mm:.1f}",
@@ -294,11 +294,9 @@ def _truth_row(outcome: Outcome) -> str:
         f"{defect.area_mm2:.1f}",
     )
     cells = "".join(f"<td{_RIGHT}>{number}</td>" for number in numbers)
-    sign = "✓" if outcome.rejected else "✗"
-    alarm = "" if outcome.rejected else " class=alarm"
-    return (
-        f"<tr{alarm}><td>{sign} {escape(defect.kind)}</td>{cells}<td>{_fate(outcome)}</td></tr>\n"
-    )
+    sign = "✓" if fate.rejected else "✗"
+    alarm = "" if fate.rejected else " class=alarm"
+    return f"<tr{alarm}><td>{sign} {escape(defect.kind)}</td>{cells}<td>{_said(fate)}</td></tr>\n"
 
 
 def _known(config: LineSettings, result: DemoResult) -> Iterator[tuple[str, str]]:

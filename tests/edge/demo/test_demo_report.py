@@ -24,7 +24,7 @@ from edge.cli.dashboard import Dashboard, LiveDisplay
 from edge.cli.terminal import Counts, show_checks, show_predictions, show_summary
 from edge.demo import DEMO_LINE, DemoResult, headline, run_demo, what_happened, write_report
 from edge.demo.charts import latency_histogram
-from edge.demo.demo import Outcome
+from edge.demo.demo import Fate
 from edge.inspect import Inspection, Prediction
 from edge.line_file import LineSettings, read_line
 from edge.run import Tally
@@ -32,7 +32,7 @@ from edge.simulation import TrueDefect
 from edge.types import State, Stretch, Verdict
 
 SIZE = 352  # of a frame and of the network
-GOT_AWAY = Outcome(
+GOT_AWAY = Fate(
     TrueDefect("<i>scratch</i>", Stretch(550_000, 590_000), 3, 44), found=False, rejected=False
 )
 
@@ -51,7 +51,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> LineSettings:
 def result(config: LineSettings) -> DemoResult:
     """A short run, and one more true defect, which got away for certain."""
     ran = run_demo(config, 2)
-    return replace(ran, outcomes=(*ran.outcomes, GOT_AWAY))
+    return replace(ran, fates=(*ran.fates, GOT_AWAY))
 
 
 class Page(HTMLParser):
@@ -108,8 +108,8 @@ def test_the_report_names_what_got_away(result: DemoResult, page: Page) -> None:
 
 def test_the_charts_show_what_the_result_holds(result: DemoResult, page: Page) -> None:
     drawn = {kind: set(titles) for kind, titles in page.titles.items()}
-    rejected = {what_happened(o) for o in result.outcomes if o.rejected}
-    got_away = {what_happened(o) for o in result.outcomes if not o.rejected}
+    rejected = {what_happened(each) for each in result.fates if each.rejected}
+    got_away = {what_happened(each) for each in result.fates if not each.rejected}
     assert drawn.get("true", set()) == rejected
     assert drawn["true alarm"] == got_away
     pulses = drawn.get("pulse", set()) | drawn.get("pulse alarm", set())
@@ -154,9 +154,9 @@ def test_the_summary_says_what_got_away(
 
 def test_a_run_that_lost_nothing_says_so(result: DemoResult) -> None:
     caught = replace(GOT_AWAY, found=True, rejected=True)
-    passed = replace(result, outcomes=(caught,), false_pulses=())
+    passed = replace(result, fates=(caught,), false_pulses=())
     assert headline(passed) == "1 of 1 true defects rejected within 20 mm"
-    assert headline(replace(passed, outcomes=())) == "no true defect came by"
+    assert headline(replace(passed, fates=())) == "no true defect came by"
     twice = replace(passed, false_pulses=result.pulses[:1] * 2)
     assert headline(twice).endswith("within 20 mm, 2 false rejects")
 

@@ -107,7 +107,7 @@ def test_the_demo_prints_one_object_and_rejects_every_defect(tmp_path: Path) -> 
 def test_a_demo_that_finds_nothing_does_not_pass(tmp_path: Path) -> None:
     blind = a_line(tmp_path, rules={"reject_if": {"min_length_mm": 1000}})
     result = run_demo(blind, seconds=2)
-    assert result.outcomes and not any(o.found or o.rejected for o in result.outcomes)
+    assert result.fates and not any(each.found or each.rejected for each in result.fates)
     assert not result.passed
 
 
@@ -116,7 +116,7 @@ def test_a_reject_at_the_wrong_place_does_not_pass(tmp_path: Path) -> None:
     all of it is rejected, for nobody had looked.
     """
     result = run_demo(a_line(tmp_path, reject={"offset_mm": 20}), seconds=2)
-    assert all(outcome.found and outcome.rejected for outcome in result.outcomes)
+    assert all(fate.found and fate.rejected for fate in result.fates)
     assert result.sound_mm > 0.5 * result.rail_mm
     assert not result.passed
 
@@ -126,7 +126,7 @@ def test_every_engine_finds_the_defects_of_the_simulated_rail(engine: Any, tmp_p
     config = a_line(tmp_path, engine={"type": engine.type}, reject=PATIENT)
     result = run_demo(config, seconds=3)
     assert result.engine.startswith(engine.type)
-    assert result.outcomes and all(outcome.found for outcome in result.outcomes)
+    assert result.fates and all(fate.found for fate in result.fates)
     assert result.passed
 
 
