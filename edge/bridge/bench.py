@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from edge.bridge.bridge import Bridge, Seen, open_bridge
+from edge.bridge.bridge import Bridge, SensorNews, open_bridge
 from edge.clock import clock_ns
 from edge.errors import TrialFailed
 from edge.line_file import Confirm, LineSettings
@@ -22,7 +22,7 @@ NEWS_S = 2  # a machine that is slower than this is none to reject with
 @contextmanager
 def open_bench(config: LineSettings, held_s: float = HELD_S) -> Iterator[Bench]:
     """The bridge of a line on which nothing is inspected; each trial is held for so long."""
-    heard: queue.SimpleQueue[News | Seen] = queue.SimpleQueue()
+    heard: queue.SimpleQueue[News | SensorNews] = queue.SimpleQueue()
     with open_bridge(config, heard.put, trial=True) as bridge:
         time.sleep(held_s)  # until the actuators have come to rest
         yield Bench(bridge, heard, {actuator.name for actuator in config.reject.actuators}, held_s)
@@ -34,13 +34,13 @@ class Bench:
     def __init__(
         self,
         bridge: Bridge,
-        told: queue.SimpleQueue[News | Seen],
+        told: queue.SimpleQueue[News | SensorNews],
         actuators: set[str],
         held_s: float,
     ) -> None:
         self._bridge = bridge
         self._told = told
-        self._kept: list[News | Seen] = []  # told, and not asked for yet
+        self._kept: list[News | SensorNews] = []  # told, and not asked for yet
         self._actuators = actuators
         self._held_s = held_s
 
@@ -61,9 +61,10 @@ class Bench:
     def confirmed_ms(self, confirm: Confirm) -> float | None:
         """How soon the sensor saw it; None if it did not."""
         patience_s = (confirm.within_ms + confirm.settle_ms) / 1000 + NEWS_S
-        seen = self._hear(lambda told: isinstance(told, Seen), patience_s)
-        assert isinstance(seen, Seen)
-        return seen.outcome.after_ns / 1e6 if isinstance(seen.outcome, Confirmed) else None
+        news = self._hear(lambda told: isinstance(told, SensorNews), patience_s)
+        assert isinstance(news, SensorNews)
+        of = news.confirmation
+        return of.after_ns / 1e6 if isinstance(of, Confirmed) else None
 
     def _news(self, kind: type[Event | Change]) -> News:
         news = self._hear(
@@ -72,7 +73,9 @@ class Bench:
         assert isinstance(news, News)
         return news
 
-    def _hear(self, wanted: Callable[[News | Seen], bool], patience_s: float) -> News | Seen:
+    def _hear(
+        self, wanted: Callable[[News | SensorNews], bool], patience_s: float
+    ) -> News | SensorNews:
         """The first of what is told that is wanted; the rest is kept."""
         for told in self._kept:
             if wanted(told):

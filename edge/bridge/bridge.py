@@ -18,7 +18,7 @@ from edge.bridge.wires import (
 from edge.clock import clock_ns
 from edge.errors import TracksideError, UsageError
 from edge.line_file import InputSettings, LineSettings, RejectSettings, SerialEncoderSettings
-from firmware_bridge.core import News, Outcome, Role
+from firmware_bridge.core import Confirmation, News, Role
 from firmware_bridge.desk import (
     DeskSettings,
     Heartbeat,
@@ -92,17 +92,17 @@ class Rehearsal:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a sensor saw of its actuator."""
+class SensorNews:
+    """What a sensor says of its actuator: confirmed to act, unconfirmed, or acting unasked."""
 
     actuator: str
-    outcome: Outcome
+    confirmation: Confirmation
 
 
 @contextmanager
 def open_bridge(
     config: LineSettings,
-    hear: Callable[[News | Seen], None] = lambda _: None,
+    hear: Callable[[News | SensorNews], None] = lambda _: None,
     *,
     trial: bool = False,
 ) -> Iterator[Bridge]:
@@ -122,7 +122,7 @@ def open_bridge(
             clock_ns,
             default_reject=not trial,
             silence_ns=round(reject.silence_ms * 1e6),
-            hear=lambda actuator, outcome: hear(Seen(actuator, outcome)),
+            hear=lambda actuator, confirmation: hear(SensorNews(actuator, confirmation)),
         )
 
         def watch(news: News) -> None:

@@ -19,9 +19,9 @@ from firmware_bridge.core.control import (
 from firmware_bridge.core.counting import CountedPosition, Edge, EdgeCounter, SpeedLimit
 from firmware_bridge.core.guard import Change, Guard
 from firmware_bridge.core.inputs import (
+    Confirmation,
     Confirmed,
     EjectCheck,
-    Outcome,
     Panel,
     Role,
     Settled,
@@ -39,6 +39,7 @@ __all__ = [
     "ActuatorTraits",
     "Change",
     "Command",
+    "Confirmation",
     "Confirmed",
     "Control",
     "CountedPosition",
@@ -49,7 +50,6 @@ __all__ = [
     "Hold",
     "Latch",
     "News",
-    "Outcome",
     "Override",
     "Panel",
     "Pass",

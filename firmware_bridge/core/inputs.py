@@ -2,7 +2,7 @@
 
 for command in panel.take(levels, at_ns): ...    keys, buttons, bin full, air low
 check.pulse(at_ns), check.seen(at_ns)            an actuator was driven, its sensor saw it act
-for outcome in check.advance(now_ns): ...        Confirmed, Unconfirmed or Unasked
+for each in check.advance(now_ns): ...           Confirmed, Unconfirmed or Unasked
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Unasked:
     seen_ns: int
 
 
-Outcome = Confirmed | Unconfirmed | Unasked
+Confirmation = Confirmed | Unconfirmed | Unasked
 
 
 class EjectCheck:
@@ -128,20 +128,20 @@ class EjectCheck:
         """The sensor became active at this time."""
         self._sights_ns.append(at_ns)
 
-    def advance(self, now_ns: int) -> list[Outcome]:
+    def advance(self, now_ns: int) -> list[Confirmation]:
         """What has become certain."""
-        outcomes: list[Outcome] = []
+        found: list[Confirmation] = []
         while self._pulses_ns or self._sights_ns:
             # of what was not told yet, the earliest that may still be
             pulse_ns = self._pulses_ns[0] if self._pulses_ns else now_ns - PULSES_NS
             sight_ns = self._sights_ns[0] if self._sights_ns else now_ns - self._sight_late_ns
             if self._pulses_ns and sight_ns > pulse_ns + self._within_ns:
-                outcomes.append(Unconfirmed(self._pulses_ns.popleft()))
+                found.append(Unconfirmed(self._pulses_ns.popleft()))
             elif self._sights_ns and sight_ns < pulse_ns:
-                outcomes.append(Unasked(self._sights_ns.popleft()))
+                found.append(Unasked(self._sights_ns.popleft()))
             elif self._pulses_ns and self._sights_ns:
                 self._pulses_ns.popleft()
-                outcomes.append(Confirmed(pulse_ns, self._sights_ns.popleft() - pulse_ns))
+                found.append(Confirmed(pulse_ns, self._sights_ns.popleft() - pulse_ns))
             else:
                 break
-        return outcomes
+        return found

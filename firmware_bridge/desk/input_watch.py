@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from firmware_bridge.core import (
     Acknowledge,
     Command,
+    Confirmation,
     Confirmed,
     EjectCheck,
     Hold,
     News,
-    Outcome,
     Panel,
     Release,
     Role,
@@ -73,7 +73,7 @@ class InputWatch:
         *,
         default_reject: bool = True,
         silence_ns: int = SECOND_NS // 2,
-        hear: Callable[[str, Outcome], None] = lambda _actuator, _outcome: None,
+        hear: Callable[[str, Confirmation], None] = lambda _actuator, _confirmation: None,
     ) -> None:
         self._lines = [statement.line for statement in statements]
         self._panel = Panel([statement.role for statement in statements])
@@ -81,7 +81,7 @@ class InputWatch:
         self._sensors = [_Watched(sensor, driven=default_reject) for sensor in sensors]
         self._clock = clock
         self._silence_ns = silence_ns
-        self._hear_outcome = hear
+        self._hear_confirmation = hear
         self._watched = {sensor.actuator for sensor in sensors}
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._stopping = threading.Event()
@@ -146,9 +146,9 @@ class InputWatch:
                 self._hear(self._news.get_nowait())
         for watched in self._sensors:
             watched.look(now_ns)
-            for outcome in watched.check.advance(now_ns):
-                _tell(watched.sensor, outcome, desk)
-                self._hear_outcome(watched.sensor.actuator, outcome)
+            for confirmation in watched.check.advance(now_ns):
+                _tell(watched.sensor, confirmation, desk)
+                self._hear_confirmation(watched.sensor.actuator, confirmation)
         self._alive_ns = now_ns
 
     def _hear(self, news: News) -> None:
@@ -189,8 +189,8 @@ def _obey(command: Command, desk: OrderDesk) -> None:
             desk.acknowledge(reason)
 
 
-def _tell(sensor: Sensor, outcome: Outcome, desk: OrderDesk) -> None:
-    match outcome:
+def _tell(sensor: Sensor, confirmation: Confirmation, desk: OrderDesk) -> None:
+    match confirmation:
         case Confirmed(_, after_ns):
             reason = f"seen to act {after_ns / 1e6:.0f} ms after it was driven"
             desk.confirm(sensor.actuator, seen=True, reason=reason)

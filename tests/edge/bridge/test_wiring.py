@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from edge.assembly import open_line
 from edge.bridge import Bridge, open_bridge, open_input
-from edge.bridge.bridge import Seen
+from edge.bridge.bridge import SensorNews
 from edge.bridge.wires import open_encoder, open_output
 from edge.demo import DEMO_LINE
 from edge.errors import TracksideError
@@ -206,7 +206,7 @@ def test_a_pulse_that_no_sensor_saw_stops_the_line_until_it_is_acknowledged(
     plc: Plc, tmp_path: Path
 ) -> None:
     confirm = {"input": on(plc, "coil", SENSOR), "within_ms": 4000}
-    told: list[News | Seen] = []
+    told: list[News | SensorNews] = []
     with open_bridge(
         on_plc(plc, tmp_path, confirm=confirm, also=[]), told.append, trial=True
     ) as bridge:
@@ -216,7 +216,7 @@ def test_a_pulse_that_no_sensor_saw_stops_the_line_until_it_is_acknowledged(
         move(plc, 0, 100)
         eventually(lambda: plc.coil(VALVE))
         plc.set_coil(SENSOR, True)
-        eventually(lambda: any(isinstance(each, Seen) for each in told))
+        eventually(lambda: any(isinstance(each, SensorNews) for each in told))
         plc.set_coil(SENSOR, False)
         for before_mm, place_mm in pairwise((100, 300, 600)):
             move(plc, before_mm, place_mm)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from firmware_bridge.core import (
     Acknowledge,
+    Confirmation,
     Confirmed,
     EjectCheck,
     Hold,
     News,
-    Outcome,
     Panel,
     Release,
     Role,
@@ -126,18 +126,18 @@ def test_each_pulse_and_each_sight_is_told_of_once_however_late_it_is_heard(
     pulses: list[int], sights: list[int], within: int, seed: int
 ) -> None:
     check = EjectCheck(within * MS)
-    outcomes: list[Outcome] = []
+    found: list[Confirmation] = []
     for heard_ms, at_ms, is_pulse in late_news(pulses, sights, random.Random(seed)):
-        outcomes += check.advance(heard_ms * MS)
+        found += check.advance(heard_ms * MS)
         (check.pulse if is_pulse else check.seen)(at_ms * MS)
-    outcomes += check.advance(END_NS)
-    confirmed = [o for o in outcomes if isinstance(o, Confirmed)]
-    unconfirmed = [o.pulse_ns for o in outcomes if isinstance(o, Unconfirmed)]
-    unasked = [o.seen_ns for o in outcomes if isinstance(o, Unasked)]
-    assert sorted(unconfirmed + [o.pulse_ns for o in confirmed]) == [at * MS for at in pulses]
-    used = [o.pulse_ns + o.after_ns for o in confirmed]
+    found += check.advance(END_NS)
+    confirmed = [each for each in found if isinstance(each, Confirmed)]
+    unconfirmed = [each.pulse_ns for each in found if isinstance(each, Unconfirmed)]
+    unasked = [each.seen_ns for each in found if isinstance(each, Unasked)]
+    assert sorted(unconfirmed + [each.pulse_ns for each in confirmed]) == [at * MS for at in pulses]
+    used = [each.pulse_ns + each.after_ns for each in confirmed]
     assert sorted(unasked + used) == [at * MS for at in sights]
-    assert all(0 <= o.after_ns <= within * MS for o in confirmed)
+    assert all(0 <= each.after_ns <= within * MS for each in confirmed)
     for pulse_ns in unconfirmed:
         assert not any(pulse_ns <= sight_ns <= pulse_ns + within * MS for sight_ns in unasked)
 
