@@ -1,6 +1,6 @@
 """What the line answers its page. The page's process asks for it and has nothing else of the line.
 
-All but the self-test comes from one thread, one question at a time.
+All but the self-check comes from one thread, one question at a time.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 from edge.errors import TracksideError
 from edge.serving import Answer, Message
-from edge.web.board import Board
+from edge.web.page_state import PageState
 from edge.web.pictures import LiveFrame
-from edge.web.view import LineView
+from edge.web.watched_line import WatchedLine
 
 _LONGEST_NAME = 64  # of who presses a button
 
@@ -22,14 +22,14 @@ _LONGEST_NAME = 64  # of who presses a button
 class Answers:
     """By what is asked."""
 
-    def __init__(self, view: LineView, board: Board, frame: LiveFrame) -> None:
-        self._view, self._board, self._frame = view, board, frame
+    def __init__(self, line: WatchedLine, page: PageState, frame: LiveFrame) -> None:
+        self._line, self._page, self._frame = line, page, frame
 
     @property
     def quick(self) -> dict[str, Answer]:
         return {
             "turn": self._turn,
-            "state": lambda _: Message({}, _json(self._board.state())),
+            "state": lambda _: Message({}, _json(self._page.whole())),
             "frame": self._newest_frame,
             "picture": self._picture,
             "acknowledge": self._acknowledge,
@@ -37,35 +37,35 @@ class Answers:
 
     @property
     def slow(self) -> dict[str, Answer]:
-        return {"self-test": self._self_test}
+        return {"self-test": self._self_check}
 
     def _turn(self, _: Mapping[str, Any]) -> Message:
-        news = self._board.turn()
+        news = self._page.turn()
         return Message({}, _json(news) if news else b"")
 
     def _newest_frame(self, _: Mapping[str, Any]) -> Message:
-        newest = self._board.newest
+        newest = self._page.newest
         if newest is None:
             return Message({"frame": None})
         index, jpeg = self._frame.of(newest)
         return Message({"frame": index}, jpeg)
 
     def _picture(self, asked: Mapping[str, Any]) -> Message:
-        return Message({}, self._board.picture(str(asked.get("name"))) or b"")
+        return Message({}, self._page.picture(str(asked.get("name"))) or b"")
 
     def _acknowledge(self, asked: Mapping[str, Any]) -> Message:
-        if (refusal := self._view.refusal()) is not None:
+        if (refusal := self._line.refusal()) is not None:
             return _said(403, refusal)
         try:
-            self._view.acknowledge(str(asked.get("who"))[:_LONGEST_NAME])
+            self._line.acknowledge(str(asked.get("who"))[:_LONGEST_NAME])
         except TracksideError as error:
             return _said(409, str(error))
         return _said(200, "acknowledged")
 
-    def _self_test(self, _: Mapping[str, Any]) -> Message:
-        if (refusal := self._view.refusal()) is not None:
+    def _self_check(self, _: Mapping[str, Any]) -> Message:
+        if (refusal := self._line.refusal()) is not None:
             return _said(403, refusal)
-        checks = self._view.self_test()
+        checks = self._line.self_check()
         content = {
             "passed": all(check.passed for check in checks),
             "checks": [asdict(check) for check in checks],

@@ -21,11 +21,11 @@ from edge.line_file import WebSettings
 from edge.serving import Served, serving
 from edge.types import Stretch
 from edge.web.answers import Answers
-from edge.web.board import Board
 from edge.web.feed import Feed
+from edge.web.page_state import PageState
 from edge.web.pictures import LiveFrame
-from edge.web.self_test import self_test
-from edge.web.view import LineView, Settled
+from edge.web.self_check import self_check
+from edge.web.watched_line import OrderOutcome, WatchedLine
 
 PACKAGES = ("starlette", "uvicorn")  # of the extra `web`
 _LEAST_FRAME_NS = 200_000_000  # between two pictures
@@ -38,17 +38,17 @@ def live_page(line: Line, health: Health) -> Iterator[Callable[[Inspection], Non
     """Give out what shows an inspection; it only leaves it where the page takes it from."""
     settings = line.config.web
     assert settings is not None
-    view, feed = _view(line, health), Feed()
-    board = Board(view, feed, lambda: datetime.now(timezone.utc))
-    with serving(served_page(settings, view, board)) as port:
+    watched, feed = _watched(line, health), Feed()
+    page = PageState(watched, feed, lambda: datetime.now(timezone.utc))
+    with serving(served_page(settings, watched, page)) as port:
         scheme = "http" if settings.certificate is None else "https"
         log.info("live page at %s://%s:%d/", scheme, settings.host, port)
         yield feed.publish
 
 
-def served_page(settings: WebSettings, view: LineView, board: Board) -> Served:
+def served_page(settings: WebSettings, line: WatchedLine, page: PageState) -> Served:
     """What the page's process is told, and what it may ask."""
-    answers = Answers(view, board, LiveFrame(_LEAST_FRAME_NS, view.clock_ns))
+    answers = Answers(line, page, LiveFrame(_LEAST_FRAME_NS, line.clock_ns))
     own = socket.gethostname()
     return Served(
         address=settings.address("web"),
@@ -66,16 +66,16 @@ def served_page(settings: WebSettings, view: LineView, board: Board) -> Served:
     )
 
 
-def _view(line: Line, health: Health) -> LineView:
-    return LineView(
+def _watched(line: Line, health: Health) -> WatchedLine:
+    return WatchedLine(
         health=health.at,
         place_um=partial(_place_um, line),
-        settled=partial(_settled, line),
+        outcomes=partial(_outcomes, line),
         actuators=[(each.name, each.offset_mm) for each in line.config.reject.actuators],
         deadline_ns=deadline_of(line.config),
         refusal=partial(_refusal, line),
         acknowledge=partial(_acknowledge, line),
-        self_test=partial(_self_test, line, health),
+        self_check=partial(_self_check, line, health),
         guarded=line.config.web is not None and line.config.web.token is not None,
         clock_ns=clock_ns,
     )
@@ -89,9 +89,9 @@ def _place_um(line: Line) -> int | None:
         return None
 
 
-def _settled(line: Line) -> tuple[Settled, ...]:
+def _outcomes(line: Line) -> tuple[OrderOutcome, ...]:
     return tuple(
-        Settled(
+        OrderOutcome(
             Stretch(outcome.order.start_um, outcome.order.end_um),
             outcome.reason.value if isinstance(outcome, Missed) else None,
         )
@@ -115,7 +115,7 @@ def _acknowledge(line: Line, who: str) -> None:
     log.info("acknowledged on the live page, from %s", who)
 
 
-def _self_test(line: Line, health: Health) -> list[Check]:
+def _self_check(line: Line, health: Health) -> list[Check]:
     network = line.inspector.network
 
     def bridge() -> str:
@@ -125,4 +125,4 @@ def _self_test(line: Line, health: Health) -> list[Check]:
         return f"orders are fired, inputs are read, and the rail is at {at_m:.2f} m"
 
     troubles = health.at(clock_ns()).keeping.troubles
-    return list(self_test(line.config, network, bridge, troubles, Box()))
+    return list(self_check(line.config, network, bridge, troubles, Box()))

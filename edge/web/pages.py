@@ -90,7 +90,7 @@ class Pages:
     async def acknowledge(self, request: Request) -> Response:
         return _answered(await self.line.ask("acknowledge", who=_whose(request)))
 
-    async def self_test(self, request: Request) -> Response:
+    async def self_check(self, request: Request) -> Response:
         answer = await self.line.ask("self-test")
         if answer.facts.get("busy"):
             return _said(409, "a self-test is under way")
@@ -206,7 +206,7 @@ def page_app(line: Line, settings: Mapping[str, Any]) -> ASGIApp:
         Route("/frame.jpg", pages.live_frame),
         Route("/rejects/{name}.jpg", pages.picture),
         Route("/acknowledge", pages.acknowledge, methods=["POST"]),
-        Route("/self-test", pages.self_test, methods=["POST"]),
+        Route("/self-test", pages.self_check, methods=["POST"]),
         *(Route(path, answer) for path, answer in static.items()),
     ]
     app = Starlette(

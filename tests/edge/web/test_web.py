@@ -47,12 +47,12 @@ from edge.serving.server import MOST_GUESTS
 from edge.serving.token import TooManyGuesses
 from edge.types import Defect, State, Stretch
 from edge.web.access import HEADERS, Access, Door
-from edge.web.board import MOST_REJECTS, Board
 from edge.web.feed import MOST_PASSED, MOST_REJECTED, Feed
 from edge.web.hub import MOST_VIEWERS, MOST_WAITING, Hub
 from edge.web.live import served_page
+from edge.web.page_state import MOST_REJECTS, PageState
 from edge.web.pictures import CUTTING_PX, LiveFrame, cutting_of
-from edge.web.view import LineView
+from edge.web.watched_line import WatchedLine
 from firmware_bridge.types import Mode
 from stands.certificates import make_certificate
 from stands.inspections import NONE, found_in, inspection, lost, recorded_line
@@ -78,7 +78,7 @@ class Served:
 
     port: int
     feed: Feed
-    view: LineView
+    line: WatchedLine
     refusal: list[str | None]
     acknowledged: list[str] = field(default_factory=list)
 
@@ -92,23 +92,23 @@ class Served:
         return f"http://127.0.0.1:{self.port}"
 
 
-def a_view(refusal: list[str | None], acknowledged: list[str]) -> LineView:
-    return LineView(
+def a_watched_line(refusal: list[str | None], acknowledged: list[str]) -> WatchedLine:
+    return WatchedLine(
         health=HEALTH.at,
         actuators=[("valve", 800.0)],
         deadline_ns=lambda _: 10**9,
         place_um=lambda: None,
-        settled=lambda: (),
+        outcomes=lambda: (),
         refusal=lambda: refusal[-1],
         acknowledge=acknowledged.append,
-        self_test=lambda: [Check("network", True, "fine")],
+        self_check=lambda: [Check("network", True, "fine")],
         guarded=False,
         clock_ns=time.monotonic_ns,
     )
 
 
-def a_board(feed: Feed, view: LineView | None = None) -> Board:
-    return Board(view or a_view([None], []), feed, lambda: datetime.now(timezone.utc))
+def a_page_state(feed: Feed, line: WatchedLine | None = None) -> PageState:
+    return PageState(line or a_watched_line([None], []), feed, lambda: datetime.now(timezone.utc))
 
 
 @contextmanager
@@ -116,11 +116,11 @@ def served(
     settings: WebSettings = THIS_BOX, *, dead_ms: int = DEAD_MS, **changed: Any
 ) -> Iterator[Served]:
     feed, refusal, acknowledged = Feed(), [None], []
-    view = replace(a_view(refusal, acknowledged), **changed)
-    page = served_page(settings, view, a_board(feed, view))
+    line = replace(a_watched_line(refusal, acknowledged), **changed)
+    page = served_page(settings, line, a_page_state(feed, line))
     page = replace(page, address=replace(page.address, dead_ms=dead_ms))
     with serving(page) as port:
-        yield Served(port, feed, view, refusal, acknowledged)
+        yield Served(port, feed, line, refusal, acknowledged)
 
 
 def a_dead_browser(page: Served) -> socket.socket:
@@ -546,11 +546,11 @@ def test_every_answer_is_sealed_and_nothing_comes_from_elsewhere() -> None:
 
 def turned(*inspections: Any) -> dict[str, Any]:
     feed = Feed()
-    board = a_board(feed)
+    page = a_page_state(feed)
     for each in inspections:
         feed.publish(each)
-    board.turn()
-    return {**board.state(), "board": board}
+    page.turn()
+    return {**page.whole(), "page": page}
 
 
 def with_defect(
@@ -575,8 +575,8 @@ def test_a_reject_has_a_small_picture_and_unknown_frames_on_end_are_one() -> Non
     assert (unknown["state"], unknown["frames"], unknown["has_picture"]) == ("UNKNOWN", 29, False)
     assert (unknown["start_mm"], unknown["end_mm"]) == (88, 30 * 88)
     assert (rejected["state"], rejected["frames"], rejected["has_picture"]) == ("NG", 1, True)
-    assert state["board"].picture(rejected["name"])[:2] == b"\xff\xd8"
-    assert state["board"].picture("another-1") is None
+    assert state["page"].picture(rejected["name"])[:2] == b"\xff\xd8"
+    assert state["page"].picture("another-1") is None
     (order,) = state["passed"][0]["orders"]
     assert order == {"start_mm": 1, "end_mm": 21}
     assert max(cutting_of(with_defect(0, (9, 9, 900, 50), 3000)).image.shape) == CUTTING_PX

@@ -1,4 +1,4 @@
-"""What the page shows, kept up to date by the server's thread: all of it, and what is new."""
+"""The state of the page, kept up to date by the server's thread: all of it, and what is new."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge.swap import SwapStatus
 from edge.types import Defect, Frame, State, Stretch, Verdict
 from edge.web.feed import Feed, Passed
 from edge.web.pictures import Shot, cutting_jpeg, cutting_of
-from edge.web.view import LineView
+from edge.web.watched_line import WatchedLine
 
 MOST_PASSED = 300  # frames that a browser is given when it comes
 MOST_REJECTS = 12  # that are shown; as many again have a picture still
@@ -39,28 +39,28 @@ class Reject:
     drawn: bytes | None = None  # once somebody has looked
 
 
-class Board:
+class PageState:
     """What is known of the line since the page was opened."""
 
-    def __init__(self, view: LineView, feed: Feed, utc_now: Callable[[], datetime]) -> None:
-        self._view, self._feed, self._utc_now = view, feed, utc_now
+    def __init__(self, line: WatchedLine, feed: Feed, utc_now: Callable[[], datetime]) -> None:
+        self._line, self._feed, self._utc_now = line, feed, utc_now
         self.newest: Inspection | None = None
         self._run = secrets.token_hex(4)
-        self._started_ns = view.clock_ns()
+        self._started_ns = line.clock_ns()
         self._passed: deque[Json] = deque(maxlen=MOST_PASSED)
         self._bins: deque[Json] = deque(maxlen=MOST_BINS)
         self._rejects: deque[Reject] = deque(maxlen=2 * MOST_REJECTS)
         self._numbered = 0  # rejects
         self._images: dict[int, Inspection] = {}  # of frames whose verdict was not taken yet
         self._last_state: State | None = None
-        self._latest_settled: list[Json] = []
+        self._latest_outcomes: list[Json] = []
         self._latest_mm: float | None = None
         self._health: Json = {}
         self._health_ns: int | None = None
 
     def turn(self) -> Json:
         """What is new since the last turn; empty if nothing is."""
-        now_ns = self._view.clock_ns()
+        now_ns = self._line.clock_ns()
         news: Json = {}
         self.newest = self._feed.newest  # whose verdict is among those that are taken now
         if passed := [self._see(each) for each in self._taken()]:
@@ -70,22 +70,22 @@ class Board:
             news["rejects"] = self._reject_list()
         if (place_mm := self._place_mm()) != self._latest_mm:
             self._latest_mm = news["place_mm"] = place_mm
-        if (settled := self._settled()) != self._latest_settled:
-            self._latest_settled = news["settled"] = settled
+        if (outcomes := self._outcomes()) != self._latest_outcomes:
+            self._latest_outcomes = news["settled"] = outcomes
         if self._health_ns is None or now_ns - self._health_ns >= HEALTH_NS:
             self._health, self._health_ns = self._look_at_health(now_ns), now_ns
             news |= {"health": self._health, "bins": list(self._bins)[-2:]}
         return news
 
-    def state(self) -> Json:
+    def whole(self) -> Json:
         """All of it."""
         return {
             "run": self._run,
-            "guarded": self._view.guarded,
+            "guarded": self._line.guarded,
             "passed": list(self._passed),
             "bins": list(self._bins),
             "rejects": self._reject_list(),
-            "settled": self._latest_settled,
+            "settled": self._latest_outcomes,
             "place_mm": self._latest_mm,
             "health": self._health,
         }
@@ -153,25 +153,25 @@ class Board:
         return [_reject(each) for each in islice(reversed(self._rejects), MOST_REJECTS)]
 
     def _place_mm(self) -> float | None:
-        place_um = self._view.place_um()
+        place_um = self._line.place_um()
         return None if place_um is None else round(place_um / 1000)
 
-    def _settled(self) -> list[Json]:
-        return [{**_where(each.stretch), "missed": each.missed} for each in self._view.settled()]
+    def _outcomes(self) -> list[Json]:
+        return [{**_where(each.stretch), "missed": each.missed} for each in self._line.outcomes()]
 
     def _look_at_health(self, now_ns: int) -> Json:
         """The line's health, and beside it what only the page shows."""
         return {
-            **health_json(self._view.health(now_ns)),
+            **health_json(self._line.health(now_ns)),
             "uptime_s": round((now_ns - self._started_ns) / 1e9, 1),
             "deadline_ms": self._deadline_ms(),
-            "refusal": self._view.refusal(),
-            "strip": {"width_mm": self._width_mm(), "actuators": self._view.actuators},
+            "refusal": self._line.refusal(),
+            "strip": {"width_mm": self._width_mm(), "actuators": self._line.actuators},
         }
 
     def _deadline_ms(self) -> float | None:
         newest = self.newest
-        return None if newest is None else self._view.deadline_ns(newest.verdict.stretch) / 1e6
+        return None if newest is None else self._line.deadline_ns(newest.verdict.stretch) / 1e6
 
     def _width_mm(self) -> float | None:
         newest = self.newest

@@ -14,7 +14,7 @@ from edge.line_file import LineSettings
 from edge.network import Network, rehearse
 
 
-def self_test(
+def self_check(
     config: LineSettings,
     network: Network,
     bridge: Callable[[], str],

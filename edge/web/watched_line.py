@@ -11,7 +11,7 @@ from edge.types import Stretch
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class OrderOutcome:
     """What became of one order."""
 
     stretch: Stretch
@@ -19,16 +19,16 @@ class Settled:
 
 
 @dataclass(frozen=True)
-class LineView:
-    """A running line, seen from its page."""
+class WatchedLine:
+    """A running line, as its page watches it."""
 
     health: Callable[[int], LineHealth]  # at a time of the clock
     place_um: Callable[[], int | None]  # of the rail under the camera; None where it is not known
-    settled: Callable[[], tuple[Settled, ...]]  # the latest
+    outcomes: Callable[[], tuple[OrderOutcome, ...]]  # the latest
     actuators: Sequence[tuple[str, float]]  # name, and millimetres downstream of the camera
     deadline_ns: Callable[[Stretch], int]
     refusal: Callable[[], str | None]  # why the buttons do not work now
     acknowledge: Callable[[str], None]
-    self_test: Callable[[], list[Check]]  # this alone may take its time
+    self_check: Callable[[], list[Check]]  # this alone may take its time
     guarded: bool  # by a token
     clock_ns: Callable[[], int]
