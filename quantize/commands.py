@@ -99,7 +99,7 @@ def quantize(
             from edge.bundle import Limits
             from quantize.deploy import read_trained
             from quantize.describe import Purpose, input_spec
-            from quantize.display import show_outcome
+            from quantize.display import show_packing
             from quantize.inputs import read_inputs
             from quantize.pack import Wishes, build
             from quantize.parity import ParityError, parse_limits
@@ -123,12 +123,12 @@ def quantize(
             chosen = choose(candidates, spec, count=images, seed=seed)
         limits = Limits(min_area_mm2=min_area_mm2, min_extent_mm=min_extent_mm)
         purpose = Purpose(out.stem, um_per_px, threshold, limits, follow)
-        outcome = build(trained, chosen, pairs, purpose, wishes, out=out, step=step)
+        packing = build(trained, chosen, pairs, purpose, wishes, out=out, step=step)
         if report is not None:
-            report.write_bytes(outcome.page)
-    show_outcome(outcome, Console())
-    if outcome.failures:
-        raise ParityError(f"no bundle: {'; '.join(outcome.failures)}")
+            report.write_bytes(packing.page)
+    show_packing(packing, Console())
+    if packing.failures:
+        raise ParityError(f"no bundle: {'; '.join(packing.failures)}")
 
 
 @contextmanager

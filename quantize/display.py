@@ -5,25 +5,25 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from quantize.pack import Outcome
+from quantize.pack import Packing
 from quantize.parity import FIGURES, Parity, Settled
 
 SHOWN = ("S", "MAE", "WF")  # the report has them all
 LAYERS = 12  # of each engine
 
 
-def show_outcome(outcome: Outcome, console: Console) -> None:
+def show_packing(packing: Packing, console: Console) -> None:
     """Every engine, one a row, then the layers that lose most where they were measured."""
     table = Table("engine", title="Parity on the validation pairs and the simulated line")
-    named = ("names right", "as FP32") if outcome.wanted.names is not None else ()
+    named = ("names right", "as FP32") if packing.wanted.names is not None else ()
     for heading in (*SHOWN, "IoU with FP32", "flips", *named, "kB", "ms"):
         table.add_column(heading, justify="right", no_wrap=heading in SHOWN)
-    table.add_row(*_row(outcome.wanted), "", f"{outcome.wanted.infer_ms:.1f}")
-    for one in outcome.settled:
+    table.add_row(*_row(packing.wanted), "", f"{packing.wanted.infer_ms:.1f}")
+    for one in packing.settled:
         size = sum(map(len, one.files.values())) / 1000
         table.add_row(*_row(one.parity), f"{size:.0f}", f"{one.parity.infer_ms:.1f}")
     console.print(table)
-    for one in outcome.settled:
+    for one in packing.settled:
         if one.kept:
             console.print(f"{one.name} keeps in FP32: {', '.join(one.kept)}")
         if one.noises:

@@ -68,7 +68,7 @@ class Wishes:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class Packing:
     """All that was measured, whether or not a bundle came of it."""
 
     wanted: Parity  # FP32 against the truth
@@ -86,7 +86,7 @@ def build(
     *,
     out: Path,
     step: Step,
-) -> Outcome:
+) -> Packing:
     """Write the bundle of a trained network, unless an engine lost more than it may."""
     manifest = describe(trained, calibration, validation, purpose, full_range=wishes.full_range)
     with step("Export to ONNX"):
@@ -121,7 +121,7 @@ def build(
         out.parent.mkdir(parents=True, exist_ok=True)
         write_bundle(manifest, files, out)
     page = as_html(content, settled, all_pictures=True, times_ms=times_ms)
-    return Outcome(wanted, settled, page, failures)
+    return Packing(wanted, settled, page, failures)
 
 
 def _material(

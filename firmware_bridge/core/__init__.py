@@ -24,7 +24,7 @@ from firmware_bridge.core.inputs import (
     EjectCheck,
     Panel,
     Role,
-    Settled,
+    SettledLevel,
     Unasked,
     Unconfirmed,
 )
@@ -55,7 +55,7 @@ __all__ = [
     "Pass",
     "Release",
     "Role",
-    "Settled",
+    "SettledLevel",
     "SpeedLimit",
     "Tracker",
     "Unasked",

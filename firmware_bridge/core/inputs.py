@@ -18,7 +18,7 @@ PULSES_NS = 2_000_000_000  # no pulse is heard of later than this: an output was
 SIGHTS_NS = 100_000_000  # no sight is, beyond the time that its sensor takes to settle
 
 
-class Settled:
+class SettledLevel:
     """An input's level, which changes when another has stood for `settle_ns`.
 
     The first one counts at once. `since_ns` is when a level was first seen, before it settled.
@@ -59,7 +59,7 @@ class Panel:
     """The inputs that state something about the line."""
 
     def __init__(self, roles: Sequence[Role]) -> None:
-        self._inputs = [(role, Settled(role.settle_ns)) for role in roles]
+        self._inputs = [(role, SettledLevel(role.settle_ns)) for role in roles]
 
     def is_active(self, name: str) -> bool:
         """The input's level as it last settled."""

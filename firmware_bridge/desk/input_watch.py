@@ -20,7 +20,7 @@ from firmware_bridge.core import (
     Panel,
     Release,
     Role,
-    Settled,
+    SettledLevel,
     Unasked,
     Unconfirmed,
 )
@@ -164,7 +164,7 @@ class _Watched:
     def __init__(self, sensor: Sensor, *, driven: bool) -> None:
         self.sensor = sensor
         self.check = EjectCheck(sensor.within_ns, sensor.settle_ns)
-        self._level = Settled(sensor.settle_ns)
+        self._level = SettledLevel(sensor.settle_ns)
         self._driven = driven
 
     def switch(self, active: bool, at_ns: int) -> None:

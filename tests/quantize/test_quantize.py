@@ -26,7 +26,7 @@ from edge.types import Image, Mask, State, Stretch, Tensor, Verdict
 from quantize.deploy import DeployFormError, Trained, read_trained, to_onnx
 from quantize.describe import Purpose, input_spec
 from quantize.inputs import read_inputs
-from quantize.pack import ROUNDS, Outcome, Wishes, build
+from quantize.pack import ROUNDS, Packing, Wishes, build
 from quantize.parity import Subject, TorchEngine, as_html, parse_limits, simulated
 from quantize.parity.gate import excess, explain
 from quantize.parity.parity import Flip
@@ -121,7 +121,7 @@ def made(root: Path) -> Made:
     return open_bundle(root / "small.bundle"), ran
 
 
-def packed(trained: Trained, out: Path, wishes: Wishes) -> Outcome:
+def packed(trained: Trained, out: Path, wishes: Wishes) -> Packing:
     """A bundle made in this process, of the targets that are quick to make."""
     calibration = choose(of_pairs(pairs(6)), SPEC, count=6, seed=0)
     validation = pairs(12)[6:]
@@ -181,13 +181,13 @@ def test_the_page_in_the_bundle_shows_only_what_is_nobodys(made: Made, root: Pat
 
 @pytest.mark.parametrize(("origin", "shown"), [("validation", False), ("simulated", True)])
 def test_a_picture_of_a_flip_is_kept_out_unless_its_image_is_nobodys(
-    origin: Origin, shown: bool, outcome: Outcome, made: Made
+    origin: Origin, shown: bool, packing: Packing, made: Made
 ) -> None:
     (pair,) = pairs(1)
     mask = Mask(np.zeros(pair.mask.shape, np.float32), 0.5)
     was, now = (Verdict(state, 0, Stretch(0, 1)) for state in (State.OK, State.NG))
     flip = Flip(Subject(pair, origin), (mask, was), (mask, now))
-    one = outcome.settled[-1]
+    one = packing.settled[-1]
     flipped = replace(one, parity=replace(one.parity, flips=(flip,)))
     content = json.loads(made[0].read("parity.json"))
     pages = [as_html(content, [flipped], all_pictures=every) for every in (False, True)]
@@ -207,15 +207,15 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def outcome(trained: Trained, quick: Path) -> Outcome:
+def packing(trained: Trained, quick: Path) -> Packing:
     return packed(trained, quick, QUICK)
 
 
 def test_two_packings_differ_only_in_when_and_where(
-    outcome: Outcome, quick: Path, trained: Trained, tmp_path: Path
+    packing: Packing, quick: Path, trained: Trained, tmp_path: Path
 ) -> None:
     again = packed(trained, tmp_path / "small.bundle", QUICK)
-    assert outcome.failures == again.failures == []
+    assert packing.failures == again.failures == []
     manifests = [
         open_bundle(path).manifest.model_copy(update={"packed": None})
         for path in (quick, tmp_path / "small.bundle")

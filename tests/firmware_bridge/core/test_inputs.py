@@ -18,7 +18,7 @@ from firmware_bridge.core import (
     Panel,
     Release,
     Role,
-    Settled,
+    SettledLevel,
     Unasked,
     Unconfirmed,
 )
@@ -31,7 +31,7 @@ END_NS = 10**12
 
 
 def test_the_first_level_counts_at_once_and_a_bounce_never() -> None:
-    level = Settled(20 * MS)
+    level = SettledLevel(20 * MS)
     seen = []
     for at_ms, active in [(0, True), (5, False), (24, False), (25, False), (30, True), (40, False)]:
         seen.append((level.take(active, at_ms * MS), level.active))
@@ -50,7 +50,7 @@ def test_the_first_level_counts_at_once_and_a_bounce_never() -> None:
 def test_a_level_settles_exactly_when_it_has_stood_long_enough(
     levels: list[bool], settle: int
 ) -> None:
-    level = Settled(settle)
+    level = SettledLevel(settle)
     settled = levels[0]
     for at_ns, active in enumerate(levels):
         level.take(active, at_ns)
