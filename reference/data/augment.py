@@ -85,7 +85,7 @@ AS_ON_THE_LINE = Augmentation()
 
 @dataclass(frozen=True)
 class Light:
-    """The light of one view; None is as it was."""
+    """The light of one variation; None is as it was."""
 
     gamma: float | None
     gain: float
@@ -98,7 +98,7 @@ class Light:
 
 
 @dataclass(frozen=True)
-class View:
+class Variation:
     """What is drawn for one image: all that happens to it but the noise of each pixel."""
 
     size: tuple[int, int]  # the whole image's width and height, before the crop
@@ -118,8 +118,8 @@ def draw(
     zoom: tuple[float, float],
     how: Augmentation,
     aims: Boxes | None = None,
-) -> View:
-    """A view of an image of this shape; of some of its boxes, perhaps, if it has such."""
+) -> Variation:
+    """How an image of this shape is varied; perhaps about one of its boxes, if it has such."""
     height, width = (how.stretch, how.stretch) if how.stretch else shape[:2]
     factor = float(rng.uniform(*zoom))
     size = (max(crop, round(width * factor)), max(crop, round(height * factor)))
@@ -132,7 +132,7 @@ def draw(
     horizontally = "horizontal" in how.mirror and bool(rng.integers(2))
     vertically = "vertical" in how.mirror and bool(rng.integers(2))
     light = _draw_light(shape, rng, how)
-    return View(size, left, top, angle_deg, turns, (horizontally, vertically), light)
+    return Variation(size, left, top, angle_deg, turns, (horizontally, vertically), light)
 
 
 def _aimed(
@@ -176,50 +176,50 @@ def augment(
     zoom: tuple[float, float],
     how: Augmentation = AS_ON_THE_LINE,
 ) -> tuple[Picture, Picture]:
-    """A random `crop` x `crop` view: zoomed, turned and mirrored, in another light."""
-    view = draw(image.shape, rng, crop=crop, zoom=zoom, how=how)
-    return seen(image, mask, rng, view=view, crop=crop, how=how)
+    """A random `crop` x `crop` cut: zoomed, turned and mirrored, in another light."""
+    variation = draw(image.shape, rng, crop=crop, zoom=zoom, how=how)
+    return varied(image, mask, rng, variation=variation, crop=crop, how=how)
 
 
-def seen(
+def varied(
     image: Picture,
     mask: Picture,
     rng: np.random.Generator,
     *,
-    view: View,
+    variation: Variation,
     crop: int,
     how: Augmentation,
 ) -> tuple[Picture, Picture]:
-    """An image, and the plane that belongs to it, as a view shows them."""
+    """An image, and the plane that belongs to it, so varied."""
     if how.stretch:
         image, mask = _resized(image, mask, (how.stretch, how.stretch))
-    image, mask = _resized(image, mask, view.size)
-    window = np.s_[view.top : view.top + crop, view.left : view.left + crop]
+    image, mask = _resized(image, mask, variation.size)
+    window = np.s_[variation.top : variation.top + crop, variation.left : variation.left + crop]
     image, mask = image[window], mask[window]
-    if view.angle_deg:
-        image = _rotated(image, view.angle_deg, cv2.INTER_LINEAR)
-        mask = _rotated(mask, view.angle_deg, cv2.INTER_NEAREST)
-    image, mask = np.rot90(image, view.turns), np.rot90(mask, view.turns)
-    axes = [axis for axis, mirrored in zip((1, 0), view.mirrored, strict=True) if mirrored]
+    if variation.angle_deg:
+        image = _rotated(image, variation.angle_deg, cv2.INTER_LINEAR)
+        mask = _rotated(mask, variation.angle_deg, cv2.INTER_NEAREST)
+    image, mask = np.rot90(image, variation.turns), np.rot90(mask, variation.turns)
+    axes = [axis for axis, mirrored in zip((1, 0), variation.mirrored, strict=True) if mirrored]
     image, mask = np.flip(image, axes), np.flip(mask, axes)
-    return _lit(np.ascontiguousarray(image), view.light, rng), np.ascontiguousarray(mask)
+    return _lit(np.ascontiguousarray(image), variation.light, rng), np.ascontiguousarray(mask)
 
 
 def moved(
-    boxes: Boxes, view: View, shape: tuple[int, ...], *, crop: int
+    boxes: Boxes, variation: Variation, shape: tuple[int, ...], *, crop: int
 ) -> tuple[Boxes, NDArray[np.bool_]]:
-    """Where a view shows an image's boxes, and whether much of each lies beyond: across, along.
+    """Where an image's boxes come to lie, and whether much of each lies beyond: across, along.
 
     A rotation turns a box into what is none: recipes that take boxes as such do not rotate.
     """
     if not len(boxes):
         return no_boxes(), np.zeros((0, 2), np.bool_)
-    scale = np.array(view.size) / shape[1::-1]
-    x = boxes[:, [1, 3]] * scale[0] - view.left
-    y = boxes[:, [2, 4]] * scale[1] - view.top
-    for _ in range(view.turns):  # counter-clockwise
+    scale = np.array(variation.size) / shape[1::-1]
+    x = boxes[:, [1, 3]] * scale[0] - variation.left
+    y = boxes[:, [2, 4]] * scale[1] - variation.top
+    for _ in range(variation.turns):  # counter-clockwise
         x, y = y, crop - x
-    horizontally, vertically = view.mirrored
+    horizontally, vertically = variation.mirrored
     x, y = crop - x if horizontally else x, crop - y if vertically else y
     x, y = np.sort(x, axis=1), np.sort(y, axis=1)
     inside_x, inside_y = x.clip(0, crop), y.clip(0, crop)

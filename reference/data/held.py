@@ -1,7 +1,7 @@
 """Images held on a device, and the batches cut from them there in a few large steps.
 
 What `augment` draws for an image is shown by one sampling instead of a resize, a crop and a
-rotation: the same view to within the interpolation.
+rotation: the same variation to within the interpolation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reference.data.augment import View
+from reference.data.augment import Variation
 from reference.data.pairs import Drawn, Source, draws, marks_of
 from reference.datasets.labels import IGNORED, Marks
 
@@ -68,17 +68,17 @@ class HeldData:
         return 2 * math.prod(_canvas(sources)) < free_bytes / 4
 
     def plan(self, iteration: int, *, seed: int, crop: int) -> Plan:
-        """Draw the views of one iteration; nothing is remembered from the one before."""
+        """Draw the variations of one iteration; nothing is remembered from the one before."""
         drawn = list(draws(self._sources, seed=seed, iteration=iteration, crop=crop))
-        numbers, views = [d.number for d in drawn], [d.view for d in drawn]
+        numbers, variations = [d.number for d in drawn], [d.variation for d in drawn]
         rng = drawn[-1].rng
         shapes = [self._shapes[number] for number in numbers]
         return Plan(
             numbers,
             drawn,
-            np.stack([_to_crop(view, crop) for view in views]),
-            np.stack([_to_image(v, shape) for v, shape in zip(views, shapes, strict=True)]),
-            _light(views),
+            np.stack([_to_crop(variation, crop) for variation in variations]),
+            np.stack([_to_image(v, shape) for v, shape in zip(variations, shapes, strict=True)]),
+            _light(variations),
             int(rng.integers(2**62)),
         )
 
@@ -111,30 +111,30 @@ def _canvas(sources: Sequence[Source]) -> tuple[int, int, int]:
     return len(shapes), int(height), int(width)
 
 
-def _to_crop(view: View, crop: int) -> Matrix:
+def _to_crop(variation: Variation, crop: int) -> Matrix:
     """From a pixel of the batch back to the crop: mirrors, quarter turns and rotation undone."""
     last = crop - 1
     undone = np.eye(3)
-    horizontally, vertically = view.mirrored
+    horizontally, vertically = variation.mirrored
     if horizontally:
         undone = np.array([[-1, 0, last], [0, 1, 0], [0, 0, 1]]) @ undone
     if vertically:
         undone = np.array([[1, 0, 0], [0, -1, last], [0, 0, 1]]) @ undone
-    for _ in range(view.turns):
+    for _ in range(variation.turns):
         undone = np.array([[0, -1, last], [1, 0, 0], [0, 0, 1]]) @ undone
-    back = cv2.getRotationMatrix2D((last / 2, last / 2), -view.angle_deg, 1)
+    back = cv2.getRotationMatrix2D((last / 2, last / 2), -variation.angle_deg, 1)
     return np.asarray(back @ undone, np.float32)
 
 
-def _to_image(view: View, shape: tuple[int, ...]) -> Matrix:
+def _to_image(variation: Variation, shape: tuple[int, ...]) -> Matrix:
     """From the crop to the image as it is held: a pixel's middle stays its middle."""
-    scale = np.array(shape[1::-1]) / view.size
-    shift = (np.array([view.left, view.top]) + 0.5) * scale - 0.5
+    scale = np.array(shape[1::-1]) / variation.size
+    shift = (np.array([variation.left, variation.top]) + 0.5) * scale - 0.5
     return np.asarray([*scale, *shift], np.float32)
 
 
-def _light(views: Sequence[View]) -> dict[str, Matrix]:
-    lights = [view.light for view in views]
+def _light(variations: Sequence[Variation]) -> dict[str, Matrix]:
+    lights = [variation.light for variation in variations]
     ramps = [light.ramp or (0.0, 0.0) for light in lights]
     columns = {
         "gamma": [1.0 if light.gamma is None else light.gamma for light in lights],
@@ -161,7 +161,7 @@ def _sample(held: Tensor, grid: Tensor, mode: str) -> Tensor:
 
 
 def _lit(x: Tensor, plan: Plan, places: Tensor) -> Tensor:
-    """N,H,W from 0 to 1 in the light of their views, as bytes."""
+    """N,H,W from 0 to 1 in the light of their variations, as bytes."""
     of = {name: _tensor(column, x.device)[:, None, None] for name, column in plan.light.items()}
     generator = torch.Generator(x.device).manual_seed(plan.noise_seed)
     x = (x ** of["gamma"] - 0.5) * of["gain"] + 0.5 + of["offset"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.errors import FrameError
 from edge.files.image_file import read_image
-from reference.data.augment import AS_ON_THE_LINE, Augmentation, View, draw, moved, seen
+from reference.data.augment import AS_ON_THE_LINE, Augmentation, Variation, draw, moved, varied
 from reference.datasets import FREE, LAYOUTS, Box, DataError, Sample, Split, Strength, list_samples
 from reference.datasets.labels import IGNORED, NAMELESS, Boxes, Labels, Marks, Plane, no_boxes
 
@@ -162,12 +162,15 @@ class Drawn(NamedTuple):
     source: Source
     pair: Pair
     number: int  # among all pairs of all sources
-    view: View
+    variation: Variation
     rng: np.random.Generator  # of its source, for the noise
 
 
 def draws(sources: Sequence[Source], *, seed: int, iteration: int, crop: int) -> Iterator[Drawn]:
-    """The images of an iteration, each with its view; what is done to one comes before the next."""
+    """The images of an iteration, each with its variation.
+
+    Vary one before asking for the next: they draw from the same generator.
+    """
     first = 0
     for number, source in enumerate(sources):
         rng = np.random.default_rng((seed, iteration, number))
@@ -175,8 +178,8 @@ def draws(sources: Sequence[Source], *, seed: int, iteration: int, crop: int) ->
             pair, how = source.pairs[index], source.augmentation
             aims = pair.boxes[[int(label) in source.aims for label in pair.boxes[:, 0]]]
             shape = pair.image.shape
-            view = draw(shape, rng, crop=crop, zoom=source.zoom, how=how, aims=aims)
-            yield Drawn(source, pair, first + index, view, rng)
+            variation = draw(shape, rng, crop=crop, zoom=source.zoom, how=how, aims=aims)
+            yield Drawn(source, pair, first + index, variation, rng)
         first += len(source.pairs)
 
 
@@ -188,7 +191,9 @@ def batch(sources: list[Source], *, seed: int, iteration: int, crop: int) -> Bat
     drawn, images, planes = [], [], []
     for one in draws(sources, seed=seed, iteration=iteration, crop=crop):
         pair, how = one.pair, one.source.augmentation
-        image, plane = seen(pair.image, pair.plane, one.rng, view=one.view, crop=crop, how=how)
+        image, plane = varied(
+            pair.image, pair.plane, one.rng, variation=one.variation, crop=crop, how=how
+        )
         drawn.append(one)
         images.append(image)
         planes.append(plane)
@@ -200,7 +205,7 @@ def batch(sources: list[Source], *, seed: int, iteration: int, crop: int) -> Bat
 
 def marks_of(drawn: Sequence[Drawn], labels: Labels, *, crop: int) -> Marks:
     """What a batch's labels say, its planes aside."""
-    shown = [moved(d.pair.boxes, d.view, d.pair.image.shape, crop=crop) for d in drawn]
+    shown = [moved(d.pair.boxes, d.variation, d.pair.image.shape, crop=crop) for d in drawn]
     return Marks(
         labels,
         [d.pair.strength for d in drawn],

@@ -52,18 +52,20 @@ def test_without_anything_the_image_comes_out_as_it_went_in() -> None:
 )
 def test_geometry_moves_the_image_with_its_mask(settings: dict[str, object]) -> None:
     _, mask = picture(5)
-    views = drawn(only(**settings), mask, mask)  # an image that is its own mask stays so
-    for image, moved in views:
+    variations = drawn(only(**settings), mask, mask)  # an image that is its own mask stays so
+    for image, moved in variations:
         assert image.shape == moved.shape == (SIDE, SIDE)
         assert set(np.unique(moved)) <= {0, 255}
         assert np.mean((image > 127) != (moved > 127)) < 0.02  # rounding at the rim
-    assert len({moved.tobytes() for _, moved in views}) > 1
+    assert len({moved.tobytes() for _, moved in variations}) > 1
 
 
 def test_a_mirror_has_its_direction() -> None:
     image, mask = picture(5)
     for direction, axis in (("horizontal", 1), ("vertical", 0)):
-        seen = {view.tobytes() for view, _ in drawn(only(mirror=[direction]), image, mask)}
+        seen = {
+            variation.tobytes() for variation, _ in drawn(only(mirror=[direction]), image, mask)
+        }
         assert seen == {image.tobytes(), np.flip(image, axis).tobytes()}
 
 
@@ -143,15 +145,19 @@ def test_a_box_goes_where_its_pixels_go_and_says_if_it_goes_on(turned: dict[str,
     how, cut_off = only(aim=1, **turned), 0
     for seed in range(DRAWS):
         rng = np.random.default_rng(seed)
-        view = augmentation.draw(image.shape, rng, crop=SIDE, zoom=(0.7, 1.5), how=how, aims=boxes)
-        shown, plane = augmentation.seen(image, image, rng, view=view, crop=SIDE, how=how)
-        (box,), ((across, along),) = augmentation.moved(boxes, view, image.shape, crop=SIDE)
+        variation = augmentation.draw(
+            image.shape, rng, crop=SIDE, zoom=(0.7, 1.5), how=how, aims=boxes
+        )
+        shown, plane = augmentation.varied(
+            image, image, rng, variation=variation, crop=SIDE, how=how
+        )
+        (box,), ((across, along),) = augmentation.moved(boxes, variation, image.shape, crop=SIDE)
         rows, columns = np.flatnonzero(plane.any(1)), np.flatnonzero(plane.any(0))
         found = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
         assert box[0] == 3 and box[1:] == pytest.approx(found, abs=1.1)
         assert np.mean((shown > 127) != (plane > 127)) < 0.02
-        zoom = view.size[0] / image.shape[1]
-        whole = (50 * zoom, 30 * zoom) if view.turns % 2 else (30 * zoom, 50 * zoom)
+        zoom = variation.size[0] / image.shape[1]
+        whole = (50 * zoom, 30 * zoom) if variation.turns % 2 else (30 * zoom, 50 * zoom)
         shares = np.ptp(found[::2]) / whole[0], np.ptp(found[1::2]) / whole[1]
         for goes_on, share in zip((across, along), shares, strict=True):
             assert goes_on == (share < 0.8) or abs(share - 0.8) < 0.08  # pixels are whole

@@ -1,4 +1,4 @@
-"""Images held on a device: the same views as the host's."""
+"""Images held on a device: the same variations as the host's."""
 
 from __future__ import annotations
 
