@@ -76,7 +76,7 @@ def study_of_folder(config: LineSettings, line: Path, folder: Path, measure: str
         for why, count in each.left_out.items():
             left_out[why] = left_out.get(why, 0) + count
     return Study(
-        source="labelled",
+        origin="labelled",
         population=f"what {len(samples)} images of {folder.name} ({LAYOUTS[layout].title}) are a "
         "fair sample of, as they were marked and chosen; the camera of the line must show as much",
         of=judgement_of(config, network.bundle, network.engine.name, (along_um, across_um)),

@@ -139,7 +139,7 @@ def _study(
         scale_um = (along_um, looked[0].across_um)
     specimens, left_out = _specimens(watched, defects, sight)
     return Study(
-        source="recorded",
+        origin="recorded",
         population=f"the rail that {recording.folder.name} shows, with the {len(defects)} defects "
         f"of {known.name}; that others are found as well is as likely as they are alike",
         of=judgement_of(recording.config, network.bundle, network.engine.name, scale_um),

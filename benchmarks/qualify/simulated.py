@@ -80,7 +80,7 @@ def study_of_simulation(config: LineSettings, path: Path, measure: str, plan: Pl
     threshold = bundle.manifest.threshold
     scale_um = (float(camera.um_per_px), float(camera.um_per_px))
     return Study(
-        source="simulated",
+        origin="simulated",
         population=f"the simulated {camera.surface} of {path.name}: {len(sections)} surfaces, the "
         f"simulator's five kinds of defect from {plan.smallest:.0%} to all of their usual size, "
         f"{_DENSITY:g} a metre; it speaks for no real {camera.surface}",

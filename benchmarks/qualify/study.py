@@ -29,7 +29,7 @@ from edge.certificate import (
     Repeatability,
     SignalResponse,
 )
-from edge.certificate.certificate import Source
+from edge.certificate.certificate import Origin
 
 UNITS = {"area_mm2": "mm2", "contrast": "grey levels", "size": "as the table has it"}
 MOST_PICTURES = 12  # of misses, and of false calls
@@ -60,7 +60,7 @@ class FalseCall:
 class Study:
     """Everything that a certificate is made of."""
 
-    source: Source
+    origin: Origin
     population: str
     of: Judgement | None
     specimens: Sequence[Specimen]
@@ -84,7 +84,7 @@ def certify(study: Study, *, wished: float | None = None) -> Certificate:
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         version=version("trackside"),
         machine=Box().name(),
-        source=study.source,
+        source=study.origin,
         population=study.population,
         of=study.of,
         data=dict(study.data),

@@ -22,7 +22,7 @@ def study_of_table(path: Path, decision: float | None) -> Study:
         for number, row in enumerate(rows, start=2)
     ]
     return Study(
-        source="hits",
+        origin="hits",
         population=f"whatever the {len(rows)} specimens of {path.name} are a fair sample of, found "
         "as whoever found them does",
         of=None,

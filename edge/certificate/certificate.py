@@ -17,7 +17,7 @@ from edge.files import parsed, write_whole
 
 SUFFIX = ".certificate.json"
 
-Source = Literal["hits", "simulated", "labelled", "recorded"]
+Origin = Literal["hits", "simulated", "labelled", "recorded"]
 
 
 class _Part(BaseModel):
@@ -142,7 +142,7 @@ class Certificate(_Part):
     made: str = Field(description="ISO 8601, UTC.")
     version: str = Field(description="Of Trackside.")
     machine: str
-    source: Source
+    source: Origin
     population: str = Field(description="Whom it speaks for.")
     of: Judgement | None = Field(description="Null of a table: nothing is known of who found.")
     data: dict[str, str] = Field(description="What it is made of, by sha256.")
