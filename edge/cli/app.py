@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import NoReturn
 
@@ -29,17 +30,18 @@ app = typer.Typer(
 )
 
 
-for _command in (
-    commands.demo,
-    commands.run,
-    commands.check,
-    commands.commission,
-    commands.doctor,
-    commands.reject_test,
-    commands.predict,
-    commands.simulate,
-):
-    app.command()(_command)
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": commands.demo,
+    "run": commands.run,
+    "check": commands.check,
+    "commission": commands.commission,
+    "doctor": commands.doctor,
+    "reject-test": commands.reject_trial,
+    "predict": commands.predict,
+    "simulate": commands.simulate,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
 app.add_typer(commands.config, name="config")
 app.add_typer(bundle_commands.bundle, name="bundle")
 app.add_typer(event_commands.events, name="events")

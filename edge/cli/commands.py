@@ -106,7 +106,7 @@ def commission(
     print(f"{path}: {baseline.frames} frames")
 
 
-def reject_test(
+def reject_trial(
     line: LineFile,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nobody what is seen.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
