@@ -81,7 +81,7 @@ def loop_cost(name: str, line: Mapping[str, Any], folder: Path, seconds: float) 
             process.stop()
     figures = latencies(evidence)["all"]
     engine = line["engine"]["type"]
-    return LoopCost(name, engine, len(evidence.seen), figures["infer"], figures["overhead"])
+    return LoopCost(name, engine, len(evidence.judged), figures["infer"], figures["overhead"])
 
 
 def lines(folder: Path, stack: ExitStack) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -20,7 +20,7 @@ _DEFECTS_PER_METRE = 7  # as in training: about half of the frames show one
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class KnownFrame:
     """A frame, and what is really there."""
 
     frame: Frame
@@ -38,7 +38,7 @@ class Score:
 
 def simulated_frames(
     manifest: Manifest, count: int, first_seed: int = FIRST_SEED
-) -> Iterator[Seen]:
+) -> Iterator[KnownFrame]:
     """Frames of the network's own size and scale, each of another rail or strip."""
     spec = manifest.input
     pitch_um = round(spec.um_per_px)
@@ -58,7 +58,7 @@ def simulated_frames(
         stretch = Stretch(0, spec.height * pitch_um)
         frame = Frame(index, image, clock_ns(), stretch, pitch_um)
         defects = [n for n, name in enumerate(line.classes, 1) if name not in reported]
-        yield Seen(frame, labels > 0, np.isin(labels, defects))
+        yield KnownFrame(frame, labels > 0, np.isin(labels, defects))
 
 
 def rules_of(manifest: Manifest) -> Rules:
@@ -66,7 +66,7 @@ def rules_of(manifest: Manifest) -> Rules:
     return Rules(reject_if=MinArea(min_area_mm2=manifest.limits.min_area_mm2))
 
 
-def score(inspector: Inspector, frames: Iterable[Seen]) -> Score:
+def score(inspector: Inspector, frames: Iterable[KnownFrame]) -> Score:
     """Inspect every frame; one that the engine leaves UNKNOWN agrees with no truth."""
     manifest = inspector.network.bundle.manifest
     overlap = union = agreed = count = 0
@@ -80,7 +80,7 @@ def score(inspector: Inspector, frames: Iterable[Seen]) -> Score:
     return Score(overlap / union if union else 1.0, agreed / count)
 
 
-def _true_state(seen: Seen, manifest: Manifest) -> State:
+def _true_state(seen: KnownFrame, manifest: Manifest) -> State:
     """What the rules say of a perfect mask."""
     surely = np.where(seen.defect, np.float32(20), np.float32(-20))
     found = find(seen.frame, Mask(surely, manifest.threshold), manifest.limits)

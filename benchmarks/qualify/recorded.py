@@ -48,13 +48,13 @@ class _Watched:
     signals: Signals = field(default_factory=lambda: Signals([]))
 
     def frames(self) -> Iterator[Frame | LostFrame]:
-        for row, seen in self.recording.seen():
+        for row, seen in self.recording.camera_frames():
             self.now_ns = row.looked_ns
             yield seen
 
     def picture(self, box: Box) -> bytes | None:
         """Of the first frame that shows the place."""
-        for _, seen in self.recording.seen():
+        for _, seen in self.recording.camera_frames():
             if isinstance(seen, Frame) and seen.stretch.overlaps(box.stretch):
                 return cut_out(seen, box)
         return None

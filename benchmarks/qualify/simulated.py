@@ -51,7 +51,7 @@ class _Section:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Looked:
     """What of a section is a study's."""
 
     specimens: list[Specimen]
@@ -108,11 +108,11 @@ def _sections(camera: SyntheticSettings, line: Path, plan: Plan) -> Iterator[_Se
         yield _Section(line, camera.seed + number, frames, plan.smallest, plan.passes)
 
 
-def _look_at_all(sections: list[_Section], processes: int) -> list[_Seen]:
+def _look_at_all(sections: list[_Section], processes: int) -> list[_Looked]:
     """In the sections' order, whoever is done first."""
     console = Console(stderr=True, highlight=False)
     columns = ("sections", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    seen: dict[int, _Seen] = {}
+    looked: dict[int, _Looked] = {}
     with (
         Progress(*columns, console=console) as progress,
         ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool,
@@ -121,14 +121,16 @@ def _look_at_all(sections: list[_Section], processes: int) -> list[_Seen]:
         waited = {pool.submit(_look_at, each): at for at, each in enumerate(sections)}
         try:
             for done in as_completed(waited):
-                seen[waited[done]] = done.result()
+                looked[waited[done]] = done.result()
                 progress.advance(task)
                 if not console.is_terminal:
-                    print(f"{len(seen)} of {len(sections)} sections", file=console.file, flush=True)
+                    print(
+                        f"{len(looked)} of {len(sections)} sections", file=console.file, flush=True
+                    )
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return [seen[at] for at in range(len(sections))]
+    return [looked[at] for at in range(len(sections))]
 
 
 @lru_cache(maxsize=1)
@@ -139,7 +141,7 @@ def _opened(path: Path) -> tuple[LineSettings, Inspector]:
     return config, make_inspector(config, network, lambda: 0, None)
 
 
-def _look_at(section: _Section) -> _Seen:
+def _look_at(section: _Section) -> _Looked:
     config, opened = _opened(section.line)
     camera = config.camera
     assert isinstance(camera, SyntheticSettings)
@@ -166,7 +168,7 @@ def _look_at(section: _Section) -> _Seen:
         FalseCall(surface.where(call), surface.picture(call))
         for call in sights[0].false_calls(around)
     ]
-    return _Seen(specimens, false_calls, sights[0].looked_um, left_out)
+    return _Looked(specimens, false_calls, sights[0].looked_um, left_out)
 
 
 @dataclass(frozen=True, slots=True)

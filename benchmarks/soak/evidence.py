@@ -12,7 +12,7 @@ Edge = tuple[int, bool]  # at_ns, active
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class JudgedFrame:
     """One frame, by the probe in the line's process."""
 
     frame: int
@@ -111,7 +111,7 @@ class Evidence:
     rail_ns: int | None = None  # when the rail was at 0
     exit_code: int | None = None
     last_words: list[str] = field(default_factory=list)  # of a line that ended by itself
-    seen: list[Seen] = field(default_factory=list)
+    judged: list[JudgedFrame] = field(default_factory=list)
     beats_ns: list[int] = field(default_factory=list)
     reject_edges: list[Edge] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)

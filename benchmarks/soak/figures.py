@@ -10,7 +10,7 @@ from statistics import median
 import numpy as np
 from scipy.stats import theilslopes
 
-from benchmarks.soak.evidence import Evidence, Seen
+from benchmarks.soak.evidence import Evidence, JudgedFrame
 from edge.health import deadline_of
 from edge.line_file import LineSettings
 
@@ -66,14 +66,14 @@ def latencies(evidence: Evidence) -> dict[str, dict[str, Quantiles]]:
 def deadlines(config: LineSettings, evidence: Evidence) -> dict[str, int]:
     """Frames that were judged too late for their first row to be rejected."""
     deadline_ns = deadline_of(config)
-    late = [s for s in evidence.seen if s.decided_ns - s.captured_ns > deadline_ns(s.stretch)]
+    late = [s for s in evidence.judged if s.decided_ns - s.captured_ns > deadline_ns(s.stretch)]
     during = sum(evidence.during(seen.decided_ns) for seen in late)
     return {"during faults": during, "outside faults": len(late) - during}
 
 
 def takeovers(evidence: Evidence) -> int:
     """How often a frame was judged by another bundle than the one before it."""
-    return sum(a.bundle != b.bundle for a, b in pairwise(evidence.seen))
+    return sum(a.bundle != b.bundle for a, b in pairwise(evidence.judged))
 
 
 def processor_share(evidence: Evidence) -> float:
@@ -97,10 +97,10 @@ def recoveries(evidence: Evidence) -> dict[str, Quantiles]:
     }
 
 
-def _rows(evidence: Evidence) -> Iterator[tuple[Seen, Mapping[str, float]]]:
+def _rows(evidence: Evidence) -> Iterator[tuple[JudgedFrame, Mapping[str, float]]]:
     """Each frame that the network saw, with its times in ms."""
     # The heartbeat's first edge is its claim; then it toggles once for each frame.
-    for seen, beat_ns in zip(evidence.seen, evidence.beats_ns[1:], strict=False):
+    for seen, beat_ns in zip(evidence.judged, evidence.beats_ns[1:], strict=False):
         if "infer" not in seen.stage_ns:
             continue
         times = {
@@ -113,7 +113,7 @@ def _rows(evidence: Evidence) -> Iterator[tuple[Seen, Mapping[str, float]]]:
         yield seen, {name: ns / 1e6 for name, ns in times.items()}
 
 
-def _quantiles(rows: Sequence[tuple[Seen, Mapping[str, float]]]) -> dict[str, Quantiles]:
+def _quantiles(rows: Sequence[tuple[JudgedFrame, Mapping[str, float]]]) -> dict[str, Quantiles]:
     if not rows:
         return {}
     names = ("p50", "p99", "p99.9", "max")

@@ -103,7 +103,7 @@ def frames_in_store(evidence: Evidence) -> Finding:
         for row in evidence.kept
         if row.pictures_missing
     ]
-    when_ns = {seen.frame: seen.decided_ns for seen in evidence.seen}
+    when_ns = {seen.frame: seen.decided_ns for seen in evidence.judged}
     bare = [row for row in evidence.kept if row.evidence not in (KEPT, NO_IMAGE)]
     against += [
         f"row {row.id} has no pictures ({row.evidence}), and nothing was amiss"
@@ -136,8 +136,8 @@ def messages_in_order(evidence: Evidence) -> Finding:
         if number != before + 1
     ]
     verdicts = sum(len(n) for (topic, _), n in topics.items() if topic == "verdict")
-    if verdicts != len(evidence.seen):
-        against.append(f"{len(evidence.seen)} frames were judged, {verdicts} verdicts were told")
+    if verdicts != len(evidence.judged):
+        against.append(f"{len(evidence.judged)} frames were judged, {verdicts} verdicts were told")
     counts = ", ".join(f"{len(n)} {topic}" for (topic, _), n in topics.items())
     said = f"{counts}; {repeats} came twice, {len(evidence.unsent)} still in the spool"
     return _finding("every message arrived, in order", said, against)
@@ -155,7 +155,7 @@ def rail_inspected(evidence: Evidence) -> Finding:
             against.append(f"frame {each.frame}: {gap_mm:.1f} mm before it have no verdict")
         if each.stretch.end_um <= before.stretch.end_um:
             against.append(f"frame {each.frame} shows no new rail")
-    by_probe = [(s.frame, s.state, s.stretch) for s in evidence.seen]
+    by_probe = [(s.frame, s.state, s.stretch) for s in evidence.judged]
     if by_probe != [(t.frame, t.state, t.stretch) for t in told]:
         against.append("the verdicts that were told are not those that were decided")
     states = Counter(each.state.value for each in told)

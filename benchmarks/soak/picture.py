@@ -75,7 +75,7 @@ class _Chart:
         y = self._verdicts_y
         yield text("tick", "NG, UNKNOWN", _LEFT - 8, y + 12, "end")
         for state in (State.NG, State.UNKNOWN):
-            seen = [each for each in self._evidence.seen if each.state is state]
+            seen = [each for each in self._evidence.judged if each.state is state]
             places = dict.fromkeys(f"{self._x(each.decided_ns):.1f}" for each in seen)
             marks = "".join(f"M{x} {y + 3}v{_BAR}" for x in places)
             yield f'<path class="{state.value}" d="{marks}"/>'
@@ -112,7 +112,7 @@ class _Chart:
         for exponent in decades:
             yield from self._level(self._latency_y, _height(10.0**exponent), f"{10.0**exponent:g}")
         seconds: dict[int, list[float]] = {}
-        for seen in self._evidence.seen:
+        for seen in self._evidence.judged:
             second = (seen.decided_ns - self._begin_ns) // 1_000_000_000
             ms = (seen.decided_ns - seen.captured_ns) / 1e6
             seconds.setdefault(second, []).append(ms)

@@ -71,7 +71,7 @@ def _await_all(plant: Plant, evidence: Evidence, viewer: Viewer | None) -> None:
     """Frames, and whoever hears and looks."""
     give_up = time.monotonic() + _START_S
     while (
-        not evidence.seen
+        not evidence.judged
         or (plant.broker is not None and not evidence.heard)
         or (viewer is not None and not viewer.pictures)
     ):

@@ -14,7 +14,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from benchmarks.soak.broker import TOPIC, heard
-from benchmarks.soak.evidence import Evidence, Kept, Sample, Seen
+from benchmarks.soak.evidence import Evidence, JudgedFrame, Kept, Sample
 from benchmarks.soak.plant import Plant
 from edge.store import picture_path, read_losses
 from edge.telemetry import Spool
@@ -84,9 +84,9 @@ class Watch:
         evidence, now_ns = self._evidence, time.monotonic_ns()
         if any(change.poll() is None for change in self._plant.changes):
             return False
-        if not evidence.seen or evidence.seen[-1].state is State.UNKNOWN:
+        if not evidence.judged or evidence.judged[-1].state is State.UNKNOWN:
             return False
-        old = [s for s in evidence.seen[-_LATEST:] if s.decided_ns < now_ns - _BEHIND_NS]
+        old = [s for s in evidence.judged[-_LATEST:] if s.decided_ns < now_ns - _BEHIND_NS]
         bad = [s for s in old if s.state is not State.OK]
         return (
             bool(old)
@@ -146,8 +146,8 @@ def read_report(text: str, evidence: Evidence) -> None:
         case "frame":
             frame, start_um, end_um, state, captured_ns, decided_ns, stages, bundle = fact
             stretch = Stretch(start_um, end_um)
-            evidence.seen.append(
-                Seen(frame, stretch, State(state), captured_ns, decided_ns, stages, bundle)
+            evidence.judged.append(
+                JudgedFrame(frame, stretch, State(state), captured_ns, decided_ns, stages, bundle)
             )
 
 

@@ -85,7 +85,7 @@ class Recording:
     def expected(self) -> Path:
         return self.folder / "expected.json"
 
-    def seen(self) -> Iterator[tuple[RecordedFrame, Frame | LostFrame]]:
+    def camera_frames(self) -> Iterator[tuple[RecordedFrame, Frame | LostFrame]]:
         """Each frame as the camera gave it."""
         for each in self.frames:
             stretch = Stretch(each.start_um, each.end_um)
@@ -108,7 +108,7 @@ def read_recording(folder: Path) -> Recording:
         frames = _read_frames(folder / "frames.jsonl")
         config = read_yaml(folder / "line.yaml", LineSettings, without=_NO_PART, lenient=True)
         recording = Recording(folder, config, facts.bundle, frames)
-        for _ in recording.seen():
+        for _ in recording.camera_frames():
             pass
     except ConfigurationError:  # it says what to do already
         raise

@@ -68,7 +68,7 @@ class _World:
         self._now: RecordedFrame = recording.frames[0]
 
     def frames(self) -> Iterator[Frame | LostFrame]:
-        for now, seen in self._recording.seen():
+        for now, seen in self._recording.camera_frames():
             self._now = now
             yield seen
 

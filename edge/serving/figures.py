@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from edge.serving.questions import Fresh, Line, LineGone
+from edge.serving.questions import AskedLine, Fresh, LineGone
 from edge.serving.token import Token, TooManyGuesses
 
 _SAME_S = 0.1  # for which two readers are told the same
@@ -14,7 +14,7 @@ _SAME_S = 0.1  # for which two readers are told the same
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-def figures_app(line: Line, settings: Mapping[str, Any]) -> Callable[[Any, Any, Any], Any]:
+def figures_app(line: AskedLine, settings: Mapping[str, Any]) -> Callable[[Any, Any, Any], Any]:
     """An ASGI application."""
     figures = Fresh(lambda: line.ask("figures"), _SAME_S)
     word: str | None = settings["token"]

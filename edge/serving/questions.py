@@ -21,8 +21,8 @@ class LineGone(Exception):
     """Nobody answers any more."""
 
 
-class Line(Protocol):
-    """The line, as its servers know it."""
+class AskedLine(Protocol):
+    """The line, of which a server may ask and has nothing else."""
 
     closing: asyncio.Event  # set once the line ends
 

@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from edge.serving.questions import Line, LineGone
+from edge.serving.questions import AskedLine, LineGone
 
 TURN_S = 0.2  # between two messages
 MOST_WAITING = 16  # messages for one browser; beyond this it is given the whole state anew
@@ -59,7 +59,9 @@ class Viewer:
 class Hub:
     """The line's news and those who look at them."""
 
-    def __init__(self, line: Line, turn_s: float = TURN_S, too_slow_s: float = TOO_SLOW_S) -> None:
+    def __init__(
+        self, line: AskedLine, turn_s: float = TURN_S, too_slow_s: float = TOO_SLOW_S
+    ) -> None:
         self.viewers: set[Viewer] = set()
         self._line = line
         self._turn_s, self._too_slow_s = turn_s, too_slow_s

@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge.serving.questions import Fresh, Line, LineGone
+from edge.serving.questions import AskedLine, Fresh, LineGone
 from edge.serving.server import HANG_UP
 from edge.serving.token import TooManyGuesses
 from edge.web.access import HEADERS, Access, Door, is_of_this_page
@@ -42,7 +42,7 @@ _FRESH = {"Cache-Control": "no-store"}
 class Pages:
     """What every address has at hand."""
 
-    line: Line
+    line: AskedLine
     hub: Hub
     door: Door
     state_now: Fresh
@@ -184,7 +184,7 @@ def _sent_away(path: str) -> Response:
 _SEAL = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
-def page_app(line: Line, settings: Mapping[str, Any]) -> ASGIApp:
+def page_app(line: AskedLine, settings: Mapping[str, Any]) -> ASGIApp:
     """All of it, as one application."""
     access = Access(**{**settings, "names": tuple(settings["names"])})
     door = Door(access, time.monotonic_ns)

@@ -61,7 +61,7 @@ def test_a_line_whose_camera_and_broker_fail_keeps_every_invariant(ran: Ran) -> 
     judgement = judge(config, evidence)
     assert failing(judgement) == []
     assert {episode.fault for episode in evidence.episodes} == set(FAULTS)
-    assert State.UNKNOWN in {seen.state for seen in evidence.seen}
+    assert State.UNKNOWN in {each.state for each in evidence.judged}
     kept = record(judgement, evidence, command="soak", seed=7, minutes=0.2)
     assert "| every message arrived, in order | holds |" in markdown(kept)
     assert ElementTree.fromstring(draw(evidence)).tag == "{http://www.w3.org/2000/svg}svg"
@@ -117,7 +117,7 @@ def with_messages_out_of_order(config: LineSettings, evidence: Evidence) -> Line
 
 
 def with_a_frame_twice(config: LineSettings, evidence: Evidence) -> LineSettings:
-    evidence.seen.insert(5, evidence.seen[4])
+    evidence.judged.insert(5, evidence.judged[4])
     return config
 
 
