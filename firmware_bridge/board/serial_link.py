@@ -9,45 +9,23 @@ It stands where a Rejector does, and its board is an encoder for the camera as w
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
-from firmware_bridge.board import requests
-from firmware_bridge.board.answers import (
-    Board,
-    BoardEvent,
-    BoardPlace,
-    BoardStatistics,
-    Refusal,
-    parse_events,
-    parse_statistics,
-)
-from firmware_bridge.board.requests import Kind
-from firmware_bridge.board.serial_orders import Batch, OnBoard, Outgoing
+from firmware_bridge.board.answers import Board, BoardPlace, BoardStatistics
+from firmware_bridge.board.serial_orders import Waits
+from firmware_bridge.board.serial_rounds import Rounds
 from firmware_bridge.board.serial_session import Session
 from firmware_bridge.board.serial_talk import WRITE_NS, Talk
-from firmware_bridge.core import (
-    Actuator,
-    ActuatorTraits,
-    Change,
-    Command,
-    Guard,
-    News,
-    Pass,
-    latch_missed,
-    override,
-)
+from firmware_bridge.core import Actuator, ActuatorTraits, Command, News
 from firmware_bridge.desk import DeskSettings, MeasuringDesk
-from firmware_bridge.errors import LineError, RejectorStopped
+from firmware_bridge.errors import RejectorStopped
 from firmware_bridge.ledger import Ledger, Place
 from firmware_bridge.lines import OutputLine
-from firmware_bridge.types import SECOND_NS, Clock, Missed, Mode, Order, Reading
+from firmware_bridge.types import SECOND_NS, Clock, Order, Reading
 
 BAUD = 921_600  # of the RP2040
-POLL_NS = 10_000_000  # between two questions for news, which also keep the board from rejecting
 
 log = logging.getLogger(__name__)
 
@@ -112,19 +90,9 @@ class SerialLink(MeasuringDesk):
     ) -> None:
         served = [Actuator(name, actuator, rail)]
         super().__init__(served, clock, settings, ledger=ledger, watch=watch)
-        self._actuator = name
         self._stop_line = stop_line
         self._release_on_close = release_on_close
-        self._outbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
-        self._unsent_ns: dict[Order, int] = {}  # orders not on board, the oldest first; by the lock
-        self._full_ns = clock()  # when the board last had no room for the nearest of them
-        self._outgoing = Outgoing()
-        self._on_board = OnBoard(actuator.margin_um)
-        self._guard = Guard()
-        self._changes: list[Change] = []  # not yet told to the desk
-        self._next_event = 0
-        self._more_news = False
-        self._polled_ns = 0
+        self._waits = Waits(clock())
         self._talk = Talk(port, baud, clock)
         try:
             self._session = Session(
@@ -137,10 +105,20 @@ class SerialLink(MeasuringDesk):
                 serial_number=serial_number,
                 firmware=firmware,
             )
-            self._count()
+            self._statistics = self._session.statistics()
         except BaseException:
             self._talk.close()
             raise
+        self._rounds = Rounds(
+            self._session,
+            clock,
+            actuator=name,
+            margin_um=actuator.margin_um,
+            on_missed=settings.on_missed,
+            stop_line=stop_line,
+            waits=self._waits,
+            tell=self._tell,
+        )
         self.board = board = self._session.board
         self.place = _lasting(board, self._session.place)  # None where its counting was broken
         log.info(
@@ -158,23 +136,22 @@ class SerialLink(MeasuringDesk):
 
     def statistics(self) -> LinkStatistics:
         """The board's part is of the opening, and of the whole session once it is closed."""
-        with self._lock:
-            return LinkStatistics(
-                self._statistics,
-                resent=self._talk.resent,
-                damaged=self._talk.damaged,
-                unasked=self._talk.unasked,
-                unsent=len(self._outgoing),
-                clock_error_ns=self._talk.clock_error_ns,
-            )
+        return LinkStatistics(
+            self._statistics,
+            resent=self._talk.resent,
+            damaged=self._talk.damaged,
+            unasked=self._talk.unasked,
+            unsent=self._rounds.unsent,
+            clock_error_ns=self._talk.clock_error_ns,
+        )
 
     def _newest(self) -> Reading:
         return self._session.reading
 
     def _send(self, command: Command) -> None:
-        if isinstance(command, Order):  # handed in under the lock
-            self._unsent_ns[command] = self._clock()
-        self._outbox.put(command)
+        if isinstance(command, Order):
+            self._waits.begin(command, self._clock())
+        self._rounds.hand_in(command)
 
     def _check_alive(self) -> None:
         now_ns = self._clock()
@@ -184,9 +161,7 @@ class SerialLink(MeasuringDesk):
                 f"no answer from the board for {silent_ns // 1_000_000} ms, and it rejects all "
                 "by now: check its cable and supply, and the load on this machine"
             )
-        with self._lock:
-            oldest_ns = next(iter(self._unsent_ns.values()), now_ns)
-        waited_ns = now_ns - max(oldest_ns, self._full_ns)
+        waited_ns = self._waits.longest_ns(now_ns)
         if waited_ns > self._settings.silence_ns:
             raise RejectorStopped(
                 f"an order has waited for {waited_ns // 1_000_000} ms to be sent to the board: the "
@@ -200,15 +175,17 @@ class SerialLink(MeasuringDesk):
         if self._thread.is_alive():
             raise RejectorStopped("the serial port blocks: unplug the board, which then rejects")
 
-    # --- the thread ---
-
     def _run(self) -> None:
+        """The thread: rounds until it is to stop, and then the end of the session."""
         try:
             if self._stop_line is not None:
                 self._stop_line.set(False)
             while not self._stopping.is_set():
-                self._round()
-            self._end()
+                self._rounds.turn()
+            self._rounds.finish(self._settings.silence_ns)
+            self._statistics = self._session.statistics()
+            log.info("session %08x is over: %s", self._session.number, self.statistics())
+            self._session.close(release=self._release_on_close)
         except BaseException as failure:
             log.exception("the serial link failed; the board goes to reject by itself")
             self._fail(failure)
@@ -216,115 +193,6 @@ class SerialLink(MeasuringDesk):
                 self._stop_line.set(True)
         finally:
             self._talk.close()
-
-    def _round(self) -> None:
-        """One request of each sort that has something to say, so that none waits for another."""
-        self._take_outbox(self._wait_ns())
-        self._override()
-        self._hand_on(self._outgoing.next_orders(self._on_board.number + 1))
-        self._hand_on(self._outgoing.next_passes(self._on_board.number + 1))
-        if self._more_news or self._clock() >= self._polled_ns + POLL_NS:
-            self._poll()
-
-    def _wait_ns(self) -> int:
-        """How long there is nothing to do unless a command comes."""
-        if self._more_news or self._outgoing.orders_can_go or self._outgoing.passes_can_go:
-            return 0
-        return max(0, self._polled_ns + POLL_NS - self._clock())
-
-    def _end(self) -> None:
-        """Hear what there is to hear, as long as it takes no longer than silence may."""
-        give_up_ns = self._clock() + self._settings.silence_ns
-        self._poll()
-        while self._more_news and self._clock() < give_up_ns:
-            self._poll()
-        if self._more_news:
-            log.warning("the link was too slow to hear what became of the last orders")
-        self._count()
-        log.info("session %08x is over: %s", self._session.number, self.statistics())
-        self._session.ask(Kind.CLOSE, requests.closing(release=self._release_on_close))
-
-    def _take_outbox(self, wait_ns: int) -> None:
-        with suppress(queue.Empty):
-            self._take(self._outbox.get(timeout=wait_ns / SECOND_NS))
-            while True:
-                self._take(self._outbox.get_nowait())
-
-    def _take(self, command: Command) -> None:
-        match command:
-            case Order():
-                self._outgoing.add(command)
-            case Pass(order):
-                self._outgoing.add_pass(order)
-            case _:
-                self._changes += override(self._guard, command)
-
-    def _hand_on(self, batch: Batch | None) -> None:
-        """Give the board a batch. It takes each once, though it hears it twice."""
-        if batch is None:
-            return
-        resent = self._talk.resent
-        answer = self._session.ask(batch.kind, *batch.bodies())
-        took = self._on_board.take(batch, answer)
-        is_full = answer.refusal is Refusal.FULL
-        self._outgoing.sent(batch, took, is_full=is_full, was_resent=self._talk.resent > resent)
-        if is_full and batch.kind is Kind.ORDER:
-            self._full_ns = self._clock()
-        with self._lock:
-            for order in batch.orders[:took]:
-                self._unsent_ns.pop(order, None)
-
-    def _override(self) -> None:
-        """Have the board do what overrides the orders; it is news once the board does."""
-        mode, was = self._guard.mode, self._session.mode
-        if mode is not was:
-            if not self._session.set_mode(mode):
-                return  # until the next round
-            self._on_board.change_mode(was_bypass=was is Mode.BYPASS)
-            if self._stop_line is not None:
-                self._stop_line.set(mode is Mode.STOP_LINE)
-        if self._changes:
-            now_ns = self._clock()
-            self._tell([News(now_ns, "", change) for change in self._changes])
-            self._changes.clear()
-
-    def _poll(self) -> None:
-        self._polled_ns = self._clock()
-        answer = self._session.ask(Kind.POLL, requests.poll(self._next_event))
-        self._on_board.expect(answer)
-        first, events = parse_events(answer.body)
-        if first != self._next_event:
-            raise LineError(
-                f"the board's news begins with number {first}, not {self._next_event}: "
-                "what became of some orders is not known; flash the firmware of this release"
-            )
-        self._next_event += len(events)
-        self._more_news = bool(events)
-        self._outgoing.may_have_room()
-        self._take_news(events)
-
-    def _take_news(self, events: list[BoardEvent]) -> None:
-        in_bypass = self._session.mode is Mode.BYPASS
-        news = []
-        for said in events:
-            event = self._on_board.understand(said, in_bypass=in_bypass)
-            if isinstance(event, Order):
-                self._take_back(event)
-                continue
-            news.append(News(self._session.reading.at_ns, self._actuator, event))
-            if isinstance(event, Missed):
-                on_missed = self._settings.on_missed
-                self._changes += latch_missed(self._guard, on_missed, self._actuator, event)
-        self._tell(news)
-
-    def _take_back(self, order: Order) -> None:
-        """The board needed its place for a nearer one: it waits again."""
-        self._outgoing.add(order)
-        with self._lock:
-            self._unsent_ns[order] = self._clock()
-
-    def _count(self) -> None:
-        self._statistics = parse_statistics(self._session.ask(Kind.STATISTICS).body)
 
 
 def _lasting(board: Board, place: BoardPlace) -> Place | None:

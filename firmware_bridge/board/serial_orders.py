@@ -6,8 +6,9 @@ of the rail. What the board says of them is held against what it was told.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import islice
@@ -103,6 +104,35 @@ class Outgoing:
         """There was news, after which the board may have room again."""
         self._full_from_um = None
         self._passes_full = False
+
+
+class Waits:
+    """Since when each order waits that is not on board; any thread may ask."""
+
+    def __init__(self, now_ns: int) -> None:
+        self._lock = threading.Lock()
+        self._since_ns: dict[Order, int] = {}  # the oldest first
+        self._full_ns = now_ns  # when the board last had no room for the nearest of them
+
+    def begin(self, order: Order, now_ns: int) -> None:
+        with self._lock:
+            self._since_ns[order] = now_ns
+
+    def end(self, orders: Iterable[Order]) -> None:
+        """They are on board."""
+        with self._lock:
+            for order in orders:
+                self._since_ns.pop(order, None)
+
+    def board_is_full(self, now_ns: int) -> None:
+        """Orders wait for room by now, and not for the link."""
+        self._full_ns = now_ns
+
+    def longest_ns(self, now_ns: int) -> int:
+        """How long the oldest has waited for the link, though the board has room for it."""
+        with self._lock:
+            oldest_ns = next(iter(self._since_ns.values()), now_ns)
+        return now_ns - max(oldest_ns, self._full_ns)
 
 
 class OnBoard:

@@ -10,12 +10,14 @@ from firmware_bridge.board.answers import (
     Answer,
     Board,
     BoardPlace,
+    BoardStatistics,
     Fault,
     Refusal,
     ResetCause,
     State,
     parse_board,
     parse_place,
+    parse_statistics,
 )
 from firmware_bridge.board.requests import SETTINGS, Kind
 from firmware_bridge.board.serial_talk import Talk
@@ -88,7 +90,15 @@ class Session:
         _expect_board(talk.name, self.board, serial_number, firmware)
         self._open(opening)
 
+    @property
+    def resent(self) -> int:
+        """Requests whose answer did not come in time, so far."""
+        return self._talk.resent
+
     def ask(self, kind: Kind, *bodies: bytes) -> Answer:
+        """What the board answers. LineError where it does not, or not as it should;
+        RejectorStopped, with the cause, where the session is over.
+        """
         answer = self._talk.ask(kind, self.number, bodies, patience_ns=self._patience_ns)
         self._expect(answer)
         return answer
@@ -100,6 +110,13 @@ class Session:
         self.mode = mode if taken else self.mode
         self._expect_mode(answer)
         return taken
+
+    def statistics(self) -> BoardStatistics:
+        return parse_statistics(self.ask(Kind.STATISTICS).body)
+
+    def close(self, *, release: bool) -> None:
+        """The board rejects from here on, unless it is to release its output."""
+        self.ask(Kind.CLOSE, requests.closing(release=release))
 
     def _greet(self) -> tuple[Board, int]:
         """Who answers, and when by its own clock."""

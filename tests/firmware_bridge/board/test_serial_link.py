@@ -81,18 +81,18 @@ def test_what_no_pass_came_for_is_rejected(board: Board, cable: Cable) -> None:
     settings = ActuatorTraits(offset_um=10 * MM)
     with open_link(cable.port, settings, default_reject=True) as link:
         assert board.rejects()
-        link.submit_pass(20 * MM, 30 * MM, "frame 0")
-        link.submit_pass(30 * MM, 50 * MM, "frame 1")
-        link.submit(40 * MM, 45 * MM, "defect")
+        link.submit_pass(100 * MM, 110 * MM, "frame 0")  # some 2 s on: time enough to say so
+        link.submit_pass(110 * MM, 130 * MM, "frame 1")
+        link.submit(120 * MM, 125 * MM, "defect")
         eventually(lambda: len(link.report().pulses) == 2)
-        wait_until_at(link, 65 * MM)
-        link.submit_pass(50 * MM, 60 * MM, "too late")
+        wait_until_at(link, 145 * MM)
+        link.submit_pass(130 * MM, 140 * MM, "too late")
         eventually(lambda: link.report().late_passes == 1)
         report = link.report()
     assert link.report().passed == 2
     assert report.pulses[0].from_um == -10 * MM
-    assert 20 * MM <= report.pulses[0].until_um < report.pulses[1].from_um
-    assert report.pulses[1].until_um >= 45 * MM
+    assert 100 * MM <= report.pulses[0].until_um < report.pulses[1].from_um
+    assert report.pulses[1].until_um >= 125 * MM
     assert (report.ordered, report.pending) == (1, 0)
 
 
