@@ -1,7 +1,8 @@
 """The simulated line, inspected and rejected for real, then held against what was truly there."""
 
 from edge.demo.demo import DEMO_LINE, DemoResult, run_demo
-from edge.demo.report import headline, what_happened, write_report
+from edge.demo.report import write_report
+from edge.demo.words import headline, what_happened
 
 __all__ = [
     "DEMO_LINE",

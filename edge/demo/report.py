@@ -4,73 +4,24 @@ from __future__ import annotations
 
 import os
 import platform
-from base64 import b64encode
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from html import escape
-from itertools import chain, count, islice
 from pathlib import Path
 from statistics import median
 
-import cv2
-import numpy as np
-
-from edge.assembly import simulated_line
 from edge.box import Box
 from edge.demo.charts import Mark, lanes_along_the_rail, latency_histogram
 from edge.demo.demo import DemoResult, Fate
+from edge.demo.gallery import gallery
+from edge.demo.words import headline, length, place, told, what_happened
 from edge.files import write_whole
 from edge.html import facts, section, wide
 from edge.html.page import page
-from edge.inspect import Inspection, draw_overlay
 from edge.line_file import LineSettings, SyntheticSettings
-from edge.simulation import TrueDefect
-from edge.types import Defect, Frame, Image, State, Stretch, Verdict
+from edge.types import Stretch
 
-_PICTURES = 12
-_PICTURE_PX = 704  # a longer side than this is made smaller
-_OUTLINE = (0, 191, 255)  # BGR
 _NUMBERS = ("place, m", "length, mm", "width, mm", "area, mm²")
 _RIGHT = " class=right"
-
-
-def headline(result: DemoResult) -> str:
-    """The verdict on the run, in one line."""
-    true, rejected = len(result.fates), sum(each.rejected for each in result.fates)
-    if not true:
-        said = "no true defect came by"
-    else:
-        said = (
-            f"{rejected} of {true} true defects rejected "
-            f"within {result.config.reject.tolerance_mm:g} mm"
-        )
-    if rejected < true:
-        said += f": {true - rejected} got away"
-    if false := len(result.false_pulses):
-        said += f", {false} false reject{'s' if false > 1 else ''}"
-    return said
-
-
-def what_happened(fate: Fate) -> str:
-    """A true defect and its fate, in one line."""
-    defect = fate.defect
-    return f"{defect.kind} at {_place(defect.stretch)}, {_size(defect)}: {_said(fate)}"
-
-
-def _said(fate: Fate) -> str:
-    if fate.rejected:
-        return "rejected"
-    return "found, but not rejected in full" if fate.found else "not found"
-
-
-def _place(stretch: Stretch) -> str:
-    return f"{stretch.start_um / 1e6:.3f} m"
-
-
-def _size(defect: TrueDefect) -> str:
-    length_mm = defect.stretch.length_mm
-    return f"{length_mm:.0f} by {defect.width_mm:.0f} mm, {defect.area_mm2:.0f} mm²"
 
 
 def write_report(result: DemoResult, path: Path) -> None:
@@ -79,7 +30,7 @@ def write_report(result: DemoResult, path: Path) -> None:
         _numbers(result),
         _timeline(result),
         _latency(result),
-        _gallery(result),
+        gallery(result),
         _truth(result),
         facts("The line", _known(result.config, result)),
     )
@@ -136,9 +87,9 @@ def _timeline(result: DemoResult) -> str:
             )
             for each in result.fates
         ],
-        "ordered": [Mark(s, f"ordered at {_place(s)}, {_length(s)}") for s in result.ordered],
+        "ordered": [Mark(s, f"ordered at {place(s)}, {length(s)}") for s in result.ordered],
         "pulse": [
-            Mark(s, f"pulse at {_place(s)}, {_length(s)}", "✗ false" if s in false else "")
+            Mark(s, f"pulse at {place(s)}, {length(s)}", "✗ false" if s in false else "")
             for s in result.pulses
         ],
     }
@@ -152,10 +103,6 @@ def _timeline(result: DemoResult) -> str:
     )
 
 
-def _length(stretch: Stretch) -> str:
-    return f"{stretch.length_mm:.0f} mm long"
-
-
 def _latency(result: DemoResult) -> str:
     tally = result.tally
     network = (
@@ -167,109 +114,6 @@ def _latency(result: DemoResult) -> str:
         "Latency",
         f"From the light on the sensor to the verdict, {len(tally.latencies_ns)} frames.{network}",
         wide(latency_histogram([ns / 1e6 for ns in tally.latencies_ns], tally.latency_ms())),
-    )
-
-
-@dataclass(frozen=True)
-class _Picture:
-    image: Image
-    title: str
-    lines: tuple[str, ...]
-    alarm: bool = False
-
-
-def _gallery(result: DemoResult) -> str:
-    pictures = list(islice(chain(_got_away(result), _most_various(result)), _PICTURES))
-    if not pictures:
-        return ""
-    return section(
-        "Pictures",
-        "Red is what the network marked, with a box round each defect that counts. What got away "
-        "comes first, its true outline in yellow.",
-        f'<div class="pictures">\n{"".join(map(_figure_of, pictures))}</div>',
-    )
-
-
-def _figure_of(picture: _Picture) -> str:
-    lines = "".join(f"<br>{escape(line)}" for line in picture.lines)
-    return (
-        f"<figure{' class=alarm' if picture.alarm else ''}>"
-        f'<img src="data:image/jpeg;base64,{_jpeg(picture.image)}" alt="{escape(picture.title)}">'
-        f"<figcaption><strong>{escape(picture.title)}</strong>{lines}</figcaption></figure>\n"
-    )
-
-
-def _jpeg(image: Image) -> str:
-    scale = min(1.0, _PICTURE_PX / max(image.shape[:2]))
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
-    return b64encode(encoded.tobytes()).decode()
-
-
-def _got_away(result: DemoResult) -> Iterator[_Picture]:
-    """The simulated rail drawn once more, since a frame that was found OK is not kept."""
-    camera = result.config.camera
-    assert isinstance(camera, SyntheticSettings)
-    line = simulated_line(camera)
-    for fate in result.fates:
-        if fate.rejected:
-            continue
-        stretch = fate.defect.stretch
-        middle_row = (stretch.start_um + stretch.end_um) // 2 // camera.um_per_px
-        image, mask = line.render(middle_row - camera.height_px // 2, camera.height_px)
-        canvas = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-        around = cv2.dilate(mask, np.ones((7, 7), np.uint8))  # so that it covers no defect
-        outlines, _ = cv2.findContours(around, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(canvas, outlines, -1, _OUTLINE, 1)
-        yield _Picture(
-            np.asarray(canvas, np.uint8),
-            f"✗ {fate.defect.kind} at {_place(stretch)}",
-            (_size(fate.defect), _said(fate)),
-            alarm=True,
-        )
-
-
-def _most_various(result: DemoResult) -> Iterator[_Picture]:
-    """Frames that were not OK: the largest of each kind, then the next of each, and so on."""
-    ranks: defaultdict[str, Iterator[int]] = defaultdict(count)
-    ranked = []
-    for inspection in sorted(result.tally.rejected, key=_marked_mm2, reverse=True):
-        kind = _kind(inspection, result)
-        ranked.append((next(ranks[kind]), kind, inspection))
-    for _, kind, inspection in sorted(ranked, key=lambda r: r[0]):
-        seen, verdict = inspection.seen, inspection.verdict
-        if isinstance(seen, Frame):
-            yield _Picture(
-                draw_overlay(seen.image, inspection.mask, verdict),
-                f"{kind} at {_place(_bad(verdict)[0])}",
-                tuple(map(_found, verdict.defects)) or verdict.reasons,
-            )
-
-
-def _marked_mm2(inspection: Inspection) -> float:
-    return sum(defect.area_mm2 for defect in inspection.verdict.defects)
-
-
-def _kind(inspection: Inspection, result: DemoResult) -> str:
-    """What the truth calls it."""
-    if inspection.verdict.state is State.UNKNOWN:
-        return "UNKNOWN"
-    for bad in _bad(inspection.verdict):
-        for defect in (fate.defect for fate in result.fates):
-            if bad.overlaps(defect.stretch):
-                return defect.kind
-    return "no true defect"
-
-
-def _bad(verdict: Verdict) -> list[Stretch]:
-    """The rail for which a frame is not OK."""
-    return [defect.stretch for defect in verdict.defects] or [verdict.stretch]
-
-
-def _found(defect: Defect) -> str:
-    return (
-        f"{defect.length_mm:.0f} by {defect.width_mm:.0f} mm, {defect.area_mm2:.0f} mm², "
-        f"score {defect.score:.2f}"
     )
 
 
@@ -296,7 +140,7 @@ def _truth_row(fate: Fate) -> str:
     cells = "".join(f"<td{_RIGHT}>{number}</td>" for number in numbers)
     sign = "✓" if fate.rejected else "✗"
     alarm = "" if fate.rejected else " class=alarm"
-    return f"<tr{alarm}><td>{sign} {escape(defect.kind)}</td>{cells}<td>{_said(fate)}</td></tr>\n"
+    return f"<tr{alarm}><td>{sign} {escape(defect.kind)}</td>{cells}<td>{told(fate)}</td></tr>\n"
 
 
 def _known(config: LineSettings, result: DemoResult) -> Iterator[tuple[str, str]]:
