@@ -28,7 +28,8 @@ from firmware_bridge.core.inputs import (
     Unasked,
     Unconfirmed,
 )
-from firmware_bridge.core.tracker import NO_PASS, ActuatorTraits, Tracker
+from firmware_bridge.core.tracked import ActuatorTraits
+from firmware_bridge.core.tracker import NO_PASS, Tracker
 
 __all__ = [
     "MISSED",

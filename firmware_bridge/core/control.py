@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from firmware_bridge.core.guard import Change, Guard
-from firmware_bridge.core.tracker import ActuatorTraits, Tracker
+from firmware_bridge.core.tracked import ActuatorTraits
+from firmware_bridge.core.tracker import Tracker
 from firmware_bridge.types import Event, Missed, Mode, Order, Reading, Reason
 
 MISSED = "missed"  # the cause that a miss latches

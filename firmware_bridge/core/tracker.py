@@ -33,13 +33,12 @@ Rail that no pass came for is spoken of only where some of it went by, as a Miss
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import count
 from operator import itemgetter
-from typing import NamedTuple
 
 from firmware_bridge.core.motion import Motion
+from firmware_bridge.core.tracked import ActuatorTraits, Begun, Beyond, Drive, Waiting
 from firmware_bridge.types import (
     Event,
     Fired,
@@ -58,62 +57,6 @@ _NOWHERE_UM = -(2**80)  # behind every place
 _ALL_REJECTED = (Mode.REJECT_ALL, Mode.STOP_LINE)
 
 
-@dataclass(frozen=True, slots=True)
-class ActuatorTraits:
-    """Where one actuator sits and how it moves."""
-
-    offset_um: int  # downstream of the place where the encoder's position is the rail's
-    delay_ns: int = 0  # from driving the line to the coil acting
-    margin_um: int = 0  # rejected beyond both ends: what timing and speed may be wrong by
-    dwell_ns: int = 0  # the coil acts at least this long
-    min_gap_um: int = 0  # the coil is not let go for less
-
-    def __post_init__(self) -> None:
-        for name in ("delay_ns", "margin_um", "dwell_ns", "min_gap_um"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: give 0 or more")
-
-
-@dataclass(slots=True)
-class _Drive:
-    """The actuator being driven."""
-
-    until_um: int  # where the last of its orders ends
-    acts_ns: int | None = None  # known from the first reading after the switch
-    pulse: Pulse | None = None  # the rail rejected so far, once the coil acts
-
-
-@dataclass(slots=True)
-class _Beyond:
-    """The rail beyond the last pass, which nothing has been said of yet."""
-
-    start_um: int
-    begun: bool
-    bypassed: bool = False  # the actuator was let go while it was under it
-
-
-class _Waiting(NamedTuple):
-    """An order still to come, sorted by the place where it begins."""
-
-    due_um: int
-    number: int  # breaks ties, so that orders are never compared
-    order: Order
-    late: bool  # its start had gone by when it came
-    by_default: bool  # no order of anybody's: no pass came for this rail
-
-
-class _Begun(NamedTuple):
-    """An order under the actuator, sorted by the place where it ends."""
-
-    end_um: int
-    number: int
-    order: Order
-    reason: Reason  # if some of it should turn out to be missed
-    by_default: bool
-    opens: bool  # the actuator was driven for it; other orders found it driven
-    begun_ns: int
-
-
 class Tracker:
     """The orders of one actuator."""
 
@@ -123,12 +66,12 @@ class Tracker:
         self._default_reject = default_reject
         self._numbers = count()
         self._arrived: list[tuple[int, bool, Order]] = []  # start_um, is a pass
-        self._waiting: list[_Waiting] = []  # heap
-        self._under: list[_Begun] = []  # heap
+        self._waiting: list[Waiting] = []  # heap
+        self._under: list[Begun] = []  # heap
         self._motion = Motion()
-        self._drive: _Drive | None = None
+        self._drive: Drive | None = None
         self._released: Pulse | None = None  # let go at the last reading, not yet measured
-        self._beyond: _Beyond | None = None  # with default_reject, from the first reading on
+        self._beyond: Beyond | None = None  # with default_reject, from the first reading on
         self._reached_um = _NOWHERE_UM  # the furthest that led places have come
 
     def order(self, order: Order) -> None:
@@ -175,7 +118,7 @@ class Tracker:
             return None
         return self._motion.reached_ns(due_um - self._place_um(reading) - self._lead_um())
 
-    def _lets_go_ns(self, drive: _Drive, reading: Reading) -> int | None:
+    def _lets_go_ns(self, drive: Drive, reading: Reading) -> int | None:
         if drive.acts_ns is None or self.mode is Mode.BYPASS:  # to be measured, or let go
             return reading.at_ns
         if self._is_all_rejected() or self._is_beyond() or self._bridges_gap(drive):
@@ -207,14 +150,14 @@ class Tracker:
     def _is_beyond(self) -> bool:
         return self._beyond is not None and self._beyond.begun
 
-    def _bridges_gap(self, drive: _Drive) -> bool:
+    def _bridges_gap(self, drive: Drive) -> bool:
         due_um = self._next_um()
         return due_um is not None and due_um - drive.until_um <= self._settings.min_gap_um
 
     def _start_rejecting(self, reading: Reading, place_um: int, events: list[Event]) -> None:
         """An output rejects from the moment it is claimed, and here it goes on to."""
-        self._beyond = _Beyond(place_um, begun=True)
-        self._drive = _Drive(_NOWHERE_UM, reading.at_ns, Pulse(place_um, place_um))
+        self._beyond = Beyond(place_um, begun=True)
+        self._drive = Drive(_NOWHERE_UM, reading.at_ns, Pulse(place_um, place_um))
         events.append(Switch(True, place_um))
 
     def _settle(self, reading: Reading, place_um: int, events: list[Event]) -> None:
@@ -249,7 +192,7 @@ class Tracker:
                 events.append(Missed(order, order.length_um, reason, reading.at_ns))
                 continue
             opens = self._drive is None
-            self._put_under(_Begun(end_um, number, order, reason, by_default, opens, reading.at_ns))
+            self._put_under(Begun(end_um, number, order, reason, by_default, opens, reading.at_ns))
         beyond = self._beyond
         if beyond is not None and beyond.start_um - margin_um <= led_um:
             beyond.begun = True
@@ -262,7 +205,7 @@ class Tracker:
                 self._take_pass(order, reading, events)
             else:
                 late = start_um < led_um
-                waiting = _Waiting(start_um - margin_um, next(self._numbers), order, late, False)
+                waiting = Waiting(start_um - margin_um, next(self._numbers), order, late, False)
                 heappush(self._waiting, waiting)
         self._arrived.clear()
 
@@ -282,13 +225,13 @@ class Tracker:
             if beyond.begun:
                 reason = Reason.BYPASSED if beyond.bypassed else Reason.ACTED_LATE
                 end_um = start_um + margin_um
-                self._put_under(_Begun(end_um, number, gap, reason, True, False, reading.at_ns))
+                self._put_under(Begun(end_um, number, gap, reason, True, False, reading.at_ns))
             else:
                 due_um = gap.start_um - margin_um
-                heappush(self._waiting, _Waiting(due_um, number, gap, False, True))
-        self._beyond = _Beyond(order.end_um, begun=False)
+                heappush(self._waiting, Waiting(due_um, number, gap, False, True))
+        self._beyond = Beyond(order.end_um, begun=False)
 
-    def _put_under(self, begun: _Begun) -> None:
+    def _put_under(self, begun: Begun) -> None:
         if self._drive is not None:
             self._drive.until_um = max(self._drive.until_um, begun.end_um)
         heappush(self._under, begun)
@@ -300,7 +243,7 @@ class Tracker:
             if outcome is not None:
                 events.append(outcome)
 
-    def _outcome(self, begun: _Begun) -> Fired | Missed | None:
+    def _outcome(self, begun: Begun) -> Fired | Missed | None:
         order = begun.order
         pulse = self._drive.pulse if self._drive else None
         missed_um = order.length_um  # gone by before the coil acted
@@ -324,7 +267,7 @@ class Tracker:
         if drive is None:
             if rejects:
                 until_um = max((begun.end_um for begun in self._under), default=_NOWHERE_UM)
-                self._drive = _Drive(until_um)
+                self._drive = Drive(until_um)
                 events.append(Switch(True, place_um))
             return
         if self._is_all_rejected():

@@ -30,7 +30,7 @@ from edge.cameras import Fault, Faults, LiveCamera, Source
 from edge.cameras.opencv_source import RtspSource, V4l2Source
 from edge.cameras.stream_clock import StreamClock
 from edge.cameras.synthetic_source import SyntheticSource
-from edge.commissioning.check import check_pictures
+from edge.commissioning.sums import check_pictures
 from edge.demo import DEMO_LINE
 from edge.errors import CameraError, ConfigurationError
 from edge.line_file import GenicamSettings, LineSettings, RtspSettings, read_line

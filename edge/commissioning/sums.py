@@ -1,0 +1,134 @@
+"""What `trackside check` works out from one frame and its latency: whether the line can keep up.
+
+Each sum is a Check by itself; one that does not come out says by how much, and what to change.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from edge.assembly import Line, is_line_scan, live_settings
+from edge.bundle import Manifest
+from edge.checks import Check
+from edge.errors import FrameError
+from edge.inspect import Shown, TiledView
+from edge.line_file import ActuatorSettings, LineSettings, RtspSettings, TileSettings
+from edge.types import Frame, State, Stretch, Verdict
+
+
+def further_on(frame: Frame, number: int) -> Frame:
+    by_um = number * (frame.stretch.end_um - frame.stretch.start_um)
+    stretch = Stretch(frame.stretch.start_um + by_um, frame.stretch.end_um + by_um)
+    return replace(frame, stretch=stretch)
+
+
+def check_sight(frame: Frame, verdict: Verdict) -> Check:
+    """The network must be able to see something in the frame, or nothing was measured."""
+    rows, columns = frame.image.shape[:2]
+    detail = f"{columns}x{rows} px, {frame.stretch.length_mm:g} mm a frame"
+    if verdict.state is not State.UNKNOWN:
+        return Check("camera", True, detail)
+    reasons = "; ".join(verdict.reasons)
+    return Check("camera", False, f"{detail}, UNKNOWN ({reasons}): see to lamp, lens and `quality`")
+
+
+def check_scale(frame: Frame, manifest: Manifest, tiles: TileSettings | None) -> Check:
+    """A defect must look about as large to the network as those it was trained on."""
+    spec = manifest.input
+    if tiles is None:
+        shown_um, trained_um = frame.across_um, spec.um_per_px * spec.width / frame.image.shape[1]
+    else:
+        shown_um, trained_um = tiles.um_per_px or spec.um_per_px, spec.um_per_px
+    ratio = shown_um / trained_um
+    detail = f"{shown_um:g} um a pixel, the network was trained at {trained_um:g}"
+    if 0.5 <= ratio <= 2:
+        return Check("scale", True, detail)
+    if tiles is not None:
+        return Check("scale", False, f"{detail}: leave tiles.um_per_px out or train at this scale")
+    remedy = "nearer" if ratio > 1 else "further away"
+    return Check("scale", False, f"{detail}: bring the camera {remedy} or train at this scale")
+
+
+def check_limits(frame: Frame, manifest: Manifest) -> Check:
+    """A frame must be able to show what the network's limits let count."""
+    limits = manifest.limits
+    along_mm = frame.stretch.length_mm
+    across_mm = frame.across_um * frame.image.shape[1] / 1000
+    detail = f"a defect counts from {limits.min_area_mm2:g} mm2 and {limits.min_extent_mm:g} mm on"
+    if limits.reached_by(along_mm * across_mm, max(along_mm, across_mm)):
+        return Check("limits", True, detail)
+    shown = f"a frame shows {along_mm:g} x {across_mm:g} mm"
+    return Check("limits", False, f"{detail}, {shown}: take a bundle that is good for less")
+
+
+def check_tiles(line: Line, frame: Frame) -> list[Check]:
+    """How many tiles a frame is cut to that follows another; there may be none."""
+    view, spec = line.inspector.view, line.bundle.manifest.input
+    if not isinstance(view, TiledView):
+        return []
+    try:
+        inside = line.inspector.region.inside(frame.image, frame.across_um)
+    except FrameError:
+        return []  # that nothing is to be seen in it has been said
+    shown = view.widen(Shown(frame, inside), Shown(further_on(frame, 1), inside), spec)
+    tiles = len(view.cut(shown, spec, line.inspector.network.prepare))
+    detail = f"{tiles} of {spec.width}x{spec.height} px a frame, {shown.rows_before} rows of it "
+    return [Check("tiles", True, f"{detail}from the frame before")]
+
+
+def check_pictures(config: LineSettings, frame: Frame, latency_ms: float) -> list[Check]:
+    """Pictures of a camera that runs freely must overlap, and come before they are given up."""
+    camera, speed_mm_s = live_settings(config.camera), config.encoder.speed_mm_s
+    if camera is None:
+        return []
+    most_mm = frame.stretch.length_mm if is_line_scan(camera) else camera.overlap_mm
+    fps: float | None = getattr(camera, "fps", None)
+    step_mm = speed_mm_s / fps if fps else most_mm  # from one picture to the next
+    detail = f"{speed_mm_s / most_mm:.3g} a second are needed" + (f", {fps:g} come" if fps else "")
+    if step_mm > most_mm:
+        remedy = f"raise camera.fps, or camera.overlap_mm to {math.ceil(step_mm)}"
+        return [Check("pictures", False, f"{detail}: {remedy}")]
+    # The rail is looked at when a frame has been judged, and given up a look ahead of the limit.
+    on_the_way_mm = (camera.delay_ms + 2 * latency_ms) * speed_mm_s / 1000
+    held_mm = step_mm if isinstance(camera, RtspSettings) else 0  # given when the next has come
+    needed_mm = frame.stretch.length_mm + step_mm - most_mm + held_mm + on_the_way_mm
+    if camera.lost_after_mm < needed_mm:
+        remedy = f"good frames would be lost: set camera.lost_after_mm to {math.ceil(needed_mm)}"
+        return [Check("pictures", False, remedy)]
+    return [Check("pictures", True, f"{detail}; rail is lost after {camera.lost_after_mm:g} mm")]
+
+
+def check_pace(config: LineSettings, frame: Frame, latency_ms: float) -> Check:
+    """Each frame must be judged before the next one comes."""
+    camera, step_mm = live_settings(config.camera), frame.stretch.length_mm
+    if camera is not None and not is_line_scan(camera):
+        step_mm -= camera.overlap_mm
+    period_ms = step_mm / config.encoder.speed_mm_s * 1000
+    detail = f"a frame every {period_ms:.1f} ms, judged within {latency_ms:.1f} ms"
+    if latency_ms < period_ms:
+        return Check("pace", True, detail)
+    fastest = step_mm / latency_ms * 1000
+    return Check("pace", False, f"{detail}: run the line below {math.floor(fastest)} mm/s")
+
+
+def check_reach(config: LineSettings, frame: Frame, latency_ms: float) -> Check:
+    """The order for a frame's first row must come before that row is under an actuator.
+
+    The frame is whole when its last row has passed, so its first row is a frame's length ahead. Of
+    a camera that runs freely the order may come when the rail has gone on to where it is lost.
+    """
+    camera, seen_mm, shorten = live_settings(config.camera), frame.stretch.length_mm, "the frame"
+    if camera is not None:
+        seen_mm, shorten = camera.lost_after_mm, "camera.lost_after_mm"
+
+    def spare_mm(actuator: ActuatorSettings) -> float:
+        return actuator.room_mm(seen_mm, config.encoder.speed_mm_s, latency_ms)
+
+    nearest = min(config.reject.actuators, key=spare_mm)
+    spare, offset_mm = spare_mm(nearest), nearest.offset_mm
+    detail = f"{nearest.name} is {offset_mm:g} mm on, {offset_mm - spare:.0f} mm are needed"
+    if spare > 0:
+        return Check("deadline", True, f"{detail}: {spare:.0f} mm to spare")
+    remedy = f"move it {math.ceil(-spare)} mm further on, slow the line or shorten {shorten}"
+    return Check("deadline", False, f"{detail}: {remedy}")

@@ -1,0 +1,84 @@
+"""An event as a row of the store's one table, and the table's form."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from edge.errors import StoreError
+from edge.line_file import DATABASE
+from edge.store.event import Event, Why
+from edge.types import Defect, State, Stretch
+
+_NAMES = [column.name for column in fields(Event)]
+EVENT_COLUMNS = ", ".join(_NAMES)
+INSERT = f"INSERT INTO events ({EVENT_COLUMNS}) VALUES ({', '.join('?' * len(_NAMES))})"
+VERSION = 2  # of what follows; 0 is a store from before there were classes
+# An id is never given twice, so a picture never comes to lie under another event's.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, utc TEXT NOT NULL,
+    frame INTEGER NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL,
+    start_um INTEGER NOT NULL, end_um INTEGER NOT NULL, reasons TEXT NOT NULL,
+    defects TEXT NOT NULL, reported TEXT NOT NULL, confidence REAL, latency_ns INTEGER NOT NULL,
+    stage_ns TEXT NOT NULL, bundle TEXT NOT NULL, evidence TEXT NOT NULL, pictures TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS by_time ON events (utc);
+CREATE TABLE IF NOT EXISTS losses (utc TEXT NOT NULL, events INTEGER NOT NULL, reason TEXT NOT NULL)
+"""
+
+
+def holds_events(database: sqlite3.Connection, root: Path) -> bool:
+    """Whether it is a store already. StoreError for one that an older Trackside wrote."""
+    [(tables,)] = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'events'")
+    [(version,)] = database.execute("PRAGMA user_version")
+    if tables and version == 0:
+        raise StoreError(
+            f"{root / DATABASE} was written by an older Trackside, which knew no classes: export "
+            f"it with that one, then move {root} away, or give another path"
+        )
+    if tables and version != VERSION:
+        raise sqlite3.DatabaseError(f"it is of version {version}, not {VERSION}")
+    return bool(tables)
+
+
+@contextmanager
+def garbage_named() -> Iterator[None]:
+    """A page of garbage may pass for one of events, until one looks at its values."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise sqlite3.DatabaseError(f"it holds no events ({error})") from error
+
+
+def row_of(event: Event) -> tuple[Any, ...]:
+    values = {name: getattr(event, name) for name in _NAMES}
+    values["state"], values["why"] = event.state.value, event.why.value
+    for name in ("defects", "reported"):
+        values[name] = json.dumps([asdict(defect) for defect in values[name]])
+    for name in ("reasons", "stage_ns", "pictures"):
+        values[name] = json.dumps(values[name])
+    return tuple(values.values())
+
+
+def event_of_row(row: tuple[Any, ...]) -> Event:
+    values = dict(zip(_NAMES, row, strict=True))
+    values["state"], values["why"] = State(values["state"]), Why(values["why"])
+    for name in ("defects", "reported"):
+        values[name] = tuple(map(_defect, json.loads(values[name])))
+    values["stage_ns"] = json.loads(values["stage_ns"])
+    for name in ("reasons", "pictures"):
+        values[name] = tuple(json.loads(values[name]))
+    return Event(**values)
+
+
+def _defect(values: dict[str, Any]) -> Defect:
+    values["stretch"] = Stretch(**values["stretch"])
+    for name in ("box_px", "absorbed"):
+        values[name] = tuple(values[name])
+    return Defect(**values)

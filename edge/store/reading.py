@@ -1,0 +1,103 @@
+"""What is read of a store, also while a line writes it: some of its events, and what was lost.
+
+Each raises StoreError where there is no store, or none that can be read.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.errors import StoreError
+from edge.line_file import DATABASE
+from edge.store.damage import is_damage, told
+from edge.store.event import Event
+from edge.store.event_rows import EVENT_COLUMNS, event_of_row, garbage_named, holds_events
+from edge.types import UNNAMED, UNSURE
+
+# Whether anything in an event has one of these classes or codes.
+_FOUND = f"""EXISTS (
+    SELECT 1 FROM (SELECT value FROM json_each(defects) UNION ALL SELECT value FROM
+    json_each(reported)) WHERE json_extract(value, '$.code') IN ({{among}}) OR coalesce(
+    json_extract(value, '$.class_name'), CASE WHEN json_extract(value, '$.class_score') IS NULL
+    THEN '{UNNAMED}' ELSE '{UNSURE}' END) IN ({{among}}))"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events are asked for; the latest `last` of them."""
+
+    states: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
+    since_utc: str | None = None
+    classes: tuple[str, ...] = ()  # or codes, of what is found in them
+    run: int | None = None
+    from_um: int | None = None
+    to_um: int | None = None
+    last: int | None = None
+
+
+def read_events(root: Path, wanted: Wanted = Wanted()) -> list[Event]:
+    """Those that are wanted, in the order in which they were entered."""
+    where, values = _conditions(wanted)
+    limit = "" if wanted.last is None else f"LIMIT {int(wanted.last)}"
+    query = f"SELECT {EVENT_COLUMNS} FROM events {where} ORDER BY id DESC {limit}"
+    with _reading(root) as database:
+        return [event_of_row(row) for row in database.execute(query, values)][::-1]
+
+
+def read_event(root: Path, event_id: int) -> Event:
+    """One of them."""
+    query = f"SELECT {EVENT_COLUMNS} FROM events WHERE id = ?"
+    with _reading(root) as database:
+        for row in database.execute(query, (event_id,)):
+            return event_of_row(row)
+    raise StoreError(f"{root} has no event {event_id}: `trackside events list` shows what it has")
+
+
+def read_losses(root: Path) -> list[tuple[str, int, str]]:
+    """When, how many events, and why they could not even be entered."""
+    with _reading(root) as database:
+        return list(database.execute("SELECT utc, events, reason FROM losses ORDER BY utc"))
+
+
+@contextmanager
+def _reading(root: Path) -> Iterator[sqlite3.Connection]:
+    path = root / DATABASE
+    if not path.exists():
+        raise StoreError(f"{root} holds no event store: give the path that the line file has")
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    if not (root / f"{DATABASE}-wal").exists():
+        uri += "&immutable=1"  # nobody writes it, and without a log SQLite would have to make one
+    try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=5)) as database, garbage_named():
+            holds_events(database, root)
+            yield database
+    except sqlite3.Error as error:
+        if is_damage(error):
+            raise StoreError(f"{path}: {told(error)}") from error
+        raise StoreError(f"{path}: {error}: it is no store, or not readable for you") from error
+
+
+def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
+    parts: list[tuple[str, list[Any]]] = []
+    for column, among in (("state", wanted.states), ("why", wanted.why)):
+        if among:
+            parts.append((f"{column} IN ({', '.join('?' * len(among))})", [*among]))
+    if wanted.classes:
+        marks = ", ".join("?" * len(wanted.classes))
+        parts.append((_FOUND.format(among=marks), [*wanted.classes] * 2))
+    for condition, value in (
+        ("utc >= ?", wanted.since_utc),
+        ("run = ?", wanted.run),
+        ("end_um > ?", wanted.from_um),
+        ("start_um < ?", wanted.to_um),
+    ):
+        if value is not None:
+            parts.append((condition, [value]))
+    where = "WHERE " + " AND ".join(text for text, _ in parts) if parts else ""
+    return where, [value for _, values in parts for value in values]
