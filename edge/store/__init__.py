@@ -4,10 +4,10 @@ from edge.store.annotations import write_annotated, write_coco, write_cvat
 from edge.store.damage import kept_aside
 from edge.store.event import KEPT, NO_IMAGE, Why, describe
 from edge.store.event_file import try_store
+from edge.store.event_store import EventStore, keeping
 from edge.store.pictures import picture_path
 from edge.store.reading import Wanted, read_event, read_events, read_losses
 from edge.store.table import write_csv
-from edge.store.writer import EventStore, keeping
 
 __all__ = [
     "KEPT",

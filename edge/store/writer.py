@@ -1,7 +1,4 @@
-"""The store's writer: the main loop hands an inspection over and goes on; a thread does the rest.
-
-    with EventStore(settings, utc_now) as store:
-        store.record(inspection)   # never waits
+"""The store's writer: a thread puts on disk what the main loop has handed over.
 
 Pictures are written first, then the event that names them, so that an event's pictures are whole
 whenever the program is killed. Where the disk is too slow or too full, pictures are given up first:
@@ -9,10 +6,6 @@ the event says why it has none. Where not even events can be written, they wait,
 there is no room for are counted, said and entered in the store as soon as it can write again.
 A store that is damaged is set aside, and a new one is begun. So is one that was removed or replaced
 while it was written: at each commit what is open is held against what lies there by its name.
-
-What is promised: an event is on disk some ten milliseconds after its verdict, on a disk that keeps
-up. A kill in between costs the event, and no more: its orders went out before it. A power cut may
-cost the last moments besides.
 """
 
 from __future__ import annotations
@@ -23,9 +16,8 @@ import os
 import queue
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -44,16 +36,12 @@ from edge.store.event import (
     NO_IMAGE,
     QUEUE_FULL,
     Event,
-    Selection,
-    confidence,
-    event_of,
 )
 from edge.store.event_file import EventFile, StoreGone, lock
 from edge.store.pictures import draw_pictures, sweep, write_pictures
 from edge.store.retention import Retention, utc_text
 from edge.types import Frame
 
-BACKLOG = 10_000  # events, without pictures, kept while the disk refuses; about 10 MB
 _BATCH = 32  # events are entered together, so many at a time
 _RETRY_S = 1.0  # between two attempts where the disk refuses
 _IDLE_S = 60.0  # between two looks at what has grown too old
@@ -64,97 +52,53 @@ log = logging.getLogger("trackside")
 
 
 @dataclass(frozen=True)
-class _Handed:
+class Handed:
     """An event on its way to the writer, and what its pictures are made of."""
 
     event: Event
     inspection: Inspection | None  # None where there are to be no pictures
 
 
-class EventStore:
-    """The store of one line, open for writing by this program alone.
+class Writer:
+    """Its constructor opens the store, and `run` is the thread; the rest may be read by any thread.
 
-    `record` is called by one thread and never waits for the disk. `trouble` says what is wrong now;
-    `pictures_dropped` and `events_lost` count from the start of the run.
+    StoreError where another program writes the store, or an older Trackside did.
     """
 
     def __init__(
         self,
         settings: StoreSettings,
         now: Callable[[], datetime],
-        clock_ns: Callable[[], int] = time.monotonic_ns,
-        backlog: int = BACKLOG,
+        clock_ns: Callable[[], int],
+        *,
+        lost: Callable[[], int],
     ) -> None:
+        self.inbox: queue.SimpleQueue[Handed | threading.Event | None] = queue.SimpleQueue()
+        self.taken = self.taken_pictures = 0  # from the inbox
         self.pictures_dropped = 0
-        self.events_lost = 0
         self._settings = settings
-        self._room = backlog  # for events that wait
         self._root: Path = settings.path
         self._now = now
+        self._lost = lost  # how many events there was no room for
         self._retention = Retention(settings, now, clock_ns)
         self._refused: str | None = None  # what the disk has against it now
         self._damage: str | None = None  # which this run found, and what became of it
-        self._selection = Selection(settings)
-        self._inbox: queue.SimpleQueue[_Handed | threading.Event | None] = queue.SimpleQueue()
-        # Each is counted by one thread alone: given by the loop, taken by the writer.
-        self._given = self._taken = self._given_pictures = self._taken_pictures = 0
         self._backlog: list[Event] = []  # taken and not on disk
         self._flushes: list[threading.Event] = []
         self._file: EventFile | None = None  # None while the disk refuses even to open it
         self._run_id = self._last_id = self._losses_told = 0
         self._dropping: str | None = None  # why the latest event went without pictures
-        self._is_closed = False
         self._lock: TextIO | None = None
         self._open()
-        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
-        self._thread.start()
 
     @property
     def trouble(self) -> str | None:
         return self._refused or self._damage
 
-    def record(self, inspection: Inspection) -> None:
-        """Keep it if it is worth keeping."""
-        sure = confidence(inspection)
-        why = self._selection.why(inspection, sure)
-        if why is None:
-            return
-        if self._given - self._taken + len(self._backlog) >= self._room:
-            self.events_lost += 1
-            return
-        evidence = KEPT if isinstance(inspection.seen, Frame) else NO_IMAGE
-        waiting = self._given_pictures - self._taken_pictures
-        if evidence == KEPT and waiting >= self._settings.queue_frames:
-            evidence = QUEUE_FULL
-        event = event_of(inspection, why, sure, utc=utc_text(self._now()), evidence=evidence)
-        self._given += 1
-        self._given_pictures += evidence == KEPT
-        self._inbox.put(_Handed(event, inspection if evidence == KEPT else None))
-
-    def flush(self, timeout_s: float) -> bool:
-        """Wait until all that was recorded is on disk; whether it is."""
-        done = threading.Event()
-        self._inbox.put(done)
-        return done.wait(timeout_s)
-
-    def close(self, timeout_s: float = 10) -> None:
-        """Write what is left; a disk that hangs is waited for no longer than this."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        self._inbox.put(None)
-        self._thread.join(timeout_s)
-        left = self._given - self._taken + len(self._backlog)
-        if left:
-            log.error("%d events are lost: %s", left, self.trouble or "the disk hangs")
-
-    def __enter__(self) -> EventStore:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    # --- the writer's thread, but for the first `_open` ---
+    @property
+    def unwritten(self) -> int:
+        """Events that were taken and are not on disk."""
+        return len(self._backlog)
 
     def _open(self) -> None:
         """A disk that refuses now may not later. StoreError where another program writes it."""
@@ -235,7 +179,7 @@ class EventStore:
         evidence = why if had_pictures else event.evidence
         return replace(event, id=0, run=0, pictures=(), size_bytes=0, evidence=evidence)
 
-    def _run(self) -> None:
+    def run(self) -> None:
         try:
             open_ended = True
             while open_ended:
@@ -254,29 +198,29 @@ class EventStore:
         """Take some of what has come, pictures first; whether more may come."""
         waits_s = _RETRY_S if self._backlog or self._file is None else _IDLE_S
         try:
-            item = self._inbox.get(timeout=waits_s)
+            item = self.inbox.get(timeout=waits_s)
             while item is not None:
                 self._take(item)
                 if len(self._backlog) >= _BATCH:
                     return True
-                item = self._inbox.get_nowait()
+                item = self.inbox.get_nowait()
         except queue.Empty:
             return True
         return False
 
-    def _take(self, item: _Handed | threading.Event) -> None:
+    def _take(self, item: Handed | threading.Event) -> None:
         if isinstance(item, threading.Event):
             self._flushes.append(item)
             return
         event = self._numbered(item.event)
         if item.inspection is not None:
             event = self._with_pictures(event, item.inspection)
-            self._taken_pictures += 1
+            self.taken_pictures += 1
         if event.evidence != NO_IMAGE:
             self._dropping = None if event.evidence == KEPT else event.evidence
             self.pictures_dropped += self._dropping is not None
         self._backlog.append(event)
-        self._taken += 1
+        self.taken += 1
 
     def _numbered(self, event: Event) -> Event:
         if self._file is None:
@@ -307,7 +251,7 @@ class EventStore:
             self._open()
         if self._file is None:
             return
-        lost = self.events_lost - self._losses_told
+        lost = self._lost() - self._losses_told
         losses = [(utc_text(self._now()), lost, self._refused or QUEUE_FULL)] if lost else []
         try:
             if self._backlog or losses:
@@ -345,21 +289,9 @@ class EventStore:
         if trouble is not None and self._refused is None:
             log.error("%s; the line inspects and rejects all the same", trouble)
         elif trouble is None and self._refused is not None:
-            dropped, lost = self.pictures_dropped, self.events_lost
+            dropped, lost = self.pictures_dropped, self._lost()
             log.warning(
                 "%s: well again; so far %d events went without pictures, %d were lost",
                 *(self._root, dropped, lost),
             )
         self._refused = trouble
-
-
-@contextmanager
-def keeping(
-    settings: StoreSettings | None, now: Callable[[], datetime]
-) -> Iterator[EventStore | None]:
-    """The store, if there is to be one."""
-    if settings is None:
-        yield None
-        return
-    with EventStore(settings, now) as store:
-        yield store
