@@ -30,7 +30,7 @@ def study_of(asked: Asked, plan: Plan) -> Study:
     """Of the one source that is named; each imports what it needs."""
     _refuse_contradictions(asked, plan)
     if asked.hits is not None:
-        from benchmarks.qualify.table import study_of_table  # noqa: PLC0415
+        from benchmarks.qualify.hits_file import study_of_table  # noqa: PLC0415
 
         return study_of_table(asked.hits, asked.decision)
     if asked.recorded is not None and asked.known is not None:

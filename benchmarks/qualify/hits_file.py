@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import math
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
-from edge.errors import ConfigurationError
+from benchmarks.qualify.study import Specimen, Study
+from edge.errors import ConfigurationError, UsageError
 
+MEASURE = "size"
 _HITS = {"1": True, "true": True, "0": False, "false": False}
 _FORM = "the first line is `size,hit`, then a size above 0 and 1 or 0 on each"
 
@@ -21,6 +24,29 @@ class Row:
     hit: bool
     kind: str | None
     signal: float | None
+
+
+def study_of_table(path: Path, decision: float | None) -> Study:
+    """What somebody found of what, without a word of how; each row is one specimen."""
+    rows = read_hits(path)
+    if decision is not None and all(row.signal is None for row in rows):
+        raise UsageError(f"--decision wants a column `signal` in {path}: add one, or leave it out")
+    specimens = [
+        Specimen(row.kind, {MEASURE: row.size}, (row.hit,), row.signal, f"line {number}")
+        for number, row in enumerate(rows, start=2)
+    ]
+    return Study(
+        origin="hits",
+        population=f"whatever the {len(rows)} specimens of {path.name} are a fair sample of, found "
+        "as whoever found them does",
+        of=None,
+        specimens=specimens,
+        measure=MEASURE,
+        data={path.name: sha256(path.read_bytes()).hexdigest()},
+        decision=decision,
+        signal=f"the column `signal` of {path.name}",
+        limits=("who found, how and under what conditions the table does not say",),
+    )
 
 
 def read_hits(path: Path) -> list[Row]:

@@ -2,11 +2,10 @@
 
 from edge.cameras.calibrating import by_board, by_marks
 from edge.cameras.calibration import Rectifier, read_calibration, write_calibration
-from edge.cameras.camera import Camera, CameraCounts, as_it_is
+from edge.cameras.camera import Camera, CameraCounts, PreparedSource, Source, as_it_is
 from edge.cameras.camera_faults import Fault, Faults
 from edge.cameras.live_camera import LiveCamera
 from edge.cameras.ring import Laying
-from edge.cameras.source import PreparedSource, Source
 from edge.cameras.track import Place
 
 __all__ = [

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
 
-from edge.cameras.source import Grab, Source
+from edge.cameras.camera import Grab, Source
 from edge.errors import CameraError, NoPicture
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0  # before a source is opened anew

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge.cameras.source import Grab
+from edge.cameras.camera import Grab
 from edge.cameras.stream_clock import StreamClock
 from edge.errors import CameraError, CameraUnavailable, ConfigurationError, NoPicture
 from edge.extras import install

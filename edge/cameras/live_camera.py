@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from threading import Condition
 
-from edge.cameras.camera import CameraCounts
+from edge.cameras.camera import CameraCounts, Grab, Source
 from edge.cameras.capture import STUCK_NS, Capture
 from edge.cameras.ring import Laying, Picture, Ring
 from edge.cameras.sight import Sight
-from edge.cameras.source import Grab, Source
 from edge.cameras.track import Place, Track
 from edge.errors import CameraError, ConfigurationError
 from edge.types import Frame, Image, LostFrame

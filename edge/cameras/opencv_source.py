@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
+from edge.cameras.camera import Grab
 from edge.cameras.ffmpeg_memory import limit_ffmpeg
-from edge.cameras.source import Grab
 from edge.cameras.stream_clock import StreamClock
 from edge.errors import CameraError, ConfigurationError
 from edge.types import Image

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge.cameras.source import Grab
+from edge.cameras.camera import Grab
 from edge.errors import CameraError, CameraUnavailable
 from edge.types import Image
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from edge.cameras.camera import Grab
 from edge.cameras.camera_faults import Fault, Faults
-from edge.cameras.source import Grab
 from edge.cameras.track import Place
 from edge.errors import CameraError
 from edge.simulation import SimulatedLine

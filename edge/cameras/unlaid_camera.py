@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from edge.cameras.camera import EndToEnd
-from edge.cameras.source import Source
+from edge.cameras.camera import EndToEnd, Source
 from edge.types import Frame, LostFrame
 
 _SETTLING = 10  # pictures, over which a camera finds its exposure

@@ -11,18 +11,19 @@ from pydantic import (
     model_validator,
 )
 
-from edge.line_file.quantities import (
+from edge.line_file.section import (
     Exposure,
     Frames,
     Length,
+    LinePath,
     PerMetre,
     Pixels,
     Place,
     Rate,
     Scale,
+    Section,
     TimeOrNone,
 )
-from edge.line_file.section import LinePath, Section
 
 
 class ScaledSettings(Section):

@@ -9,8 +9,7 @@ from pydantic import (
     field_validator,
 )
 
-from edge.line_file.quantities import Place, Speed
-from edge.line_file.section import Section
+from edge.line_file.section import Place, Section, Speed
 from edge.line_file.wires import (
     OnGpiod,
     OnModbus,

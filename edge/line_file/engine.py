@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, TypeAdapter, model_validator
 
 from edge.bundle import Artefact, Precision
-from edge.line_file.quantities import Threads
-from edge.line_file.section import LinePath, Section
+from edge.line_file.section import LinePath, Section, Threads
 
 if TYPE_CHECKING:
     pass

@@ -11,8 +11,7 @@ from pydantic import (
 )
 
 from edge.line_file.encoder import EncoderSettings
-from edge.line_file.quantities import Length, LengthOrNone, Time, TimeOrNone
-from edge.line_file.section import LinePath, Section
+from edge.line_file.section import Length, LengthOrNone, LinePath, Section, Time, TimeOrNone
 from edge.line_file.wires import (
     ActuatorWire,
     InputWire,

@@ -23,8 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from edge.line_file.quantities import LengthOrNone, Time
-from edge.line_file.section import Section
+from edge.line_file.section import LengthOrNone, Section, Time
 from edge.types import Defect
 
 

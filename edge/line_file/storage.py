@@ -6,8 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from edge.line_file.quantities import Frames, Megabytes
-from edge.line_file.section import LinePath, Section
+from edge.line_file.section import Frames, LinePath, Megabytes, Section
 
 DATABASE = "events.sqlite"
 

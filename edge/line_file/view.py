@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from edge.line_file.quantities import Pixels, Place, Scale
-from edge.line_file.section import Section
+from edge.line_file.section import Pixels, Place, Scale, Section
 
 Point = Annotated[
     tuple[Place, Place],

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edge.line_file.quantities import Place, Time
-from edge.line_file.section import Section
+from edge.line_file.section import Place, Section, Time
 
 
 class MemorySettings(Section):

@@ -19,10 +19,11 @@ from edge.run.memory import giving_back_memory, share_memory
 from edge.run.reporting import reporting
 from edge.run.systemd import notifying
 from edge.run.tally import Tally
-from edge.run.verdict_log import VerdictLog
 from edge.store import keeping
 from edge.swap import POLL_S, swapping
-from edge.types import State
+from edge.types import State, Verdict
+
+_LEVEL = {True: logging.WARNING, False: logging.INFO}  # of going blind, and of seeing again
 
 log = logging.getLogger("trackside")
 
@@ -107,3 +108,23 @@ def stop_on_signals(line: Line) -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+class VerdictLog:
+    """Says once that frames cannot be judged, and once that they can again; each one at `debug`."""
+
+    def __init__(self) -> None:
+        self._blind = False
+
+    def add(self, verdict: Verdict) -> None:
+        if verdict.state is State.OK and not self._blind:
+            return
+        blind, was_blind = verdict.state is State.UNKNOWN, self._blind
+        self._blind = blind
+        level = logging.DEBUG if blind == was_blind else _LEVEL[blind]
+        if not log.isEnabledFor(level):
+            return
+        at_m = verdict.stretch.start_um / 1e6
+        reasons = "; ".join(verdict.reasons) or "judged again"
+        figures = {"frame": verdict.frame_index, "at_m": at_m, "state": verdict.state.value}
+        log.log(level, "%.3f m %s: %s", at_m, verdict.state.value, reasons, extra=figures)

@@ -4,8 +4,7 @@
 which `child` starts, and has nothing of the line in it but a link.
 """
 
-from edge.serving.address import Address, bound
-from edge.serving.certificate import Certificate
+from edge.serving.address import Address, Certificate, bound
 from edge.serving.link import Message
 from edge.serving.process import Answer, Served, serving
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from edge.serving.certificate import Certificate, tls_context
+from edge.serving.address import Certificate, tls_context
 from edge.serving.questions import LineGone, LinkHandler, Questions
 from edge.serving.server import MOST_GUESTS, Server
 

@@ -6,13 +6,13 @@ No I/O and no framework: headers and times in, answers out.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
 
 from edge.serving.token import Token
-from edge.web.sessions import Sessions
 
 # Nothing from elsewhere, nothing inline, in nobody's frame.
 HEADERS = {
@@ -27,6 +27,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+_MOST_SESSIONS = 64  # browsers; beyond this the oldest gives way
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
@@ -97,6 +98,32 @@ class Door:
         if (session := self.session(cookies)) is not None:
             self._sessions.end(session)
         return f"{self._cookie}=; Max-Age=0; {self._kept}"
+
+
+class Sessions:
+    """Browsers that gave the token, until they leave or their time is up.
+
+    Each has a name that nobody guesses and that says nothing; they end with the process.
+    """
+
+    def __init__(self, age_ns: int) -> None:
+        self._age_ns = age_ns
+        self._end_ns: dict[str, int] = {}
+
+    def begin(self, now_ns: int) -> str:
+        """Its name."""
+        self._end_ns = {name: end for name, end in self._end_ns.items() if now_ns < end}
+        while len(self._end_ns) >= _MOST_SESSIONS:
+            del self._end_ns[next(iter(self._end_ns))]
+        name = secrets.token_urlsafe(32)
+        self._end_ns[name] = now_ns + self._age_ns
+        return name
+
+    def is_open(self, name: str, now_ns: int) -> bool:
+        return now_ns < self._end_ns.get(name, now_ns)
+
+    def end(self, name: str) -> None:
+        self._end_ns.pop(name, None)
 
 
 def is_of_this_page(host: str, origin: str) -> bool:

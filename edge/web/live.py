@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
@@ -12,19 +12,19 @@ from functools import partial
 from edge.assembly import Line
 from edge.box import Box
 from edge.bridge import Missed, bridge_errors_as_ours
-from edge.checks import Check
+from edge.checks import Check, check_disks, check_heat, check_memory, tried
 from edge.clock import clock_ns
 from edge.errors import TracksideError
 from edge.health import Health, deadline_of
 from edge.inspect import Inspection
-from edge.line_file import WebSettings
+from edge.line_file import LineSettings, WebSettings
+from edge.network import Network, rehearse
 from edge.serving import Served, serving
 from edge.types import Stretch
 from edge.web.answers import Answers
 from edge.web.feed import Feed
 from edge.web.page_state import PageState
 from edge.web.pictures import LiveFrame
-from edge.web.self_check import self_check
 from edge.web.watched_line import OrderOutcome, WatchedLine
 
 PACKAGES = ("starlette", "uvicorn")  # of the extra `web`
@@ -126,3 +126,32 @@ def _self_check(line: Line, health: Health) -> list[Check]:
 
     troubles = health.at(clock_ns()).keeping.troubles
     return list(self_check(line.config, network, bridge, troubles, Box()))
+
+
+def self_check(
+    config: LineSettings,
+    network: Network,
+    bridge: Callable[[], str],
+    troubles: Mapping[str, str],
+    box: Box,
+) -> Iterator[Check]:
+    """What can be tried of a line while it runs, moving no output and taking no frame from it.
+
+    The network in force is opened once more, from the same file and with the same settings, in a
+    process of its own at the lowest priority: whatever becomes of that process, the line goes on.
+    `bridge` says how outputs, inputs and encoder are, or raises.
+    """
+    yield tried("network", lambda: _opened_again(config, network))
+    yield tried("rejects", bridge)
+    for name, kept in (("store", config.store), ("ledger", config.reject.ledger)):
+        if kept is not None:
+            yield Check(name, name not in troubles, troubles.get(name, "is written"))
+    yield check_memory(box)
+    yield check_heat(box)
+    yield from check_disks(config.kept_files)
+
+
+def _opened_again(config: LineSettings, network: Network) -> Check:
+    opened = rehearse(config.engine, network.bundle, config.bundle_key)
+    found = f"{opened.bundle} opened once more: {opened.engine} reproduces the golden pair"
+    return Check("network", True, found)

@@ -15,10 +15,9 @@ import pytest
 
 from benchmarks.qualify.asked import Asked, study_of
 from benchmarks.qualify.gate import Gate, failures, false_calls_per_km
-from benchmarks.qualify.hits_file import read_hits
+from benchmarks.qualify.hits_file import read_hits, study_of_table
 from benchmarks.qualify.plan import Plan
 from benchmarks.qualify.study import certify
-from benchmarks.qualify.table import study_of_table
 from edge.certificate import Certificate, read_signed
 from edge.commissioning import check_line
 from edge.errors import BundleError, ConfigurationError, UsageError

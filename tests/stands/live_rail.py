@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from edge.cameras import Fault, Faults, Laying, LiveCamera
-from edge.cameras.source import Grab
+from edge.cameras.camera import Grab
 from edge.errors import CameraError, NoPicture
 from edge.types import Image
 from stands.waiting import PATIENCE_S

@@ -23,8 +23,8 @@ from edge.cli.logs import JsonLines
 from edge.errors import TracksideError
 from edge.inspect import Inspection
 from edge.line_file import read_line
+from edge.run.service import VerdictLog
 from edge.run.systemd import Notifier, notifying
-from edge.run.verdict_log import VerdictLog
 from edge.types import State, Stretch, Verdict
 from stands.inspections import MS, inspection, lost, recorded_line
 
