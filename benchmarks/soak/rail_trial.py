@@ -96,6 +96,13 @@ class Stand:
         """Have the rail go on at this speed."""
         self.tell(rail_plc.SPEED, mm_s)
 
+    def come_to_rest(self) -> None:
+        """Stop the rail, and wait until the heartbeat says that the line has nothing left to do."""
+        self.move(0)
+        edges = -1
+        while edges != (edges := self.judge().edges[self.runs]):
+            time.sleep(1)
+
     def tell(self, register: int, value: int) -> None:
         assert not self._client.write_register(register, value).isError()
 

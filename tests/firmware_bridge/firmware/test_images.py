@@ -36,7 +36,7 @@ from firmware_bridge.types import SECOND_NS
 from stands.boards import Cable, EmulatedBoard
 from stands.firmware import SOURCES, build, need
 from stands.places import ROOT
-from stands.waiting import eventually
+from stands.waiting import PATIENCE_S, eventually
 
 FLASH, VECTORS, MEMORY = 0x1000_0000, 0x1000_0100, 0x2000_0000
 
@@ -201,14 +201,21 @@ def image(images: Path) -> Path:
 
 
 def open_link(cable: Cable) -> SerialLink:
-    return SerialLink(
-        cable.port,
-        ActuatorTraits(0),
-        time.monotonic_ns,
-        DeskSettings(default_reject=False, silence_ns=10 * SECOND_NS),
-        nm_per_count=2_500,
-        fastest_um_s=100_000,
-    )
+    """As soon as the emulator answers, which on a busy machine may start later than any board."""
+    give_up_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return SerialLink(
+                cable.port,
+                ActuatorTraits(0),
+                time.monotonic_ns,
+                DeskSettings(default_reject=False, silence_ns=10 * SECOND_NS),
+                nm_per_count=2_500,
+                fastest_um_s=100_000,
+            )
+        except LineError as error:
+            if "no answer" not in str(error) or time.monotonic() > give_up_s:
+                raise
 
 
 def test_a_damaged_image_opens_no_session(image: Path, tmp_path: Path) -> None:
