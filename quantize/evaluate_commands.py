@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from quantize.evaluated import Evaluated
     from reference.evaluation import ClassTable
     from reference.evaluation import Evaluation as Scored
+    from reference.evaluation import Protocol
 
 Split = Literal["train", "validation", "test", "all"]
+ProtocolName = Literal["line", "float", "minet", "csepnet", "lsanet", "nadinet", "dms"]
 
 
 def evaluate(
@@ -40,11 +43,15 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Pixels a side that a checkpoint sees; else its recipe's."),
     ] = None,
+    protocol: Annotated[
+        ProtocolName,
+        typer.Option(help="Whose steps from a network's map to its figures: a paper's, or ours."),
+    ] = "line",
     stretch: Annotated[
         bool, typer.Option("--stretch", help="Stretch each map to 0..1, as papers' tables do.")
     ] = False,
     threshold: Annotated[
-        str | None, typer.Option(help="A probability, or `otsu`; a bundle's own, else 0.5.")
+        str | None, typer.Option(help="A probability, or `otsu`; a bundle's, a protocol's, or 0.5.")
     ] = None,
     min_share: Annotated[
         float | None,
@@ -59,17 +66,28 @@ def evaluate(
     from rich.console import Console
     from rich.progress import track
 
-    from reference.evaluation import Evaluation, Scoring, score_cases, write_report
+    from reference.evaluation import Evaluation, protocol_of, score_cases, write_report
 
-    wanted = None if threshold is None else _threshold(threshold)
-    with _open(network, pred, gt, data, layout, split, engine, size) as chosen:
-        limit = chosen.threshold if wanted is None else wanted
-        least = chosen.min_share if min_share is None else min_share
-        scoring = Scoring(stretch=stretch, threshold=limit, min_share=least)
+    wanted, steps = None if threshold is None else _threshold(threshold), protocol_of(protocol)
+    with _open(network, pred, gt, data, layout, split, engine, size, steps) as chosen:
+        limit = steps.scoring.threshold if chosen.threshold is None else chosen.threshold
+        scoring = replace(
+            steps.scoring,
+            stretch=steps.scoring.stretch or stretch,
+            threshold=limit if wanted is None else wanted,
+            min_share=chosen.min_share if min_share is None else min_share,
+        )
         progress, total = Console(stderr=True), len(chosen.cases)
+        if chosen.taught:
+            progress.print(
+                f"{chosen.taught} of these {total} images are not of the test side: they flatter "
+                "whoever was trained or chosen by them"
+            )
         scored = score_cases(chosen.cases, scoring)
         scores = list(track(scored, "Scoring", total, console=progress, transient=True))
-        evaluation = Evaluation(chosen.name, chosen.data, scoring, scores, chosen.classes)
+        evaluation = Evaluation(
+            chosen.name, chosen.data, steps, scoring, scores, chosen.taught, chosen.classes
+        )
         if out is not None:
             write_report(evaluation, chosen.cases, out)
     if as_json:
@@ -87,6 +105,7 @@ def _open(
     split: Split | None,
     engine: EngineName | None,
     size: int | None,
+    protocol: Protocol,
 ) -> AbstractContextManager[Evaluated]:
     """What the command line names; anything but one thing to score and one truth is refused."""
     if (network is None) == (pred is None):
@@ -103,9 +122,9 @@ def _open(
     from quantize import evaluated
 
     if pred is not None and gt is not None:
-        return nullcontext(evaluated.folders(pred, gt))
+        return nullcontext(evaluated.folders(pred, gt, protocol))
     assert data is not None
-    choice = evaluated.DataChoice(data, layout, split or "validation")
+    choice = evaluated.DataChoice(data, layout, split or "validation", protocol)
     if pred is not None:
         return nullcontext(evaluated.maps_on(pred, choice))
     assert network is not None
@@ -131,7 +150,7 @@ def _show(evaluation: Scored) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from reference.evaluation import HEADINGS, by_class, by_size, shown, summarise
+    from reference.evaluation import by_class, by_size, headings, shown, summarise
 
     whole, classes = {"all": summarise(evaluation.scores)}, by_class(evaluation.scores)
     for columns in (whole | classes if len(classes) > 1 else whole, by_size(evaluation.scores)):
@@ -140,7 +159,7 @@ def _show(evaluation: Scored) -> None:
         table = Table("")
         for name in columns:
             table.add_column(name, justify="right", no_wrap=True)
-        for key, heading in HEADINGS.items():
+        for key, heading in headings(evaluation.protocol).items():
             table.add_row(heading, *(shown(figures[key]) for figures in columns.values()))
         Console().print(table)
     if evaluation.table is not None:

@@ -5,9 +5,9 @@ It is in this room because no other knows both checkpoints and bundles.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,15 +21,17 @@ from reference.data import Pair, read
 from reference.datasets import FREE, recognise
 from reference.datasets.labels import Naming
 from reference.evaluation import (
+    LINE,
     Answer,
     Case,
     NamedPixels,
+    Protocol,
+    answered,
     cases_of,
     cases_of_folders,
     cases_of_maps,
 )
-
-THRESHOLD = 0.5  # of who brings none
+from reference.recipe import Recipe, resplit
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +41,9 @@ class Evaluated:
     name: str
     data: str
     cases: list[Case]
-    threshold: float = THRESHOLD
+    threshold: float | None = None  # None: it brings none
     min_share: float = 0  # of an image
+    taught: int = 0  # of the images, those that are not of the data set's test side
     classes: tuple[str, ...] = ()  # that pixels are said to be of
 
 
@@ -51,9 +54,18 @@ class DataChoice:
     root: Path
     layout: str | None  # None: as its folders say
     split: str  # train, validation, test or all
+    protocol: Protocol = LINE
 
-    def pairs(self, *, colour: bool = False) -> list[Pair]:
-        pairs = read(self.root, self.layout or recognise(self.root), colour=colour)
+    def pairs(self, recipe: Recipe | None = None, *, colour: bool = False) -> list[Pair]:
+        """The images of this side: of the data set's own, or as a recipe puts them on sides."""
+        levels = self.protocol.grey_masks or self.protocol.counts_from != LINE.counts_from
+        layout = self.layout or recognise(self.root)
+        pairs = read(self.root, layout, colour=colour, levels=levels)
+        sections = [] if recipe is None else [s for s in recipe.data if s.layout == layout]
+        for section in sections[:1]:
+            if section.classes and not isinstance(section.hold_out, str):  # drawn of these alone
+                pairs = [pair for pair in pairs if pair.shown & set(section.classes)]
+            pairs = resplit(pairs, section)
         chosen = [pair for pair in pairs if self.split in {"all", pair.split}]
         if not chosen:
             here = ", ".join(sorted({pair.split for pair in pairs}))
@@ -62,18 +74,25 @@ class DataChoice:
             )
         return chosen
 
+    def taught(self, pairs: Sequence[Pair]) -> int:
+        """Of all sides together, how many images train or choose a network."""
+        return sum(pair.split != "test" for pair in pairs) if self.split == "all" else 0
+
     def __str__(self) -> str:
         return f"{self.root} ({self.split})"
 
 
-def folders(predictions: Path, truth: Path) -> Evaluated:
+def folders(predictions: Path, truth: Path, protocol: Protocol) -> Evaluated:
     """Maps and masks that lie in two folders."""
-    return Evaluated(str(predictions), str(truth), cases_of_folders(predictions, truth))
+    cases = cases_of_folders(predictions, truth, protocol)
+    return Evaluated(str(predictions), str(truth), cases)
 
 
 def maps_on(predictions: Path, data: DataChoice) -> Evaluated:
     """Maps that lie in a folder, for the images of a data set."""
-    return Evaluated(str(predictions), str(data), cases_of_maps(predictions, data.pairs()))
+    pairs = data.pairs()
+    cases = cases_of_maps(predictions, pairs, data.protocol)
+    return Evaluated(str(predictions), str(data), cases, taught=data.taught(pairs))
 
 
 def checkpoint_on(path: Path, data: DataChoice, size: int | None = None) -> Evaluated:
@@ -84,8 +103,9 @@ def checkpoint_on(path: Path, data: DataChoice, size: int | None = None) -> Eval
     name = f"{path} on torch fp32"
     if size is not None:
         trained, name = trained.at(size), f"{name} at {size}x{size}"
-    cases = cases_of(trained.predict, data.pairs(), trained.classify)
-    return Evaluated(name, str(data), cases)
+    pairs = data.pairs(trained.recipe)
+    cases = cases_of(trained.predict, pairs, trained.classify, data.protocol)
+    return Evaluated(name, str(data), cases, taught=data.taught(pairs))
 
 
 @contextmanager
@@ -94,22 +114,24 @@ def bundle_on(bundle: str, engine: EngineName, data: DataChoice) -> Iterator[Eva
     network = load_network(engine_by_name(engine), bundle)
     manifest = network.bundle.manifest
     try:
+        pairs = data.pairs(colour=manifest.input.channels == 3)
         cases = [
-            Case(pair.name, pair.class_name, partial(_answer, network, pair))
-            for pair in data.pairs(colour=manifest.input.channels == 3)
+            Case(pair.name, pair.class_name, partial(_answer, network, pair, data.protocol))
+            for pair in pairs
         ]
-        name = f"{bundle} on {network.engine.name}"
+        name, least = f"{bundle} on {network.engine.name}", _least_share(manifest)
         classes = () if manifest.names is None else tuple(manifest.classes)
-        least = _least_share(manifest)
-        yield Evaluated(name, str(data), cases, manifest.threshold, least, classes)
+        taught = data.taught(pairs)
+        yield Evaluated(name, str(data), cases, manifest.threshold, least, taught, classes)
     finally:
         network.engine.close()
 
 
-def _answer(network: Network, pair: Pair) -> Answer:
+def _answer(network: Network, pair: Pair, protocol: Protocol) -> Answer:
     mask = network.see(pair.image)
+    answer = answered(protocol.finish(mask.probability, pair.mask.shape), pair, protocol)
     if mask.names is None:
-        return Answer(mask.probability, pair.mask, pair.image)
+        return answer
     found, classes = mask.binary, mask.names.classes
     shares = shares_in(mask.names, np.s_[:, :], found.shape)
     likeliest = FREE
@@ -117,9 +139,7 @@ def _answer(network: Network, pair: Pair) -> Answer:
         likeliest = classes[int(shares[:, found].sum(axis=1).argmax())]
     said = np.where(found, 1 + shares.argmax(axis=0), 0).astype(np.uint8)
     truth = Naming.of(pair.classes, classes, {}, set()).plane(pair.plane)
-    return Answer(
-        mask.probability, pair.mask, pair.image, likeliest, NamedPixels(said, truth, classes)
-    )
+    return replace(answer, class_name=likeliest, named=NamedPixels(said, truth, classes))
 
 
 def _least_share(manifest: Manifest) -> float:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -72,6 +72,7 @@ def networks(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list only.")] = False,
 ) -> None:
     """List the reference networks and their variants beside the published figures."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.progress import track
     from rich.table import Table
@@ -83,22 +84,41 @@ def networks(
     if as_json:
         print(json.dumps([asdict(row) for row in counted], indent=2))
         return
-    table = Table("network", "variant", "input")
-    for heading in ("parameters", "published M", "GMACs", "published GFLOPs"):
-        table.add_column(heading, justify="right")
-    table.add_column("note")
-    for row in counted:
-        table.add_row(
-            row.name,
-            row.variant,
-            "x".join(map(str, row.input)),
-            f"{row.params:,}",
-            _printed(row.published_params_m),
-            f"{row.macs / 1e9:.3f}",
-            _printed(row.published_flops_g),
-            row.note,
+    console = Console()
+    for name in dict.fromkeys(row.name for row in counted):
+        own = [row for row in counted if row.name == name]
+        sides = " or ".join(dict.fromkeys(f"{row.input[1]}x{row.input[2]}" for row in own))
+        table = Table(
+            title=f"{name}, {sides}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
         )
-    Console().print(table)
+        notes = list(dict.fromkeys(row.note for row in own if row.note))
+        columns = {
+            "variant": [
+                r.variant + (f" ({notes.index(r.note) + 1})" if r.note else "") for r in own
+            ],
+            "network: {...}": [_arguments(row.arguments) for row in own],
+            "M param.": [f"{row.params / 1e6:.3f}" for row in own],
+            "paper": [_printed(row.published_params_m) for row in own],
+            "GMACs": [f"{row.macs / 1e9:.2f}" for row in own],
+            "GFLOPs": [_printed(row.flops_g) for row in own],
+            "paper ": [_printed(row.published_flops_g) for row in own],
+        }
+        shown = {heading: cells for heading, cells in columns.items() if any(cells)}
+        for number, heading in enumerate(shown):
+            table.add_column(heading, justify="right" if number > 1 else "left", overflow="fold")
+        for cells in zip(*shown.values(), strict=True):
+            table.add_row(*cells)
+        console.print(table)
+        for number, note in enumerate(notes, start=1):
+            console.print(f"({number}) {note}")
+    console.print("GFLOPs are counted as the paper counts; MACs are of convolutions and matrices.")
+
+
+def _arguments(arguments: dict[str, Any]) -> str:
+    """As a recipe writes them."""
+    return ", ".join(f"{key}: {json.dumps(value)}" for key, value in arguments.items()).replace(
+        '"', ""
+    )
 
 
 def _printed(figure: float | None) -> str:

@@ -20,7 +20,7 @@ from edge.types import Frame, Mask, Stretch, Tensor, Verdict
 from quantize.deploy import listed
 from quantize.parity.naming import NamesParity, compare_names
 from quantize.parity.subjects import Subject
-from reference.evaluation import ImageScores, by_class, by_size, score, summarise
+from reference.evaluation import ImageScores, by_class, by_size, eight_bits, score, summarise
 
 FIGURES = ("images", "s_measure", "mae", "weighted_f", "pfom", "iou")
 Row = dict[str, float | int | None]
@@ -154,7 +154,8 @@ def _pairs(answers: Answers) -> list[tuple[Mask, Verdict]]:
 
 def _score(subject: Subject, mask: Mask) -> ImageScores:
     pair = subject.pair
-    return score(mask.probability, pair.mask, name=pair.name, class_name=pair.class_name)
+    shown = eight_bits(mask.probability)  # as every map is scored
+    return score(shown, pair.mask, name=pair.name, class_name=pair.class_name)
 
 
 def _row(scores: Sequence[ImageScores]) -> Row:

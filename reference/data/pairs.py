@@ -16,6 +16,7 @@ from edge.files.image_file import read_image
 from reference.data.augment import AS_ON_THE_LINE, Augmentation, Variation, draw, moved, varied
 from reference.datasets import FREE, LAYOUTS, Box, DataError, Sample, Split, Strength, list_samples
 from reference.datasets.labels import IGNORED, NAMELESS, Boxes, Labels, Marks, Plane, no_boxes
+from reference.datasets.masks import GreyMask
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Pair:
     classes: tuple[str, ...] = ()  # the names of the labels, from 1
     boxes: Boxes = field(default_factory=no_boxes)
     class_number: int = IGNORED  # of the class of an image of which no more is known
+    levels: NDArray[np.uint8] | None = None  # H,W of the mask's file, where they were asked for
 
     @property
     def plane(self) -> Plane:
@@ -57,15 +59,25 @@ class Boxed(Protocol):
     def boxes(self) -> tuple[Box, ...]: ...
 
 
-def read(root: Path, layout: str, *, colour: bool = False) -> list[Pair]:
-    """Every image of a data set with its mask; an image without one is an error."""
+def read(root: Path, layout: str, *, colour: bool = False, levels: bool = False) -> list[Pair]:
+    """Every image of a data set with its mask; an image without one is an error.
+
+    With the masks' grey `levels` too, where there are such, for who counts them otherwise.
+    """
     listing = list_samples(root, layout)
     if alone := listing.images_alone:
         raise DataError(
             f"{root} lacks masks for {len(alone)} images: "
             f"{', '.join(str(path.relative_to(root)) for path in alone[:5])}"
         )
-    return [read_pair(sample, colour=colour) for sample in listing.samples]
+    pairs = [read_pair(sample, colour=colour) for sample in listing.samples]
+    if not levels:
+        return pairs
+    masks = (sample.mask for sample in listing.samples)
+    return [
+        replace(pair, levels=mask.levels()) if isinstance(mask, GreyMask) else pair
+        for pair, mask in zip(pairs, masks, strict=True)
+    ]
 
 
 READERS: dict[str, Callable[[Path], list[Pair]]] = {

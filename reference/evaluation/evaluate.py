@@ -13,9 +13,10 @@ from edge.types import Image
 from reference.data import Pair
 from reference.evaluation.metrics import ImageScores, Scoring, score
 from reference.evaluation.named import NamedPixels
+from reference.evaluation.protocol import LINE, Protocol
 from reference.evaluation.summary import summarise
 
-# 8-bit grey image -> probability map of the same height and width.
+# 8-bit grey image -> probability map, at the size that the network answers in.
 Predictor = Callable[[Image], NDArray[np.floating]]
 
 
@@ -26,6 +27,7 @@ class Answer:
     probability: NDArray[np.floating]  # H,W
     mask: NDArray[np.uint8]  # H,W, 0 or 1
     image: Image | None = None  # to be looked at
+    levels: NDArray[np.uint8] | None = None  # of the mask as published, where they are compared
     class_name: str | None = None  # that the network names
     named: NamedPixels | None = None  # which class is said to be where
 
@@ -40,18 +42,37 @@ class Case:
 
 
 def cases_of(
-    predict: Predictor, pairs: Iterable[Pair], classify: Callable[[Image], str] | None = None
+    predict: Predictor,
+    pairs: Iterable[Pair],
+    classify: Callable[[Image], str] | None = None,
+    protocol: Protocol = LINE,
 ) -> list[Case]:
     """A predictor's cases, and a classifier's where the network names classes too."""
     return [
-        Case(pair.name, pair.class_name, partial(_answer, predict, classify, pair))
+        Case(pair.name, pair.class_name, partial(_answer, predict, classify, pair, protocol))
         for pair in pairs
     ]
 
 
-def _answer(predict: Predictor, classify: Callable[[Image], str] | None, pair: Pair) -> Answer:
+def _answer(
+    predict: Predictor,
+    classify: Callable[[Image], str] | None,
+    pair: Pair,
+    protocol: Protocol,
+) -> Answer:
     named = classify(pair.image) if classify else None
-    return Answer(predict(pair.image), pair.mask, pair.image, named)
+    shown = protocol.finish(predict(pair.image), pair.mask.shape)
+    return answered(shown, pair, protocol, named)
+
+
+def answered(
+    shown: NDArray[np.floating], pair: Pair, protocol: Protocol, named: str | None = None
+) -> Answer:
+    """A finished map beside what a protocol compares it with."""
+    levels = pair.mask * np.uint8(255) if pair.levels is None else pair.levels
+    mask = protocol.masked(levels, shown.shape)
+    image = pair.image if shown.shape == pair.mask.shape else None
+    return Answer(shown, mask, image, levels if protocol.grey_masks else None, named)
 
 
 def score_cases(cases: Iterable[Case], scoring: Scoring) -> Iterator[ImageScores]:
@@ -66,12 +87,17 @@ def score_cases(cases: Iterable[Case], scoring: Scoring) -> Iterator[ImageScores
             class_name=case.class_name,
             predicted_class=answer.class_name,
             named=answer.named,
+            levels=answer.levels,
         )
 
 
 def evaluate(
-    predict: Predictor, pairs: Sequence[Pair], classify: Callable[[Image], str] | None = None
+    predict: Predictor,
+    pairs: Sequence[Pair],
+    classify: Callable[[Image], str] | None = None,
+    protocol: Protocol = LINE,
 ) -> dict[str, float]:
     """The figures of a predictor over pairs, as far as these pairs allow them."""
-    figures = summarise(list(score_cases(cases_of(predict, pairs, classify), Scoring())))
+    cases = cases_of(predict, pairs, classify, protocol)
+    figures = summarise(list(score_cases(cases, protocol.scoring)))
     return {name: float(figure) for name, figure in figures.items() if figure is not None}

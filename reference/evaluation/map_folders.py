@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from edge.files.image_file import IMAGE_SUFFIXES, read_image
 from reference.data import Pair
 from reference.datasets import DataError
-from reference.evaluation.evaluate import Answer, Case
+from reference.evaluation.evaluate import Answer, Case, answered
+from reference.evaluation.protocol import LINE, Protocol
 
 _OVERLAY = "_overlay"  # `trackside predict` writes one beside each map
 
 
-def cases_of_folders(predictions: Path, truth: Path) -> list[Case]:
-    """Every mask with the map of the same name; in folders, an image's class is its folder."""
+def cases_of_folders(predictions: Path, truth: Path, protocol: Protocol = LINE) -> list[Case]:
+    """Every mask with the map of the same name; in folders, an image's class is its folder.
+
+    Maps in files are finished: of a protocol, only the masks and the scoring are to do with them.
+    """
     masks, shapes, dark = _by_name(truth), {}, []
     for name, path in masks.items():
         levels = read_image(path, colour=False)
@@ -27,15 +31,20 @@ def cases_of_folders(predictions: Path, truth: Path) -> list[Case]:
             dark.append(f"{name}: the mask's brightest value is {levels.max()}, not 255")
     maps = _matched(predictions, shapes, dark)
     return [
-        Case(name, _class_of(name), partial(_answer, path, masks[name]))
+        Case(name, _class_of(name), partial(_answer, path, masks[name], protocol))
         for name, path in maps.items()
     ]
 
 
-def cases_of_maps(predictions: Path, pairs: Sequence[Pair]) -> list[Case]:
+def cases_of_maps(
+    predictions: Path, pairs: Sequence[Pair], protocol: Protocol = LINE
+) -> list[Case]:
     """Every pair of a data set with the map of the same name."""
     maps = _matched(predictions, {pair.name: pair.mask.shape for pair in pairs}, [])
-    return [Case(p.name, p.class_name, partial(_answer_beside, maps[p.name], p)) for p in pairs]
+    return [
+        Case(p.name, p.class_name, partial(_answer_beside, maps[p.name], p, protocol))
+        for p in pairs
+    ]
 
 
 def _matched(
@@ -83,13 +92,14 @@ def _class_of(name: str) -> str:
     return folder if rest else "defect"
 
 
-def _answer(map_path: Path, mask_path: Path) -> Answer:
-    mask = read_image(mask_path, colour=False) >= 128
-    return Answer(_probability(map_path), mask.astype(np.uint8))
+def _answer(map_path: Path, mask_path: Path, protocol: Protocol) -> Answer:
+    levels, shown = read_image(mask_path, colour=False), _probability(map_path)
+    mask = protocol.masked(levels, shown.shape)
+    return Answer(shown, mask, levels=levels if protocol.grey_masks else None)
 
 
-def _answer_beside(map_path: Path, pair: Pair) -> Answer:
-    return Answer(_probability(map_path), pair.mask, pair.image)
+def _answer_beside(map_path: Path, pair: Pair, protocol: Protocol) -> Answer:
+    return answered(_probability(map_path), pair, protocol)
 
 
 def _probability(path: Path) -> NDArray[np.float64]:

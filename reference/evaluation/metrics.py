@@ -44,6 +44,9 @@ class Scoring:
     # Each map is stretched from its least to its greatest value, as in the papers' tables. On a
     # line that would turn a clean frame's noise into defects, so the box never does it.
     stretch: bool = False
+    unstretched: tuple[str, ...] = ()  # figures of maps as they are, for all that
+    overlap_cap: bool = True  # the overlap ratio's threshold, twice the mean, is 1 at most
+    empty_dice: float = 1.0  # of a sound image that is shown as sound
     threshold: float | Literal["otsu"] = 0.5  # a pixel above it is defect
     min_share: float = 0  # of the image; a spot that covers less rejects nothing
 
@@ -61,10 +64,11 @@ class ImageScores:
     weighted_f: float
     adaptive_f: float
     adaptive_e: float
-    overlap_ratio: float  # IoU above twice the map's mean, capped at 1
+    overlap_ratio: float  # IoU above twice the map's mean
     pfom: float
     soft_iou: float  # MINet's IoU: probabilities instead of a threshold
     confusion: Confusion
+    dice: float
     rejected: bool  # a spot is shown that is large enough
     found: bool  # and it touches the defect
     class_counts: Counts | None = field(repr=False)  # None: no pixel is named
@@ -89,31 +93,38 @@ def score(
     class_name: str = "defect",
     predicted_class: str | None = None,
     named: NamedPixels | None = None,
+    levels: NDArray[np.uint8] | None = None,
 ) -> ImageScores:
-    """Measure one map against its 0/1 mask."""
+    """Measure one map against its 0/1 mask; the error, if they are given, to its grey levels."""
     scoring = scoring or Scoring()
-    p, truth = _prepared(probability, mask, scoring, name), mask > 0
+    plain, truth = _checked(probability, mask, name), mask > 0
+    p = stretched(plain) if scoring.stretch else plain
     binary = p > _threshold(p, scoring)
     spots = _large_spots(binary, scoring.min_share)
+    counts = confusion(binary, truth)
+    figures = _saliency(p, truth)
+    figures["soft_iou"] = soft_iou(plain if "soft_iou" in scoring.unstretched else p, truth)
+    if levels is not None or "mae" in scoring.unstretched:
+        figures["mae"] = _error(plain, truth if levels is None else levels / 255)
+    if not scoring.overlap_cap:
+        figures["overlap_ratio"] = confusion(p >= 2 * p.mean(), truth).iou
     return ImageScores(
         name=name,
         class_name=class_name,
         predicted_class=predicted_class,
         defect_share=float(truth.mean()),
         pfom=pfom(p, truth),
-        soft_iou=soft_iou(p, truth),
-        confusion=confusion(binary, truth),
+        confusion=counts,
+        dice=counts.dice if binary.any() or truth.any() else scoring.empty_dice,
         rejected=bool(spots.any()),
         found=bool((spots & truth).any()),
         class_counts=None if named is None else named.counts(),
-        **_saliency(p, truth),
+        **figures,
         **_r3net(p, truth),
     )
 
 
-def _prepared(
-    probability: NDArray[np.floating], mask: NDArray[np.uint8], scoring: Scoring, name: str
-) -> Map:
+def _checked(probability: NDArray[np.floating], mask: NDArray[np.uint8], name: str) -> Map:
     if probability.shape != mask.shape:
         raise ScoreError(
             f"{name or 'the map'} is {probability.shape} but its mask is {mask.shape}: "
@@ -125,7 +136,17 @@ def _prepared(
         raise ScoreError(
             f"{name or 'the map'} holds values from {low} to {high}: give probabilities"
         )
-    return (p - low) / (high - low) if scoring.stretch and high > low else p
+    return p
+
+
+def stretched(p: NDArray[np.floating]) -> NDArray[np.floating]:
+    """From the least value to the greatest, as 0 to 1; a flat map stays as it is."""
+    low, high = p.min(), p.max()
+    return (p - low) / (high - low) if high > low else p
+
+
+def _error(p: Map, wanted: NDArray[Any]) -> float:
+    return float(np.abs(p - wanted).mean())
 
 
 def _threshold(p: Map, scoring: Scoring) -> float:

@@ -17,6 +17,7 @@ from reference.evaluation.curve_plot import Line, plot
 from reference.evaluation.evaluate import Case
 from reference.evaluation.metrics import ImageScores, Scoring
 from reference.evaluation.named import ClassTable, tabulate
+from reference.evaluation.protocol import Protocol
 from reference.evaluation.summary import (
     Curves,
     Figures,
@@ -43,6 +44,21 @@ HEADINGS = {
     "false_reject_rate": "false rejects",
     "escape_rate": "escapes",
 }
+# Of a paper's own columns, what is not among them.
+_OF_PAPERS = {
+    "adaptive_f": "adaptive F",
+    "adaptive_e": "adaptive E",
+    "overlap_ratio": "overlap ratio",
+    "soft_iou": "soft IoU",
+    "iou_of_defects": "IoU of defects",
+    "f1_weighted": "weighted F1",
+    "pa_recall": "PA (recall)",
+    "pa_overall": "PA (overall)",
+    "dice": "Dice",
+    "iou_lsanet": "IoU by batches of 16",
+    "max_f_dms": "max F of means",
+    "classification_accuracy": "classes right",
+}
 _CURVES = ("precision", "recall", "f", "e")
 
 
@@ -52,8 +68,10 @@ class Evaluation:
 
     subject: str  # a folder, a checkpoint, or a bundle and its engine
     data: str
+    protocol: Protocol
     scoring: Scoring
     scores: Sequence[ImageScores]
+    taught: int = 0  # of the images, those that are not of the data set's test side
     classes: tuple[str, ...] = ()  # that the subject names
 
     @property
@@ -66,6 +84,8 @@ class Evaluation:
         return {
             "subject": self.subject,
             "data": self.data,
+            "protocol": self.protocol.name,
+            "not_of_the_test_side": self.taught,
             **asdict(self.scoring),
             **summarise(self.scores),
             "by_class": by_class(self.scores),
@@ -78,6 +98,14 @@ class Evaluation:
         classes, sizes = by_class(self.scores), by_size(self.scores)
         rows = {"all": summarise(self.scores)}
         return rows | classes | {f"{name} defects": row for name, row in sizes.items()}
+
+
+def headings(protocol: Protocol) -> dict[str, str]:
+    """What a table shows: of a paper's protocol, the paper's own columns."""
+    if not protocol.figures:
+        return HEADINGS
+    known = HEADINGS | _OF_PAPERS
+    return {"images": HEADINGS["images"]} | {name: known[name] for name in protocol.figures}
 
 
 def shown(figure: float | int | None) -> str:
@@ -115,7 +143,7 @@ def _row(image: ImageScores) -> Mapping[str, Any]:
     }
     counts = image.confusion
     size = "" if image.is_free else size_of(image)
-    return own | {"size": size, "iou": counts.iou, "dice": counts.dice} | asdict(counts)
+    return own | {"size": size, "iou": counts.iou} | asdict(counts)
 
 
 def _write_curves(mean: Curves, out: Path) -> None:
@@ -170,18 +198,24 @@ def _classes(table: ClassTable) -> list[str]:
 
 def _markdown(evaluation: Evaluation, *, has_curves: bool) -> str:
     scoring = evaluation.scoring
-    stretched = "stretched to 0..1, as in the papers' tables" if scoring.stretch else "as they are"
+    columns, total = headings(evaluation.protocol), len(evaluation.scores)
+    taught = (
+        f" {evaluation.taught} of the {total} images are not of the data set's test side: they "
+        "flatter whoever was trained or chosen by them."
+    )
     groups = evaluation.groups()
     lines = [
         "# Evaluation",
         "",
-        f"{evaluation.subject} on {evaluation.data}. Maps are taken {stretched}; a pixel above "
-        f"{scoring.threshold} is defect, a spot on {scoring.min_share:.3%} of an image rejects it.",
+        f"{evaluation.subject} on {evaluation.data}. Maps: {evaluation.protocol.says}"
+        f"{'; all stretched' if scoring.stretch != evaluation.protocol.scoring.stretch else ''}. "
+        f"A pixel above {scoring.threshold} is defect, a spot on {scoring.min_share:.3%} of an "
+        f"image rejects it.{taught if evaluation.taught else ''}",
         "",
-        "| | " + " | ".join(HEADINGS.values()) + " |",
-        "| --- |" + " ---: |" * len(HEADINGS),
+        "| | " + " | ".join(columns.values()) + " |",
+        "| --- |" + " ---: |" * len(columns),
         *(
-            f"| {name} | " + " | ".join(shown(row[key]) for key in HEADINGS) + " |"
+            f"| {name} | " + " | ".join(shown(row[key]) for key in columns) + " |"
             for name, row in groups.items()
         ),
         "",

@@ -34,8 +34,8 @@ def summarise(scores: Sequence[ImageScores]) -> Figures:
     """The figures of a group of images.
 
     What asks where the defect is has no answer on an image without one, so it is a mean over the
-    others; there `defect_free` says how many were left out. `iou` and `dice` count such an image
-    as 1 where nothing is shown and as 0 otherwise.
+    others; there `defect_free` says how many were left out. `iou` counts such an image as 1 where
+    nothing is shown and as 0 otherwise; what `dice` counts it as is said by the scoring.
     """
     defective = [s for s in scores if not s.is_free]
     return {
@@ -123,7 +123,7 @@ def _overlap(scores: Sequence[ImageScores], defective: Sequence[ImageScores]) ->
         "soft_iou": _mean(s.soft_iou for s in defective),
         "overlap_ratio": _mean(s.overlap_ratio for s in defective),
         "pfom": _mean(s.pfom for s in defective),
-        "dice": _mean(c.dice for c in at_threshold),
+        "dice": _mean(s.dice for s in scores),
         "f1": _mean(c.dice for c in of_defects),
         "f1_weighted": _mean(c.f1_weighted for c in at_threshold),
         "pa_recall": _mean(c.pa_recall for c in of_defects),

@@ -32,6 +32,17 @@ def iou(logits: Tensor, target: Tensor) -> Tensor:
     return (1 - (overlap + 1) / (union + 1)).mean()
 
 
+def iou_plain(logits: Tensor, target: Tensor) -> Tensor:
+    """The same without the smoothing, as CSEPNet and NaDiNet print it.
+
+    Of an image without a defect it is 1 whatever is answered, and teaches nothing.
+    """
+    p = torch.sigmoid(logits)
+    overlap = (p * target).sum(dim=(1, 2, 3))
+    union = (p + target - p * target).sum(dim=(1, 2, 3))
+    return (1 - overlap / union.clamp(min=1e-12)).mean()
+
+
 def ssim(logits: Tensor, target: Tensor) -> Tensor:
     """1 - structural similarity, with nothing beyond the border, as MINet and CSEPNet have it."""
     border = [WINDOW // 2] * 4
@@ -100,33 +111,6 @@ def lovasz(logits: Tensor, target: Tensor) -> Tensor:
     return loss
 
 
-def importance_aware(logits: Tensor, target: Tensor) -> Tensor:
-    """BCE in which a defect's pixel weighs up to twice as much, the more it is missed.
-
-    The two levels of importance of Xiang et al. 2019; MINet, which compares with it, prints neither
-    formula nor constants.
-    """
-    missed = target * (1 - torch.sigmoid(logits))
-    return (
-        (1 + missed) * F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    ).mean()
-
-
-def abhishek(logits: Tensor, target: Tensor) -> Tensor:
-    """1 - Matthews correlation coefficient, per image (Abhishek and Hamarneh 2021).
-
-    It is the loss known under the name in MINet's table, which prints no formula. An image that is
-    all background or all defect has no correlation: it costs 1 and teaches nothing.
-    """
-    p = torch.sigmoid(logits)
-    hit = (p * target).mean(dim=(1, 2, 3))
-    false, missed = p.mean(dim=(1, 2, 3)) - hit, target.mean(dim=(1, 2, 3)) - hit
-    clear = 1 - hit - false - missed
-    product = (hit + false) * (hit + missed) * (clear + false) * (clear + missed)
-    correlation = (hit * clear - false * missed) / (product + 1e-12).sqrt()
-    return (1 - correlation).mean()
-
-
 MAP_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "bce": bce,
     "iou": iou,
@@ -136,7 +120,6 @@ MAP_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "dice_bce": dice_bce,
     "focal": focal,
     "lovasz": lovasz,
-    "importance_aware": importance_aware,
-    "abhishek": abhishek,
+    "iou_plain": iou_plain,
     "structure": structure,
 }

@@ -27,6 +27,30 @@ _SHAPE_KEPT = {
 
 
 @dataclass(frozen=True)
+class Convention:
+    """What a paper's counter counts beside the multiply-adds, by which its FLOPs are printed."""
+
+    biases: bool = False  # one for each element that a convolution adds its bias to
+    norm: int = 0  # for each normalised element
+    resized: int = 0  # for each element of a bilinear resize
+    transposed_by_output: bool = False  # as if each element of it were gathered, not spread
+    twice: tuple[str, ...] = ()  # modules that the released code runs a second time, for nothing
+    times: int = 1
+
+
+# MINet's is an early thop; CSEPNet's and LSA-Net's a later one, the last doubled.
+CONVENTIONS: dict[str, Convention] = {
+    "minet": Convention(biases=True, norm=2),
+    "csepnet": Convention(
+        norm=4,
+        transposed_by_output=True,
+        twice=tuple(f"interweavings.{level}" for level in range(1, 5)),
+    ),
+    "lsanet": Convention(norm=4, resized=11, times=2),
+}
+
+
+@dataclass(frozen=True)
 class Entry:
     """A network as its paper names it; `name` and `arguments` are `build`'s."""
 
@@ -46,7 +70,9 @@ class Row:
     name: str
     variant: str
     params: int
+    arguments: dict[str, Any]
     macs: int
+    flops_g: float | None  # as its paper counts them, where it prints any
     input: tuple[int, int, int]  # C,H,W
     published_params_m: float | None
     published_flops_g: float | None
@@ -55,6 +81,10 @@ class Row:
 
 class ShapesOnly(TorchFunctionMode):
     """Everything is on the meta device, without the arithmetic that no shape depends on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.resized = 0  # elements, bilinearly
 
     def __torch_function__(
         self,
@@ -67,21 +97,29 @@ class ShapesOnly(TorchFunctionMode):
         if func in _SHAPE_KEPT:
             return args[0] if args else kwargs["tensor"]
         if func is F.interpolate:
-            return args[0].new_empty(*args[0].shape[:2], *kwargs["size"])
+            resized = args[0].new_empty(*args[0].shape[:2], *kwargs["size"])
+            if kwargs.get("mode") == "bilinear":
+                self.resized += resized.numel()
+            return resized
         return func(*args, **kwargs)
 
 
 def rows() -> Iterator[Row]:
     """The catalogue with every cost counted."""
     for entry in CATALOGUE:
-        with torch.device("meta"), ShapesOnly(), torch.inference_mode():
+        convention = CONVENTIONS.get(entry.name)
+        with torch.device("meta"), ShapesOnly() as shapes, torch.inference_mode():
             network = build(entry.name, **entry.arguments).eval()
-            macs = count_macs(network, torch.empty(1, 3, entry.size, entry.size))
+            image = torch.empty(1, 3, entry.size, entry.size)
+            macs = count_macs(network, image)
+            flops = None if convention is None else count_as(convention, network, image, shapes)
         yield Row(
             name=entry.name,
             variant=entry.variant,
             params=sum(p.numel() for p in network.parameters()),
+            arguments=entry.arguments,
             macs=macs,
+            flops_g=None if flops is None else round(flops / 1e9, 4),
             input=(3, entry.size, entry.size),
             published_params_m=entry.published_params_m,
             published_flops_g=entry.published_flops_g,
@@ -110,29 +148,53 @@ def count_macs(network: nn.Module, image: Tensor) -> int:
     return macs
 
 
-# How the papers count: MINet 1 for each multiply-add and bias, 2 for each normalised element;
-# CSEPNet 1 for each multiply-add, 4 for each normalised element; LSA-Net twice that.
-_MINET = "printed FLOPs: MACs, biases, normalisation"
+def count_as(convention: Convention, network: nn.Module, image: Tensor, shapes: ShapesOnly) -> int:
+    """What a paper's counter would have printed for one image."""
+    flops, resized = 0, shapes.resized
+    names = {module: name for name, module in network.named_modules()}
+
+    def count(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        nonlocal flops
+        own = convention.norm * output.numel()
+        if not isinstance(module, nn.BatchNorm2d):
+            weight = module.get_parameter("weight")
+            own = output.numel() * weight[0].numel()
+            if isinstance(module, nn.ConvTranspose2d):  # in,out,rows,columns
+                by_output = convention.transposed_by_output
+                used = (output, weight[:, 0]) if by_output else (inputs[0], weight[0])
+                own = used[0].numel() * used[1].numel()
+            if convention.biases and module.bias is not None:
+                own += output.numel()
+        flops += own * (2 if names[module].startswith(convention.twice or "?") else 1)
+
+    kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d)
+    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, kinds)]
+    network(image)
+    for hook in hooks:
+        hook.remove()
+    flops += convention.resized * (shapes.resized - resized)
+    return convention.times * flops
+
+
 _CSEPNET = (
-    "printed FLOPs: MACs, four CSFIMs a second time as the released code ran them (8.56 G), "
-    "transposed convolutions fourfold (1.07 G), normalisation (0.32 G)"
+    "printed FLOPs: four CSFIMs a second time, as the released code runs them (8.56 G), and "
+    "transposed convolutions fourfold (1.07 G)"
 )
-_LSANET = "printed FLOPs: twice MACs, normalisation (0.10 G) and resizing (0.09 G)"
 _NADINET_CODE = "the released code: 2,949,120 parameters more than printed"
 _OPEN = "the paper leaves the layers open"
 _DMS = "no figures printed; R3Net's layers where the paper is silent"
 _V, _R, _D = "vgg16_bn", "resnet34", "densenet201"
 
 CATALOGUE: tuple[Entry, ...] = (
-    Entry("minet", "MINet", 368, {}, 0.28, 0.30, _MINET),
-    Entry("minet", "w/o Multi", 368, {"mi": "without_multi"}, 0.28, 0.30, _MINET),
-    Entry("minet", "S-PW", 368, {"mi": "s_pw"}, 0.27, 0.29, _MINET),
-    Entry("minet", "w/o CI", 368, {"mi": "without_ci"}, 0.15, 0.20, _MINET),
-    Entry("minet", "Concat", 368, {"mi": "concat"}, 1.15, 0.98, _MINET),
-    Entry("minet", "Sum", 368, {"mi": "sum"}, 0.65, 0.59, _MINET),
-    Entry("minet", "VGG16", 368, {"backbone": "vgg16_bn"}, 15.81, 45.85, _MINET),
-    Entry("minet", "ResNet50", 368, {"backbone": "resnet50"}, None, 14.96, _MINET),
-    Entry("minet", "SqueezeNet", 368, {"backbone": "squeezenet1_1"}, 1.27, 1.79, _MINET),
+    Entry("minet", "MINet", 368, {}, 0.28, 0.30),
+    Entry("minet", "w/o Multi", 368, {"mi": "without_multi"}, 0.28, 0.30),
+    Entry("minet", "S-PW", 368, {"mi": "s_pw"}, 0.27, 0.29),
+    Entry("minet", "w/o CI", 368, {"mi": "without_ci"}, 0.15, 0.20),
+    Entry("minet", "Concat", 368, {"mi": "concat"}, 1.15, 0.98),
+    Entry("minet", "Sum", 368, {"mi": "sum"}, 0.65, 0.59),
+    Entry("minet", "VGG16", 368, {"backbone": "vgg16_bn"}, 15.81, 45.85),
+    Entry("minet", "ResNet50", 368, {"backbone": "resnet50"}, None, 14.96),
+    Entry("minet", "SqueezeNet", 368, {"backbone": "squeezenet1_1"}, 1.27, 1.79),
     Entry(
         "minet",
         "MobileNet",
@@ -205,7 +267,7 @@ CATALOGUE: tuple[Entry, ...] = (
             ("CSFIM with CSCM", {"csfim": "with_cscm"}),
         )
     ),
-    Entry("lsanet", "LSA-Net", 256, {}, 21.6, 61.6, _LSANET),
+    Entry("lsanet", "LSA-Net", 256, {}, 21.6, 61.6),
     *(
         Entry("lsanet", variant, 256, arguments)
         for variant, arguments in (

@@ -107,6 +107,7 @@ class Stream(nn.Module):
         self, *, starts: bool, reuse: str | None, refine: bool, classes: int | None
     ) -> None:
         super().__init__()
+        self.starts = starts
         self.reuse = reuse
         widths = [WIDTH * (i + 1) if reuse == "concat" else WIDTH for i in range(3)]
         self.outputs = nn.ModuleList(
@@ -121,23 +122,29 @@ class Stream(nn.Module):
     ) -> tuple[list[Tensor], list[Tensor]]:
         maps: list[Tensor] = []
         classes: list[Tensor] = []
-        carried = levels[0]
-        for i, (level, output) in enumerate(zip(levels, self.outputs, strict=True)):
-            if i:
-                carried = self._carry(i, carried, level)
-            saliency, named = output(carried, saliency)
+        features = levels[0]
+        for i, output in enumerate(self.outputs):
+            lifted = self._lifted(i, features, levels)
+            # Section 3.2: the first map is taken after the transposed convolutions.
+            first = self.starts and i == 0
+            saliency, named = output(lifted if first else features, saliency)
             maps.append(saliency)
             classes += [] if named is None else [named]
+            if i + 1 < len(levels):
+                features = self._join(lifted, levels[i + 1])
         return maps, classes
 
-    def _carry(self, index: int, carried: Tensor, level: Tensor) -> Tensor:
+    def _lifted(self, index: int, features: Tensor, levels: Sequence[Tensor]) -> Tensor:
+        """What is carried on, at the next level's size; as it is where nothing is lifted."""
+        if index >= len(self.lifts):
+            return features
+        lifted: Tensor = self.lifts[index](features, levels[index + 1].shape[-2:])
+        return lifted
+
+    def _join(self, carried: Tensor, level: Tensor) -> Tensor:
         if self.reuse is None:
             return level
-        if self.lifts:
-            carried = self.lifts[index - 1](carried, level.shape[-2:])
-        if self.reuse == "skip":
-            return carried + level
-        return torch.cat([carried, level], dim=1)
+        return carried + level if self.reuse == "skip" else torch.cat([carried, level], dim=1)
 
 
 class DMS(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial, reduce
 
 import torch
@@ -30,6 +30,7 @@ DILATIONS = (1, 2, 4, 8)
 WIDTHS = (16, 32, 64, 96, 128)
 MI_BLOCKS = (0, 3, 4, 6, 3)  # MI modules in each encoder stage
 NAMED_WIDTH = 32  # channels that the classes are told by
+_SURE = 80.0  # a logit whose probability, and one minus it, single precision still holds
 BACKBONES = {
     "vgg16_bn": vgg16_bn,
     "resnet50": resnet50,
@@ -138,12 +139,33 @@ MI_MODULES: dict[str, Callable[[int], nn.Module]] = {
 }
 
 
+def enlarge_probabilities(logits: Tensor, size: Sequence[int], *, align_corners: bool) -> Tensor:
+    """The logits of enlarged probabilities, also where they are nearly 1.
+
+    The probability of being sound is enlarged beside that of a defect: as the rest to 1 it would
+    have been rounded away.
+    """
+    bounded = logits.float().clamp(-_SURE, _SURE)
+    defect, sound = (
+        resize(torch.sigmoid(x), size, align_corners=align_corners) for x in (bounded, -bounded)
+    )
+    return torch.log(defect) - torch.log(sound)
+
+
+ENLARGED: dict[str, Callable[..., Tensor]] = {
+    "logits": resize,
+    "probabilities": enlarge_probabilities,
+}
+
+
 class MINet(nn.Module):
     """Encoder of MI modules, additive decoder, one logit map for each scale.
 
     `mi` is what the encoder is built of, as in the paper's ablations; a `backbone` of the paper's
     table takes the whole encoder's place. `align_corners=True` is the paper's; `False` makes every
     x2 a fixed stencil at multiples of 32, which is what the deployed network is trained with.
+    `enlarge` is what the last resize is of: the paper's Eq. 8 enlarges `probabilities`, and the
+    deployed network's mask step `logits`, which need no sigmoid to be held to a threshold.
     `class_maps` is how many classes are named, on the second coarsest level as it is decoded: what
     a thing is shows in what surrounds it, and nothing there moves the map that decides.
     """
@@ -154,12 +176,14 @@ class MINet(nn.Module):
         in_channels: int = 3,
         dropout: float = 0.1,
         align_corners: bool = True,
+        enlarge: str = "logits",
         mi: str = "full",
         backbone: str | None = None,
         class_maps: int = 0,
     ) -> None:
         super().__init__()
         self.align_corners = align_corners
+        self.enlarge = choose("enlarge", enlarge, ENLARGED)
         self.backbone: Backbone | None = None
         widths: tuple[int, ...] = WIDTHS
         if backbone is None:
@@ -197,7 +221,10 @@ class MINet(nn.Module):
             if len(decoded) == 1 and self.namer is not None:
                 names = [self.namer(feature)]
             decoded.append(decoder(feature))
-        maps = [self._up(head(d), x) for head, d in zip(self.heads, reversed(decoded), strict=True)]
+        maps = [
+            self.enlarge(head(d), x.shape[-2:], align_corners=self.align_corners)
+            for head, d in zip(self.heads, reversed(decoded), strict=True)
+        ]
         return NamedMaps(maps, names) if names else maps
 
     def _encode(self, x: Tensor) -> list[Tensor]:

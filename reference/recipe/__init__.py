@@ -2,6 +2,7 @@
 
 from reference.recipe.recipe import LossSection, OptimizerSection, Recipe, read_recipe
 from reference.recipe.sources import read_sources
+from reference.recipe.split import resplit
 
 __all__ = [
     "LossSection",
@@ -9,4 +10,5 @@ __all__ = [
     "Recipe",
     "read_recipe",
     "read_sources",
+    "resplit",
 ]

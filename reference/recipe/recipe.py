@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     field_validator,
@@ -28,14 +29,13 @@ from reference.datasets import LAYOUTS
 MapLoss = Literal[
     "bce",
     "iou",
+    "iou_plain",
     "ssim",
     "ssim_half",
     "cel",
     "dice_bce",
     "focal",
     "lovasz",
-    "importance_aware",
-    "abhishek",
     "structure",
 ]
 OutputLoss = Literal["location", "difference", "shape", "classification"]
@@ -60,6 +60,15 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class HoldOut(_Section):
+    """Images drawn by a seed, of every class as many as its part, instead of a set's own side."""
+
+    images: PositiveInt
+    # `train`: of the side to train on; `all`: a split of one's own, of which no image is test.
+    of: Literal["train", "all"] = "train"
+    seed: NonNegativeInt = 0
+
+
 class DataSection(_Section):
     """One data set, its folder below the data root, and its images in every batch."""
 
@@ -75,6 +84,10 @@ class DataSection(_Section):
     rename: dict[str, str] = {}  # the set's classes as the recipe's `names`
     ignore: tuple[str, ...] = ()  # classes of it that neither count nor harm
     weight: PositiveFloat = 1.0  # of each image's losses
+    # What chooses the best: `runs`, what the layout holds out, neighbours together; `none`, so that
+    # all of the training side is trained on and the last is kept; `test`, the test side, by which
+    # some papers choose and which then flatters them; or so many images drawn.
+    hold_out: Literal["runs", "none", "test"] | PositiveInt | HoldOut = "runs"
 
     @field_validator("layout")
     @classmethod
@@ -90,6 +103,7 @@ class ValidationSection(_Section):
     size: PositiveInt
     every: PositiveInt
     best: Figure = "s_measure"
+    protocol: Literal["line", "float", "minet", "csepnet", "lsanet", "nadinet", "dms"] = "line"
 
 
 class LossSection(_Section):

@@ -12,6 +12,7 @@ from reference.data import READERS, Pair, Source
 from reference.data.pairs import cut
 from reference.datasets.labels import IGNORED, Naming, no_boxes
 from reference.recipe.recipe import DataSection, Recipe
+from reference.recipe.split import resplit
 
 
 def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pair]]:
@@ -28,6 +29,7 @@ def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pa
         if place not in kept:
             kept[place] = READERS[section.layout](data_root / section.path)
         pairs, chosen = _chosen(kept[place], section, data_root)
+        pairs = resplit(pairs, section)
         training = [pair for pair in pairs if pair.split == "train"]
         if not training:
             raise ConfigurationError(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from reference.networks import logit_maps
 from reference.recipe import Recipe
 
-# 8-bit grey image -> probability map of the same height and width.
+# 8-bit grey image -> probability map, at the size that the network answers in.
 Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
@@ -49,14 +49,14 @@ def _by_channel(setting: float | tuple[float, ...], like: Tensor) -> float | Ten
 
 
 def network_predictor(network: nn.Module, recipe: Recipe) -> Predictor:
-    """Predict at the recipe's validation size and bring the map back to the image's own."""
+    """Predict at the recipe's validation size; a protocol says what becomes of the map."""
     size, device = recipe.validation.size, next(network.parameters()).device
 
     @torch.inference_mode()
     def predict(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
         x = network_input(torch.from_numpy(resized)[None].to(device), recipe)
-        probability = torch.sigmoid(logit_maps(network(x))[0])[0, 0].cpu().numpy()
-        return np.asarray(cv2.resize(probability, image.shape[::-1]), np.float32)
+        probability = torch.sigmoid(logit_maps(network(x))[0])[0, 0]
+        return np.asarray(probability.cpu().numpy(), np.float32)
 
     return predict

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from reference.data import Pair, Tile, outlined, sheet
+from reference.evaluation import LINE
 from reference.trained import Predictor
 
 SAMPLES = 8
@@ -66,7 +67,8 @@ class Journal:
         """A few held-out images, their defects outlined, each beside the network's answer."""
         tiles: list[Tile] = []
         for pair in pairs[:: -(-len(pairs) // SAMPLES)]:
-            answer = np.asarray(predict(pair.image) * 255 + 0.5, np.uint8)
+            shown = LINE.finish(predict(pair.image), pair.mask.shape)
+            answer = np.rint(shown * 255).astype(np.uint8)
             truth = outlined(pair.image, pair.mask)
             tiles += [Tile(truth, [pair.name]), Tile(answer, [pair.class_name])]
         path = self.folder / "samples" / f"{iteration:06d}.png"

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from edge.errors import ConfigurationError
 from edge.types import Image
 from reference.data import Pair
+from reference.evaluation import protocol_of
 from reference.evaluation.evaluate import evaluate
 from reference.trained import network_input
 from reference.training.run import Run
@@ -22,9 +23,13 @@ def rehearse(run: Run, held_out: list[Pair]) -> None:
     validation = run.recipe.validation
     _answer(run, "validation.size", validation.size)
     _answer(run, "crop", run.recipe.crop)
+    if not held_out:
+        return
     shown = next((pair for pair in held_out if pair.mask.any()), held_out[0])
     of_names = {"found", "classification_accuracy"}  # which a blank map has none of
-    if validation.best not in of_names and validation.best not in evaluate(_blank, [shown]):
+    protocol = protocol_of(validation.protocol)
+    known = evaluate(_blank, [shown], protocol=protocol)
+    if validation.best not in of_names and validation.best not in known:
         raise ConfigurationError(
             f"validation.best: {validation.best} needs held-out images with a defect"
         )

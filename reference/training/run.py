@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from edge.errors import ConfigurationError, TracksideError
 from reference.networks import build
 from reference.networks.backbones import Backbone, BackboneWeightsError, load_backbone_weights
+from reference.networks.minet import WeightedSum
 from reference.recipe import Recipe
 from reference.trained import CheckpointError, checkpoint, laid_out, memory_format
 from reference.training.optimizer import are_whole, build_optimizer, moments, restore_moments
@@ -36,7 +38,7 @@ class Run:
     ema: nn.Module
     optimizer: Optimizer
     classes: list[str]  # that the network names, if it does
-    backbone_weights: str | None = None  # the file's name
+    backbone_weights: str | None = None  # the file's name and its SHA-256
     iteration: int = 0
     best: float = 0.0
     losses: list[float] = field(default_factory=list)  # since the last validation
@@ -80,7 +82,8 @@ class Run:
         self.iteration = record["iteration"]
         # A figure of another kind or size is no measure of those to come.
         watched, watching = stored.validation, self.recipe.validation
-        if (watched.size, watched.best) == (watching.size, watching.best):
+        kinds = [(own.size, own.best, own.protocol) for own in (watched, watching)]
+        if kinds[0] == kinds[1]:
             self.best = record["best"]
         # Absent from the first checkpoints, which were written at validations alone.
         self.losses = record.get("losses", [])
@@ -127,8 +130,8 @@ def begin(
     if recipe.initialisation == "xavier":
         _xavier(network)
     if backbone_weights is not None and resume is None:
-        backbone = getattr(network, "backbone", None)
-        if not isinstance(backbone, Backbone):
+        backbone = backbone_of(network)
+        if backbone is None:
             name = recipe.network["name"]
             raise BackboneWeightsError(f"this {name} has no backbone: leave out --backbone-weights")
         load_backbone_weights(backbone, backbone_weights)
@@ -143,10 +146,18 @@ def begin(
     ema = laid_out(build(**recipe.network).to(device), layout)
     ema.load_state_dict(network.state_dict())
     run = Run(recipe, network, ema.eval(), build_optimizer(network, recipe), classes)
-    run.backbone_weights = None if backbone_weights is None else backbone_weights.name
+    if backbone_weights is not None:
+        digest = hashlib.sha256(backbone_weights.read_bytes()).hexdigest()
+        run.backbone_weights = f"{backbone_weights.name} sha256 {digest}"
     if resume is not None:
         run.restore(resume)
     return run
+
+
+def backbone_of(network: nn.Module) -> Backbone | None:
+    """The part of a network that a paper takes from elsewhere, where there is one."""
+    backbone = getattr(network, "backbone", None)
+    return backbone if isinstance(backbone, Backbone) else None
 
 
 def _hold(network: nn.Module, trained: tuple[str, ...]) -> None:
@@ -163,6 +174,11 @@ def _hold(network: nn.Module, trained: tuple[str, ...]) -> None:
 
 def _xavier(network: nn.Module) -> None:
     for module in network.modules():
+        if isinstance(module, WeightedSum):
+            # The authors hold a convolution for each channel, of four inputs and one output.
+            for weight in module.weight.split(1):
+                nn.init.xavier_uniform_(weight)
+            continue
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from edge.errors import ConfigurationError, TracksideError, UsageError
 from edge.types import Image
 from reference.data import Pair, Source
+from reference.evaluation import protocol_of
 from reference.evaluation.evaluate import evaluate
 from reference.kernels.cpu_kernels import use_kernels
 from reference.recipe import Recipe, read_sources
@@ -24,7 +26,7 @@ from reference.training.feed import batches
 from reference.training.journal import Journal
 from reference.training.optimizer import Length, learning_rate
 from reference.training.rehearsal import rehearse
-from reference.training.run import Run, begin
+from reference.training.run import Run, backbone_of, begin
 from reference.training.stop import StopRequest
 from reference.training.track import Track, held_out_track
 from reference.training.trainer import Trainer
@@ -75,8 +77,7 @@ def train(
     fabric = launch(device, recipe)
     sources, validation = read_sources(recipe, data_root)
     track = held_out_track(recipe, data_root) if recipe.validation.best == "found" else None
-    if not validation:
-        raise ConfigurationError("no data set of the recipe has held-out images: add sd900")
+    _check_held_out(recipe, validation)
     start_from = start_from or (recipe.start_from and recipe_folder / recipe.start_from) or None
     classes = classes_of(sources, recipe)
     run = begin(
@@ -87,6 +88,8 @@ def train(
         start_from=start_from,
         backbone_weights=backbone_weights,
     )
+    if said := begins_at_random(run, start_from or resume):
+        print(said, file=sys.stderr)
     length = Length.of(recipe, len(sources[0].pairs), sources[0].share)
     remaining = still_to_do(run, length)
     rehearse(run, validation)
@@ -120,6 +123,15 @@ def train(
             if stopping and not at_end:
                 raise TrainingStopped(f"stopped at {run.iteration}: go on with --resume {last}")
     return run
+
+
+def _check_held_out(recipe: Recipe, pairs: list[Pair]) -> None:
+    """Without held-out images there is no best: only who says so wants none."""
+    if not pairs and any(section.hold_out != "none" for section in recipe.data):
+        raise ConfigurationError(
+            "no data set of the recipe has held-out images: write `hold_out: N` under one to draw "
+            "some, or `hold_out: none` under each to train on all and keep the last"
+        )
 
 
 def launch(device: str, recipe: Recipe) -> Fabric:
@@ -178,11 +190,41 @@ def asked(fabric: Fabric, stop: StopRequest) -> bool:
     return bool(fabric.all_reduce(flag, reduce_op="sum"))
 
 
+def begins_at_random(run: Run, weights: Path | None) -> str | None:
+    """What is said of a backbone whose paper begins with ImageNet's weights, and that has none."""
+    if run.backbone_weights is not None or weights is not None or not backbone_of(run.network):
+        return None
+    kind = run.recipe.network.get("backbone", "its backbone")
+    return (
+        f"NOTE: {run.recipe.network['name']} begins with {kind} at random, where its paper begins "
+        "with ImageNet's weights: give them with --backbone-weights FILE, or expect less of it"
+    )
+
+
+def enter(trainer: Trainer, journal: Journal, figures: dict[str, float]) -> None:
+    """A line of the log; the losses begin anew after it."""
+    run = trainer.run
+    row = {
+        "iteration": run.iteration,
+        "loss": sum(run.losses) / len(run.losses),
+        "learning_rate": learning_rate(run.recipe, trainer.length, run.iteration - 1),
+    }
+    journal.enter(row | figures)
+    run.losses = []
+
+
 def validate(
     trainer: Trainer, pairs: list[Pair], journal: Journal, track: Track | None = None
 ) -> None:
-    """Measure the averaged weights on the held-out pairs, write it down, keep the best."""
+    """Measure the averaged weights on the held-out pairs, write it down, keep the best.
+
+    Without such pairs there is nothing to measure and no best: the last is what is kept.
+    """
     run = trainer.run
+    if not pairs:
+        enter(trainer, journal, {})
+        run.save(journal.folder / "last.safetensors", {})
+        return
     network = network_predictor(run.ema, run.recipe)
 
     def predict(image: Image) -> NDArray[np.float32]:
@@ -193,18 +235,13 @@ def validate(
 
     naming = run.recipe.validation.best == "classification_accuracy"
     trained = TrainedNetwork(run.ema, run.recipe, tuple(run.classes))
-    evaluated = evaluate(predict, pairs, trained.classify if naming else None)
+    protocol = protocol_of(run.recipe.validation.protocol)
+    evaluated = evaluate(predict, pairs, trained.classify if naming else None, protocol)
     metrics = {name: round(value, 5) for name, value in evaluated.items()}
     if track is not None:
         metrics |= track.figures(run.ema, run.recipe)
-    row = {
-        "iteration": run.iteration,
-        "loss": sum(run.losses) / len(run.losses),
-        "learning_rate": learning_rate(run.recipe, trainer.length, run.iteration - 1),
-    }
-    journal.enter(row | {name: metrics[name] for name in LOGGED if name in metrics})
+    enter(trainer, journal, {name: metrics[name] for name in LOGGED if name in metrics})
     journal.picture(predict, pairs, run.iteration)
-    run.losses = []
     figure = metrics[run.recipe.validation.best]
     better, run.best = figure > run.best, max(figure, run.best)
     # The best first: a run killed in between goes on from `last` and comes here again.

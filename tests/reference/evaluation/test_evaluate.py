@@ -21,6 +21,7 @@ from quantize.evaluated import DataChoice, checkpoint_on
 from reference.data import read
 from reference.datasets import DataError
 from reference.evaluation import (
+    LINE,
     Case,
     Evaluation,
     Scoring,
@@ -281,7 +282,7 @@ def test_a_report_holds_every_figure_every_image_and_the_worst(tmp_path: Path) -
     pred, gt = write_maps(tmp_path)
     cases = cases_of_folders(pred, gt)
     scores = list(score_cases(cases, Scoring()))
-    write_report(Evaluation("maps", "masks", Scoring(), scores), cases, tmp_path / "out")
+    write_report(Evaluation("maps", "masks", LINE, Scoring(), scores), cases, tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "curves.csv",
         "f-measure.svg",

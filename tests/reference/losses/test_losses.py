@@ -43,15 +43,14 @@ BY_HAND: dict[str, list[float]] = {
     "bce": [0, SURE, SURE, LN2, LN2, 0, SURE],
     # Smoothed by 1: 1 - (overlap + 1) / (union + 1), of 256 pixels.
     "iou": [0, 1 - 1 / 257, 1 - 1 / 257, 1 - 129 / 257, 1 - 65 / 193, 0, 1 - 1 / 257],
+    # Of an image without a defect all of it is lost, whatever is said.
+    "iou_plain": [1, 1, 1, 0.5, 1 - 64 / 192, 0, 1],
     "cel": [0, 1, 1, 128 / 384, 128 / 256, 0, 1],
     "dice_bce": [0, 21, 21, LN2 / 2 + 1 - 256 / 384, LN2 / 2 + 1 - 128 / 256, 0, 21],
     # (1 - p)^2 is 1/4 where unsure; a defect weighs 1/4, the background 3/4.
     "focal": [0, 0.75 * SURE, 0.25 * SURE, LN2 / 16, LN2 / 8, 0, SURE / 2],
     # Both classes err by 1/2 where unsure, and a class that is not there errs by its largest.
     "lovasz": [0, 1, 1, 0.5, 0.5, 0, 1],
-    "importance_aware": [0, SURE, 2 * SURE, 1.5 * LN2, 1.25 * LN2, 0, 1.5 * SURE],
-    # Where all pixels are of one kind there is no correlation.
-    "abhishek": [1, 1, 1, 1, 1, 0, 2],
     # 1 / 1.25 of each kind where unsure. The measure cuts at column 5: left of it all is of one
     # kind, which counts as alike whatever is said; of the 11 columns right of it 3 are there.
     "structure": [0, 1, 1, 0.5, 1 - (0.8 + 5 / 16) / 2, 0, 1 - (5 - 11 * 48 / 73) / 32],
