@@ -24,8 +24,8 @@ from reference.networks.layers import (
 WIDTHS = (32, 64, 64, 64, 64)  # of the reduced levels, finest first
 
 _conv = partial(nn.Conv2d, kernel_size=3, padding=1)
-# The paper says mean and maximum; the code attends to the maximum alone.
-_cbam = partial(CBAM, mean=False, bias=False)
+# The paper says mean and maximum; the code attends to the maximum alone, which it was measured by.
+ATTENTIONS = {"max": False, "both": True}
 _spatial = partial(SpatialAttention, mean=False, bias=False)
 
 
@@ -209,6 +209,7 @@ class SideHead(nn.Sequential):
 class CSEPNet(nn.Module):
     """Five levels, reduced, each calibrated by the coarser one and interwoven with itself.
 
+    `attention` is what its CBAM looks at: `max`, as the code does, or `both`, as the paper writes.
     `cbam=False`, `cscm=None` and `csfim=None` leave the paper's modules out; all three together are
     its baseline.
     """
@@ -218,16 +219,18 @@ class CSEPNet(nn.Module):
         *,
         backbone: str = "vgg16_bn",
         cbam: bool = True,
+        attention: str = "max",
         cscm: str | None = "full",
         csfim: str | None = "full",
         class_maps: int = 0,
     ) -> None:
         super().__init__()
         self.backbone = choose("backbone", backbone, BACKBONES)()
+        mean = choose("attention", attention, ATTENTIONS)
         calibrate, interweave = choose("cscm", cscm, CSCMS), choose("csfim", csfim, CSFIMS)
         self.reductions = nn.ModuleList()
         for before, width in zip(self.backbone.widths, WIDTHS, strict=True):
-            attention = [_cbam(before)] if cbam else []
+            attention = [CBAM(before, mean=mean, bias=False)] if cbam else []
             self.reductions.append(nn.Sequential(*attention, _conv(before, width)))
         self.calibrations = nn.ModuleList(calibrate(width) for width in WIDTHS[:-1])
         self.interweavings = nn.ModuleList(interweave(width) for width in WIDTHS)
