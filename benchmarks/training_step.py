@@ -19,6 +19,7 @@ import torch
 
 from reference.data import Batch
 from reference.kernels.cpu_kernels import use_kernels
+from reference.networks import complete
 from reference.recipe import Recipe, read_recipe
 from reference.training.optimizer import Length
 from reference.training.run import begin
@@ -36,8 +37,9 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     torch.set_flush_denormal(True)
     recipe = read_recipe(asked.recipe)
-    trainers = _trainers(recipe, asked.device)
-    batch = _batch(recipe)
+    classes = classes_of(recipe)
+    trainers = _trainers(recipe, asked.device, classes)
+    batch = batch_of(recipe, classes)
     taken: dict[str, list[float]] = {name: [] for name in trainers}
     for _ in range(asked.rounds + 1):  # the first is a warm-up
         for name, trainer in trainers.items():
@@ -55,13 +57,22 @@ def main() -> None:
         )
 
 
-def _trainers(recipe: Recipe, device: str) -> dict[str, Trainer]:
+def classes_of(recipe: Recipe) -> list[str]:
+    """Stand-ins for the classes that the network is taught, if it is."""
+    if "classification" not in recipe.loss.output:
+        return []
+    return [f"class {n}" for n in range(complete(**recipe.network)["classes"])]
+
+
+def _trainers(recipe: Recipe, device: str, classes: list[str]) -> dict[str, Trainer]:
     """By name; each with a network and an optimizer of its own."""
     fabric = launch(device, recipe)
-    names = ["torch", "kernels"] if fabric.device.type == "cpu" else [fabric.device.type]
+    names = ["torch"] if fabric.device.type == "cpu" else [fabric.device.type]
+    if fabric.device.type == "cpu" and recipe.network["name"] == "minet":
+        names.append("kernels")
     trainers = {}
     for name in names:
-        run = begin(copy.deepcopy(recipe), [], fabric.device)
+        run = begin(copy.deepcopy(recipe), classes, fabric.device)
         if name == "kernels":
             use_kernels(run.network, fabric.device, recipe.precision)
         trainers[name] = Trainer(
@@ -70,11 +81,12 @@ def _trainers(recipe: Recipe, device: str) -> dict[str, Trainer]:
     return trainers
 
 
-def _batch(recipe: Recipe) -> Batch:
+def batch_of(recipe: Recipe, classes: list[str]) -> Batch:
     count = sum(section.share for section in recipe.data)
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (count, recipe.crop, recipe.crop), np.uint8)
-    return Batch(images, (images > 230).astype(np.uint8), ["defect"] * count)
+    shown = [(classes or ["defect"])[n % max(1, len(classes))] for n in range(count)]
+    return Batch(images, (images > 230).astype(np.uint8), shown)
 
 
 def _seconds(trainer: Trainer, batch: Batch) -> float:

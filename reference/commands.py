@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
@@ -23,7 +24,10 @@ def train(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE.yaml", help="What to train, and how.")],
     data_root: Annotated[Path, typer.Option(help="The folder that the recipe's data lies in.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, log and pictures.")],
-    resume: Annotated[Path | None, typer.Option(help="Go on exactly from a checkpoint.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on from a checkpoint; exactly, on a CPU or if `deterministic`."),
+    ] = None,
     start_from: Annotated[
         Path | None, typer.Option(help="A checkpoint to take the first weights from.")
     ] = None,
@@ -35,6 +39,10 @@ def train(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Threads that prepare batches ahead.")
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: `--set crop=256`."),
+    ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network.")] = False,
     kernels: Annotated[
         bool, typer.Option("--kernels", help="On a CPU, train MINet by our own C++ kernels.")
@@ -45,16 +53,19 @@ def train(
     import numpy as np
     import torch
 
-    from reference.recipe import read_recipe
+    from reference.recipe import changed, read_recipe
     from reference.training.train import train as train_network
 
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if threads is None and here > 1:  # by torchrun: the processes share the cores out
+        threads = max(1, (os.cpu_count() or 1) // here)
     if threads is not None:
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
     np.finfo(np.float64), np.finfo(np.float32)  # numpy warns if it first looks after the next line
     torch.set_flush_denormal(True)  # a weight that has all but died must not cost ten times a live
     train_network(
-        read_recipe(recipe),
+        changed(read_recipe(recipe), changes or ()),
         data_root=data_root,
         out=out,
         recipe_folder=recipe.parent,

@@ -7,7 +7,7 @@ rotation: the same variation to within the interpolation.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,23 +18,44 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reference.data.augment import Variation
+from reference.data.augment import Light, Variation
 from reference.data.pairs import Drawn, Source, draws, marks_of
 from reference.datasets.labels import IGNORED, Marks
 
 Matrix = NDArray[np.float32]
 
 
+# The columns of a plan, in their order.
+_LIGHTS = (
+    "gamma",
+    "gain",
+    "offset",
+    "colour",
+    "contrast",
+    "slope_x",
+    "slope_y",
+    "noise",
+    "grains",
+)
+_COLUMNS = {"image": 1, "to_crop": 6, "to_image": 4, "last": 2} | dict.fromkeys(_LIGHTS, 1)
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a batch shows, before a pixel is touched."""
+    """What a batch shows, before a pixel is touched: all its numbers in one array, sent at once."""
 
-    images: list[int]  # by their numbers among those held
     drawn: list[Drawn]
-    to_crop: Matrix  # N,2,3: from a pixel of the batch to one of the crop before it was turned
-    to_image: Matrix  # N,4: scale and shift of x and y from there to the held image
-    light: dict[str, Matrix]  # N of each
+    numbers: Tensor  # N rows of `_COLUMNS`; in pinned memory where a GPU will fetch them
     noise_seed: int
+
+    def columns(self, device: torch.device) -> dict[str, Tensor]:
+        """Each of the columns on the device, N or N,K."""
+        sent = self.numbers.to(device, non_blocking=True)
+        parts = sent.split(list(_COLUMNS.values()), dim=1)
+        return {
+            name: part.squeeze(1) if width == 1 else part
+            for (name, width), part in zip(_COLUMNS.items(), parts, strict=True)
+        }
 
 
 class DeviceBatch(NamedTuple):
@@ -58,6 +79,8 @@ class HeldData:
             held[0, number, :rows, :columns] = torch.from_numpy(pair.image)
             held[1, number, :rows, :columns] = torch.from_numpy(pair.plane)
         self._images, self._planes = held.to(device)
+        self._far = torch.tensor(held.shape[:1:-1], dtype=torch.float32, device=device) - 1
+        self._pinned = device.type == "cuda"
 
     @staticmethod
     def fits(sources: Sequence[Source], device: torch.device) -> bool:
@@ -70,35 +93,37 @@ class HeldData:
     def plan(self, iteration: int, *, seed: int, crop: int) -> Plan:
         """Draw the variations of one iteration; nothing is remembered from the one before."""
         drawn = list(draws(self._sources, seed=seed, iteration=iteration, crop=crop))
-        numbers, variations = [d.number for d in drawn], [d.variation for d in drawn]
-        rng = drawn[-1].rng
-        shapes = [self._shapes[number] for number in numbers]
-        return Plan(
-            numbers,
-            drawn,
-            np.stack([_to_crop(variation, crop) for variation in variations]),
-            np.stack([_to_image(v, shape) for v, shape in zip(variations, shapes, strict=True)]),
-            _light(variations),
-            int(rng.integers(2**62)),
+        variations, shapes = [d.variation for d in drawn], [self._shapes[d.number] for d in drawn]
+        numbers = np.column_stack(
+            [
+                [d.number for d in drawn],
+                np.stack([_to_crop(v, crop).ravel() for v in variations]),
+                np.stack(
+                    [_to_image(v, shape) for v, shape in zip(variations, shapes, strict=True)]
+                ),
+                np.array(shapes)[:, ::-1] - 1,
+                _lights(variations),
+            ]
         )
+        packed = torch.from_numpy(numbers.astype(np.float32))  # a whole number up to 16 million
+        packed = packed.pin_memory() if self._pinned else packed
+        return Plan(drawn, packed, int(drawn[-1].rng.integers(2**62)))
 
     def cut(self, plan: Plan, *, crop: int) -> DeviceBatch:
         """The batch of a plan."""
         device = self._images.device
+        of = plan.columns(device)
         y, x = torch.meshgrid(*[torch.arange(crop, device=device).float()] * 2, indexing="ij")
         pixels = torch.stack([x, y, torch.ones_like(x)], dim=-1)  # crop,crop,3
-        turned = torch.einsum("hwc,nrc->nhwr", pixels, _tensor(plan.to_crop, device))
+        turned = torch.einsum("hwc,nrc->nhwr", pixels, of["to_crop"].view(-1, 2, 3))
         inside = ((turned > -0.5) & (turned < crop - 0.5)).all(dim=-1)
-        scale, shift = _tensor(plan.to_image, device)[:, None, None].chunk(2, dim=-1)
-        sizes = [self._shapes[number][::-1] for number in plan.images]
-        last = torch.tensor(sizes, device=device)[:, None, None] - 1.0
-        places = torch.minimum((turned * scale + shift).clamp(min=0), last)
-        canvas = torch.tensor(self._images.shape[:0:-1], device=device) - 1.0
-        grid = places / canvas.clamp(min=1) * 2 - 1  # N,crop,crop,2
-        chosen = torch.tensor(plan.images, device=device)
+        scale, shift = of["to_image"][:, None, None].chunk(2, dim=-1)
+        places = torch.minimum((turned * scale + shift).clamp(min=0), of["last"][:, None, None])
+        grid = places / self._far.clamp(min=1) * 2 - 1  # N,crop,crop,2
+        chosen = of["image"].long()
         image = _sample(self._images[chosen], grid, "bilinear") * inside
         labels = (_sample(self._planes[chosen], grid, "nearest") * inside).byte()
-        image = _lit(image / 255, plan, pixels[..., :2] / (crop - 1) * 2 - 1)
+        image = _lit(image / 255, of, plan.noise_seed, pixels[..., :2] / (crop - 1) * 2 - 1)
         mask = ((labels > 0) & (labels < IGNORED)).byte()
         names = [d.pair.class_name for d in plan.drawn]
         return DeviceBatch(image, mask, names, marks_of(plan.drawn, labels, crop=crop))
@@ -133,25 +158,24 @@ def _to_image(variation: Variation, shape: tuple[int, ...]) -> Matrix:
     return np.asarray([*scale, *shift], np.float32)
 
 
-def _light(variations: Sequence[Variation]) -> dict[str, Matrix]:
-    lights = [variation.light for variation in variations]
-    ramps = [light.ramp or (0.0, 0.0) for light in lights]
-    columns = {
-        "gamma": [1.0 if light.gamma is None else light.gamma for light in lights],
-        "gain": [light.gain for light in lights],
-        "offset": [light.offset for light in lights],
-        "colour": [1.0 if light.colour is None else light.colour for light in lights],
-        "contrast": [1.0 if light.contrast is None else light.contrast for light in lights],
-        "slope_x": [depth / 2 * math.cos(angle) for angle, depth in ramps],
-        "slope_y": [depth / 2 * math.sin(angle) for angle, depth in ramps],
-        "noise": [light.noise or 0.0 for light in lights],
-        "grains": [light.grains or 0.0 for light in lights],
-    }
-    return {name: np.array(column, np.float32) for name, column in columns.items()}
+def _lights(variations: Sequence[Variation]) -> Matrix:
+    """N rows of `_LIGHTS`."""
+    return np.array([_light(variation.light) for variation in variations], np.float32)
 
 
-def _tensor(values: Matrix, device: torch.device) -> Tensor:
-    return torch.from_numpy(values).to(device, non_blocking=True)
+def _light(light: Light) -> tuple[float, ...]:
+    angle, depth = light.ramp or (0.0, 0.0)
+    return (
+        1.0 if light.gamma is None else light.gamma,
+        light.gain,
+        light.offset,
+        1.0 if light.colour is None else float(light.colour),
+        1.0 if light.contrast is None else light.contrast,
+        depth / 2 * math.cos(angle),
+        depth / 2 * math.sin(angle),
+        light.noise or 0.0,
+        light.grains or 0.0,
+    )
 
 
 def _sample(held: Tensor, grid: Tensor, mode: str) -> Tensor:
@@ -160,10 +184,10 @@ def _sample(held: Tensor, grid: Tensor, mode: str) -> Tensor:
     return F.grid_sample(planes, grid, mode, "border", align_corners=True).squeeze(1)
 
 
-def _lit(x: Tensor, plan: Plan, places: Tensor) -> Tensor:
+def _lit(x: Tensor, columns: Mapping[str, Tensor], noise_seed: int, places: Tensor) -> Tensor:
     """N,H,W from 0 to 1 in the light of their variations, as bytes."""
-    of = {name: _tensor(column, x.device)[:, None, None] for name, column in plan.light.items()}
-    generator = torch.Generator(x.device).manual_seed(plan.noise_seed)
+    of = {name: columns[name][:, None, None] for name in _LIGHTS}
+    generator = torch.Generator(x.device).manual_seed(noise_seed)
     x = (x ** of["gamma"] - 0.5) * of["gain"] + 0.5 + of["offset"]
     x = x * of["colour"]
     mean = x.mean(dim=(1, 2), keepdim=True)

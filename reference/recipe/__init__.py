@@ -1,5 +1,6 @@
 """A training recipe: one YAML file, checked before any time is spent."""
 
+from reference.recipe.changes import changed
 from reference.recipe.recipe import LossSection, OptimizerSection, Recipe, read_recipe
 from reference.recipe.sources import read_sources
 from reference.recipe.split import resplit
@@ -8,6 +9,7 @@ __all__ = [
     "LossSection",
     "OptimizerSection",
     "Recipe",
+    "changed",
     "read_recipe",
     "read_sources",
     "resplit",

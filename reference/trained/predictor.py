@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import cv2
 import numpy as np
@@ -45,7 +46,13 @@ def laid_out(network: nn.Module, layout: torch.memory_format) -> nn.Module:
 
 
 def _by_channel(setting: float | tuple[float, ...], like: Tensor) -> float | Tensor:
-    return setting if isinstance(setting, float) else like.new_tensor(setting).view(1, 3, 1, 1)
+    return setting if isinstance(setting, float) else _constant(setting, like.device)
+
+
+@cache
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Sent to a device once: each time it would wait for all that is still to be done there."""
+    return torch.tensor(values, device=device).view(1, len(values), 1, 1)
 
 
 def network_predictor(network: nn.Module, recipe: Recipe) -> Predictor:

@@ -45,14 +45,18 @@ def build_optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
         {"params": parameters, "weight_decay": decay, "rate": rate}
         for (decay, rate), parameters in groups.items()
     ]
-    return _make(section, settings, recipe.learning_rate)
+    # On a GPU in one kernel for all parameters.
+    fused = all(p.device.type == "cuda" for p in network.parameters())
+    return _make(section, settings, recipe.learning_rate, fused=fused)
 
 
-def _make(section: OptimizerSection, groups: list[dict[str, object]], rate: float) -> Optimizer:
+def _make(
+    section: OptimizerSection, groups: list[dict[str, object]], rate: float, *, fused: bool
+) -> Optimizer:
     if section.name == "sgd":
-        return SGD(groups, rate, momentum=section.momentum)
+        return SGD(groups, rate, momentum=section.momentum, fused=fused)
     kinds: dict[str, type[Adam]] = {"adam": Adam, "adamw": AdamW}
-    return kinds[section.name](groups, rate)
+    return kinds[section.name](groups, rate, fused=fused)
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
@@ -112,7 +116,8 @@ def restore_moments(optimizer: Optimizer, network: nn.Module, saved: dict[str, T
         name, _, kind = key.rpartition(".")
         parameter = parameters[name]
         state = optimizer.state[parameter]
-        state[kind] = value
+        # A fused optimizer counts its steps where its parameters are.
+        state[kind] = value.to(parameter.device) if optimizer.defaults.get("fused") else value
         if value.shape == parameter.shape:
             # In the parameter's own memory format: unlike ones are stepped one by one.
             state[kind] = torch.empty_like(parameter).copy_(value)

@@ -42,9 +42,11 @@ class Run:
     iteration: int = 0
     best: float = 0.0
     losses: list[float] = field(default_factory=list)  # since the last validation
+    processes: int = 1  # that train it together
 
     def save(self, path: Path, metrics: dict[str, float]) -> None:
         """Write a checkpoint that `restore` and the other rooms read."""
+        self.catch_up()
         weights = [*self.network.parameters(), *self.ema.parameters()]
         if not torch.stack([w.detach().isfinite().all() for w in weights]).all():
             raise self.diverged(f"a weight is no number after iteration {self.iteration}")
@@ -61,6 +63,7 @@ class Run:
             "iteration": self.iteration,
             "best": self.best,
             "losses": self.losses,
+            "processes": self.processes,
             "metrics": metrics,
         }
         checkpoint.save(path, groups, record)
@@ -71,6 +74,12 @@ class Run:
         stored = Recipe.model_validate(record["recipe"])
         check_unchanged(stored, self.recipe, path)
         check_classes(record.get("classes", []), self.classes, path)
+        if record.get("processes", 1) != self.processes:
+            raise CheckpointError(
+                f"{path} was trained by {record.get('processes', 1)} processes, which see other "
+                f"batches than {self.processes}: start as many, or take the weights with "
+                "--start-from"
+            )
         saved = groups.get("optimizer", {})
         if "model" not in groups or not are_whole(saved, self.optimizer, self.network):
             raise CheckpointError(
@@ -102,7 +111,10 @@ class Run:
         """Move the averaged weights a step towards the network's; counters are copied.
 
         The first steps average over few: a network that has just begun is not worth remembering.
+        Where none is remembered nothing is moved until somebody looks.
         """
+        if not self.recipe.ema:
+            return
         keep = min(self.recipe.ema, self.iteration / (self.iteration + 10))
         pairs = list(
             zip(self.ema.state_dict().values(), self.network.state_dict().values(), strict=True)
@@ -114,6 +126,12 @@ class Run:
             if not counted.is_floating_point():
                 counted.copy_(count)
 
+    @torch.no_grad()
+    def catch_up(self) -> None:
+        """Have the averaged weights ready to be looked at: where none is remembered, a copy."""
+        if not self.recipe.ema:
+            self.ema.load_state_dict(self.network.state_dict())
+
 
 def begin(
     recipe: Recipe,
@@ -123,6 +141,7 @@ def begin(
     resume: Path | None = None,
     start_from: Path | None = None,
     backbone_weights: Path | None = None,
+    processes: int = 1,
 ) -> Run:
     """A fresh run, one from another's weights, or the one that a checkpoint left."""
     torch.manual_seed(recipe.seed)
@@ -146,6 +165,7 @@ def begin(
     ema = laid_out(build(**recipe.network).to(device), layout)
     ema.load_state_dict(network.state_dict())
     run = Run(recipe, network, ema.eval(), build_optimizer(network, recipe), classes)
+    run.processes = processes
     if backbone_weights is not None:
         digest = hashlib.sha256(backbone_weights.read_bytes()).hexdigest()
         run.backbone_weights = f"{backbone_weights.name} sha256 {digest}"

@@ -87,6 +87,7 @@ def train(
         resume=resume,
         start_from=start_from,
         backbone_weights=backbone_weights,
+        processes=fabric.world_size,
     )
     if said := begins_at_random(run, start_from or resume):
         print(said, file=sys.stderr)
@@ -95,6 +96,8 @@ def train(
     rehearse(run, validation)
     if kernels:
         use_kernels(run.network, fabric.device, recipe.precision)
+    if fabric.world_size > 1 and fabric.device.type == "cuda":  # the others' images count too
+        run.network = nn.SyncBatchNorm.convert_sync_batchnorm(run.network)
     network = torch.compile(run.network) if compiled else run.network
     assert isinstance(network, nn.Module)  # what is compiled stays a module
     forward = fabric.setup_module(network)
@@ -138,7 +141,7 @@ def launch(device: str, recipe: Recipe) -> Fabric:
     """The device, and torchrun's other processes where there are some."""
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError("there is no CUDA device here: take --device cpu")
-    torch.backends.cudnn.benchmark = True  # every batch has one shape
+    _choose_arithmetic(recipe)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     # These put out what a recipe may have no loss on: its parameters go without a gradient.
@@ -152,6 +155,22 @@ def launch(device: str, recipe: Recipe) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def _choose_arithmetic(recipe: Recipe) -> None:
+    """How a GPU calculates: in whole single precision, unless the recipe says otherwise.
+
+    Its fastest kernels add in another order each time. Only a `deterministic` run is the same run
+    again, on the same device and release, and so only such a one is resumed to the same weights.
+    """
+    torch.backends.cudnn.benchmark = not recipe.deterministic  # every batch has one shape
+    torch.backends.cudnn.deterministic = recipe.deterministic
+    if recipe.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(recipe.deterministic)
+    # cuDNN's own default would round the inputs of convolutions to 10 bits, unasked.
+    torch.backends.cudnn.allow_tf32 = recipe.precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = recipe.precision == "tf32"
 
 
 def classes_of(sources: list[Source], recipe: Recipe) -> list[str]:
@@ -225,6 +244,7 @@ def validate(
         enter(trainer, journal, {})
         run.save(journal.folder / "last.safetensors", {})
         return
+    run.catch_up()
     network = network_predictor(run.ema, run.recipe)
 
     def predict(image: Image) -> NDArray[np.float32]:

@@ -31,17 +31,17 @@ class Trainer:
 
     def step(self, batch: Batch | DeviceBatch) -> Tensor:
         """One optimizer step; everything random in it follows from the seed and the iteration."""
-        run, recipe, device = self.run, self.run.recipe, self.fabric.device
+        run, recipe = self.run, self.run.recipe
         # Dropout; each process of several drops its own.
         torch.manual_seed(recipe.seed * 1_000_003 + run.iteration + (self.fabric.global_rank << 40))
-        images = torch.as_tensor(batch.images).to(device, non_blocking=True)
-        mask = torch.as_tensor(batch.masks).to(device, non_blocking=True).float().unsqueeze(1)
+        images = self._sent(torch.as_tensor(batch.images))
+        mask = self._sent(torch.as_tensor(batch.masks)).float().unsqueeze(1)
         label = self._labels(batch)
         set_learning_rate(run.optimizer, learning_rate(recipe, self.length, run.iteration))
         self._set_mode()
         output = self.forward(network_input(images, recipe))
         marks = batch.marks and batch.marks._replace(
-            labels=torch.as_tensor(batch.marks.labels).to(device)
+            labels=self._sent(torch.as_tensor(batch.marks.labels))
         )
         truth = Truth(mask, label, images.float() / 255, marks)
         loss = supervise(output, truth, recipe.loss)
@@ -73,7 +73,14 @@ class Trainer:
         """The numbers of the images' classes, where the network names any."""
         known = self.run.classes
         numbers = [known.index(name) for name in batch.class_names if known]
-        return torch.tensor(numbers, dtype=torch.long, device=self.fabric.device)
+        return self._sent(torch.tensor(numbers, dtype=torch.long))
+
+    def _sent(self, values: Tensor) -> Tensor:
+        """On the device; from pinned memory, without which a copy waits for itself."""
+        device = self.fabric.device
+        if device.type == "cuda" and values.device.type == "cpu":
+            values = values.pin_memory()
+        return values.to(device, non_blocking=True)
 
     def settle(self, pending: list[Tensor]) -> None:
         """Take losses off the device; raise if one is no number, before anything is written."""

@@ -10,11 +10,12 @@ import pytest
 import torch
 import yaml
 
-from edge.errors import ConfigurationError
+from benchmarks import training_step
+from edge.errors import ConfigurationError, UsageError
 from reference.data import Pair, Source, batch
 from reference.networks import build
 from reference.networks.layers import NetworkError
-from reference.recipe import read_recipe
+from reference.recipe import changed, read_recipe
 from reference.trained import network_input
 from reference.training.optimizer import Length, build_optimizer, learning_rate, set_learning_rate
 from reference.training.run import begin
@@ -193,3 +194,37 @@ def test_a_network_that_cannot_be_built_says_which_argument_is_wrong(
 ) -> None:
     with pytest.raises(NetworkError, match=remedy):
         build(**network)
+
+
+def test_the_command_line_changes_single_settings_of_a_recipe() -> None:
+    recipe = read_recipe(RECIPES / "lsanet.yaml")
+    wanted = ["crop=128", "data.0.share=4", "data.0.augment.stretch=128", "iterations=30"]
+    smaller = changed(recipe, [*wanted, "validation.size=128", "network.lam=matmul"])
+    assert (smaller.crop, smaller.data[0].share, smaller.data[0].augment.stretch) == (128, 4, 128)
+    assert (smaller.iterations, smaller.epochs, smaller.validation.size) == (30, None, 128)
+    assert smaller.network == {"name": "lsanet", "lam": "matmul"}
+    assert changed(recipe, []) == recipe
+    for change, said in (
+        ("crop", "write KEY=VALUE"),
+        ("data.7.share=2", "the recipe has no data.7.share"),
+        ("crpo=3", "crpo: Extra inputs are not permitted"),
+        ("crop=-3", "crop: Input should be greater than 0"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            changed(recipe, [change])
+
+
+def test_a_step_of_every_papers_recipe_can_be_timed() -> None:
+    for recipe in map(read_recipe, RECIPES.glob("*.yaml")):
+        classes = training_step.classes_of(recipe)
+        shown = training_step.batch_of(changed(recipe, ["crop=32"]), classes)
+        assert len(shown.images) == len(shown.class_names) == sum(s.share for s in recipe.data)
+        if "classification" in recipe.loss.output:
+            assert set(shown.class_names) <= set(classes) and len(classes) == 6
+
+
+def test_xavier_takes_the_mix_for_as_many_convolutions_as_it_has_channels() -> None:
+    run = begin(recipe_with(initialisation="xavier"), [], CPU)
+    weight = run.network.get_submodule("stages.4.1.mix.0").weight
+    bound = (6 / (4 + 1)) ** 0.5  # of four inputs and one output
+    assert 0.9 * bound < weight.abs().max() <= bound

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -37,7 +38,7 @@ from reference.trained import checkpoint, open_network
 from reference.training.feed import shared_out
 from reference.training.rehearsal import rehearse
 from reference.training.run import TrainingDiverged, begin
-from reference.training.train import TrainingStopped, launch, train
+from reference.training.train import TrainingStopped, begins_at_random, launch, train
 from stands.datasets_on_disk import WRITERS
 from stands.places import RECIPES
 from stands.tiny_recipe import CPU, RECIPE, SIDE, recipe_with
@@ -312,7 +313,12 @@ def test_weights_of_a_backbone_come_from_a_file(tmp_path: Path) -> None:
     run = begin(recipe, [], CPU, backbone_weights=path)
     loaded = run.ema.get_submodule("backbone").state_dict()
     assert all(torch.equal(loaded[name], tensor) for name, tensor in weights.items())
-    assert run.backbone_weights == "squeezenet.safetensors"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert run.backbone_weights == f"squeezenet.safetensors sha256 {digest}"
+    assert begins_at_random(run, None) is None
+    said = begins_at_random(begin(recipe, [], CPU), None)
+    assert said is not None and "squeezenet1_1 at random" in said and "--backbone-weights" in said
+    assert begins_at_random(begin(recipe_with(), [], CPU), None) is None
     with pytest.raises(BackboneWeightsError, match="this minet has no backbone"):
         begin(recipe_with(), [], CPU, backbone_weights=path)
     for content in (b"a page that says it has moved", b"", b"\x80\x02"):
@@ -414,6 +420,36 @@ def test_a_run_does_not_go_on_from_less_than_its_state(tmp_path: Path) -> None:
         with pytest.raises(checkpoint.CheckpointError, match="weights with --start-from"):
             begin(shipped_recipe(), [], CPU, resume=path)
         begin(shipped_recipe(), [], CPU, start_from=path)
+
+
+def test_a_run_of_several_processes_is_not_gone_on_with_by_one(tmp_path: Path) -> None:
+    groups, record = checkpoint.load(SHIPPED)
+    checkpoint.save(tmp_path / "two.safetensors", groups, record | {"processes": 2})
+    with pytest.raises(checkpoint.CheckpointError, match="by 2 processes, .* batches than 1"):
+        begin(shipped_recipe(), [], CPU, resume=tmp_path / "two.safetensors")
+
+
+def test_with_none_held_out_the_last_weights_are_kept_and_there_is_no_best(
+    data_root: Path, tmp_path: Path
+) -> None:
+    section = RECIPE["data"][0]
+    recipe = recipe_with(iterations=2, data=[section | {"hold_out": "none"}])
+    train(recipe, data_root=data_root, out=tmp_path, device="cpu")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.safetensors", "log.csv"]
+    assert len(read_sources(recipe, data_root)[0][0].pairs) == 8
+    unsplit = recipe_with(data=[{"layout": "simulated", "path": "simulated", "share": 2}])
+    with pytest.raises(ConfigurationError, match="`hold_out: N` under one .* `hold_out: none`"):
+        train(unsplit, data_root=data_root, out=tmp_path / "none", device="cpu")
+
+
+def test_weights_that_are_not_averaged_are_saved_as_they_are(
+    data_root: Path, tmp_path: Path
+) -> None:
+    run = train(recipe_with(iterations=3, ema=0), data_root=data_root, out=tmp_path, device="cpu")
+    groups, _ = checkpoint.load(tmp_path / "last.safetensors")
+    assert all(torch.equal(t, groups["model"][name]) for name, t in groups["ema"].items())
+    moved = run.network.state_dict()
+    assert all(torch.equal(t, moved[name]) for name, t in groups["ema"].items())
 
 
 def test_plain_sgd_which_remembers_nothing_goes_on_too(data_root: Path, tmp_path: Path) -> None:
