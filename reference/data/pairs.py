@@ -115,7 +115,10 @@ def read_pair(sample: Sample, *, colour: bool = False) -> Pair:
         return pair
     region = sample.region(image)
     pair.boxes[:, [1, 3]] = pair.boxes[:, [1, 3]].clip(region.body.start, region.body.stop)
-    return cut(pair, region.rows, region.columns)
+    part = cut(pair, region.rows, region.columns)
+    if sample.class_name is None and sample.strength == "mask" and not part.mask.any():
+        return replace(part, class_name=FREE)
+    return part
 
 
 def _class_of(sample: Sample, labels: NDArray[np.uint8]) -> str:

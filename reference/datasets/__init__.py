@@ -7,7 +7,7 @@ from pathlib import Path
 from reference.datasets.coco import COCO, FILES
 from reference.datasets.folders import PLAIN, SIMULATED
 from reference.datasets.masks import Box, DataError, Mask
-from reference.datasets.parts import KOLEKTOR, MAGNETIC_TILE
+from reference.datasets.parts import KOLEKTOR, KOLEKTOR_WINDOWS, MAGNETIC_TILE
 from reference.datasets.rail import NRSD, RSDDS
 from reference.datasets.rail_defect import RAIL_DEFECT
 from reference.datasets.sample import FREE, Layout, Listing, Sample, Split, Strength
@@ -37,6 +37,7 @@ LAYOUTS: dict[str, Layout] = {
     "rsdds": RSDDS,
     "magnetic_tile": MAGNETIC_TILE,
     "kolektor": KOLEKTOR,
+    "kolektor_windows": KOLEKTOR_WINDOWS,
     "crackforest": CRACKFOREST,
     "orssd": ORSSD,
     "simulated": SIMULATED,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from edge.types import Image
 from reference.datasets.masks import DataError, GreyMask
 from reference.datasets.sample import (
     FREE,
     Layout,
     Listing,
+    Region,
     Sample,
     Split,
     number_in,
@@ -17,6 +21,7 @@ from reference.datasets.sample import (
     pictures,
 )
 
+WINDOW_PX = 500  # of KolektorSDD, as wide as its pictures
 # DMS's test side: of each class what comes last by exposure and then number, from this one on.
 _TEST_FROM = {
     "blowhole": (6, 9594),
@@ -68,6 +73,31 @@ def _kolektor(root: Path) -> Listing:
     return listing
 
 
+def _kolektor_windows(root: Path) -> Listing:
+    """What LSA-Net is trained on: the pictures with a defect, cut along into squares.
+
+    A picture is 500 pixels wide and some 1,250 long: two windows from its start, one at its end.
+    """
+    whole, samples = _kolektor(root), []
+    for sample in whole.samples:
+        assert sample.mask is not None
+        labels = sample.mask.read()
+        if labels.any():
+            tops = (*range(0, len(labels) - WINDOW_PX, WINDOW_PX), len(labels) - WINDOW_PX)
+            samples += [
+                replace(
+                    sample, name=f"{sample.name}/{top}", region=partial(_window, top=max(0, top))
+                )
+                for top in dict.fromkeys(tops)
+            ]
+    return replace(whole, samples=tuple(samples))
+
+
+def _window(picture: Image, *, top: int) -> Region:
+    everywhere = slice(0, picture.shape[1])
+    return Region(slice(top, top + WINDOW_PX), everywhere, everywhere)
+
+
 MAGNETIC_TILE = Layout(
     f"magnetic tile, defects and {FREE} (Huang et al.)",
     ("MT_*/Imgs/*.jpg", "MT_*/Imgs/*.png"),
@@ -77,4 +107,9 @@ KOLEKTOR = Layout(
     "KolektorSDD, commutators (Tabernik et al.)",
     ("kos*/Part*.jpg", "kos*/Part*_label.bmp"),
     _kolektor,
+)
+KOLEKTOR_WINDOWS = Layout(
+    "KolektorSDD's defects in windows of 500 pixels, as LSA-Net takes them",
+    KOLEKTOR.marks,
+    _kolektor_windows,
 )

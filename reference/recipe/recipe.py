@@ -167,7 +167,8 @@ class Recipe(_Section):
     crop: PositiveInt
     loss: LossSection = LossSection(each_map={"bce": 1, "iou": 1}, first_map={"ssim_half": 1})
     teacher: TeacherSection | None = None
-    initialisation: Literal["xavier"] | None = None
+    # `kaiming` is of all but a backbone, whose weights come from elsewhere.
+    initialisation: Literal["xavier", "kaiming"] | None = None
     # A checkpoint whose averaged weights are the first ones; a path from the recipe's folder.
     start_from: str | None = None
     # Of the network, by how its parameters' names begin; all of it if nothing is said. The rest

@@ -148,6 +148,8 @@ def begin(
     network = build(**recipe.network)
     if recipe.initialisation == "xavier":
         _xavier(network)
+    elif recipe.initialisation == "kaiming":
+        _kaiming(network)
     if backbone_weights is not None and resume is None:
         backbone = backbone_of(network)
         if backbone is None:
@@ -201,6 +203,15 @@ def _xavier(network: nn.Module) -> None:
             continue
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def _kaiming(network: nn.Module) -> None:
+    for name, module in network.named_modules():
+        own = isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))
+        if own and not name.startswith("backbone."):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 

@@ -19,7 +19,7 @@ from edge.types import Image
 from reference.data import judge, look
 from reference.data.duplicates import find_twins, fingerprint
 from reference.data_commands import check
-from reference.datasets import LAYOUTS, list_samples, recognise
+from reference.datasets import list_samples, recognise
 from stands.datasets_on_disk import SIDE, WRITERS, picture, plain, real_data, write
 
 
@@ -33,7 +33,7 @@ def run(
     return ended.value.code, json.loads(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", WRITERS)
 def test_nothing_is_wrong_with_a_sound_set_of_any_layout(
     layout: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

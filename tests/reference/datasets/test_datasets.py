@@ -90,7 +90,11 @@ TRUTH = {
 }
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_has_a_miniature_but_the_one_that_is_a_view_of_another() -> None:
+    assert LAYOUTS.keys() - WRITERS.keys() == {"kolektor_windows"}
+
+
+@pytest.mark.parametrize("layout", WRITERS)
 def test_every_layout_is_recognised_and_read_as_distributed(layout: str, tmp_path: Path) -> None:
     WRITERS[layout](tmp_path)
     assert recognise(tmp_path) == layout
@@ -248,3 +252,16 @@ def _simulated(number: int) -> tuple[np.ndarray, np.ndarray]:
         SIDE * number, SIDE
     )
     return image, (labels > 0).astype(np.uint8)
+
+
+def test_kolektors_defects_are_cut_into_windows_along_the_picture(tmp_path: Path) -> None:
+    picture, mask = np.zeros((1240, 500), np.uint8), np.zeros((1240, 500), np.uint8)
+    picture[760:780], mask[760:780, 100:200] = 200, 255
+    for part, labels in enumerate((mask, mask * 0)):
+        write(tmp_path / "kos01" / f"Part{part}.jpg", picture)
+        write(tmp_path / "kos01" / f"Part{part}_label.bmp", labels)
+    pairs = read(tmp_path, "kolektor_windows")
+    assert [pair.name for pair in pairs] == [f"kos01/Part0/{top}" for top in (0, 500, 740)]
+    assert [pair.mask.shape for pair in pairs] == [(500, 500)] * 3
+    assert [pair.class_name for pair in pairs] == ["free", "defect", "defect"]
+    assert [int(np.flatnonzero(pair.mask.any(axis=1))[0]) for pair in pairs[1:]] == [260, 20]

@@ -425,7 +425,7 @@ def test_a_run_does_not_go_on_from_less_than_its_state(tmp_path: Path) -> None:
 def test_a_run_of_several_processes_is_not_gone_on_with_by_one(tmp_path: Path) -> None:
     groups, record = checkpoint.load(SHIPPED)
     checkpoint.save(tmp_path / "two.safetensors", groups, record | {"processes": 2})
-    with pytest.raises(checkpoint.CheckpointError, match="by 2 processes, .* batches than 1"):
+    with pytest.raises(checkpoint.CheckpointError, match=r"by 2 processes, .* batches than 1"):
         begin(shipped_recipe(), [], CPU, resume=tmp_path / "two.safetensors")
 
 
@@ -438,7 +438,7 @@ def test_with_none_held_out_the_last_weights_are_kept_and_there_is_no_best(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last.safetensors", "log.csv"]
     assert len(read_sources(recipe, data_root)[0][0].pairs) == 8
     unsplit = recipe_with(data=[{"layout": "simulated", "path": "simulated", "share": 2}])
-    with pytest.raises(ConfigurationError, match="`hold_out: N` under one .* `hold_out: none`"):
+    with pytest.raises(ConfigurationError, match=r"`hold_out: N` under one .* `hold_out: none`"):
         train(unsplit, data_root=data_root, out=tmp_path / "none", device="cpu")
 
 
