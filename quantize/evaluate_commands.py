@@ -43,6 +43,9 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Pixels a side that a checkpoint sees; else its recipe's."),
     ] = None,
+    output: Annotated[
+        int, typer.Option(min=0, help="Which of a checkpoint's maps; 0 is its result.")
+    ] = 0,
     protocol: Annotated[
         ProtocolName,
         typer.Option(help="Whose steps from a network's map to its figures: a paper's, or ours."),
@@ -69,7 +72,7 @@ def evaluate(
     from reference.evaluation import Evaluation, protocol_of, score_cases, write_report
 
     wanted, steps = None if threshold is None else _threshold(threshold), protocol_of(protocol)
-    with _open(network, pred, gt, data, layout, split, engine, size, steps) as chosen:
+    with _open(network, pred, gt, data, layout, split, engine, size, output, steps) as chosen:
         limit = steps.scoring.threshold if chosen.threshold is None else chosen.threshold
         scoring = replace(
             steps.scoring,
@@ -105,6 +108,7 @@ def _open(
     split: Split | None,
     engine: EngineName | None,
     size: int | None,
+    output: int,
     protocol: Protocol,
 ) -> AbstractContextManager[Evaluated]:
     """What the command line names; anything but one thing to score and one truth is refused."""
@@ -117,6 +121,8 @@ def _open(
         raise UsageError("--engine is for a bundle: leave it out, a checkpoint runs on torch")
     if size is not None and (network is None or is_bundle):
         raise UsageError("--size is for a checkpoint: leave it out, a bundle has its own")
+    if output and (network is None or is_bundle):
+        raise UsageError("--output is for a checkpoint: leave it out, a bundle has one map")
     if data is None and (layout is not None or split is not None):
         raise UsageError("--layout and --split say what --data holds: leave them out with --gt")
     from quantize import evaluated
@@ -130,7 +136,7 @@ def _open(
     assert network is not None
     if is_bundle:
         return evaluated.bundle_on(network, engine or "onnxruntime", choice)
-    return nullcontext(evaluated.checkpoint_on(Path(network), choice, size))
+    return nullcontext(evaluated.checkpoint_on(Path(network), choice, size, output))
 
 
 def _threshold(text: str) -> float | Literal["otsu"]:

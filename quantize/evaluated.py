@@ -95,16 +95,24 @@ def maps_on(predictions: Path, data: DataChoice) -> Evaluated:
     return Evaluated(str(predictions), str(data), cases, taught=data.taught(pairs))
 
 
-def checkpoint_on(path: Path, data: DataChoice, size: int | None = None) -> Evaluated:
-    """A reference network as it was trained, on images of this side or of its recipe's."""
-    from reference.trained import open_network  # noqa: PLC0415 (others do without torch)
+def checkpoint_on(
+    path: Path, data: DataChoice, size: int | None = None, output: int = 0
+) -> Evaluated:
+    """A reference network as it was trained, on images of this side or of its recipe's.
+
+    Of its maps the result, or the `output`th behind it.
+    """
+    from reference.trained import network_predictor, open_network  # noqa: PLC0415 (others do without torch)
 
     trained = open_network(path)
     name = f"{path} on torch fp32"
     if size is not None:
         trained, name = trained.at(size), f"{name} at {size}x{size}"
     pairs = data.pairs(trained.recipe)
-    cases = cases_of(trained.predict, pairs, trained.classify, data.protocol)
+    if output:
+        name = f"{name}, output {output}"
+    predict = network_predictor(trained.network, trained.recipe, output)
+    cases = cases_of(predict, pairs, trained.classify, data.protocol)
     return Evaluated(name, str(data), cases, taught=data.taught(pairs))
 
 

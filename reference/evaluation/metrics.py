@@ -7,7 +7,7 @@ The saliency metrics are pysodmetrics'; what it lacks is here. Figures of many i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -28,6 +28,7 @@ from edge.errors import TracksideError
 from reference.evaluation.confusion import Confusion, confusion
 from reference.evaluation.named import Counts, NamedPixels
 
+Real = TypeVar("Real", bound=np.floating)
 Map = NDArray[np.float64]  # H,W of probabilities
 Truth = NDArray[np.bool_]  # H,W
 Curve = NDArray[np.float64]  # 256: at thresholds 0, 1, ... 255 of 255
@@ -139,7 +140,7 @@ def _checked(probability: NDArray[np.floating], mask: NDArray[np.uint8], name: s
     return p
 
 
-def stretched(p: NDArray[np.floating]) -> NDArray[np.floating]:
+def stretched(p: NDArray[Real]) -> NDArray[Real]:
     """From the least value to the greatest, as 0 to 1; a flat map stays as it is."""
     low, high = p.min(), p.max()
     return (p - low) / (high - low) if high > low else p

@@ -66,7 +66,7 @@ def _as_the_box(probability: Map, shape: Shape) -> Map:
 def _saved(probability: Map, shape: Shape, how: Pillow.Resampling) -> Pillow.Image:
     """As the papers' scripts save a map: cut off to 8 bits, then resized by Pillow."""
     levels = Pillow.fromarray(np.asarray(probability, np.float32) * 255).convert("L")
-    return levels.resize(shape[::-1], how)
+    return levels.resize((shape[1], shape[0]), how)
 
 
 def _minet(probability: Map, shape: Shape) -> Map:

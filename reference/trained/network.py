@@ -13,12 +13,11 @@ from torch import Tensor, nn
 
 from edge.types import Image
 from reference.datasets import FREE
-from reference.evaluation import Predictor
 from reference.networks import build, class_maps, logit_maps
 from reference.networks.dms import DMSOutput
 from reference.recipe import Recipe
 from reference.trained import checkpoint
-from reference.trained.predictor import laid_out, network_input, network_predictor
+from reference.trained.predictor import laid_out, network_input
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +32,6 @@ class TrainedNetwork:
         """The same, given images of another side."""
         validation = self.recipe.validation.model_copy(update={"size": size})
         return replace(self, recipe=self.recipe.model_copy(update={"validation": validation}))
-
-    @property
-    def predict(self) -> Predictor:
-        return network_predictor(self.network, self.recipe)
 
     @property
     def classify(self) -> Callable[[Image], str] | None:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edge.errors import UsageError
 from reference.networks import logit_maps
 from reference.recipe import Recipe
 
@@ -55,15 +56,21 @@ def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
     return torch.tensor(values, device=device).view(1, len(values), 1, 1)
 
 
-def network_predictor(network: nn.Module, recipe: Recipe) -> Predictor:
-    """Predict at the recipe's validation size; a protocol says what becomes of the map."""
+def network_predictor(network: nn.Module, recipe: Recipe, output: int = 0) -> Predictor:
+    """Predict at the recipe's validation size; a protocol says what becomes of the map.
+
+    Of a network of several maps, `output` counts from the one that is the result.
+    """
     size, device = recipe.validation.size, next(network.parameters()).device
 
     @torch.inference_mode()
     def predict(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
         x = network_input(torch.from_numpy(resized)[None].to(device), recipe)
-        probability = torch.sigmoid(logit_maps(network(x))[0])[0, 0]
+        maps = logit_maps(network(x))
+        if output >= len(maps):
+            raise UsageError(f"--output {output}: the network has maps 0 to {len(maps) - 1}")
+        probability = torch.sigmoid(maps[output])[0, 0]
         return np.asarray(probability.cpu().numpy(), np.float32)
 
     return predict

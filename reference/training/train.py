@@ -253,7 +253,8 @@ def validate(
             raise run.diverged(f"the answer is no number after iteration {run.iteration}")
         return probability
 
-    naming = run.recipe.validation.best == "classification_accuracy"
+    # Of DMS the class of each image, too, is what it is trained for.
+    naming = bool(run.classes) or run.recipe.validation.best == "classification_accuracy"
     trained = TrainedNetwork(run.ema, run.recipe, tuple(run.classes))
     protocol = protocol_of(run.recipe.validation.protocol)
     evaluated = evaluate(predict, pairs, trained.classify if naming else None, protocol)

@@ -365,6 +365,7 @@ HERE = Path()
         ({"pred": HERE, "gt": HERE, "engine": "openvino"}, "--engine is for a bundle"),
         ({"network": "a.safetensors", "data": HERE, "engine": "openvino"}, "runs on torch"),
         ({"network": "strip", "data": HERE, "size": 368}, "--size is for a checkpoint"),
+        ({"network": "strip", "data": HERE, "output": 1}, "--output is for a checkpoint"),
     ],
 )
 def test_a_question_without_sense_is_refused(arguments: dict[str, Any], remedy: str) -> None:
@@ -379,6 +380,11 @@ def test_a_checkpoint_is_scored_at_any_size_that_its_network_takes(tmp_path: Pat
     assert paper.name == f"{own.name} at 368x368"
     maps = [evaluated.cases[0].answer().probability for evaluated in (own, paper)]
     assert 0 < np.abs(maps[0] - maps[1]).max() < 1
+    side = checkpoint_on(CHECKPOINT, data, None, 4)
+    assert side.name == f"{own.name}, output 4"
+    assert 0 < np.abs(maps[0] - side.cases[0].answer().probability).max() < 1
+    with pytest.raises(UsageError, match="--output 5: the network has maps 0 to 4"):
+        checkpoint_on(CHECKPOINT, data, None, 5).cases[0].answer()
     with pytest.raises(NetworkError, match="pad to 112"):
         checkpoint_on(CHECKPOINT, data, 100).cases[0].answer()
 
