@@ -46,12 +46,12 @@ def build_optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
         for (decay, rate), parameters in groups.items()
     ]
     # On a GPU in one kernel for all parameters.
-    fused = all(p.device.type == "cuda" for p in network.parameters())
+    fused = all(p.device.type == "cuda" for p in network.parameters()) or None
     return _make(section, settings, recipe.learning_rate, fused=fused)
 
 
 def _make(
-    section: OptimizerSection, groups: list[dict[str, object]], rate: float, *, fused: bool
+    section: OptimizerSection, groups: list[dict[str, object]], rate: float, *, fused: bool | None
 ) -> Optimizer:
     if section.name == "sgd":
         return SGD(groups, rate, momentum=section.momentum, fused=fused)
