@@ -97,7 +97,8 @@ def train(
     if kernels:
         use_kernels(run.network, fabric.device, recipe.precision)
     if fabric.world_size > 1 and fabric.device.type == "cuda":  # the others' images count too
-        run.network = nn.SyncBatchNorm.convert_sync_batchnorm(run.network)
+        convert = nn.SyncBatchNorm.convert_sync_batchnorm
+        run.network = convert(run.network)  # type: ignore[no-untyped-call]
     network = torch.compile(run.network) if compiled else run.network
     assert isinstance(network, nn.Module)  # what is compiled stays a module
     forward = fabric.setup_module(network)

@@ -228,3 +228,16 @@ def test_xavier_takes_the_mix_for_as_many_convolutions_as_it_has_channels() -> N
     weight = run.network.get_submodule("stages.4.1.mix.0").weight
     bound = (6 / (4 + 1)) ** 0.5  # of four inputs and one output
     assert 0.9 * bound < weight.abs().max() <= bound
+
+
+def test_kaiming_is_of_the_new_layers_and_leaves_the_backbone_alone() -> None:
+    network = {"name": "minet", "backbone": "squeezenet1_1"}
+    plain, anew = (
+        begin(recipe_with(network=network, initialisation=how), [], CPU).network.state_dict()
+        for how in (None, "kaiming")
+    )
+    same = {name for name, tensor in plain.items() if torch.equal(tensor, anew[name])}
+    assert {name for name in plain if name.startswith("backbone.")} <= same
+    wide = anew["decoders.3.1.1.0.weight"]  # 256,512,1,1
+    assert "decoders.3.1.1.0.weight" not in same
+    assert wide.std().item() == pytest.approx((2 / wide.shape[1]) ** 0.5, rel=0.05)
