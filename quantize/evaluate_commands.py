@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from quantize.evaluated import Evaluated
-    from reference.evaluation import ClassTable
+    from reference.evaluation import ClassTable, Protocol
     from reference.evaluation import Evaluation as Scored
-    from reference.evaluation import Protocol
 
 Split = Literal["train", "validation", "test", "all"]
 ProtocolName = Literal["line", "float", "minet", "csepnet", "lsanet", "nadinet", "dms"]

@@ -51,7 +51,7 @@ class Plan:
     def columns(self, device: torch.device) -> dict[str, Tensor]:
         """Each of the columns on the device, N or N,K."""
         sent = self.numbers.to(device, non_blocking=True)
-        parts = sent.split(list(_COLUMNS.values()), dim=1)
+        parts = torch.split(sent, list(_COLUMNS.values()), dim=1)
         return {
             name: part.squeeze(1) if width == 1 else part
             for (name, width), part in zip(_COLUMNS.items(), parts, strict=True)

@@ -230,8 +230,8 @@ class CSEPNet(nn.Module):
         calibrate, interweave = choose("cscm", cscm, CSCMS), choose("csfim", csfim, CSFIMS)
         self.reductions = nn.ModuleList()
         for before, width in zip(self.backbone.widths, WIDTHS, strict=True):
-            attention = [CBAM(before, mean=mean, bias=False)] if cbam else []
-            self.reductions.append(nn.Sequential(*attention, _conv(before, width)))
+            attended = [CBAM(before, mean=mean, bias=False)] if cbam else []
+            self.reductions.append(nn.Sequential(*attended, _conv(before, width)))
         self.calibrations = nn.ModuleList(calibrate(width) for width in WIDTHS[:-1])
         self.interweavings = nn.ModuleList(interweave(width) for width in WIDTHS)
         finer = (WIDTHS[0], *WIDTHS[:-1])  # decoder i ends on the width of the next finer level

@@ -198,7 +198,7 @@ def _xavier(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, WeightedSum):
             # The authors hold a convolution for each channel, of four inputs and one output.
-            for weight in module.weight.split(1):
+            for weight in torch.split(module.weight, 1):
                 nn.init.xavier_uniform_(weight)
             continue
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
