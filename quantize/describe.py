@@ -84,8 +84,9 @@ def input_spec(trained: Trained, um_per_px: float) -> InputSpec:
             "the recipe divides each image by its own maximum, which one hot pixel moves and a "
             "box does not do: train with divide_by_maximum: false"
         )
-    means = [recipe.mean] if isinstance(recipe.mean, float) else list(recipe.mean)
-    stds = [recipe.std] if isinstance(recipe.std, float) else list(recipe.std)
+    # A recipe says red first, as ImageNet's weights have it; the box's planes are blue first.
+    means = [recipe.mean] if isinstance(recipe.mean, float) else list(reversed(recipe.mean))
+    stds = [recipe.std] if isinstance(recipe.std, float) else list(reversed(recipe.std))
     channels = max(len(means), len(stds))
     return InputSpec(
         height=size,

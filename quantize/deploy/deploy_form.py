@@ -61,6 +61,8 @@ def read_trained(path: Path) -> Trained:
 def deploy(trained: nn.Module, *, channels: int = 1) -> nn.Module:
     """Exactly the trained network's first map of logits out; of equal channels one goes in.
 
+    Of three the box's planes go in, blue first, where the trained network has red first.
+
     Of a network that names classes there are two: the map, and a logit for each class, as coarse as
     the network answers them.
 
@@ -71,7 +73,7 @@ def deploy(trained: nn.Module, *, channels: int = 1) -> nn.Module:
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(1, channels, PROBE, PROBE, generator=generator).double()
     with torch.no_grad():
-        wanted = results(exact(image.expand(-1, 3, -1, -1)))
+        wanted = results(exact(image.flip(1).expand(-1, 3, -1, -1)))
         form: nn.Module
         if isinstance(exact, MINet) and not exact.align_corners:
             form = DeployMINet(exact, channels)
@@ -150,8 +152,7 @@ class DeployMINet(nn.Module):
         super().__init__()
         if exact.backbone is None:
             self.stages = nn.ModuleList(map(_deploy, exact.stages))
-            if channels == 1:
-                _take_grey(self.get_submodule("stages.0.0"))
+            _take_planes(self.get_submodule("stages.0.0"), channels)
         else:
             self.backbone = _folded(exact.backbone, channels)
         self.decoders = nn.ModuleList(map(_deploy, exact.decoders))
@@ -233,11 +234,10 @@ def _deploy(trained: nn.Module) -> nn.Module:
 
 
 def _folded(network: nn.Module, channels: int) -> nn.Module:
-    """Any network with its normalisations folded, reading one channel in place of equal ones."""
+    """Any network with its normalisations folded, reading the planes that the box has."""
     image = torch.zeros(1, 3, PROBE, PROBE).double()
     for stem in fold_norms(network, image):
-        if channels == 1:
-            _take_grey(stem)
+        _take_planes(stem, channels)
     return network
 
 
@@ -256,8 +256,9 @@ def _scaled(convolution: nn.Conv2d, scale: Tensor) -> nn.Conv2d:
     return convolution
 
 
-def _take_grey(stem: nn.Module) -> None:
-    """Let the stem read one channel in place of equal ones."""
+def _take_planes(stem: nn.Module, channels: int) -> None:
+    """Let the stem read one channel in place of equal ones, or blue, green and red."""
     assert isinstance(stem, nn.Conv2d)
-    stem.weight = nn.Parameter(stem.weight.sum(dim=1, keepdim=True))
-    stem.in_channels = 1
+    weight = stem.weight.sum(dim=1, keepdim=True) if channels == 1 else stem.weight.flip(1)
+    stem.weight = nn.Parameter(weight.contiguous())
+    stem.in_channels = channels
