@@ -29,7 +29,6 @@ from reference.datasets import LAYOUTS
 MapLoss = Literal[
     "bce",
     "iou",
-    "iou_plain",
     "ssim",
     "ssim_half",
     "cel",
@@ -37,6 +36,7 @@ MapLoss = Literal[
     "focal",
     "lovasz",
     "structure",
+    "iou_plain",
 ]
 OutputLoss = Literal["location", "difference", "shape", "classification"]
 BoxLoss = Literal["outside", "hardest", "holds", "alike"]
