@@ -56,7 +56,7 @@ def describe(
         input=spec,
         output=OutputSpec(height=height, width=width, kind="logits"),
         threshold=purpose.threshold,
-        classes=list(trained.recipe.names) or ["defect"],
+        classes=list(trained.classes) or ["defect"],
         names=_names_spec(trained, coarser[0]) if coarser else None,
         limits=purpose.limits,
         artefacts=[Fp32Onnx.artefact],  # until there are others
@@ -73,6 +73,7 @@ def _names_spec(trained: Trained, names: torch.Tensor) -> NamesSpec:
         width=width,
         unsure_below=UNSURE_BELOW,
         report_only=list(trained.recipe.report_only),
+        sound=trained.sound,
     )
 
 

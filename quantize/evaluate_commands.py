@@ -61,6 +61,12 @@ def evaluate(
             min=0, max=1, help="Of an image, the least spot that rejects; a bundle's own."
         ),
     ] = None,
+    sound_above: Annotated[
+        float | None,
+        typer.Option(
+            min=0.5, max=1, help="Put the map of an image aside that is called sound by more."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for tables, curves, pictures.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
@@ -72,12 +78,18 @@ def evaluate(
 
     wanted, steps = None if threshold is None else _threshold(threshold), protocol_of(protocol)
     with _open(network, pred, gt, data, layout, split, engine, size, output, steps) as chosen:
+        if sound_above is not None and not chosen.says_sound:
+            raise UsageError(
+                f"--sound-above: {chosen.name} does not say of an image that it is sound: leave it "
+                "out, or name a DMS that learned the class `free`"
+            )
         limit = steps.scoring.threshold if chosen.threshold is None else chosen.threshold
         scoring = replace(
             steps.scoring,
             stretch=steps.scoring.stretch or stretch,
             threshold=limit if wanted is None else wanted,
             min_share=chosen.min_share if min_share is None else min_share,
+            sound_above=sound_above,
         )
         progress, total = Console(stderr=True), len(chosen.cases)
         if chosen.taught:
@@ -164,7 +176,7 @@ def _show(evaluation: Scored) -> None:
         table = Table("")
         for name in columns:
             table.add_column(name, justify="right", no_wrap=True)
-        for key, heading in headings(evaluation.protocol).items():
+        for key, heading in headings(evaluation.protocol, evaluation.scoring).items():
             table.add_row(heading, *(shown(figures[key]) for figures in columns.values()))
         Console().print(table)
     if evaluation.table is not None:

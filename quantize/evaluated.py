@@ -16,7 +16,14 @@ import numpy as np
 from edge.bundle import Manifest
 from edge.cli.commands import EngineName
 from edge.errors import ConfigurationError
-from edge.network import Network, engine_by_name, load_network, shares_in
+from edge.network import (
+    Network,
+    engine_by_name,
+    load_network,
+    read_answer,
+    shares_in,
+    sound_share,
+)
 from reference.data import Pair, read
 from reference.datasets import FREE, recognise
 from reference.datasets.labels import Naming
@@ -45,6 +52,7 @@ class Evaluated:
     min_share: float = 0  # of an image
     taught: int = 0  # of the images, those that are not of the data set's test side
     classes: tuple[str, ...] = ()  # that pixels are said to be of
+    says_sound: bool = False  # whether of each image it is said how surely it is sound
 
 
 @dataclass(frozen=True)
@@ -112,8 +120,9 @@ def checkpoint_on(
     if output:
         name = f"{name}, output {output}"
     predict = network_predictor(trained.network, trained.recipe, output)
-    cases = cases_of(predict, pairs, trained.classify, data.protocol)
-    return Evaluated(name, str(data), cases, taught=data.taught(pairs))
+    cases = cases_of(predict, pairs, trained.classify, data.protocol, trained.sound)
+    says = trained.sound is not None
+    return Evaluated(name, str(data), cases, taught=data.taught(pairs), says_sound=says)
 
 
 @contextmanager
@@ -130,13 +139,16 @@ def bundle_on(bundle: str, engine: EngineName, data: DataChoice) -> Iterator[Eva
         name, least = f"{bundle} on {network.engine.name}", _least_share(manifest)
         classes = () if manifest.names is None else tuple(manifest.classes)
         taught = data.taught(pairs)
-        yield Evaluated(name, str(data), cases, manifest.threshold, least, taught, classes)
+        says = manifest.names is not None and manifest.names.sound
+        yield Evaluated(name, str(data), cases, manifest.threshold, least, taught, classes, says)
     finally:
         network.engine.close()
 
 
 def _answer(network: Network, pair: Pair, protocol: Protocol) -> Answer:
-    mask = network.see(pair.image)
+    manifest = network.bundle.manifest
+    given = network.engine.infer(network.prepare(pair.image))
+    mask = read_answer(given, pair.mask.shape, manifest)
     answer = answered(protocol.finish(mask.probability, pair.mask.shape), pair, protocol)
     if mask.names is None:
         return answer
@@ -145,9 +157,18 @@ def _answer(network: Network, pair: Pair, protocol: Protocol) -> Answer:
     likeliest = FREE
     if found.any():
         likeliest = classes[int(shares[:, found].sum(axis=1).argmax())]
+    sound = sound_share(given, manifest)
+    if sound is not None:  # of the picture as a whole it is told at once
+        shares_there = (1 - sound) * mask.names.shares[:, 0, 0]
+        likeliest = FREE if sound > shares_there.max() else classes[int(shares_there.argmax())]
     said = np.where(found, 1 + shares.argmax(axis=0), 0).astype(np.uint8)
     truth = Naming.of(pair.classes, classes, {}, set()).plane(pair.plane)
-    return replace(answer, class_name=likeliest, named=NamedPixels(said, truth, classes))
+    return replace(
+        answer,
+        class_name=likeliest,
+        named=NamedPixels(said, truth, classes),
+        sound=sound,
+    )
 
 
 def _least_share(manifest: Manifest) -> float:

@@ -138,7 +138,9 @@ class _Piece:
                 break
         files = {_GOLDEN.input: _png(image), _GOLDEN.output: _png(_levels(answer))}
         if names:
-            files[_GOLDEN_NAMES.output] = _png(_levels(np.vstack([*read_shares(names[0])])))
+            files[_GOLDEN_NAMES.output] = _png(
+                _levels(np.vstack([*read_shares(names[0], self.manifest)]))
+            )
         return files
 
     @cached_property

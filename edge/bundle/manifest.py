@@ -75,12 +75,23 @@ class OutputSpec(_Section):
 
 
 class NamesSpec(_Section):
-    """The second output: a logit for each class, coarser than the map that decides."""
+    """The second output: a logit for each class, coarser than the map that decides.
+
+    Of one cell it names the picture as a whole. Then it may say too that the picture is `sound`, by
+    one logit more, the last, that stands against those of all classes.
+    """
 
     height: PositiveInt = Field(le=MOST_PX)
     width: PositiveInt = Field(le=MOST_PX)
     unsure_below: float = Field(ge=0, lt=1)  # a class with a smaller share is not told
     report_only: list[Text] = []  # classes that are seen and told, and are no defects
+    sound: bool = False  # whether the last logit is that nothing is wrong with the picture
+
+    @model_validator(mode="after")
+    def _sound_as_a_whole(self) -> NamesSpec:
+        if self.sound and (self.height, self.width) != (1, 1):
+            raise ValueError("sound is said of a whole picture: names must be 1 x 1")
+        return self
 
 
 class Limits(_Section):
@@ -117,7 +128,7 @@ class Artefact(_Section):
 class GoldenNames(_Section):
     """The classes' part of the answer, of the cells in which something is found."""
 
-    output: Text  # 8-bit PNG of shares, the classes' maps one under another
+    output: Text  # 8-bit PNG of shares, the classes' maps one under another, then that of sound
     min_same: float = Field(gt=0, le=1)  # of the cells, whose class is the same
     max_mae: float = Field(ge=0, lt=1)  # of the shares
 
@@ -199,6 +210,11 @@ class Manifest(_Section):
         if (self.names is None) != (self.golden.names is None):
             raise ValueError("names and golden.names go together")
         return self
+
+    @property
+    def named_channels(self) -> int:
+        """Of the second output: the classes', and that of a sound picture."""
+        return len(self.classes) + int(self.names is not None and self.names.sound)
 
     @field_validator("files")
     @classmethod

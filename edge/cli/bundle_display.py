@@ -63,7 +63,8 @@ def _classes(manifest: Manifest) -> str:
         f"{name} (only reported)" if name in names.report_only else name
         for name in manifest.classes
     )
-    return f"{told}; unsure below {names.unsure_below:.0%}"
+    sound = "; says of a whole picture that it is sound" if names.sound else ""
+    return f"{told}; unsure below {names.unsure_below:.0%}{sound}"
 
 
 def _certified(path: Path, certificate: Certificate) -> str:

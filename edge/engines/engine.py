@@ -119,7 +119,7 @@ def _exact(run: Run, artefact: Artefact, manifest: Manifest) -> Callable[[Prepar
     """The adapter's `run` as N,C,H,W to float32 maps that the next run does not overwrite."""
     shapes = [(1, 1, manifest.output.height, manifest.output.width)]
     if manifest.names is not None:
-        shapes.append((1, len(manifest.classes), manifest.names.height, manifest.names.width))
+        shapes.append((1, manifest.named_channels, manifest.names.height, manifest.names.width))
 
     def answer(tensor: Prepared) -> Answer:
         if artefact.layout == "NHWC":

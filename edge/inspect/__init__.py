@@ -3,6 +3,7 @@
 from edge.inspect.appearance import Look, look_at, usual_of
 from edge.inspect.baseline import BINS, Baseline, read_baseline, write_baseline
 from edge.inspect.finder import Finder, Found, find
+from edge.inspect.gate import gate
 from edge.inspect.image_files import (
     PictureInspector,
     Prediction,
@@ -42,6 +43,7 @@ __all__ = [
     "exposure_faults",
     "faults",
     "find",
+    "gate",
     "grey",
     "look_at",
     "make_inspector",

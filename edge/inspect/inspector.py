@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from edge.inspect.appearance import Familiar, Usual
 from edge.inspect.baseline import read_baseline
 from edge.inspect.finder import Finder
 from edge.inspect.following import FollowingView
+from edge.inspect.gate import gate
 from edge.inspect.naming import check_classes, naming_of
 from edge.inspect.quality import faults
 from edge.inspect.region import Region, region_of
@@ -91,7 +92,7 @@ class Inspector:
         if reasons := faults(frame, self.quality, marks[-1][1], inside, self._familiar, lit=lit):
             return unknown(frame, reasons), None
         marks.append(("quality", self.clock_ns()))
-        answers = engine.infer_all(parts)
+        answers, put_aside = gate(engine.infer_all(parts), manifest, self.rules.sound_above)
         marks.append(("infer", self.clock_ns()))
         mask = self.view.put_together(answers, shown, manifest)
         marks.append(("mask", self.clock_ns()))
@@ -101,7 +102,8 @@ class Inspector:
         defects, reported = (
             [shown.own_box(each) for each in kind] for kind in (found.defects, found.reported)
         )
-        return self._judge.judge(frame, defects, reported), shown.own_mask(mask)
+        verdict = self._judge.judge(frame, defects, reported)
+        return replace(verdict, reasons=verdict.reasons + put_aside), shown.own_mask(mask)
 
 
 def make_inspector(

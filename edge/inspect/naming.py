@@ -69,6 +69,11 @@ def check_classes(rules: Rules, manifest: Manifest) -> None:
                 + (f"{', '.join(known)}: " if known else "none: leave it out, or ")
                 + (f"did you mean `{near[0]}`?" if near else "give a bundle that names it")
             )
+    if rules.sound_above is not None and not (manifest.names and manifest.names.sound):
+        raise ConfigurationError(
+            f"rules.sound_above: the bundle {manifest.name} does not say of a picture that it is "
+            "sound: leave it out, or give a bundle that does, such as one of DMS"
+        )
     report_only = naming_of(rules, manifest).report_only
     if known and report_only.issuperset(known):
         raise ConfigurationError(

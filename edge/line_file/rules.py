@@ -151,6 +151,14 @@ class Rules(Section):
         description="Classes that are seen, counted and told, and never rejected, such as"
         " [gap, dirt]; left out, those that the bundle says.",
     )
+    sound_above: float | None = Field(
+        default=None,
+        ge=0.5,
+        lt=1,
+        description="Nothing in a picture is a defect where the network calls it sound by a share"
+        " above this, whatever its map shows; the verdict tells what is put aside. For a bundle"
+        " that says so, as DMS does; `trackside evaluate --sound-above` measures what is missed.",
+    )
     codes: dict[Name, Name] = Field(
         default={},
         description="What the operator calls a class, such as {squat: '227'}: it stands beside the"

@@ -15,6 +15,7 @@ from edge.network.names import (
     read_answer,
     read_shares,
     shares_in,
+    sound_share,
     stitch_names,
     summed_shares,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "rehearse",
     "resolve_bundle",
     "shares_in",
+    "sound_share",
     "stitch_names",
     "summed_shares",
     "to_pixels",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from edge.bundle import Bundle, Golden, InputSpec, Manifest, NamesSpec, OutputSp
 from edge.engines import Engine
 from edge.errors import BundleError, FrameError
 from edge.files.image_header import pixels
-from edge.network.names import read_answer, shares_in
+from edge.network.names import read_answer, shares_in, sound_share
 from edge.network.network import prepare
 from edge.types import Image, Mask, Names
 
@@ -23,6 +23,7 @@ class NamesResult:
 
     same: float  # of it, what has the same class
     mae: float  # mean absolute difference of the shares
+    sound: float = 0.0  # how far off it is in saying that the whole picture is sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ def check_golden(bundle: Bundle, engine: Engine) -> GoldenResult:
     output_size = _size(manifest.output)
     expected = np.divide(_decode(bundle, golden.output, {output_size}), 255, dtype=np.float32)
     shares = golden_shares(bundle)
-    named = None if shares is None else Names(shares, tuple(manifest.classes))
+    classes = tuple(manifest.classes)
+    named = None if shares is None else Names(shares[: len(classes)], classes)
     wanted = expected > manifest.threshold
     if not count_defects(rejecting(wanted, expected, named, manifest), manifest):
         raise BundleError(
@@ -57,7 +59,10 @@ def check_golden(bundle: Bundle, engine: Engine) -> GoldenResult:
     try:
         answer = engine.infer(prepare(golden_input(bundle), manifest.input, engine))
         mask = read_answer(answer, output_size, manifest)
-        result = _compare(mask, expected, shares, manifest)
+        result = _compare(mask, expected, named, manifest)
+        if result.names is not None and shares is not None:
+            off = abs((sound_share(answer, manifest) or 0.0) - float(shares[len(classes) :].sum()))
+            result = replace(result, names=replace(result.names, sound=off))
     except FrameError as error:
         raise BundleError(f"{bundle.path}: golden pair on {engine.name}: {error}") from error
     if (wrong := _beyond(result, golden)) is not None:
@@ -82,6 +87,11 @@ def _beyond(result: GoldenResult, golden: Golden) -> str | None:
         return (
             f"names {named.same:.1%} of the golden input as it must (at least "
             f"{wanted.min_same:.1%}), with mean difference {named.mae:.4f} (at most "
+            f"{wanted.max_mae})"
+        )
+    if named and wanted and named.sound > wanted.max_mae:
+        return (
+            f"is off by {named.sound:.4f} in how surely it calls the golden input sound (at most "
             f"{wanted.max_mae})"
         )
     return None
@@ -125,32 +135,34 @@ def golden_input(bundle: Bundle) -> Image:
 
 
 def golden_shares(bundle: Bundle) -> NDArray[np.float32] | None:
-    """C,h,w of what the FP32 network made of the golden input; None where it names nothing."""
+    """C,h,w of what the FP32 network made of the golden input; None where it names nothing.
+
+    Behind the classes' shares comes how surely it is sound, where the network says that.
+    """
     manifest, golden = bundle.manifest, bundle.manifest.golden.names
     if golden is None or manifest.names is None:
         return None
     height, width = _size(manifest.names)
-    classes = len(manifest.classes)
-    stacked = _decode(bundle, golden.output, {(classes * height, width)})
-    return np.divide(stacked.reshape(classes, height, width), 255, dtype=np.float32)
+    stacked = _decode(bundle, golden.output, {(manifest.named_channels * height, width)})
+    return np.divide(stacked.reshape(-1, height, width), 255, dtype=np.float32)
 
 
 def _compare(
     mask: Mask,
     expected: NDArray[np.float32],
-    shares: NDArray[np.float32] | None,
+    named: Names | None,
     manifest: Manifest,
 ) -> GoldenResult:
     wanted, probability = expected > mask.threshold, mask.probability
     union = np.count_nonzero(mask.binary | wanted)
-    named = None
-    if mask.names is not None and shares is not None:
-        named = _compare_names(mask.names.shares, shares, wanted)
+    result = None
+    if mask.names is not None and named is not None:
+        result = _compare_names(mask.names.shares, named.shares, wanted)
     return GoldenResult(
         iou=float(np.count_nonzero(mask.binary & wanted) / union) if union else 1.0,
         mae=float(np.abs(probability - expected).mean()),
         defects=count_defects(rejecting(mask.binary, probability, mask.names, manifest), manifest),
-        names=named,
+        names=result,
     )
 
 

@@ -22,14 +22,32 @@ def read_answer(answer: Answer, shape: tuple[int, int], manifest: Manifest) -> M
     mask = read_mask(answer.logits, shape, manifest.threshold)
     if answer.names is None:
         return mask
-    shares = read_shares(answer.names)
+    shares = read_shares(answer.names, manifest)
     return Mask(mask.logits, mask.threshold, Names(shares, tuple(manifest.classes)))
 
 
-def read_shares(logits: Reals) -> Reals:
-    """1,C,h,w class logits to C,h,w shares, which add up to 1 in each cell."""
+def read_shares(logits: Reals, manifest: Manifest) -> Reals:
+    """1,C,h,w class logits to C,h,w shares of the classes, which add up to 1 in each cell.
+
+    That a picture is sound is no class of what is found in it, and has no share.
+    """
     refuse_no_number(logits)
-    powers = np.exp(logits[0] - logits[0].max(axis=0))
+    return _softmax(logits[0, : len(manifest.classes)])
+
+
+def sound_share(answer: Answer, manifest: Manifest) -> float | None:
+    """How surely, from 0 to 1, the network says that the picture as a whole is sound.
+
+    None where it says nothing of it.
+    """
+    if answer.names is None or manifest.names is None or not manifest.names.sound:
+        return None
+    refuse_no_number(answer.names)
+    return float(_softmax(answer.names[0])[-1, 0, 0])
+
+
+def _softmax(logits: Reals) -> Reals:
+    powers = np.exp(logits - logits.max(axis=0))
     return np.asarray(powers / powers.sum(axis=0), np.float32)
 
 
@@ -93,7 +111,7 @@ def stitch_names(parts: Iterable[Part], size: tuple[int, int], manifest: Manifes
             for middles, own in zip((rows, columns), part.own, strict=True)
         )
         shares[:, down, across] = shares_at(
-            read_shares(part.answer.names),
+            read_shares(part.answer.names, manifest),
             (rows[down] - part.top) / cell[0] - 0.5,
             (columns[across] - part.left) / cell[1] - 0.5,
         )

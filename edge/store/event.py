@@ -68,6 +68,8 @@ class Selection:
             return Why.UNKNOWN
         if confidence is not None and confidence < self.settings.unsure_below:
             return Why.UNSURE
+        if state is State.OK and inspection.verdict.reasons:  # its map showed what was put aside
+            return Why.UNSURE
         if state is State.NG:
             return Why.NG
         if inspection.verdict.reported:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edge.errors import ConfigurationError
 from quantize.deploy.norms import fold_norms, mute
+from reference.datasets import FREE
 from reference.networks import Output, build, class_maps, logit_maps
+from reference.networks.dms import DMSOutput
+from reference.networks.dms import Output as PictureOutput
 from reference.networks.layers import ConvBNReLU
 from reference.networks.minet import DILATIONS, Ablation, MINet, MultiScaleInteraction
 from reference.recipe import Recipe
@@ -38,6 +41,8 @@ class Trained:
     recipe: Recipe
     iteration: int
     sha256: str  # of the checkpoint file
+    classes: tuple[str, ...] = ()  # of its second output, in the channels' order
+    sound: bool = False  # whether a last channel says that the whole picture is sound
 
 
 def read_trained(path: Path) -> Trained:
@@ -52,10 +57,37 @@ def read_trained(path: Path) -> Trained:
     network = build(**recipe.network)
     network.load_state_dict(groups["ema"])
     mute(network)
+    classes = recipe.names
+    shown = record.get("classes", [])
+    if classes and shown:
+        raise DeployFormError(
+            f"{path} names both pictures and pixels, and a bundle holds one kind of names: train "
+            "it without `classes`, or without `class_maps`"
+        )
+    classes = classes or free_last(network, shown)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     # Grey images on one scale are three equal channels; on a scale for each they are not.
     channels = 1 if isinstance(recipe.mean, float) and isinstance(recipe.std, float) else 3
-    return Trained(deploy(network, channels=channels), recipe, record["iteration"], digest)
+    form = deploy(network, channels=channels)
+    return Trained(form, recipe, record["iteration"], digest, classes, sound=FREE in shown)
+
+
+@torch.no_grad()
+def free_last(network: nn.Module, classes: Sequence[str]) -> tuple[str, ...]:
+    """The classes of defects; that of pictures without any becomes the network's last one.
+
+    Where none was taught, none is told.
+    """
+    order = sorted(range(len(classes)), key=lambda number: classes[number] == FREE)
+    for output in network.modules():
+        if not isinstance(output, PictureOutput) or output.classify is None:
+            continue
+        if not classes:
+            output.classify = None
+        else:
+            output.classify.weight.copy_(output.classify.weight[order])
+            output.classify.bias.copy_(output.classify.bias[order])
+    return tuple(classes[number] for number in order if classes[number] != FREE)
 
 
 def deploy(trained: nn.Module, *, channels: int = 1) -> nn.Module:
@@ -97,8 +129,14 @@ def apart(answer: Tensor, wanted: Tensor) -> float:
 
 
 def results(output: Output) -> tuple[Tensor, ...]:
-    """The map that decides, N,1,H,W, and where there are some the classes, N,C,h,w."""
-    return (logit_maps(output)[0], *class_maps(output)[:1])
+    """The map that decides, N,1,H,W, and where there are some the classes, N,C,h,w.
+
+    What names only the picture as a whole, as DMS does, has one cell of them.
+    """
+    named = list(class_maps(output)[:1])
+    if isinstance(output, DMSOutput) and not named:
+        named = [classes[:, :, None, None] for classes in output.classes[:1]]
+    return (logit_maps(output)[0], *named)
 
 
 def listed(answer: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edge.bundle import Golden, GoldenNames, Manifest
 from edge.engines import Engine
 from edge.errors import TracksideError
-from edge.network import read_answer, shares_in, to_tensor
+from edge.network import read_answer, shares_in, sound_share, to_tensor
 from edge.network.golden import count_defects, rejecting
 from edge.types import Image, Mask
 from quantize.parity.subjects import simulated
@@ -38,17 +38,19 @@ def golden_pair(fp32: Engine, manifest: Manifest) -> dict[str, bytes]:
         telling = MIN_SHARE <= mask.binary.mean() <= MAX_SHARE
         rejected = rejecting(mask.binary, mask.probability, mask.names, manifest)
         if telling and count_defects(rejected, manifest) and _surety(mask) > best_surety:
-            best_surety, best = _surety(mask), (frame.image, mask)
+            best_surety = _surety(mask)
+            best = frame.image, mask, sound_share(answer, manifest)
     if best is None:
         raise GoldenError(
             f"in each of {TRIES} frames of the simulated line the network marks "
             f"less than {MIN_SHARE:.1%}, more than {MAX_SHARE:.0%} or nothing that counts by its "
             "limits: train it further, or lower them"
         )
-    image, mask = best
+    image, mask, sound = best
     files = {_GOLDEN.input: _png(image), _GOLDEN.output: _png(_levels(mask.probability))}
     if mask.names is not None:
-        files[_NAMES.output] = _png(_levels(np.vstack([*mask.names.shares])))
+        told = [*mask.names.shares] + ([] if sound is None else [np.full((1, 1), sound)])
+        files[_NAMES.output] = _png(_levels(np.vstack(told)))
     return files
 
 
@@ -66,8 +68,8 @@ def _surety(mask: Mask) -> float:
     )
 
 
-def _levels(probability: NDArray[np.float32]) -> Image:
-    return np.rint(probability * 255).astype(np.uint8)
+def _levels(probability: NDArray[np.floating]) -> Image:
+    return np.asarray(np.rint(probability * 255), np.uint8)
 
 
 def _png(image: Image) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -30,6 +30,7 @@ class Answer:
     levels: NDArray[np.uint8] | None = None  # of the mask as published, where they are compared
     class_name: str | None = None  # that the network names
     named: NamedPixels | None = None  # which class is said to be where
+    sound: float | None = None  # how surely the network calls the image sound, if it says that
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,14 @@ def cases_of(
     pairs: Iterable[Pair],
     classify: Callable[[Image], str] | None = None,
     protocol: Protocol = LINE,
+    sound: Callable[[Image], float] | None = None,
 ) -> list[Case]:
-    """A predictor's cases, and a classifier's where the network names classes too."""
+    """A predictor's cases, and a classifier's where the network names classes too.
+
+    `sound` says of an image how surely the network takes it to be without a defect.
+    """
     return [
-        Case(pair.name, pair.class_name, partial(_answer, predict, classify, pair, protocol))
+        Case(pair.name, pair.class_name, partial(_answer, predict, classify, sound, pair, protocol))
         for pair in pairs
     ]
 
@@ -57,12 +62,14 @@ def cases_of(
 def _answer(
     predict: Predictor,
     classify: Callable[[Image], str] | None,
+    sound: Callable[[Image], float] | None,
     pair: Pair,
     protocol: Protocol,
 ) -> Answer:
     named = classify(pair.image) if classify else None
     shown = protocol.finish(predict(pair.image), pair.mask.shape)
-    return answered(shown, pair, protocol, named)
+    answer = answered(shown, pair, protocol, named)
+    return replace(answer, sound=sound(pair.image)) if sound else answer
 
 
 def answered(
@@ -88,6 +95,7 @@ def score_cases(cases: Iterable[Case], scoring: Scoring) -> Iterator[ImageScores
             predicted_class=answer.class_name,
             named=answer.named,
             levels=answer.levels,
+            sound=answer.sound,
         )
 
 

@@ -50,6 +50,8 @@ class Scoring:
     empty_dice: float = 1.0  # of a sound image that is shown as sound
     threshold: float | Literal["otsu"] = 0.5  # a pixel above it is defect
     min_share: float = 0  # of the image; a spot that covers less rejects nothing
+    # Of an image that the network calls sound by more than this, the map is put aside.
+    sound_above: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +74,8 @@ class ImageScores:
     dice: float
     rejected: bool  # a spot is shown that is large enough
     found: bool  # and it touches the defect
+    put_aside: bool  # it would have been shown, were the image not called sound
+    missed_so: bool  # and would have touched the defect
     class_counts: Counts | None = field(repr=False)  # None: no pixel is named
     precision: Curve = field(repr=False)
     recall: Curve = field(repr=False)
@@ -95,13 +99,22 @@ def score(
     predicted_class: str | None = None,
     named: NamedPixels | None = None,
     levels: NDArray[np.uint8] | None = None,
+    sound: float | None = None,
 ) -> ImageScores:
-    """Measure one map against its 0/1 mask; the error, if they are given, to its grey levels."""
+    """Measure one map against its 0/1 mask; the error, if they are given, to its grey levels.
+
+    `sound` is how surely the network says that there is nothing.
+    """
     scoring = scoring or Scoring()
     plain, truth = _checked(probability, mask, name), mask > 0
     p = stretched(plain) if scoring.stretch else plain
     binary = p > _threshold(p, scoring)
-    spots = _large_spots(binary, scoring.min_share)
+    spots = aside = _large_spots(binary, scoring.min_share)
+    if sound is None or scoring.sound_above is None or sound <= scoring.sound_above:
+        aside = np.zeros_like(spots)
+    else:
+        plain, p = np.zeros_like(plain), np.zeros_like(p)
+        binary, spots = np.zeros_like(binary), np.zeros_like(spots)
     counts = confusion(binary, truth)
     figures = _saliency(p, truth)
     figures["soft_iou"] = soft_iou(plain if "soft_iou" in scoring.unstretched else p, truth)
@@ -119,6 +132,8 @@ def score(
         dice=counts.dice if binary.any() or truth.any() else scoring.empty_dice,
         rejected=bool(spots.any()),
         found=bool((spots & truth).any()),
+        put_aside=bool(aside.any()),
+        missed_so=bool((aside & truth).any()),
         class_counts=None if named is None else named.counts(),
         **figures,
         **_r3net(p, truth),

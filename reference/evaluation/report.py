@@ -59,6 +59,8 @@ _OF_PAPERS = {
     "max_f_dms": "max F of means",
     "classification_accuracy": "classes right",
 }
+# Of a network that calls images sound, where that puts its maps aside.
+_OF_SOUND = {"missed_as_sound": "escapes so", "spared_as_sound": "false rejects spared"}
 _CURVES = ("precision", "recall", "f", "e")
 
 
@@ -100,12 +102,13 @@ class Evaluation:
         return rows | classes | {f"{name} defects": row for name, row in sizes.items()}
 
 
-def headings(protocol: Protocol) -> dict[str, str]:
+def headings(protocol: Protocol, scoring: Scoring) -> dict[str, str]:
     """What a table shows: of a paper's protocol, the paper's own columns."""
-    if not protocol.figures:
-        return HEADINGS
-    known = HEADINGS | _OF_PAPERS
-    return {"images": HEADINGS["images"]} | {name: known[name] for name in protocol.figures}
+    shown = HEADINGS
+    if protocol.figures:
+        known = HEADINGS | _OF_PAPERS
+        shown = {name: known[name] for name in ("images", *protocol.figures)}
+    return shown if scoring.sound_above is None else shown | _OF_SOUND
 
 
 def shown(figure: float | int | None) -> str:
@@ -198,7 +201,7 @@ def _classes(table: ClassTable) -> list[str]:
 
 def _markdown(evaluation: Evaluation, *, has_curves: bool) -> str:
     scoring = evaluation.scoring
-    columns, total = headings(evaluation.protocol), len(evaluation.scores)
+    columns, total = headings(evaluation.protocol, scoring), len(evaluation.scores)
     taught = (
         f" {evaluation.taught} of the {total} images are not of the data set's test side: they "
         "flatter whoever was trained or chosen by them."

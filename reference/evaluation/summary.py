@@ -145,11 +145,16 @@ def _iou_lsanet(confusions: Sequence[Confusion]) -> float | None:
 
 
 def _decisions(scores: Sequence[ImageScores], defective: Sequence[ImageScores]) -> Figures:
-    """What becomes of whole images; a spot that is large enough rejects one."""
+    """What becomes of whole images; a spot that is large enough rejects one.
+
+    What is put aside because the network calls the image sound has its price, and its gain.
+    """
     named = [s for s in scores if s.predicted_class is not None]
     return {
         "false_reject_rate": _mean(s.rejected for s in scores if s.is_free),
         "escape_rate": _mean(not s.found for s in defective),
+        "missed_as_sound": _mean(s.missed_so for s in defective),
+        "spared_as_sound": _mean(s.put_aside for s in scores if s.is_free),
         "decision_accuracy": _mean(s.rejected != s.is_free for s in scores),
         "classification_accuracy": _mean(s.predicted_class == s.class_name for s in named),
     }

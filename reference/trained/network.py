@@ -52,6 +52,16 @@ class TrainedNetwork:
             return FREE
         return self.recipe.names[int((shares * found).sum(dim=(0, 2, 3)).argmax())]
 
+    @property
+    def sound(self) -> Callable[[Image], float] | None:
+        """How surely an image is without a defect, of a network that learned such as a class."""
+        return self._soundness if FREE in self.classes else None
+
+    @torch.inference_mode()
+    def _soundness(self, image: Image) -> float:
+        output: DMSOutput = self.network(self._input(image))
+        return float(torch.softmax(output.classes[0], dim=1)[0, self.classes.index(FREE)])
+
     def _input(self, image: Image) -> Tensor:
         size, device = self.recipe.validation.size, next(self.network.parameters()).device
         resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)

@@ -18,7 +18,9 @@ LOGITS = np.random.default_rng(3).normal(0, 4, (1, 3, 4, 6)).astype(np.float32)
 
 
 def test_each_cell_is_shared_among_the_classes() -> None:
-    shares = read_shares(LOGITS + 500)  # a softmax of which alone would overflow
+    shares = read_shares(
+        LOGITS + 500, manifest(named=True)
+    )  # a softmax of which alone would overflow
     np.testing.assert_allclose(shares.sum(axis=0), 1, atol=1e-6)
     np.testing.assert_array_equal(shares.argmax(axis=0), LOGITS[0].argmax(axis=0))
 
@@ -27,7 +29,7 @@ def test_each_cell_is_shared_among_the_classes() -> None:
 def test_a_part_of_a_frame_has_the_shares_that_it_has_of_the_whole(
     height: int, width: int, data: st.DataObject
 ) -> None:
-    names = Names(read_shares(LOGITS), CLASSES)
+    names = Names(read_shares(LOGITS, manifest(named=True)), CLASSES)
     top, left = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
     bottom = data.draw(st.integers(top + 1, height))
     right = data.draw(st.integers(left + 1, width))
@@ -49,4 +51,4 @@ def test_names_that_are_no_numbers_are_refused_like_a_map_that_is_none(broken: f
     logits = LOGITS.copy()
     logits[0, 1, 2, 3] = broken
     with pytest.raises(FrameError, match="NaN or infinity"):
-        read_shares(logits)
+        read_shares(logits, manifest(named=True))

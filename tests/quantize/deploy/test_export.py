@@ -19,12 +19,13 @@ from edge.network.preprocess import to_tensor
 from edge.simulation import SimulatedLine
 from edge.types import Frame
 from quantize.deploy import Trained, to_onnx
-from quantize.deploy.deploy_form import deploy
+from quantize.deploy.deploy_form import deploy, free_last
 from quantize.deploy.export import ExportError
 from quantize.deploy.norms import mute
 from quantize.describe import input_spec
 from quantize.targets.layers import layers
 from reference.networks import NETWORKS, build, class_maps, logit_maps
+from reference.networks.dms import DMSOutput, Output
 from reference.networks.minet import MI_MODULES
 from stands.tiny_recipe import recipe_with
 
@@ -148,14 +149,33 @@ def test_a_minet_that_names_classes_exports_the_map_and_a_map_for_each_class() -
 def test_every_network_exports_without_its_side_heads_and_answers_the_same(name: str) -> None:
     network, x = trained(name, **SMALLEST[name]), images(32)
     with torch.inference_mode():
-        wanted = logit_maps(network(x.expand(-1, 3, -1, -1)))[0]
+        output = network(x.expand(-1, 3, -1, -1))
+    wanted = logit_maps(output)[0]
     graph = to_onnx(deploy(network), height=32, width=32)
     session = onnxruntime.InferenceSession(graph.SerializeToString())
-    answers = [session.run(None, {"image": one[None].numpy()})[0] for one in x]
-    torch.testing.assert_close(torch.from_numpy(np.concatenate(answers)), wanted, rtol=0, atol=1e-4)
+    answers = [session.run(None, {"image": one[None].numpy()}) for one in x]
+    maps = torch.from_numpy(np.concatenate([answer[0] for answer in answers]))
+    torch.testing.assert_close(maps, wanted, rtol=0, atol=1e-4)
+    if isinstance(output, DMSOutput):  # the class of the picture as a whole, in one cell
+        classes = torch.from_numpy(np.concatenate([answer[1] for answer in answers]))
+        named = output.classes[0][:, :, None, None]
+        torch.testing.assert_close(classes, named, rtol=0, atol=1e-4)
     operators = {node.op_type for node in graph.graph.node}
     assert "BatchNormalization" not in operators
     assert not any("side_heads" in layer or "heads.1" in layer for layer in layers(graph))
+
+
+@torch.no_grad()
+def test_the_class_of_sound_pictures_comes_last_and_what_nobody_taught_does_not_come() -> None:
+    one = Output(8, first=True, refine=False, classes=3)
+    assert one.classify is not None
+    features, classes = torch.randn(2, 8, 4, 4), ["blowhole", "free", "uneven"]
+    before = one(features, None)[1]
+    assert before is not None
+    assert free_last(nn.Sequential(one), classes) == ("blowhole", "uneven")
+    torch.testing.assert_close(one(features, None)[1], before[:, [0, 2, 1]])
+    assert free_last(nn.Sequential(one), []) == ()
+    assert one(features, None)[1] is None
 
 
 def test_minets_graph_is_plain_and_names_its_layers() -> None:

@@ -209,6 +209,23 @@ def test_sound_images_are_counted_apart_from_those_with_a_defect() -> None:
     assert curves(scores[:2]) is None
 
 
+def test_what_is_put_aside_as_sound_has_its_price_in_misses_and_its_gain_in_rejects() -> None:
+    defect, nothing = square() > 0, np.zeros_like(square(), np.uint8)
+    truths = [defect.astype(np.uint8)] * 2 + [nothing] * 2
+    sound = [0.95, 0.5, 0.95, 0.5]
+
+    def figures(above: float | None) -> dict[str, Any]:
+        scoring = Scoring(sound_above=above)
+        pairs = zip(truths, sound, strict=True)
+        return summarise([score(square(), truth, scoring, sound=share) for truth, share in pairs])
+
+    asked, unasked = figures(0.9), figures(None)
+    assert (unasked["escape_rate"], unasked["false_reject_rate"]) == (0, 1)
+    assert (unasked["missed_as_sound"], unasked["spared_as_sound"]) == (0, 0)
+    assert (asked["escape_rate"], asked["false_reject_rate"]) == (0.5, 0.5)
+    assert (asked["missed_as_sound"], asked["spared_as_sound"]) == (0.5, 0.5)
+
+
 def test_a_network_that_names_classes_is_held_to_them() -> None:
     mask = SQUARE.astype(np.uint8)
     cases = [
@@ -387,6 +404,8 @@ def test_a_checkpoint_is_scored_at_any_size_that_its_network_takes(tmp_path: Pat
         checkpoint_on(CHECKPOINT, data, None, 5).cases[0].answer()
     with pytest.raises(NetworkError, match="pad to 112"):
         checkpoint_on(CHECKPOINT, data, 100).cases[0].answer()
+    with pytest.raises(UsageError, match="does not say of an image that it is sound"):
+        evaluate_command(str(CHECKPOINT), data=tmp_path, sound_above=0.9)
 
 
 def test_a_side_that_is_not_there_lists_those_that_are(tmp_path: Path) -> None:
