@@ -20,7 +20,7 @@ import torch
 from reference.data import Batch
 from reference.kernels.cpu_kernels import use_kernels
 from reference.networks import complete
-from reference.recipe import Recipe, read_recipe
+from reference.recipe import Recipe, changed, read_recipe
 from reference.training.optimizer import Length
 from reference.training.run import begin
 from reference.training.train import launch
@@ -32,11 +32,12 @@ def main() -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", dest="changes", default=[])
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     torch.set_flush_denormal(True)
-    recipe = read_recipe(asked.recipe)
+    recipe = changed(read_recipe(asked.recipe), asked.changes)
     classes = classes_of(recipe)
     trainers = _trainers(recipe, asked.device, classes)
     batch = batch_of(recipe, classes)

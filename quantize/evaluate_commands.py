@@ -74,7 +74,13 @@ def evaluate(
     from rich.console import Console
     from rich.progress import track
 
-    from reference.evaluation import Evaluation, protocol_of, score_cases, write_report
+    from reference.evaluation import (
+        Evaluation,
+        protocol_of,
+        score_cases,
+        scoring_processes,
+        write_report,
+    )
 
     wanted, steps = None if threshold is None else _threshold(threshold), protocol_of(protocol)
     with _open(network, pred, gt, data, layout, split, engine, size, output, steps) as chosen:
@@ -97,8 +103,9 @@ def evaluate(
                 f"{chosen.taught} of these {total} images are not of the test side: they flatter "
                 "whoever was trained or chosen by them"
             )
-        scored = score_cases(chosen.cases, scoring)
-        scores = list(track(scored, "Scoring", total, console=progress, transient=True))
+        with scoring_processes(total) as pool:
+            scored = score_cases(chosen.cases, scoring, pool)
+            scores = list(track(scored, "Scoring", total, console=progress, transient=True))
         evaluation = Evaluation(
             chosen.name, chosen.data, steps, scoring, scores, chosen.taught, chosen.classes
         )

@@ -110,7 +110,7 @@ def checkpoint_on(
 
     Of its maps the result, or the `output`th behind it.
     """
-    from reference.trained import network_predictor, open_network  # noqa: PLC0415 (others do without torch)
+    from reference.trained import open_network  # noqa: PLC0415 (others do without torch)
 
     trained = open_network(path)
     name = f"{path} on torch fp32"
@@ -119,9 +119,8 @@ def checkpoint_on(
     pairs = data.pairs(trained.recipe)
     if output:
         name = f"{name}, output {output}"
-    predict = network_predictor(trained.network, trained.recipe, output)
-    cases = cases_of(predict, pairs, trained.classify, data.protocol, trained.sound)
-    says = trained.sound is not None
+    cases = cases_of(partial(trained.look, output=output), pairs, data.protocol)
+    says = trained.says_sound
     return Evaluated(name, str(data), cases, taught=data.taught(pairs), says_sound=says)
 
 

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing import get_context
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.types import Image
 from reference.data import Pair
-from reference.evaluation.metrics import ImageScores, Scoring, score
+from reference.evaluation.metrics import CHEAP, ImageScores, Scoring, score
 from reference.evaluation.named import NamedPixels
 from reference.evaluation.protocol import LINE, Protocol
 from reference.evaluation.summary import summarise
 
-# 8-bit grey image -> probability map, at the size that the network answers in.
-Predictor = Callable[[Image], NDArray[np.floating]]
+LEAST_SHARED_OUT = 64  # images: for fewer, processes take longer to begin than to score
+MOST_PROCESSES = 16
+
+
+class Said(NamedTuple):
+    """What a network makes of an image."""
+
+    probability: NDArray[np.floating]  # at the size that it answers in
+    class_name: str | None = None  # of the image, if it names any
+    sound: float | None = None  # how surely it calls the image sound, if it says that
+
+
+Look = Callable[[Image], Said]  # at an 8-bit image
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,70 +60,98 @@ class Case:
     answer: Callable[[], Answer]
 
 
-def cases_of(
-    predict: Predictor,
-    pairs: Iterable[Pair],
-    classify: Callable[[Image], str] | None = None,
-    protocol: Protocol = LINE,
-    sound: Callable[[Image], float] | None = None,
-) -> list[Case]:
-    """A predictor's cases, and a classifier's where the network names classes too.
-
-    `sound` says of an image how surely the network takes it to be without a defect.
-    """
+def cases_of(look: Look, pairs: Iterable[Pair], protocol: Protocol = LINE) -> list[Case]:
+    """A network's cases."""
     return [
-        Case(pair.name, pair.class_name, partial(_answer, predict, classify, sound, pair, protocol))
-        for pair in pairs
+        Case(pair.name, pair.class_name, partial(_answer, look, pair, protocol)) for pair in pairs
     ]
 
 
-def _answer(
-    predict: Predictor,
-    classify: Callable[[Image], str] | None,
-    sound: Callable[[Image], float] | None,
-    pair: Pair,
-    protocol: Protocol,
-) -> Answer:
-    named = classify(pair.image) if classify else None
-    shown = protocol.finish(predict(pair.image), pair.mask.shape)
-    answer = answered(shown, pair, protocol, named)
-    return replace(answer, sound=sound(pair.image)) if sound else answer
+def _answer(look: Look, pair: Pair, protocol: Protocol) -> Answer:
+    said = look(pair.image)
+    answer = answered(protocol.finish(said.probability, pair.mask.shape), pair, protocol)
+    return replace(answer, class_name=said.class_name, sound=said.sound)
 
 
-def answered(
-    shown: NDArray[np.floating], pair: Pair, protocol: Protocol, named: str | None = None
-) -> Answer:
+def answered(shown: NDArray[np.floating], pair: Pair, protocol: Protocol) -> Answer:
     """A finished map beside what a protocol compares it with."""
     levels = pair.mask * np.uint8(255) if pair.levels is None else pair.levels
     mask = protocol.masked(levels, shown.shape)
     image = pair.image if shown.shape == pair.mask.shape else None
-    return Answer(shown, mask, image, levels if protocol.grey_masks else None, named)
+    return Answer(shown, mask, image, levels if protocol.grey_masks else None)
 
 
-def score_cases(cases: Iterable[Case], scoring: Scoring) -> Iterator[ImageScores]:
-    """Score one case after the other."""
+@contextmanager
+def scoring_processes(images: int) -> Iterator[Executor | None]:
+    """What scores so many images beside the process that makes their maps, where that is worth it.
+
+    They begin when they are first given something, and stay until the end.
+    """
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+    if images < LEAST_SHARED_OUT or processes == 1:
+        yield None
+        return
+    # Not forked: that would copy the threads' locks, and a GPU's state, as they happen to be.
+    afresh = get_context("spawn")
+    with ProcessPoolExecutor(processes, afresh, cv2.setNumThreads, (1,)) as pool:
+        yield pool
+
+
+def score_cases(
+    cases: Iterable[Case], scoring: Scoring, pool: Executor | None = None
+) -> Iterator[ImageScores]:
+    """Score one case after the other; in a pool, while the next ones' maps are made."""
+    if pool is None:
+        for case in cases:
+            yield _score(case.name, case.class_name, case.answer(), scoring)
+        return
+    waiting: deque[Future[ImageScores]] = deque()
     for case in cases:
-        answer = case.answer()
-        yield score(
-            answer.probability,
-            answer.mask,
-            scoring,
-            name=case.name,
-            class_name=case.class_name,
-            predicted_class=answer.class_name,
-            named=answer.named,
-            levels=answer.levels,
-            sound=answer.sound,
-        )
+        # What is only there to be looked at need not be sent.
+        answer = replace(case.answer(), image=None)
+        waiting.append(pool.submit(_score, case.name, case.class_name, answer, scoring))
+        if len(waiting) > 4 * MOST_PROCESSES:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _score(name: str, class_name: str, answer: Answer, scoring: Scoring) -> ImageScores:
+    return score(
+        answer.probability,
+        answer.mask,
+        scoring,
+        name=name,
+        class_name=class_name,
+        predicted_class=answer.class_name,
+        named=answer.named,
+        levels=answer.levels,
+        sound=answer.sound,
+    )
 
 
 def evaluate(
-    predict: Predictor,
+    said: Iterable[Said],
     pairs: Sequence[Pair],
-    classify: Callable[[Image], str] | None = None,
     protocol: Protocol = LINE,
+    *,
+    figures: Collection[str] | None = None,
+    pool: Executor | None = None,
 ) -> dict[str, float]:
-    """The figures of a predictor over pairs, as far as these pairs allow them."""
-    cases = cases_of(predict, pairs, classify, protocol)
-    figures = summarise(list(score_cases(cases, protocol.scoring)))
-    return {name: float(figure) for name, figure in figures.items() if figure is not None}
+    """The figures of what is said of pairs, as far as these pairs allow them.
+
+    Of some `figures` alone if they are given, and of what costs next to nothing.
+    """
+    steps = protocol.scoring
+    if figures is not None:
+        steps = replace(steps, figures=frozenset(figures))
+    looked = iter(said)
+    # One after the other, as it is scored: `said` may be made in batches while others are scored.
+    cases = cases_of(lambda _: next(looked), pairs, protocol)
+    found = summarise(list(score_cases(cases, steps, pool)))
+    wanted = found.keys() if figures is None else {*figures, *CHEAP}
+    return {
+        name: float(figure)
+        for name, figure in found.items()
+        if figure is not None and name in wanted
+    }

@@ -6,6 +6,7 @@ The saliency metrics are pysodmetrics'; what it lacks is here. Figures of many i
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -34,6 +35,31 @@ Truth = NDArray[np.bool_]  # H,W
 Curve = NDArray[np.float64]  # 256: at thresholds 0, 1, ... 255 of 255
 
 
+# Figures of a summary that cost next to nothing; all others are measured where they are wanted.
+CHEAP = (
+    "images",
+    "defect_free",
+    "mae",
+    "iou",
+    "iou_of_defects",
+    "iou_pooled",
+    "iou_lsanet",
+    "soft_iou",
+    "dice",
+    "f1",
+    "f1_weighted",
+    "pa_recall",
+    "pa_overall",
+    "false_reject_rate",
+    "escape_rate",
+    "decision_accuracy",
+    "classification_accuracy",
+)
+_BY_F = frozenset({"max_f", "mean_f", "adaptive_f", "overlap_ratio"})
+_BY_E = frozenset({"max_e", "mean_e", "adaptive_e"})
+UNMEASURED = np.full(256, np.nan)
+
+
 class ScoreError(TracksideError, ValueError):
     """A map that cannot be scored; the message says which and why."""
 
@@ -52,11 +78,16 @@ class Scoring:
     min_share: float = 0  # of the image; a spot that covers less rejects nothing
     # Of an image that the network calls sound by more than this, the map is put aside.
     sound_above: float | None = None
+    figures: frozenset[str] | None = None  # these, and what is cheap; None: all there are
+
+    def wants(self, figures: Collection[str]) -> bool:
+        """Whether one of these is asked for."""
+        return self.figures is None or not self.figures.isdisjoint(figures)
 
 
 @dataclass(frozen=True, eq=False)
 class ImageScores:
-    """All that is measured on one image."""
+    """All that is measured on one image; what nobody asked for is no number."""
 
     name: str
     class_name: str
@@ -116,18 +147,18 @@ def score(
         plain, p = np.zeros_like(plain), np.zeros_like(p)
         binary, spots = np.zeros_like(binary), np.zeros_like(spots)
     counts = confusion(binary, truth)
-    figures = _saliency(p, truth)
+    figures = _saliency(p, truth, scoring)
     figures["soft_iou"] = soft_iou(plain if "soft_iou" in scoring.unstretched else p, truth)
     if levels is not None or "mae" in scoring.unstretched:
         figures["mae"] = _error(plain, truth if levels is None else levels / 255)
-    if not scoring.overlap_cap:
+    if not scoring.overlap_cap and scoring.wants({"overlap_ratio"}):
         figures["overlap_ratio"] = confusion(p >= 2 * p.mean(), truth).iou
     return ImageScores(
         name=name,
         class_name=class_name,
         predicted_class=predicted_class,
         defect_share=float(truth.mean()),
-        pfom=pfom(p, truth),
+        pfom=pfom(p, truth) if scoring.wants({"pfom"}) else np.nan,
         confusion=counts,
         dice=counts.dice if binary.any() or truth.any() else scoring.empty_dice,
         rejected=bool(spots.any()),
@@ -215,27 +246,45 @@ def _edges(x: Map) -> Truth:
     return np.asarray(energy > max(4 * energy.mean(), 1e-12))
 
 
-def _saliency(p: Map, truth: Truth) -> dict[str, Any]:
+def _saliency(p: Map, truth: Truth, scoring: Scoring) -> dict[str, Any]:
     """pysodmetrics' figures; its curves start at the highest threshold, ours at the lowest."""
-    mae, s_measure, weighted_f, e = MAE(), Smeasure(), WeightedFmeasure(), Emeasure()
+    mae, s_measure, weighted_f = MAE(), Smeasure(), WeightedFmeasure()
+    for name, metric in (("mae", mae), ("s_measure", s_measure), ("weighted_f", weighted_f)):
+        if name == "mae" or scoring.wants({name}):
+            metric.step(p, truth, normalize=False)
+    return {
+        "mae": float(mae.maes[0]),
+        "s_measure": float(s_measure.sms[0]) if s_measure.sms else np.nan,
+        "weighted_f": float(weighted_f.weighted_fms[0]) if weighted_f.weighted_fms else np.nan,
+        **_by_f(p, truth, wanted=scoring.wants(_BY_F)),
+        **_by_e(p, truth, wanted=scoring.wants(_BY_E)),
+    }
+
+
+def _by_e(p: Map, truth: Truth, *, wanted: bool) -> dict[str, Any]:
+    if not wanted:
+        return {"adaptive_e": np.nan, "e": UNMEASURED}
+    e = Emeasure()
+    e.step(p, truth, normalize=False)
+    return {"adaptive_e": float(e.adaptive_ems[0]), "e": e.changeable_ems[0][::-1]}
+
+
+def _by_f(p: Map, truth: Truth, *, wanted: bool) -> dict[str, Any]:
+    if not wanted:
+        curves = dict.fromkeys(("precision", "recall", "f"), UNMEASURED)
+        return {"adaptive_f": np.nan, "overlap_ratio": np.nan, **curves}
     f = FmeasureHandler(with_dynamic=True, with_adaptive=True, beta=0.3)
     precision = PrecisionHandler(with_dynamic=True, with_adaptive=False)
     recall = RecallHandler(with_dynamic=True, with_adaptive=False)
     overlap = IOUHandler(with_dynamic=False, with_adaptive=True)
     counted = FmeasureV2({"f": f, "precision": precision, "recall": recall, "overlap": overlap})
-    for metric in (mae, s_measure, weighted_f, e, counted):
-        metric.step(p, truth, normalize=False)
+    counted.step(p, truth, normalize=False)
     return {
-        "mae": float(mae.maes[0]),
-        "s_measure": float(s_measure.sms[0]),
-        "weighted_f": float(weighted_f.weighted_fms[0]),
         "adaptive_f": float(f.adaptive_results[0]),
-        "adaptive_e": float(e.adaptive_ems[0]),
         "overlap_ratio": float(overlap.adaptive_results[0]),
         "precision": precision.dynamic_results[0][::-1],
         "recall": recall.dynamic_results[0][::-1],
         "f": f.dynamic_results[0][::-1],
-        "e": e.changeable_ems[0][::-1],
     }
 
 

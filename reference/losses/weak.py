@@ -20,6 +20,7 @@ _LEAST_SEEN_PX = 8  # a box of which the crop shows less asks for nothing
 _ALIKE = 0.3  # a colour affinity above which neighbours should be answered alike
 _CONTRAST = 0.05  # the difference in grey (0..1) at which affinity has fallen to 1/e
 _ROUND_PX = 8  # of a box, which takes part in what is alike
+_LEAST = 1e-6  # a weight that is none
 _SOMEWHERE = 0.01  # of an image's pixels, those that a defect of unknown place is made of
 
 Sides = tuple[int, int, int, int]  # left, top, right, bottom
@@ -132,10 +133,10 @@ def naming(names: Tensor, decided: Tensor, marks: Marks) -> Tensor:
         if marks.strengths[image] == "class":
             things += _named_somewhere(names[image], weight, marks.class_numbers[image])
             continue
-        for area in _things(labels[image], marks, image, step):
+        for area in _things(labels[image], marks, image, step, classes=names.shape[1]):
             inside = weight * area
-            if (total := inside.sum()) > 0:
-                things.append((cost * inside).sum() / total)
+            # Nothing is asked of a GPU, which would have to be waited for: what is not there is 0.
+            things.append((cost * inside).sum() / inside.sum().clamp(min=_LEAST))
     return torch.stack(things).sum() / len(names)
 
 
@@ -145,12 +146,13 @@ def _thinned(plane: Tensor, step: int, like: Tensor) -> Tensor:
     return plane[:, step // 2 :: step, step // 2 :: step][:, :height, :width]
 
 
-def _things(labels: Tensor, marks: Marks, image: int, step: int) -> Iterator[Tensor]:
-    """Where each thing of an image is that has a name, h,w."""
+def _things(
+    labels: Tensor, marks: Marks, image: int, step: int, *, classes: int
+) -> Iterator[Tensor]:
+    """Where each thing of an image is that has a name, h,w, or would be if it were there."""
     if marks.strengths[image] == "mask":
-        for number in torch.bincount(labels.flatten()).nonzero().flatten().tolist():
-            if 0 < number <= MOST_CLASSES:
-                yield labels == number
+        for number in range(1, classes + 1):
+            yield labels == number
         return
     for label, *sides in marks.boxes[image].tolist():
         if label <= MOST_CLASSES:
@@ -164,4 +166,4 @@ def _named_somewhere(names: Tensor, weight: Tensor, number: int) -> Sequence[Ten
     if not 0 < number <= MOST_CLASSES:
         return []
     mean = (names * weight).sum(dim=(1, 2)) / weight.sum()
-    return [F.cross_entropy(mean, torch.tensor(number - 1, device=names.device))]
+    return [-F.log_softmax(mean, dim=0)[number - 1]]

@@ -182,8 +182,9 @@ class Recipe(_Section):
     epochs: PositiveInt | None = None  # of the first data set
     decay: PositiveInt = 1
     clip: PositiveFloat | None = 5.0  # the gradient's norm
-    # Of a GPU: `tf32` is single precision with inputs rounded to 10 bits, several times as fast.
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    # Of a GPU: `tf32` is single precision with inputs rounded to 10 bits, several times as fast;
+    # `fp16` is for cards without bf16: its losses are scaled, lest gradients vanish.
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
     deterministic: bool = False  # on a GPU, slower: the same run to the bit, resumed or not
     ema: float = Field(default=0, ge=0, lt=1)  # 0: the weights themselves
     seed: int = Field(ge=0, lt=2**40)  # torch's is made of it and the iteration, in 64 bits

@@ -3,20 +3,18 @@
 from reference.trained.checkpoint import CheckpointError
 from reference.trained.network import TrainedNetwork, open_network
 from reference.trained.predictor import (
-    Predictor,
     laid_out,
     memory_format,
     network_input,
-    network_predictor,
+    resized,
 )
 
 __all__ = [
     "CheckpointError",
-    "Predictor",
     "TrainedNetwork",
     "laid_out",
     "memory_format",
     "network_input",
-    "network_predictor",
     "open_network",
+    "resized",
 ]

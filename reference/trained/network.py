@@ -1,23 +1,26 @@
-"""A checkpoint's network as a predictor, and as a classifier where it names classes."""
+"""A checkpoint's network, and what it says of images: maps, classes, and that they are sound."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
-import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
+from edge.errors import UsageError
 from edge.types import Image
 from reference.datasets import FREE
-from reference.networks import build, class_maps, logit_maps
+from reference.evaluation import Said
+from reference.networks import Output, build, class_maps, logit_maps
 from reference.networks.dms import DMSOutput
 from reference.recipe import Recipe
 from reference.trained import checkpoint
-from reference.trained.predictor import laid_out, network_input
+from reference.trained.predictor import laid_out, network_input, resized
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,43 +37,64 @@ class TrainedNetwork:
         return replace(self, recipe=self.recipe.model_copy(update={"validation": validation}))
 
     @property
-    def classify(self) -> Callable[[Image], str] | None:
-        """The class that the last of the network's outputs holds likeliest, or its maps."""
+    def says_sound(self) -> bool:
+        """Whether it has learned images without a defect as a class."""
+        return FREE in self.classes
+
+    def look(self, image: Image, output: int = 0) -> Said:
+        """What it says of one image: by its result, or by the `output`th map behind it."""
+        return next(self.look_at_all([image], output=output))
+
+    @torch.inference_mode()
+    def look_at_all(
+        self, images: Iterable[Image], *, at_once: int = 1, output: int = 0
+    ) -> Iterator[Said]:
+        """What it says of each, so many of them in a batch; a GPU gains by it, a CPU does not."""
+        device = next(self.network.parameters()).device
+        for some in _by(at_once, images):
+            shown = resized(some, self.recipe).to(device)
+            answers = self.network(network_input(shown, self.recipe))
+            maps = logit_maps(answers)
+            if output >= len(maps):
+                raise UsageError(f"--output {output}: the network has maps 0 to {len(maps) - 1}")
+            probability = torch.sigmoid(maps[output])[:, 0].cpu().numpy().astype(np.float32)
+            yield from map(Said, probability, self._named(answers), self._sound(answers))
+
+    def _named(self, answers: Output) -> list[str | None]:
+        """The class of each image: that of the picture as a whole, or of most of what is found.
+
+        `free` where nothing is; none of a network that names nothing.
+        """
+        count = len(logit_maps(answers)[0])
         if self.recipe.names:
-            return self._named
-        return self._likeliest if self.classes else None
+            decided = torch.sigmoid(logit_maps(answers)[0])
+            shares = torch.softmax(class_maps(answers)[0], dim=1)
+            shares = F.interpolate(shares, size=decided.shape[-2:], mode="bilinear")
+            found = decided > 0.5
+            most = (shares * found).sum(dim=(2, 3)).argmax(dim=1).tolist()
+            some = found.flatten(1).any(dim=1).tolist()
+            return [
+                self.recipe.names[number] if any_ else FREE
+                for number, any_ in zip(most, some, strict=True)
+            ]
+        if not self.classes or not isinstance(answers, DMSOutput):
+            return [None] * count
+        return [self.classes[number] for number in answers.classes[0].argmax(dim=1).tolist()]
 
-    @torch.inference_mode()
-    def _named(self, image: Image) -> str:
-        """The class whose share of what is decided to be defect is largest; `free` without any."""
-        output = self.network(self._input(image))
-        decided = torch.sigmoid(logit_maps(output)[0])
-        shares = torch.softmax(class_maps(output)[0], dim=1)
-        shares = F.interpolate(shares, size=decided.shape[-2:], mode="bilinear")
-        found = decided > 0.5
-        if not found.any():
-            return FREE
-        return self.recipe.names[int((shares * found).sum(dim=(0, 2, 3)).argmax())]
+    def _sound(self, answers: Output) -> list[float | None]:
+        if not self.says_sound or not isinstance(answers, DMSOutput):
+            return [None] * len(logit_maps(answers)[0])
+        shares: list[float | None] = torch.softmax(answers.classes[0], dim=1)[
+            :, self.classes.index(FREE)
+        ].tolist()
+        return shares
 
-    @property
-    def sound(self) -> Callable[[Image], float] | None:
-        """How surely an image is without a defect, of a network that learned such as a class."""
-        return self._soundness if FREE in self.classes else None
 
-    @torch.inference_mode()
-    def _soundness(self, image: Image) -> float:
-        output: DMSOutput = self.network(self._input(image))
-        return float(torch.softmax(output.classes[0], dim=1)[0, self.classes.index(FREE)])
-
-    def _input(self, image: Image) -> Tensor:
-        size, device = self.recipe.validation.size, next(self.network.parameters()).device
-        resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
-        return network_input(torch.from_numpy(resized)[None].to(device), self.recipe)
-
-    @torch.inference_mode()
-    def _likeliest(self, image: Image) -> str:
-        output: DMSOutput = self.network(self._input(image))
-        return self.classes[int(output.classes[0].argmax())]
+def _by(at_once: int, images: Iterable[Image]) -> Iterator[list[Image]]:
+    """So many at a time."""
+    rest = iter(images)
+    while some := list(islice(rest, at_once)):
+        yield some
 
 
 def open_network(path: Path, device: torch.device | None = None) -> TrainedNetwork:

@@ -1,22 +1,17 @@
-"""A grey image into a reference network and its probability map out, scaled as its recipe says."""
+"""Images as a reference network takes them: at its size, and scaled as its recipe says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import cache
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edge.errors import UsageError
-from reference.networks import logit_maps
+from edge.types import Image
 from reference.recipe import Recipe
-
-# 8-bit grey image -> probability map, at the size that the network answers in.
-Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 def network_input(images: Tensor, recipe: Recipe) -> Tensor:
@@ -32,10 +27,10 @@ def network_input(images: Tensor, recipe: Recipe) -> Tensor:
 def memory_format(recipe: Recipe, device: torch.device) -> torch.memory_format:
     """Channels last: five times as fast on a CPU, and what tensor cores want.
 
-    But not for bf16 on a CPU: the gradient of a dilated depthwise convolution reads memory that
+    But not for 16 bits on a CPU: the gradient of a dilated depthwise convolution reads memory that
     nobody wrote (torch 2.13), and is no number whenever that holds none.
     """
-    if recipe.precision == "bf16" and device.type == "cpu":
+    if recipe.precision in ("bf16", "fp16") and device.type == "cpu":
         return torch.contiguous_format
     return torch.channels_last
 
@@ -56,21 +51,8 @@ def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
     return torch.tensor(values, device=device).view(1, len(values), 1, 1)
 
 
-def network_predictor(network: nn.Module, recipe: Recipe, output: int = 0) -> Predictor:
-    """Predict at the recipe's validation size; a protocol says what becomes of the map.
-
-    Of a network of several maps, `output` counts from the one that is the result.
-    """
-    size, device = recipe.validation.size, next(network.parameters()).device
-
-    @torch.inference_mode()
-    def predict(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
-        x = network_input(torch.from_numpy(resized)[None].to(device), recipe)
-        maps = logit_maps(network(x))
-        if output >= len(maps):
-            raise UsageError(f"--output {output}: the network has maps 0 to {len(maps) - 1}")
-        probability = torch.sigmoid(maps[output])[0, 0]
-        return np.asarray(probability.cpu().numpy(), np.float32)
-
-    return predict
+def resized(images: Sequence[Image], recipe: Recipe) -> Tensor:
+    """8-bit images as one batch at the recipe's validation size."""
+    size = (recipe.validation.size,) * 2
+    shown = [cv2.resize(image, size, interpolation=cv2.INTER_LINEAR) for image in images]
+    return torch.from_numpy(np.stack(shown))

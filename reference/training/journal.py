@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from reference.data import Pair, Tile, outlined, sheet
-from reference.evaluation import LINE
-from reference.trained import Predictor
+from reference.evaluation import LINE, Look
 
 SAMPLES = 8
 
@@ -63,11 +62,11 @@ class Journal:
             writer.writerow(row)
         print(json.dumps(row), flush=True)
 
-    def picture(self, predict: Predictor, pairs: list[Pair], iteration: int) -> None:
+    def picture(self, look: Look, pairs: list[Pair], iteration: int) -> None:
         """A few held-out images, their defects outlined, each beside the network's answer."""
         tiles: list[Tile] = []
         for pair in pairs[:: -(-len(pairs) // SAMPLES)]:
-            shown = LINE.finish(predict(pair.image), pair.mask.shape)
+            shown = LINE.finish(look(pair.image).probability, pair.mask.shape)
             answer = np.rint(shown * 255).astype(np.uint8)
             truth = outlined(pair.image, pair.mask)
             tiles += [Tile(truth, [pair.name]), Tile(answer, [pair.class_name])]

@@ -96,8 +96,13 @@ def moments(optimizer: Optimizer, network: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def are_whole(saved: dict[str, Tensor], optimizer: Optimizer, network: nn.Module) -> bool:
-    """Whether `moments` can have given these; a parameter that had no gradient has none."""
+def are_whole(
+    saved: dict[str, Tensor], optimizer: Optimizer, network: nn.Module, *, stepped: bool
+) -> bool:
+    """Whether `moments` can have given these; a parameter that had no gradient has none.
+
+    Before anything was `stepped`, none has.
+    """
     momentum = optimizer.defaults.get("momentum")
     if momentum is None:
         kinds = {"step", "exp_avg", "exp_avg_sq"}
@@ -106,7 +111,8 @@ def are_whole(saved: dict[str, Tensor], optimizer: Optimizer, network: nn.Module
     names = {key.rpartition(".")[0] for key in saved}
     wanted = {f"{name}.{kind}" for name in names for kind in kinds}
     known = names <= dict(network.named_parameters()).keys()
-    return known and wanted == saved.keys() and bool(names) == bool(kinds)
+    some = bool(names) == bool(kinds) or not (stepped or names)
+    return known and wanted == saved.keys() and some
 
 
 def restore_moments(optimizer: Optimizer, network: nn.Module, saved: dict[str, Tensor]) -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from edge.errors import ConfigurationError
-from edge.types import Image
 from reference.data import Pair
-from reference.evaluation import protocol_of
-from reference.evaluation.evaluate import evaluate
+from reference.evaluation import Said, evaluate, protocol_of
 from reference.trained import network_input
 from reference.training.run import Run
 
@@ -28,7 +25,7 @@ def rehearse(run: Run, held_out: list[Pair]) -> None:
     shown = next((pair for pair in held_out if pair.mask.any()), held_out[0])
     of_names = {"found", "classification_accuracy"}  # which a blank map has none of
     protocol = protocol_of(validation.protocol)
-    known = evaluate(_blank, [shown], protocol=protocol)
+    known = evaluate([Said(np.zeros(shown.mask.shape, np.float32))], [shown], protocol)
     if validation.best not in of_names and validation.best not in known:
         raise ConfigurationError(
             f"validation.best: {validation.best} needs held-out images with a defect"
@@ -44,7 +41,3 @@ def _answer(run: Run, setting: str, size: int) -> None:
     except (ArithmeticError, RuntimeError, ValueError) as error:  # the network's, or torch's own
         said = " ".join(str(error).split())
         raise ConfigurationError(f"{setting}: the network takes no {size}, {said}") from error
-
-
-def _blank(image: Image) -> NDArray[np.float32]:
-    return np.zeros(image.shape, np.float32)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -43,6 +44,7 @@ class Run:
     best: float = 0.0
     losses: list[float] = field(default_factory=list)  # since the last validation
     processes: int = 1  # that train it together
+    scaler: GradScaler | None = None  # of losses, in half precision
 
     def save(self, path: Path, metrics: dict[str, float]) -> None:
         """Write a checkpoint that `restore` and the other rooms read."""
@@ -64,6 +66,7 @@ class Run:
             "best": self.best,
             "losses": self.losses,
             "processes": self.processes,
+            "scaler": None if self.scaler is None else self.scaler.state_dict(),
             "metrics": metrics,
         }
         checkpoint.save(path, groups, record)
@@ -81,13 +84,18 @@ class Run:
                 "--start-from"
             )
         saved = groups.get("optimizer", {})
-        if "model" not in groups or not are_whole(saved, self.optimizer, self.network):
+        # A scaler that begins too large leaves out the first steps.
+        stepped = self.scaler is None
+        whole = are_whole(saved, self.optimizer, self.network, stepped=stepped)
+        if "model" not in groups or not whole:
             raise CheckpointError(
                 f"{path} holds less than a run goes on with: take its weights with --start-from"
             )
         self.network.load_state_dict(groups["model"])
         self.ema.load_state_dict(groups["ema"])
         restore_moments(self.optimizer, self.network, saved)
+        if self.scaler is not None:
+            self.scaler.load_state_dict(record["scaler"])
         self.iteration = record["iteration"]
         # A figure of another kind or size is no measure of those to come.
         watched, watching = stored.validation, self.recipe.validation
@@ -168,6 +176,8 @@ def begin(
     ema.load_state_dict(network.state_dict())
     run = Run(recipe, network, ema.eval(), build_optimizer(network, recipe), classes)
     run.processes = processes
+    if recipe.precision == "fp16":
+        run.scaler = GradScaler(device.type)
     if backbone_weights is not None:
         digest = hashlib.sha256(backbone_weights.read_bytes()).hexdigest()
         run.backbone_weights = f"{backbone_weights.name} sha256 {digest}"

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
 from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.precision import MixedPrecision, Precision
 from lightning_fabric.strategies.ddp import DDPStrategy
-from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 
 from edge.errors import ConfigurationError, TracksideError, UsageError
-from edge.types import Image
 from reference.data import Pair, Source
-from reference.evaluation import protocol_of
-from reference.evaluation.evaluate import evaluate
+from reference.evaluation import Said, evaluate, protocol_of, scoring_processes
 from reference.kernels.cpu_kernels import use_kernels
 from reference.recipe import Recipe, read_sources
-from reference.trained import TrainedNetwork, network_predictor, open_network
+from reference.trained import TrainedNetwork, open_network
 from reference.training.feed import batches
 from reference.training.journal import Journal
 from reference.training.optimizer import Length, learning_rate
@@ -108,7 +109,12 @@ def train(
     trainer = Trainer(fabric, run, forward, length, teacher)
     journal = Journal(out, run.iteration, length.iterations) if fabric.is_global_zero else None
     pending: list[Tensor] = []
-    with StopRequest() as stop, journal or nullcontext():
+    scored_here = len(validation) if journal is not None else 0
+    with (
+        StopRequest() as stop,
+        scoring_processes(scored_here) as pool,
+        journal or nullcontext(),
+    ):
         for batch in batches(fabric, recipe, sources, remaining, workers):
             pending.append(trainer.step(batch))
             at_end = run.iteration == length.iterations
@@ -120,7 +126,7 @@ def train(
             if journal is not None:
                 journal.advance(run.iteration, run.losses[-1])
                 if validating:
-                    validate(trainer, validation, journal, track)
+                    validate(trainer, validation, journal, track, pool)
                 elif stopping:
                     run.save(last, {})
             fabric.barrier()
@@ -152,10 +158,23 @@ def launch(device: str, recipe: Recipe) -> Fabric:
         devices=here,
         num_nodes=processes // here,
         strategy=DDPStrategy(find_unused_parameters=unused) if processes > 1 else "auto",
-        precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
+        plugins=_mixed(recipe, device),
     )
     fabric.launch()
     return fabric
+
+
+def _mixed(recipe: Recipe, device: str) -> Precision | None:
+    """In what precision layers calculate; the run itself scales its losses and remembers by what.
+
+    Fabric's own choice of `fp16` would become another, with a word, on a CPU.
+    """
+    kind = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    if recipe.precision == "bf16":
+        return MixedPrecision("bf16-mixed", kind)
+    if recipe.precision == "fp16":
+        return MixedPrecision("16-mixed", kind, GradScaler(kind, enabled=False))
+    return None
 
 
 def _choose_arithmetic(recipe: Recipe) -> None:
@@ -233,10 +252,32 @@ def enter(trainer: Trainer, journal: Journal, figures: dict[str, float]) -> None
     run.losses = []
 
 
+def at_once(trainer: Trainer) -> int:
+    """Images that are looked at together: as many as in a step, for which there is room."""
+    recipe = trainer.run.recipe
+    on_cpu = trainer.fabric.device.type == "cpu"
+    return 1 if on_cpu else sum(section.share for section in recipe.data)
+
+
+def _numbers(run: Run, said: Iterable[Said]) -> Iterator[Said]:
+    """What is said, as long as it is numbers."""
+    for one in said:
+        if not np.isfinite(one.probability).all():
+            raise run.diverged(f"the answer is no number after iteration {run.iteration}")
+        yield one
+
+
 def validate(
-    trainer: Trainer, pairs: list[Pair], journal: Journal, track: Track | None = None
+    trainer: Trainer,
+    pairs: list[Pair],
+    journal: Journal,
+    track: Track | None = None,
+    pool: Executor | None = None,
 ) -> None:
     """Measure the averaged weights on the held-out pairs, write it down, keep the best.
+
+    Only the figure that decides is measured, and what is cheap: while it is, a GPU has nothing to
+    do. `trackside evaluate` measures all there are.
 
     Without such pairs there is nothing to measure and no best: the last is what is kept.
     """
@@ -246,24 +287,20 @@ def validate(
         run.save(journal.folder / "last.safetensors", {})
         return
     run.catch_up()
-    network = network_predictor(run.ema, run.recipe)
-
-    def predict(image: Image) -> NDArray[np.float32]:
-        probability = network(image)
-        if not np.isfinite(probability).all():
-            raise run.diverged(f"the answer is no number after iteration {run.iteration}")
-        return probability
-
-    # Of DMS the class of each image, too, is what it is trained for.
-    naming = bool(run.classes) or run.recipe.validation.best == "classification_accuracy"
     trained = TrainedNetwork(run.ema, run.recipe, tuple(run.classes))
-    protocol = protocol_of(run.recipe.validation.protocol)
-    evaluated = evaluate(predict, pairs, trained.classify if naming else None, protocol)
+    images, watched = (pair.image for pair in pairs), run.recipe.validation
+    evaluated = evaluate(
+        _numbers(run, trained.look_at_all(images, at_once=at_once(trainer))),
+        pairs,
+        protocol_of(watched.protocol),
+        figures={watched.best},
+        pool=pool,
+    )
     metrics = {name: round(value, 5) for name, value in evaluated.items()}
     if track is not None:
         metrics |= track.figures(run.ema, run.recipe)
     enter(trainer, journal, {name: metrics[name] for name in LOGGED if name in metrics})
-    journal.picture(predict, pairs, run.iteration)
+    journal.picture(trained.look, pairs, run.iteration)
     figure = metrics[run.recipe.validation.best]
     better, run.best = figure > run.best, max(figure, run.best)
     # The best first: a run killed in between goes on from `last` and comes here again.

@@ -53,10 +53,16 @@ class Trainer:
             towards = distillation(output, answer.float(), recipe.teacher.temperature)
             loss = loss + recipe.teacher.weight * towards
         run.optimizer.zero_grad()
-        self.fabric.backward(loss)
+        self.fabric.backward(loss if run.scaler is None else run.scaler.scale(loss))
+        if run.scaler is not None:
+            run.scaler.unscale_(run.optimizer)
         if recipe.clip is not None:
             nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
-        run.optimizer.step()
+        if run.scaler is None:
+            run.optimizer.step()
+        else:  # which leaves out a step whose gradients are too large for half precision
+            run.scaler.step(run.optimizer)
+            run.scaler.update()
         run.iteration += 1
         run.average()
         return loss.detach()

@@ -24,17 +24,20 @@ from reference.evaluation import (
     LINE,
     Case,
     Evaluation,
+    Said,
     Scoring,
     by_class,
     by_size,
     cases_of_folders,
     cases_of_maps,
+    evaluate,
     score,
     score_cases,
+    scoring_processes,
     summarise,
     write_report,
 )
-from reference.evaluation.evaluate import Answer, evaluate
+from reference.evaluation.evaluate import LEAST_SHARED_OUT, Answer
 from reference.evaluation.metrics import ScoreError, pfom
 from reference.evaluation.summary import curves
 from reference.networks.layers import NetworkError
@@ -239,11 +242,26 @@ def test_a_network_that_names_classes_is_held_to_them() -> None:
 def test_a_perfect_predictor_scores_perfectly(tmp_path: Path) -> None:
     magnetic_tile(tmp_path)
     pairs = read(tmp_path, "magnetic_tile")
-    mask_of = {p.image.tobytes(): p.mask.astype(np.float32) for p in pairs}
-    figures = evaluate(lambda image: mask_of[image.tobytes()], pairs)
+    said = [Said(p.mask.astype(np.float32)) for p in pairs]
+    figures = evaluate(said, pairs)
     perfect = ("s_measure", "weighted_f", "max_f", "iou", "pfom", "overlap_ratio", "dice", "f1")
     assert [figures[name] for name in perfect] == pytest.approx([1] * len(perfect), abs=1e-3)
     assert figures["mae"] == figures["false_reject_rate"] == figures["escape_rate"] == 0
+
+
+def test_figures_are_the_same_by_themselves_and_shared_out_among_processes(tmp_path: Path) -> None:
+    magnetic_tile(tmp_path)
+    pairs = read(tmp_path, "magnetic_tile")
+    maps = [cv2.GaussianBlur(p.mask.astype(np.float32), (0, 0), 3) for p in pairs]
+    every = evaluate(map(Said, maps), pairs)
+    with scoring_processes(LEAST_SHARED_OUT) as pool:
+        shared = evaluate(map(Said, maps), pairs, figures={"weighted_f"}, pool=pool)
+    assert shared == {name: every[name] for name in shared}
+    assert {"weighted_f", "mae", "escape_rate"} < shared.keys()
+    assert "s_measure" not in shared
+    for figure in every.keys() - {"images", "defect_free", "classification_accuracy"}:
+        alone = evaluate(map(Said, maps), pairs, figures={figure})
+        assert alone[figure] == every[figure]
 
 
 def write_maps(root: Path, count: int = 3) -> tuple[Path, Path]:

@@ -15,7 +15,7 @@ from py_sod_metrics import MAE, Smeasure
 from edge.errors import UsageError
 from quantize.evaluated import DataChoice, maps_on
 from reference.data import Pair, read
-from reference.evaluation import cases_of, protocol_of, score, score_cases, summarise
+from reference.evaluation import Said, cases_of, protocol_of, score, score_cases, summarise
 from stands.datasets_on_disk import WRITERS, write
 
 NETWORK_PX, IMAGE = 48, (40, 56)
@@ -99,7 +99,7 @@ def test_lsanet_counts_at_the_networks_size_and_a_sound_image_as_no_dice() -> No
     protocol, p = protocol_of("lsanet"), answer()
     pairs = [pair_of(0), Pair("sound", np.full(IMAGE, 1, np.uint8), np.zeros(IMAGE, np.uint8))]
     maps = {0: p, 1: p * 0}
-    cases = cases_of(lambda image: maps[int(image[0, 0])], pairs, protocol=protocol)
+    cases = cases_of(lambda image: Said(maps[int(image[0, 0])]), pairs, protocol)
     found, sound = score_cases(cases, protocol.scoring)
     mask = cv2.resize(pairs[0].mask, (NETWORK_PX, NETWORK_PX), interpolation=cv2.INTER_NEAREST)
     said = p > 0.5
@@ -112,7 +112,7 @@ def test_lsanet_counts_at_the_networks_size_and_a_sound_image_as_no_dice() -> No
 def test_dms_measures_its_error_to_grey_masks(tmp_path: Path) -> None:
     levels = (pair_of().mask * 200).astype(np.uint8)
     protocol, p = protocol_of("dms"), answer()
-    [case] = cases_of(lambda image: p, [pair_of(0, levels)], protocol=protocol)
+    [case] = cases_of(lambda image: Said(p), [pair_of(0, levels)], protocol)
     [scores] = score_cases([case], protocol.scoring)
     shown = np.floor(cv2.resize(p, IMAGE[::-1]).astype(np.float64) * 255) / 255
     assert scores.mae == pytest.approx(np.abs(shown - levels / 255).mean())

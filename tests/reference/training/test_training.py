@@ -327,11 +327,38 @@ def test_weights_of_a_backbone_come_from_a_file(tmp_path: Path) -> None:
             begin(recipe, [], CPU, backbone_weights=tmp_path / "page.pth")
 
 
-def test_half_precision_trains_and_keeps_whole_weights(data_root: Path, tmp_path: Path) -> None:
-    recipe = recipe_with(iterations=1, precision="bf16")
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_trains_and_keeps_whole_weights(
+    precision: str, data_root: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_with(iterations=1, precision=precision)
     run = train(recipe, data_root=data_root, out=tmp_path, device="cpu", workers=2)
     assert {p.dtype for p in run.network.parameters()} == {torch.float32}
     assert np.isfinite(float(loss_curve(tmp_path)[0][1]))
+    assert (run.scaler is not None) == (precision == "fp16")
+
+
+def test_what_scales_the_losses_of_fp16_goes_on_too_and_leaves_out_a_step_too_large(
+    data_root: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_with(iterations=1, precision="fp16")
+    run = train(recipe, data_root=data_root, out=tmp_path, device="cpu")
+    assert run.scaler is not None
+    run.scaler.update(2.0**120)  # so large that every gradient is infinite
+    run.save(tmp_path / "last.safetensors", {})
+    before = [p.detach().clone() for p in run.network.parameters()]
+    longer = recipe_with(iterations=2, precision="fp16")
+    resumed = train(
+        longer,
+        data_root=data_root,
+        out=tmp_path,
+        device="cpu",
+        resume=tmp_path / "last.safetensors",
+    )
+    assert resumed.scaler is not None
+    assert resumed.scaler.get_scale() == 2.0**119
+    after = resumed.network.parameters()
+    assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
 
 
 def test_a_data_section_may_take_images_of_some_classes_alone(data_root: Path) -> None:
