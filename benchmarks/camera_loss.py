@@ -26,9 +26,8 @@ from rich.table import Table
 
 from edge.assembly import Line, open_line
 from edge.cameras import Fault, Faults
-from edge.demo import DEMO_LINE
 from edge.inspect import Inspection
-from edge.line_file import LineSettings, read_line
+from edge.line_file import EXAMPLES, LineSettings, read_line
 from edge.types import State
 
 _CALM_FRAMES = 3  # with a verdict, before the next trial
@@ -121,7 +120,7 @@ class Trials:
 
 def a_line(speed_mm_s: float, lost_after_mm: float) -> LineSettings:
     """The demo's line with a camera that runs freely."""
-    line = read_line(DEMO_LINE)
+    line = read_line(EXAMPLES / "steel.yaml")
     live = {"fps": 60.0, "overlap_mm": 30.0, "lost_after_mm": lost_after_mm}
     return line.model_copy(
         update={

@@ -24,7 +24,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.ports import free_port
-from edge.demo import DEMO_LINE
+from edge.line_file import EXAMPLES
 
 _START_S = 60
 _SETTLE_S = 5  # after a browser came or went
@@ -51,7 +51,7 @@ def main() -> None:
 @contextmanager
 def _running(folder: Path) -> Iterator[tuple[int, str]]:
     port = free_port()
-    line = {**yaml.safe_load(DEMO_LINE.read_text()), "web": {"port": port}}
+    line = {**yaml.safe_load((EXAMPLES / "steel.yaml").read_text()), "web": {"port": port}}
     path, url = folder / "line.yaml", f"http://127.0.0.1:{port}/"
     path.write_text(yaml.safe_dump(line))
     command = [sys.executable, "-c", "from edge.cli.app import main; main()", "run", str(path)]

@@ -32,10 +32,9 @@ from rich.table import Table
 from benchmarks.ports import free_port
 from edge.assembly import Line
 from edge.cli.logs import log_to_stderr
-from edge.demo import DEMO_LINE
 from edge.errors import TracksideError
 from edge.inspect import Inspection
-from edge.line_file import read_line
+from edge.line_file import EXAMPLES, read_line
 from edge.run import run_line
 from edge.types import State
 
@@ -190,7 +189,7 @@ def besieged(attack: str, seconds: float, folder: Path) -> Felt:
 
 
 def _line(folder: Path, page: int, metrics: int) -> dict[str, object]:
-    line = yaml.safe_load(DEMO_LINE.read_text())
+    line = yaml.safe_load((EXAMPLES / "steel.yaml").read_text())
     line["camera"] |= {"defects_per_metre": 6, "seed": 3}
     line["reject"] |= {"margin_mm": 40, "tolerance_mm": 40, "isolation": "thread"}
     return {

@@ -146,7 +146,9 @@ def config_schema() -> None:
 @config.command("examples")
 def config_examples() -> None:
     """Print where the commented example line files lie."""
-    for path in sorted((Path(__file__).parents[1] / "examples").glob("*.yaml")):
+    from edge.line_file import EXAMPLES
+
+    for path in sorted(EXAMPLES.glob("*.yaml")):
         print(path)
 
 

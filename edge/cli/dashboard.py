@@ -161,13 +161,13 @@ class Dashboard:
         for order in orders[: -_DEFECTS_SHOWN - 1 : -1]:
             defect = order.defect
             looks = (
-                f"{defect.area_mm2:7.0f} mm²   score {defect.score:.2f}"
+                f"{defect.label:>11.11}{defect.area_mm2:6.0f} mm²  score {defect.score:.2f}"
                 if defect
-                else f"{'UNKNOWN':>23}"
+                else f"{'UNKNOWN':>32}"
             )
             yield [
                 (f"{order.stretch.start_um / 1e6:8.3f} m", "bold"),
-                (f"{order.stretch.length_mm:7.0f} mm{looks}   ", ""),
+                (f"{order.stretch.length_mm:6.0f} mm{looks}  ", ""),
                 (order.state(under_actuator_um), order.style),
             ]
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.cli.logs import printable
-from edge.demo import headline, what_happened
+from edge.demo import counted, headline, what_happened
 from edge.types import State
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ def _summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "{defects_true} true, {defects_found} found, {defects_rejected} rejected; "
         "false rejects: {false_rejects}".format_map(summary),
     )
+    if called := counted(summary["defects_called"]):
+        right = summary["defects_named_right"]
+        yield "called", called + ("" if right is None else f"; {right} by their true names")
+    if reported := counted(summary["only_reported"]):
+        yield "reported", f"{reported}: told, and no reason to reject"
     yield (
         "rejects",
         "{rejects_scheduled} ordered, {rejects_fired} fired, {rejects_missed} missed; "

@@ -9,9 +9,9 @@ is no false reject.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from edge.assembly import Line, open_line, simulated_line
@@ -19,12 +19,12 @@ from edge.bundle import Limits
 from edge.clock import clock_ns
 from edge.errors import UsageError
 from edge.inspect import Inspection, reject_stretches
-from edge.line_file import LineSettings, SyntheticSettings
+from edge.line_file import EXAMPLES, LineSettings, SyntheticSettings
 from edge.run import Tally
 from edge.simulation import TrueDefect
-from edge.types import State, Stretch, Verdict
+from edge.types import Defect, State, Stretch, Verdict
 
-DEMO_LINE = Path(__file__).parents[1] / "examples" / "demo.yaml"
+DEMO_LINE = EXAMPLES / "demo.yaml"
 _REACH_MM = 100  # beyond this no defect that begins outside the run reaches into it
 _FAR_UM = 10**12
 _MOST_SOUND_SHARE = 0.25  # of the rail; an output stuck at reject would hit every defect
@@ -32,11 +32,12 @@ _MOST_SOUND_SHARE = 0.25  # of the rail; an output stuck at reject would hit eve
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What became of one true defect: found or not, and whether the actuator acted on all of it."""
+    """What one true defect was called, if it was found, and if the actuator acted on all of it."""
 
     defect: TrueDefect
     found: bool
     rejected: bool
+    called: str = ""  # its class as it was told; nothing where nothing was found
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,11 @@ class DemoResult:
 
     config: LineSettings
     bundle: str
+    classes: tuple[str, ...]  # that its network tells apart
     engine: str
     tally: Tally
     fates: tuple[Fate, ...]  # of the true defects above the bundle's limits
+    reported: tuple[Defect, ...]  # joints, dirt: what was told and is no reason to reject
     ordered: tuple[Stretch, ...]
     pulses: tuple[Stretch, ...]  # inspected rail that was rejected, by the pin's edges
     false_pulses: tuple[Stretch, ...]
@@ -77,6 +80,9 @@ class DemoResult:
             "defects_true": len(self.fates),
             "defects_found": sum(fate.found for fate in self.fates),
             "defects_rejected": sum(fate.rejected for fate in self.fates),
+            "defects_called": dict(Counter(each.called for each in self.fates if each.found)),
+            "defects_named_right": self._named_right(),
+            "only_reported": dict(Counter(each.label for each in self.reported)),
             "false_rejects": len(self.false_pulses),
             "sound_rail_rejected_mm": round(self.sound_mm, 1),
             "uninspected_rail_rejected_mm": round(self.uninspected_mm, 1),
@@ -90,6 +96,12 @@ class DemoResult:
             "engine": self.engine,
             "bundle": self.bundle,
         }
+
+    def _named_right(self) -> int | None:
+        """None where the network has other names for what the simulator makes."""
+        if not {fate.defect.kind for fate in self.fates} <= set(self.classes):
+            return None
+        return sum(fate.called == fate.defect.kind for fate in self.fates)
 
 
 def run_demo(
@@ -139,9 +151,11 @@ def _hold_against_truth(line: Line, tally: Tally, verdicts: list[Verdict], rows:
     return DemoResult(
         config=config,
         bundle=line.bundle.manifest.name,
+        classes=tuple(line.bundle.manifest.classes),
         engine=line.engine.name,
         tally=tally,
         fates=_fates(truth, verdicts, [p.widened(tolerance_um) for p in rejected]),
+        reported=tuple(_as_told_last(each for v in verdicts for each in v.reported)),
         ordered=tuple(ordered),
         pulses=pulses,
         false_pulses=tuple(p for p in pulses if not any(p.overlaps(s) for s in near)),
@@ -180,16 +194,26 @@ def pulses_on_rail(line: Line) -> tuple[Stretch, ...]:
 def _fates(
     truth: list[TrueDefect], verdicts: list[Verdict], reached: list[Stretch]
 ) -> tuple[Fate, ...]:
-    """A defect is found where a verdict names it; rejecting what was UNKNOWN finds nothing."""
-    named = [defect.stretch for verdict in verdicts for defect in verdict.defects]
-    return tuple(
-        Fate(
-            defect,
-            found=any(stretch.overlaps(defect.stretch) for stretch in named),
-            rejected=_uncovered_um([defect.stretch], reached) == 0,
-        )
-        for defect in truth
-    )
+    """A defect is found where a verdict has one; rejecting what was UNKNOWN finds nothing."""
+    told = _as_told_last(each for verdict in verdicts for each in verdict.defects)
+    fates = []
+    for defect in truth:
+        there = [each for each in told if each.stretch.overlaps(defect.stretch)]
+        largest = max(there, key=lambda each: each.area_mm2, default=None)
+        rejected = _uncovered_um([defect.stretch], reached) == 0
+        called = "" if largest is None else largest.label
+        fates.append(Fate(defect, largest is not None, rejected, called))
+    return tuple(fates)
+
+
+def _as_told_last(told: Iterable[Defect]) -> list[Defect]:
+    """Each thing once, as it is known after its last frame."""
+    last: dict[int, Defect] = {}
+    for each in told:
+        for number in each.absorbed:
+            last.pop(number, None)
+        last[each.number] = each
+    return list(last.values())
 
 
 def _error_um_max(ordered: list[Stretch], pulses: tuple[Stretch, ...], margin_um: int) -> int:

@@ -97,8 +97,15 @@ def _most_various(result: DemoResult) -> Iterator[_Picture]:
             yield _Picture(
                 draw_overlay(seen.image, inspection.mask, verdict),
                 f"{kind} at {place(_bad(verdict)[0])}",
-                tuple(map(found_as, verdict.defects)) or verdict.reasons,
+                tuple(_lines(verdict)),
             )
+
+
+def _lines(verdict: Verdict) -> Iterator[str]:
+    yield from map(found_as, verdict.defects)
+    if not verdict.defects:
+        yield from verdict.reasons
+    yield from (f"only reported: {each.said}" for each in verdict.reported)
 
 
 def _marked_mm2(inspection: Inspection) -> float:

@@ -13,7 +13,7 @@ from edge.box import Box
 from edge.demo.charts import Mark, lanes_along_the_rail, latency_histogram
 from edge.demo.demo import DemoResult, Fate
 from edge.demo.gallery import gallery
-from edge.demo.words import headline, length, place, told, what_happened
+from edge.demo.words import counted, headline, length, place, told, what_happened
 from edge.files import write_whole
 from edge.html import facts, section, wide
 from edge.html.page import page
@@ -49,6 +49,11 @@ def _numbers(result: DemoResult) -> str:
         (of["ng"], "NG", f"{of['ok']} OK, {of['unknown']} UNKNOWN"),
         (of["defects_found"], "defects found", f"of {of['defects_true']} that were there"),
         (of["defects_rejected"], "defects rejected", f"of {of['defects_true']}"),
+        (
+            sum(of["only_reported"].values()),
+            "only reported",
+            counted(of["only_reported"]) or "nothing that is told and not rejected",
+        ),
         (
             of["false_rejects"],
             "false rejects",
@@ -92,13 +97,16 @@ def _timeline(result: DemoResult) -> str:
             Mark(s, f"pulse at {place(s)}, {length(s)}", "✗ false" if s in false else "")
             for s in result.pulses
         ],
+        "reported": [
+            Mark(each.stretch, f"{each.said} at {place(each.stretch)}") for each in result.reported
+        ],
     }
     end_um = max([_rail(result).end_um, *(s.end_um for s in result.pulses)])
     return section(
         "Along the rail",
-        "What was there, what was ordered off the line, and the rail that was under the actuator "
-        "while the reject pin was active. A pulse over a defect below the bundle's limits is "
-        "neither counted nor false.",
+        "What was there, what was ordered off the line, the rail that was under the actuator while "
+        "the reject pin was active, and what was only reported. A pulse over a defect below the "
+        "bundle's limits is neither counted nor false.",
         wide(lanes_along_the_rail(lanes, end_um)),
     )
 
@@ -119,7 +127,7 @@ def _latency(result: DemoResult) -> str:
 
 def _truth(result: DemoResult) -> str:
     numbers = "".join(f"<th{_RIGHT}>{name}</th>" for name in _NUMBERS)
-    head = f"<th>kind</th>{numbers}<th>outcome</th>"
+    head = f"<th>kind</th>{numbers}<th>called</th><th>outcome</th>"
     rows = "".join(_truth_row(fate) for fate in result.fates)
     return section(
         "Every true defect",
@@ -140,7 +148,10 @@ def _truth_row(fate: Fate) -> str:
     cells = "".join(f"<td{_RIGHT}>{number}</td>" for number in numbers)
     sign = "✓" if fate.rejected else "✗"
     alarm = "" if fate.rejected else " class=alarm"
-    return f"<tr{alarm}><td>{sign} {escape(defect.kind)}</td>{cells}<td>{told(fate)}</td></tr>\n"
+    return (
+        f"<tr{alarm}><td>{sign} {escape(defect.kind)}</td>{cells}"
+        f"<td>{escape(fate.called)}</td><td>{told(fate)}</td></tr>\n"
+    )
 
 
 def _known(config: LineSettings, result: DemoResult) -> Iterator[tuple[str, str]]:
@@ -175,6 +186,7 @@ svg .alarm { fill: var(--bad); }
 svg path.alarm { stroke: var(--bad); }
 svg text.alarm { font-weight: 600; }
 .true { fill: var(--true); }
+.reported { fill: var(--quiet); }
 .ordered { fill: var(--paper); stroke: var(--true); }
 .pulse, .bar { fill: var(--pulse); }
 svg path.flag { stroke: var(--ink); }

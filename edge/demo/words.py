@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from edge.demo.demo import DemoResult, Fate
 from edge.simulation import TrueDefect
 from edge.types import Defect, Stretch
@@ -22,6 +24,11 @@ def headline(result: DemoResult) -> str:
     if false := len(result.false_pulses):
         said += f", {false} false reject{'s' if false > 1 else ''}"
     return said
+
+
+def counted(classes: Mapping[str, int]) -> str:
+    """How many of each class, in one line."""
+    return ", ".join(f"{count} {name}" for name, count in sorted(classes.items()))
 
 
 def what_happened(fate: Fate) -> str:
@@ -50,7 +57,8 @@ def length(stretch: Stretch) -> str:
 
 
 def found_as(defect: Defect) -> str:
+    said = f"{defect.said}: " if defect.said else ""
     return (
-        f"{defect.length_mm:.0f} by {defect.width_mm:.0f} mm, {defect.area_mm2:.0f} mm², "
+        f"{said}{defect.length_mm:.0f} by {defect.width_mm:.0f} mm, {defect.area_mm2:.0f} mm², "
         f"score {defect.score:.2f}"
     )

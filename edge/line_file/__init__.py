@@ -29,7 +29,7 @@ from edge.line_file.engine import (
     OpenVinoSettings,
     settings_for,
 )
-from edge.line_file.line import LineSettings, PublicKey, line_schema, read_line
+from edge.line_file.line import EXAMPLES, LineSettings, PublicKey, line_schema, read_line
 from edge.line_file.reject import (
     ActuatorSettings,
     Confirm,
@@ -47,6 +47,7 @@ from edge.line_file.wires import InputWire, OutputWire
 
 __all__ = [
     "DATABASE",
+    "EXAMPLES",
     "OVERLAP_PX",
     "ActuatorSettings",
     "AutoSettings",

@@ -28,6 +28,8 @@ from edge.line_file.telemetry import HealthSettings, MetricsSettings, MqttSettin
 from edge.line_file.view import OVERLAP_PX, RegionSettings, TileSettings
 from edge.line_file.web import WebSettings, check_key
 
+EXAMPLES = Path(__file__).parents[1] / "examples"  # commented line files to copy
+
 PublicKey = Annotated[
     str,
     Field(
@@ -157,6 +159,5 @@ def line_schema() -> dict[str, Any]:
 def read_line(path: Path) -> LineSettings:
     """Read and check a line file. Every mistake is named with its line, its key and the remedy."""
     if not path.exists():
-        examples = Path(__file__).parents[1] / "examples"
-        raise ConfigurationError(f"{path}: no such file: copy one of those in {examples}")
+        raise ConfigurationError(f"{path}: no such file: copy one of those in {EXAMPLES}")
     return read_yaml(path, LineSettings)

@@ -111,7 +111,7 @@ def certified(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A line file, its bundle, a certificate by the simulated rail, and whose signature it has."""
     folder = tmp_path_factory.mktemp("line")
     shutil.copyfile(SHIPPED["strip"], folder / "line.bundle")
-    text = (EXAMPLES / "demo.yaml").read_text(encoding="utf-8")
+    text = (EXAMPLES / "steel.yaml").read_text(encoding="utf-8")
     text = text.replace("bundle: strip", "bundle: line.bundle\ncertificate: a.certificate.json")
     (folder / "line.yaml").write_text(text, encoding="utf-8")
     public = trackside("bundle", "keygen", "--out", folder / "key.pem").stdout.strip()
@@ -153,7 +153,7 @@ def test_the_simulated_rail_certifies_a_line_by_class_and_measure(certified: Pat
 
 def test_a_bundle_names_its_certificates(certified: Path) -> None:
     shown = trackside("bundle", "show", certified / "line.bundle").stdout
-    assert re.search(r"certificate +a\.certificate\.json: a90/95 .*line demo.*, signed", shown)
+    assert re.search(r"certificate +a\.certificate\.json: a90/95 .*line steel.*, signed", shown)
 
 
 def test_check_warns_where_the_line_is_no_longer_the_one_that_was_qualified(
@@ -170,7 +170,7 @@ def test_check_warns_where_the_line_is_no_longer_the_one_that_was_qualified(
         assert checks["certificate"].passed, "it warns, and keeps no line from running"
         return checks["certificate"].warns, checks["certificate"].detail
 
-    assert checked("name: demo", "name: demo")[0] is False
+    assert checked("name: steel", "name: steel")[0] is False
     assert checked("min_length_mm: 8", "min_length_mm: 9") == (
         True,
         "does not cover this line (other rules): run `trackside qualify` anew",
@@ -182,10 +182,10 @@ def test_check_warns_where_the_line_is_no_longer_the_one_that_was_qualified(
     assert warned
     assert "engine onnxruntime int8, not" in said
     public = (folder / "public").read_text(encoding="utf-8")
-    pinned = f"name: demo\nbundle_key: {public}"
-    assert checked("name: demo", pinned)[0] is False
+    pinned = f"name: steel\nbundle_key: {public}"
+    assert checked("name: steel", pinned)[0] is False
     (folder / "a.certificate.json.sig").unlink()
-    warned, said = checked("name: demo", pinned)
+    warned, said = checked("name: steel", pinned)
     assert warned
     assert "is not signed" in said
 
@@ -202,7 +202,7 @@ def test_marked_images_are_found_by_the_line_that_judges_them(tmp_path: Path) ->
     template = SimulatedLine(5, defects_per_metre=7, smallest=0.3)
     for _ in write_dataset(tmp_path / "set", template, frames=24, lines=4, height_px=352):
         pass
-    line = EXAMPLES / "demo.yaml"
+    line = EXAMPLES / "steel.yaml"
     answered = trackside("qualify", line, "--labelled", tmp_path / "set", "--json", "-")
     assert answered.returncode == 0, answered.stderr
     answer = Certificate.model_validate_json(answered.stdout)
@@ -236,7 +236,7 @@ def test_a_recorded_run_is_held_against_what_is_known_of_its_rail(tmp_path: Path
 
 
 def test_what_contradicts_itself_is_a_usage_error(tmp_path: Path) -> None:
-    hits, line = table(tmp_path / "hits.csv"), EXAMPLES / "demo.yaml"
+    hits, line = table(tmp_path / "hits.csv"), EXAMPLES / "steel.yaml"
     nothing = Asked(None, None, None, None, None, None, None)
     for asked in (
         nothing,

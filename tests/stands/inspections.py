@@ -10,11 +10,11 @@ import numpy as np
 import yaml
 
 from edge.box import Box
-from edge.demo import DEMO_LINE
 from edge.health import Rejects
 from edge.inspect import Inspection
 from edge.simulation import SimulatedLine
 from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict
+from stands.places import STEEL_LINE
 
 MS = 1_000_000
 DIGEST = "ab" * 32
@@ -59,7 +59,7 @@ def recorded_line(folder: Path, frames: int) -> Path:
     for index in range(frames):
         image, _ = rail.render(64 * index, 64)
         cv2.imwrite(str(folder / "frames" / f"{index}.png"), image)
-    line = yaml.safe_load(DEMO_LINE.read_text())
+    line = yaml.safe_load(STEEL_LINE.read_text())
     line["camera"] = {"type": "folder", "path": "frames", "along_um": 1000, "across_um": 1000}
     line["encoder"]["speed_mm_s"] = 20_000
     line["quality"] = {"stale_after_ms": 600_000}

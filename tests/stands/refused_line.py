@@ -16,7 +16,6 @@ from pathlib import Path
 
 import yaml
 
-from edge.demo import DEMO_LINE
 from edge.inspect import Inspection
 from edge.line_file import LineSettings, read_line
 from edge.run import run_line
@@ -25,6 +24,7 @@ from edge.telemetry import Spool
 from edge.types import State
 from firmware_bridge.ledger import OUTCOMES, EntryKind, read_ledger
 from stands.event_stores import fill
+from stands.places import STEEL_LINE
 from stands.spools import drained
 
 BEFORE, FRAMES, MENDED_AT = 5, 40, 12  # six frames a second
@@ -32,7 +32,7 @@ BEFORE, FRAMES, MENDED_AT = 5, 40, 12  # six frames a second
 
 def line_on(disk: Path) -> LineSettings:
     """All that a line keeps lies on the disk; nobody answers for a broker."""
-    line = yaml.safe_load(DEMO_LINE.read_text())
+    line = yaml.safe_load(STEEL_LINE.read_text())
     line["encoder"]["speed_mm_s"] = 500
     line["reject"] |= {"ledger": str(disk / "ledger.sqlite"), "silence_ms": 20_000}
     line["store"] = {"path": str(disk / "events"), "keep_free_mb": 0.001, "max_size_mb": 3}

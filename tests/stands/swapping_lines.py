@@ -15,11 +15,11 @@ from threading import Thread
 import yaml
 
 from edge.assembly import Line
-from edge.demo import DEMO_LINE
 from edge.inspect import Inspection
 from edge.line_file import LineSettings, read_line
 from edge.run import run_line
 from edge.swap import POLL_S, Decision, activate, answers
+from stands.places import STEEL_LINE
 
 # Frames of 16 mm, 250 a second.
 CAMERA = {"type": "synthetic", "seed": 3, "height_px": 64, "width_px": 64, "um_per_px": 250}
@@ -28,7 +28,7 @@ LENIENT = {"folder": "swap", "shadow_frames": 2, "max_slowdown": 1e6}
 
 
 def write_line(folder: Path, bundle: str, **sections: object) -> Path:
-    line = yaml.safe_load(DEMO_LINE.read_text())
+    line = yaml.safe_load(STEEL_LINE.read_text())
     line["encoder"]["speed_mm_s"] = 4000
     line["reject"]["silence_ms"] = 20_000  # the machine may be busy with other things
     line |= {"bundle": bundle, "camera": CAMERA, "swap": LENIENT}

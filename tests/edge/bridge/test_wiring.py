@@ -15,7 +15,6 @@ from edge.assembly import open_line
 from edge.bridge import Bridge, open_bridge, open_input
 from edge.bridge.bridge import SensorNews
 from edge.bridge.wires import open_encoder, open_output
-from edge.demo import DEMO_LINE
 from edge.errors import TracksideError
 from edge.line_file import EncoderSettings, InputWire, LineSettings, OutputWire, read_line
 from firmware_bridge.core import News
@@ -25,6 +24,7 @@ from firmware_bridge.types import Fired, Mode
 from stands.boards import Cable, HostBoard
 from stands.firmware import build
 from stands.gpio_chip import CHIP, GpioChip, JetsonHeader
+from stands.places import STEEL_LINE
 from stands.plc import Plc
 from stands.waiting import eventually
 
@@ -46,7 +46,7 @@ def on(plc: Plc, table: str, address: int) -> dict[str, Any]:
 
 def line_of(folder: Path, **sections: Any) -> LineSettings:
     """The demo's line with other sections, or with other keys in them."""
-    line = yaml.safe_load(DEMO_LINE.read_text())
+    line = yaml.safe_load(STEEL_LINE.read_text())
     for name, changes in sections.items():
         merges = isinstance(changes, dict) and "type" not in changes
         line[name] = {**line.get(name, {}), **changes} if merges else changes

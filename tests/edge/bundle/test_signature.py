@@ -161,7 +161,7 @@ def test_packing_keeps_a_signature_only_of_what_was_signed(
 def test_a_line_refuses_a_bundle_without_the_pinned_signature(
     home: Path, key: str, tmp_path: Path
 ) -> None:
-    line = yaml.safe_load((ROOT / "edge" / "examples" / "demo.yaml").read_text())
+    line = yaml.safe_load((ROOT / "edge" / "examples" / "steel.yaml").read_text())
     path = tmp_path / "line.yaml"
 
     def configured(name: str) -> None:
@@ -176,7 +176,7 @@ def test_a_line_refuses_a_bundle_without_the_pinned_signature(
 
 def test_a_key_that_is_none_is_a_mistake_in_the_line_file(tmp_path: Path) -> None:
     path = tmp_path / "line.yaml"
-    text = (ROOT / "edge" / "examples" / "demo.yaml").read_text()
+    text = (ROOT / "edge" / "examples" / "steel.yaml").read_text()
     path.write_text(text.replace("bundle: strip", "bundle: strip\nbundle_key: secret"))
     with pytest.raises(ConfigurationError, match=r"line\.yaml:4: bundle_key: "):
         read_line(path)

@@ -31,14 +31,13 @@ from edge.cameras.opencv_source import RtspSource, V4l2Source
 from edge.cameras.stream_clock import StreamClock
 from edge.cameras.synthetic_source import SyntheticSource
 from edge.commissioning.sums import check_pictures
-from edge.demo import DEMO_LINE
 from edge.errors import CameraError, ConfigurationError
 from edge.line_file import GenicamSettings, LineSettings, RtspSettings, read_line
 from edge.simulation import SimulatedLine
 from edge.types import Frame, Image, LostFrame, State, Stretch, Verdict
 from stands import pi_camera
 from stands.live_rail import At
-from stands.places import ROOT
+from stands.places import ROOT, STEEL_LINE
 
 MS = 1_000_000
 EVERY_NS = 40 * MS  # a picture of those that the server is given
@@ -175,7 +174,7 @@ def test_a_password_that_is_not_written_as_urls_have_it_is_refused_and_not_shown
 
 def a_line(folder: Path, url: str, speed_mm_s: int, **laid: int) -> LineSettings:
     """The demo's, with an RTSP camera."""
-    line = yaml.safe_load(DEMO_LINE.read_text())
+    line = yaml.safe_load(STEEL_LINE.read_text())
     line["camera"] = {"type": "rtsp", "url": url, "along_um": 250, "across_um": 250, **laid}
     line["encoder"]["speed_mm_s"] = speed_mm_s
     path = folder / "line.yaml"

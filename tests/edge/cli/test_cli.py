@@ -74,7 +74,7 @@ def test_a_mistake_is_named_and_has_its_exit_code(
 
 
 def test_a_mistake_in_a_line_file_names_file_line_and_key(tmp_path: Path) -> None:
-    example = EXAMPLES / "demo.yaml"
+    example = EXAMPLES / "steel.yaml"
     line = tmp_path / "line.yaml"
     line.write_text(example.read_text().replace("speed_mm_s:", "speed_mm:"))
     answer = trackside("check", line)

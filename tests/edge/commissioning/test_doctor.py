@@ -18,12 +18,12 @@ from edge.box import Box
 from edge.checks import Check
 from edge.checks import box as box_checks
 from edge.commissioning import doctor
-from edge.demo import DEMO_LINE
 from edge.line_file import LineSettings, RejectSettings, read_line
 from edge.store import EventStore
 from firmware_bridge.ledger import Entry, EntryKind, Ledger
 from stands.event_stores import inspection, settings, utc_now
 from stands.inspections import write
+from stands.places import STEEL_LINE
 
 CPU0 = "sys/devices/system/cpu/cpu0"
 PI_FLAGS = "sys/devices/platform/soc/soc:firmware/get_throttled"
@@ -122,7 +122,7 @@ def test_a_broker_that_does_not_answer_is_named_with_its_place() -> None:
 
 def a_line(folder: Path, **sections: object) -> tuple[Path, LineSettings]:
     path = folder / "line.yaml"
-    path.write_text(yaml.safe_dump({**yaml.safe_load(DEMO_LINE.read_text()), **sections}))
+    path.write_text(yaml.safe_dump({**yaml.safe_load(STEEL_LINE.read_text()), **sections}))
     return path, read_line(path)
 
 

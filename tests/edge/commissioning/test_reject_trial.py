@@ -17,9 +17,9 @@ import yaml
 
 from edge.commissioning import operator_for, try_rejects
 from edge.commissioning.reject_trial import Nobody
-from edge.demo import DEMO_LINE
 from edge.errors import UsageError
 from edge.line_file import LineSettings, read_line
+from stands.places import STEEL_LINE
 from stands.plc import Plc
 
 BEAT, VALVE, MARKER, STOP, BIN = range(5)  # coils
@@ -34,7 +34,7 @@ def wired(plc: Plc, folder: Path, **changes: Any) -> Path:
         place = {"host": "127.0.0.1", "port": plc.port, "table": "coil"}
         return {"type": "modbus", **place, "address": address}
 
-    line = yaml.safe_load(DEMO_LINE.read_text())
+    line = yaml.safe_load(STEEL_LINE.read_text())
     line["encoder"] = {
         "type": "modbus",
         "host": "127.0.0.1",
@@ -144,7 +144,7 @@ def test_a_line_whose_plc_is_gone_fails_throughout(tmp_path: Path) -> None:
 
 
 def test_a_rehearsal_needs_nobody_and_passes() -> None:
-    config = read_line(DEMO_LINE)
+    config = read_line(STEEL_LINE)
     heartbeat = config.heartbeat.model_copy(update={"timeout_ms": 60})
     config = config.model_copy(update={"heartbeat": heartbeat})
     assert isinstance(operator_for(config, yes=False), Nobody)
@@ -168,7 +168,7 @@ def test_what_nobody_saw_has_not_passed(plc: Plc, tmp_path: Path) -> None:
 
 
 def test_whoever_stands_at_the_line_is_asked(tmp_path: Path) -> None:
-    line = yaml.safe_load(DEMO_LINE.read_text())
+    line = yaml.safe_load(STEEL_LINE.read_text())
     pin = {"type": "gpiozero", "factory": "mock", "pin": "GPIO5"}
     line["heartbeat"] = {"output": pin, "timeout_ms": 60}
     (tmp_path / "line.yaml").write_text(yaml.safe_dump(line))

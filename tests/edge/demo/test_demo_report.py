@@ -22,14 +22,15 @@ from edge.bundle import Artefact, Golden, InputSpec, Limits, Manifest, OutputSpe
 from edge.checks import Check
 from edge.cli.dashboard import Dashboard, LiveDisplay
 from edge.cli.terminal import Counts, show_checks, show_predictions, show_summary
-from edge.demo import DEMO_LINE, DemoResult, headline, run_demo, what_happened, write_report
+from edge.demo import DemoResult, headline, run_demo, what_happened, write_report
 from edge.demo.charts import latency_histogram
 from edge.demo.demo import Fate
 from edge.inspect import Inspection, Prediction
 from edge.line_file import LineSettings, read_line
 from edge.run import Tally
 from edge.simulation import TrueDefect
-from edge.types import State, Stretch, Verdict
+from edge.types import Defect, State, Stretch, Verdict
+from stands.places import STEEL_LINE
 
 SIZE = 352  # of a frame and of the network
 GOT_AWAY = Fate(
@@ -39,10 +40,10 @@ GOT_AWAY = Fate(
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> LineSettings:
-    """The demo's line, with a network that sees only what is darker than its surroundings."""
+    """The smallest line, with a network that sees only what is darker than its surroundings."""
     folder = tmp_path_factory.mktemp("line")
     _write_bundle(folder / "dark.bundle")
-    text = DEMO_LINE.read_text().replace("bundle: strip", "bundle: dark.bundle")
+    text = STEEL_LINE.read_text().replace("bundle: strip", "bundle: dark.bundle")
     (folder / "line.yaml").write_text(text.replace("speed_mm_s: 1000", "speed_mm_s: 2000"))
     return read_line(folder / "line.yaml")
 
@@ -150,6 +151,24 @@ def test_the_summary_says_what_got_away(
     assert "<i>scratch</i> at 0.550 m, 40 by 3 mm, 44 mm²: not found" in said
     assert "demo-report.html" in said
     assert "\x1b" not in said
+
+
+def test_what_is_only_reported_is_told_by_class_and_beside_the_rail(
+    result: DemoResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    joint = Defect(Stretch(100_000, 120_000), 0, 70_000, 900, 0.9, (0, 0, 9, 9), "gap", 0.84)
+    named = replace(GOT_AWAY, found=True, rejected=True, called="<b>scratches</b>")
+    joined = replace(result, fates=(named,), reported=(joint, replace(joint, number=1)))
+    write_report(joined, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert page.titles["reported"] == ["gap 0.84 at 0.100 m"] * 2
+    assert "<b>scratches</b>" in page.words and "b" not in page.tags
+    show_summary(joined, Path("demo-report.html"))
+    said = capsys.readouterr().out
+    assert "2 gap: told, and no reason to reject" in said
+    assert "1 <b>scratches</b> " in said  # the simulator has other names: nobody is right
+    assert "true names" not in said
+    assert joined.summary()["only_reported"] == {"gap": 2}
 
 
 def test_a_run_that_lost_nothing_says_so(result: DemoResult) -> None:

@@ -17,7 +17,6 @@ import yaml
 
 from edge.box import Box, Throttling
 from edge.commissioning.commission import commission
-from edge.demo import DEMO_LINE
 from edge.errors import ConfigurationError, TracksideError
 from edge.health import (
     BOUNDS_NS,
@@ -36,7 +35,7 @@ from edge.run import run_line
 from edge.run.memory import give_back_memory
 from edge.types import State, Stretch
 from stands.inspections import DIGEST, MS, NONE, inspection, lost, recorded_line, write
-from stands.places import EXAMPLES
+from stands.places import EXAMPLES, STEEL_LINE
 
 
 def test_a_histogram_counts_a_value_below_the_bound_it_reaches() -> None:
@@ -83,7 +82,7 @@ def test_the_rejector_is_asked_by_the_loop_and_once_a_second_at_most() -> None:
 
 
 def test_the_deadline_is_the_time_that_leaves_the_first_row_room() -> None:
-    config = read_line(DEMO_LINE)  # 800 mm on, 20 mm of margin, 500 mm/s, 20 ms
+    config = read_line(STEEL_LINE)  # 800 mm on, 20 mm of margin, 500 mm/s, 20 ms
     assert deadline_of(config)(Stretch(0, 88_000)) == 1364 * MS
 
 

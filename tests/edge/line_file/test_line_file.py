@@ -356,7 +356,7 @@ def paths(section: object) -> Iterator[tuple[str | int, ...]]:
         yield from ((name, *rest) for rest in paths(value))
 
 
-DEMO = yaml.safe_load((EXAMPLES / "demo.yaml").read_text())
+DEMO = yaml.safe_load((EXAMPLES / "steel.yaml").read_text())
 HOSTILE = st.one_of(
     st.floats(),
     st.integers(min_value=-(10**400), max_value=10**400),
@@ -400,14 +400,14 @@ def test_bytes_anywhere_in_a_line_file_are_read_or_refused(junk: bytes, at: int)
     [
         ("offset_mm: 800", "offset_mm: 1.0e+308"),
         ("delay_ms: 20", 'delay_ms: 20\n  ledger: "a\\0b"'),
-        ("name: demo", 'name: demo\n"\\e[31mred": 3'),
+        ("name: steel", 'name: steel\n"\\e[31mred": 3'),
     ],
 )
 def test_a_hostile_line_file_ends_the_check_with_one_readable_line(
     tmp_path: Path, typed: str, instead: str
 ) -> None:
     path = tmp_path / "line.yaml"
-    path.write_text((EXAMPLES / "demo.yaml").read_text().replace(typed, instead))
+    path.write_text((EXAMPLES / "steel.yaml").read_text().replace(typed, instead))
     command = [sys.executable, "-m", "edge.cli", "check", str(path)]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert answer.returncode == 78

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from edge.demo import DEMO_LINE
+from stands.places import STEEL_LINE
 from stands.plc import Plc
 from stands.waiting import eventually
 
@@ -59,7 +59,7 @@ def wired(plc: Plc, folder: Path, **changes: Any) -> Path:
         place = {"host": "127.0.0.1", "port": plc.port, "table": "coil", "timeout_ms": 2000}
         return {"type": "modbus", **place, "address": address}
 
-    line = yaml.safe_load(DEMO_LINE.read_text())
+    line = yaml.safe_load(STEEL_LINE.read_text())
     line["encoder"]["speed_mm_s"] = 1000
     line["quality"] = {"stale_after_ms": 10_000}  # of a machine that is busy
     line["heartbeat"]["output"] = coil(BEAT)

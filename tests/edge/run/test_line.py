@@ -39,6 +39,7 @@ from edge.network import SHIPPED, load_network
 from edge.run import Tally
 from edge.simulation import SimulatedLine
 from edge.types import LostFrame, State, Stretch
+from stands.places import STEEL_LINE
 
 ENGINES = (OpenVinoSettings(), OnnxRuntimeSettings(), LiteRtSettings())
 RAIL = SimulatedLine(seed=21, defects_per_metre=0, distractors_per_metre=0)
@@ -54,9 +55,9 @@ ELSEWHERE = {"host": "192.0.2.1", "port": 0}  # no box has this address
 NOBODY = r"192\.0\.2\.1 port 0: Cannot assign requested address"
 
 
-def a_line(folder: Path, **sections: dict[str, Any]) -> LineSettings:
-    """The demo's line with some keys changed; a section with a `type` is replaced."""
-    line = copy.deepcopy(yaml.safe_load(DEMO_LINE.read_text()))
+def a_line(folder: Path, like: Path = STEEL_LINE, **sections: dict[str, Any]) -> LineSettings:
+    """Some line with other keys; a section with a `type` is replaced."""
+    line = copy.deepcopy(yaml.safe_load(like.read_text()))
     for name, changes in sections.items():
         line[name] = changes if "type" in changes else {**line.get(name, {}), **changes}
     path = folder / "line.yaml"
@@ -81,9 +82,11 @@ def folder_camera(path: Path) -> dict[str, Any]:
     return {"type": "folder", "path": str(path), "along_um": 250, "across_um": 250}
 
 
-def test_the_demo_prints_one_object_and_rejects_every_defect(tmp_path: Path) -> None:
+def test_the_demo_prints_one_object_names_what_it_finds_and_rejects_every_defect(
+    tmp_path: Path,
+) -> None:
     report = tmp_path / "demo-report.html"
-    a_line(tmp_path, reject=PATIENT)
+    a_line(tmp_path, DEMO_LINE, reject=PATIENT)
     options = ["--line", tmp_path / "line.yaml", "--seconds", "8", "--report", report, "--json"]
     answer = subprocess.run(
         [sys.executable, "-m", "edge.cli", "demo", *options],
@@ -97,9 +100,12 @@ def test_the_demo_prints_one_object_and_rejects_every_defect(tmp_path: Path) -> 
     assert result["defects_true"] >= 4
     assert result["defects_found"] == result["defects_rejected"] == result["defects_true"]
     assert result["rejects_fired"] == result["rejects_scheduled"]
-    assert result["ok"] + result["ng"] == result["frames"] == 46
+    assert result["ok"] + result["ng"] == result["frames"] == 56
     assert (result["unknown"], result["rejects_missed"], result["false_rejects"]) == (0, 0, 0)
     assert result["reject_error_mm_max"] < result["tolerance_mm"]
+    assert sum(result["defects_called"].values()) == result["defects_found"]
+    assert result["defects_named_right"] > result["defects_true"] / 2
+    assert result["only_reported"] and set(result["only_reported"]) <= {"gap", "dirt"}
     assert set(result["latency_ms"]) == {"p50", "p90", "p99", "max"}
     assert report.stat().st_size > 10_000
 

@@ -31,7 +31,6 @@ from edge.bundle import open_bundle
 from edge.cli.app import app
 from edge.commissioning import doctor
 from edge.commissioning.check import check_store
-from edge.demo import DEMO_LINE
 from edge.errors import StoreError
 from edge.inspect import Inspection
 from edge.line_file import read_line
@@ -55,7 +54,7 @@ from edge.store.event import DAMAGED, DISK_FULL, DISK_REFUSES, QUEUE_FULL, Event
 from edge.store.parquet_table import write_parquet
 from edge.types import Frame, State, Stretch, Verdict
 from stands.event_stores import DIGEST, SIZE, Clocks, inspection, settings, utc_now
-from stands.places import ROOT, TESTS_PATH
+from stands.places import ROOT, STEEL_LINE, TESTS_PATH
 from stands.small_disk import a_small_disk
 from stands.waiting import PATIENCE_S
 
@@ -264,7 +263,7 @@ def test_one_program_at_a_time_writes_a_store(tmp_path: Path) -> None:
 
 
 def test_a_line_that_runs_keeps_its_events_with_the_bundle_that_saw_them(tmp_path: Path) -> None:
-    line = yaml.safe_load(DEMO_LINE.read_text())
+    line = yaml.safe_load(STEEL_LINE.read_text())
     line["store"] = {"path": "events", "ok_every": 2, "unsure_below": 0}
     line["encoder"]["speed_mm_s"] = 2000
     (tmp_path / "line.yaml").write_text(yaml.safe_dump(line))

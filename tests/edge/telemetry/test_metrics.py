@@ -22,7 +22,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks.ports import free_port
 from edge.assembly import open_line
 from edge.cameras import CameraCounts
-from edge.demo import DEMO_LINE
 from edge.errors import ConfigurationError
 from edge.health import Facts, Health
 from edge.health.health import STAGES
@@ -33,6 +32,7 @@ from edge.store import EventStore
 from edge.telemetry.metrics import line_metrics, serve_metrics
 from stands.certificates import make_certificate
 from stands.inspections import MS, NONE, found_in, inspection, lost
+from stands.places import STEEL_LINE
 
 ANY_PORT = MetricsSettings(port=0)
 
@@ -163,7 +163,7 @@ def test_a_port_that_is_taken_is_a_mistake_in_the_line_file(page: int) -> None:
 
 def a_line(folder: Path, *more: str) -> Path:
     path = folder / "line.yaml"
-    text = DEMO_LINE.read_text().replace("speed_mm_s: 500", "speed_mm_s: 5000")
+    text = STEEL_LINE.read_text().replace("speed_mm_s: 500", "speed_mm_s: 5000")
     path.write_text("\n".join([text, *more]))
     return path
 

@@ -35,7 +35,6 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from edge.assembly import Line, open_line
 from edge.checks import Check
-from edge.demo import DEMO_LINE
 from edge.errors import ConfigurationError
 from edge.health import Facts, Health, LineHealth
 from edge.line_file import WebSettings, read_line
@@ -56,6 +55,7 @@ from edge.web.watched_line import WatchedLine
 from firmware_bridge.types import Mode
 from stands.certificates import make_certificate
 from stands.inspections import NONE, found_in, inspection, lost, recorded_line
+from stands.places import STEEL_LINE
 from stands.plc import Plc
 
 CHROMIUM = shutil.which("chromium")
@@ -657,7 +657,7 @@ def running(path: Path) -> Iterator[Running]:
 
 
 def a_line_file(folder: Path, key: Mapping[str, Any] | None = None, **web: Any) -> Path:
-    line = yaml.safe_load(DEMO_LINE.read_text())
+    line = yaml.safe_load(STEEL_LINE.read_text())
     line["camera"] |= {"defects_per_metre": 6, "seed": 3}
     line["reject"] |= {"margin_mm": 40, "tolerance_mm": 40}  # of a machine that is busy
     line["inputs"] = [{"name": "key", "input": key or {"type": "memory"}, "then": "report"}]
@@ -700,7 +700,7 @@ def test_the_page_shows_frames_verdicts_and_rejects_of_a_running_line(
         first = picture.get_attribute("src")
         expect(picture).not_to_have_attribute("src", first or "")
         expect(page.locator("#connection")).to_have_text("live")
-        expect(page.locator("#line")).to_have_text("demo")
+        expect(page.locator("#line")).to_have_text("steel")
         expect(page.locator("#mode strong")).to_have_text("as ordered")
         expect(page.locator("#verdict strong")).to_have_text(re.compile("^(OK|NG)$"))
         expect(page.locator(".cell.ok").first).to_be_attached()

@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 import yaml
 
-from edge.demo import DEMO_LINE
 from firmware_bridge.core import NO_PASS, Actuator, ActuatorTraits, Change, News
 from firmware_bridge.desk import DeskSettings, OrderDesk, Output, ProcessRejector, Rejector, Rig
 from firmware_bridge.errors import EncoderError, LineError, PriorityRefused, RejectorStopped
 from firmware_bridge.lines import Encoder, MemoryLine, SharedHistory, SimulatedEncoder
 from firmware_bridge.types import SECOND_NS, Fired, Missed, Mode, Reason
+from stands.places import STEEL_LINE
 from stands.rigs import (
     CLOCK,
     HALF_M_S,
@@ -334,7 +334,7 @@ def test_the_process_runs_nothing_that_lies_in_the_working_directory(tmp_path: P
     ran = tmp_path / "ran"
     for module in ("socket", "signal", "struct", "firmware_bridge", "edge"):
         (tmp_path / f"{module}.py").write_text(f"open({str(ran)!r}, 'a').write('{module} ')")
-    line = yaml.safe_load(DEMO_LINE.read_text())
+    line = yaml.safe_load(STEEL_LINE.read_text())
     line["reject"]["isolation"] = "process"
     (tmp_path / "line.yaml").write_text(yaml.safe_dump(line))
     inspecting = [sys.executable, "-I", "-m", "edge.cli", "run", "line.yaml", "--frames", "2"]

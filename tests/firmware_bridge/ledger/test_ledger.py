@@ -20,7 +20,6 @@ from pathlib import Path
 import pytest
 
 from edge.cli.app import app
-from edge.demo import DEMO_LINE
 from edge.errors import TracksideError
 from firmware_bridge.core import Actuator, ActuatorTraits
 from firmware_bridge.errors import LedgerError
@@ -38,7 +37,7 @@ from stands.ledgers import (
     work_on_a_full_disk,
     work_until_killed,
 )
-from stands.places import TESTS_PATH
+from stands.places import STEEL_LINE, TESTS_PATH
 from stands.small_disk import a_small_disk
 from stands.waiting import eventually
 
@@ -288,7 +287,7 @@ def test_the_command_prints_the_latest_entries_of_a_ledger_or_of_a_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, line = tmp_path / "rejects.sqlite", tmp_path / "line.yaml"
-    line.write_text(DEMO_LINE.read_text().replace("reject:\n", f"reject:\n  ledger: {path}\n"))
+    line.write_text(STEEL_LINE.read_text().replace("reject:\n", f"reject:\n  ledger: {path}\n"))
     with Ledger(path, CLOCK) as ledger:
         order = Entry(EntryKind.ORDER, 0, number=1, actuator="valve", tag="frame 7")
         ledger.add(replace(order, start_um=1_500, end_um=2_000))
