@@ -73,7 +73,11 @@ def simulated_line(settings: SyntheticSettings) -> SimulatedLine:
 
 
 def open_camera(settings: CameraSettings) -> Camera:
-    """The configured camera, unpaced: frames end to end, as fast as they are asked for."""
+    """The configured camera, unpaced: frames end to end, as fast as they are asked for.
+
+    CameraError where it cannot be opened, ConfigurationError where its calibration cannot be read
+    or its package is not installed.
+    """
     if isinstance(settings, SyntheticSettings):
         line = simulated_line(settings)
         return SyntheticCamera(line, height_px=settings.height_px, clock_ns=clock_ns)

@@ -92,6 +92,10 @@ def open_line(
 ) -> Iterator[Line]:
     """Wire a line. Leaving it leaves the output at reject, since nobody inspects any more.
 
+    Whatever does not open raises its own error: ConfigurationError (BundleError, EngineUnavailable
+    and CameraUnavailable among them) for what must be changed first, CameraError for a camera that
+    shows nothing, any other TracksideError for outputs, inputs, encoder and ledger.
+
     `waited` is called, now and then, while all is in order and there is no frame. A synthetic
     camera that runs freely suffers `camera_faults`.
     """

@@ -21,7 +21,10 @@ NEWS_S = 2  # a machine that is slower than this is none to reject with
 
 @contextmanager
 def open_bench(config: LineSettings, held_s: float = HELD_S) -> Iterator[Bench]:
-    """The bridge of a line on which nothing is inspected; each trial is held for so long."""
+    """The bridge of a line on which nothing is inspected; each trial is held for so long.
+
+    TracksideError where a wire cannot be claimed.
+    """
     heard: queue.SimpleQueue[News | SensorNews] = queue.SimpleQueue()
     with open_bridge(config, heard.put, trial=True) as bridge:
         time.sleep(held_s)  # until the actuators have come to rest

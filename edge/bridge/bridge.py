@@ -57,7 +57,9 @@ class Bridge:
     ledger: Ledger | None
 
     def submit(self, start_um: int, end_um: int, tag: str) -> None:
-        """Have this rail rejected."""
+        """Have this rail rejected; RejectorStopped, as of `let_by`, once orders are no longer
+        fired.
+        """
         self.desk.submit(start_um, end_um, tag)
 
     def let_by(self, start_um: int, end_um: int, tag: str) -> None:
@@ -108,9 +110,10 @@ def open_bridge(
 ) -> Iterator[Bridge]:
     """Wire the bridge. Leaving it leaves the outputs safe, since nobody inspects any more.
 
-    All rail is rejected but what is let by; in a `trial`, where nobody inspects, all passes
-    but what is ordered. `hear` is told all that becomes known, on the thread that learns of it, and
-    must not wait.
+    All rail is rejected but what is let by; in a `trial`, where nobody inspects, all passes but
+    what is ordered. `hear` is told all that becomes known, on the thread that learns of it, and
+    must not wait. TracksideError where a wire cannot be claimed, the encoder not read, or the
+    ledger not opened.
     """
     reject = config.reject
     with bridge_errors_as_ours(), ExitStack() as stack:
@@ -208,7 +211,10 @@ def _sensors(reject: RejectSettings, stack: ExitStack) -> list[Sensor]:
 
 @contextmanager
 def bridge_errors_as_ours() -> Iterator[None]:
-    """The bridge knows nothing of this room's errors, nor the command line of the bridge's."""
+    """Raise the bridge's errors as TracksideError.
+
+    The bridge knows nothing of this room's errors, nor the command line of the bridge's.
+    """
     try:
         yield
     except BridgeError as error:

@@ -11,7 +11,7 @@ _GAPS = {EntryKind.LOST, EntryKind.UNWRITTEN}
 
 
 def latest_entries(path: Path, last: int) -> list[Entry]:
-    """In the order in which they were written."""
+    """In the order in which they were written; TracksideError where there is no ledger to read."""
     with bridge_errors_as_ours():
         return read_ledger(path, last=last)
 

@@ -89,7 +89,7 @@ def open_output(settings: OutputWire, *, safe_active: bool | None) -> OutputLine
 
 
 def open_input(settings: InputWire) -> InputLine:
-    """The input, claimed."""
+    """The input, claimed; LineError where that is refused."""
     match settings:
         case MemorySettings():
             return MemoryInput()

@@ -52,7 +52,10 @@ class Bundle:
         return replace(self, _files={**self._files, SIGNATURE: signature})
 
     def of_version(self, version: int) -> Bundle:
-        """The same with another version, which is another manifest: no signature is of it."""
+        """The same with another version, which is another manifest: no signature is of it.
+
+        UsageError for what is no version.
+        """
         if not 1 <= version <= MOST_VERSION:
             raise UsageError(f"{version} is no version: give one from 1 to {MOST_VERSION}")
         manifest = self.manifest.model_copy(update={"version": version})
@@ -72,7 +75,10 @@ class Bundle:
         write_directory(self._files, directory)
 
     def artefact(self, engine: EngineName, precision: Precision | None = None) -> Artefact:
-        """The first one listed for `engine`, at `precision` where that is given."""
+        """The first one listed for `engine`, at `precision` where that is given.
+
+        BundleError, with what there is, where none is.
+        """
         for artefact in self.manifest.artefacts:
             if artefact.engine == engine and precision in {None, artefact.precision}:
                 return artefact
@@ -88,6 +94,7 @@ def open_bundle(path: Path, public_key: str | None = None) -> Bundle:
 
     The manifest comes first, and where a key is pinned its signature: nothing else in a bundle of
     somebody else's is worth a look, and a file that the manifest does not list is never read.
+    BundleError for one that is no bundle, is not whole, was altered, or is not the key owner's.
     """
     with open_archive(path) as archive:
         if MANIFEST not in archive.sizes:
@@ -110,7 +117,10 @@ def open_bundle(path: Path, public_key: str | None = None) -> Bundle:
 
 
 def write_bundle(manifest: Manifest, files: Mapping[str, bytes], path: Path) -> Bundle:
-    """Write a zip, the same bytes for the same content; `manifest.files` is filled in here."""
+    """Write a zip, the same bytes for the same content; `manifest.files` is filled in here.
+
+    BundleError, and nothing written, for one that could not be opened.
+    """
     hashes = {name: sha256(files[name]).hexdigest() for name in sorted(files)}
     manifest = manifest.model_copy(update={"files": hashes})
     content = {MANIFEST: _written(manifest), **files}
@@ -121,7 +131,10 @@ def write_bundle(manifest: Manifest, files: Mapping[str, bytes], path: Path) -> 
 
 
 def pack_directory(directory: Path, path: Path) -> Bundle:
-    """A bundle of a directory's files as they now are; a signature of others is left out."""
+    """A bundle of a directory's files as they now are; a signature of others is left out.
+
+    BundleError for a directory that is no unpacked bundle.
+    """
     files = read_files(directory)
     if MANIFEST not in files:
         raise BundleError(f"{directory} has no {MANIFEST}: give the folder of an unpacked bundle")

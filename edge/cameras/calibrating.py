@@ -29,7 +29,11 @@ _TURNS = [  # by right angles, mirrored too: a board's corners may be counted fr
 
 
 def by_board(pictures: Sequence[Image], board: tuple[int, int], square_mm: float) -> Calibration:
-    """From a board that lies still on the rail, its edges along it, with so many inner corners."""
+    """From a board that lies still on the rail, its edges along it, with so many inner corners.
+
+    UsageError where the board is not found whole, moved, reaches over too little of the picture, is
+    turned too far, or its corners are out of place.
+    """
     rows, columns = pictures[0].shape[:2]
     corners = _still_corners(pictures, board)
     places = np.array([(x, y) for y, x in product(range(board[1]), range(board[0]))], np.float64)
@@ -43,7 +47,11 @@ def by_board(pictures: Sequence[Image], board: tuple[int, int], square_mm: float
 def by_marks(
     picture: Image, marks: Sequence[tuple[float, float]], distance_mm: float
 ) -> Calibration:
-    """From two marks so far apart: a camera that looks straight down, with square pixels."""
+    """From two marks so far apart: a camera that looks straight down, with square pixels.
+
+    UsageError for any other number of them, for one that is not in the picture, and for two that
+    are too near each other.
+    """
     rows, columns = picture.shape[:2]
     if len(marks) != 2:
         raise UsageError(f"{len(marks)} marks: give two, as --mark COLUMN,ROW --mark COLUMN,ROW")

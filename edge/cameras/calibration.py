@@ -47,10 +47,12 @@ class Calibration(BaseModel):
 
 
 def write_calibration(calibration: Calibration, path: Path) -> None:
+    """In place of one that is there."""
     write_whole(path, calibration.model_dump_json(indent=1) + "\n")
 
 
 def read_calibration(path: Path) -> Calibration:
+    """What `trackside calibrate` wrote; ConfigurationError for anything else."""
     try:
         return Calibration.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:

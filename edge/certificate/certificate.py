@@ -171,7 +171,7 @@ _CERTIFICATE = TypeAdapter(Certificate)
 
 
 def read_certificate(path: Path) -> Certificate:
-    """Of whoever; `read_signed` asks whose."""
+    """Of whoever; `read_signed` asks whose. ConfigurationError for what is no certificate."""
     try:
         return parsed(path.name, path.read_bytes(), _CERTIFICATE)
     except (OSError, ValueError) as error:
@@ -181,7 +181,7 @@ def read_certificate(path: Path) -> Certificate:
 
 
 def read_signed(path: Path, public_key: str) -> Certificate:
-    """Only of the key's owner."""
+    """Only of the key's owner; ConfigurationError for any other, and for what is no certificate."""
     signature = import_module("edge.bundle.signature")  # needs the extra `sign`
     certificate, beside = read_certificate(path), signature_path(path)
     signed = beside.read_bytes() if beside.is_file() else None
@@ -205,5 +205,5 @@ def write_certificate(certificate: Certificate, path: Path, key: Path | None) ->
 
 
 def signature_path(path: Path) -> Path:
-    """Beside the certificate."""
+    """Where a certificate's signature lies: beside it."""
     return path.with_name(f"{path.name}.sig")

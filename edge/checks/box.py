@@ -41,6 +41,7 @@ def check_processor() -> Check:
 
 
 def check_governor(box: Box) -> Check:
+    """Whether the processor runs at its full speed while there is work."""
     governors = box.governors()
     if not governors:
         return Check("governor", True, "this system shows none")
@@ -52,6 +53,7 @@ def check_governor(box: Box) -> Check:
 
 
 def check_heat(box: Box) -> Check:
+    """How hot the box is, and whether it slows down for it."""
     temperatures, throttling = box.temperatures_c(), box.throttling()
     hottest = max(temperatures.items(), key=lambda zone: zone[1], default=None)
     detail = "this system shows no temperature"
@@ -94,6 +96,7 @@ def check_time(kept: bool) -> Check:
 
 
 def is_clock_kept() -> bool:
+    """Whether a time server keeps the time of day; OSError where the kernel does not say."""
     libc = ctypes.CDLL(None, use_errno=True)
     state = libc.ntp_adjtime(ctypes.create_string_buffer(512))  # all zero: it only reads
     if state < 0:
@@ -102,6 +105,7 @@ def is_clock_kept() -> bool:
 
 
 def check_memory(box: Box) -> Check:
+    """Whether enough memory is free for a line."""
     free = box.available_bytes()
     if free is None:
         return Check("memory", True, "this system shows none")
@@ -112,6 +116,7 @@ def check_memory(box: Box) -> Check:
 
 
 def check_disk(folder: Path, free_bytes: int) -> Check:
+    """Whether the disk of a folder has room for what a line keeps."""
     detail = f"{free_bytes / 1e9:.1f} GB free for {folder}"
     if free_bytes >= _LEAST_FREE_BYTES:
         return Check("disk", True, detail)
@@ -136,6 +141,7 @@ def check_writing(kept: Iterable[Path]) -> Check:
 
 
 def check_device(path: Path) -> Check:
+    """Whether a device's file is there and may be used."""
     if not path.exists():
         return Check("device", False, f"{path} is not there: see to its cable and its name")
     if os.access(path, os.R_OK | os.W_OK):

@@ -45,7 +45,11 @@ ROUNDS = 31  # inspections; the slowest stands for the line's latency
 
 
 def check_line(config: LineSettings, rounds: int = ROUNDS) -> list[Check]:
-    """Open all that it names (each refuses with its own error), then do the sums."""
+    """Open all that a line file names, then do the sums.
+
+    What does not open raises its own error, as `open_line` does; what can be opened and is not good
+    enough is a Check that did not pass.
+    """
     frame = first_frame(config)
     with open_line(config) as line:
         inspections = [_inspect_now(line, frame, number) for number in range(rounds)]
@@ -80,7 +84,7 @@ def _inspect_now(line: Line, frame: Frame, number: int) -> Inspection:
 
 
 def first_frame(config: LineSettings) -> Frame:
-    """The camera's first good frame."""
+    """The camera's first good frame; CameraError where there is none in ten."""
     camera = open_camera(config.camera)
     try:
         for seen in islice(camera.frames(), 10):

@@ -73,7 +73,10 @@ class Prompt:
 
 
 def operator_for(config: LineSettings, *, yes: bool) -> Operator:
-    """Whoever is there to look; a line without wires needs nobody."""
+    """Whoever is there to look; a line without wires needs nobody.
+
+    UsageError where somebody has to look and there is no terminal.
+    """
     if yes or not is_wired(config):
         return Nobody()
     if not sys.stdin.isatty():

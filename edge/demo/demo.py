@@ -107,7 +107,11 @@ class DemoResult:
 def run_demo(
     config: LineSettings, seconds: float, watch: Callable[[Line, Tally], None] | None = None
 ) -> DemoResult:
-    """Run a simulated line for so many seconds of rail; `watch` is given the live line."""
+    """Run a simulated line for so many seconds of rail; `watch` is given the live line.
+
+    UsageError for a camera whose truth is not known, or that runs freely; else as `open_line` and
+    `Line.run`.
+    """
     if not isinstance(config.camera, SyntheticSettings):
         raise UsageError("the demo knows the truth only of a synthetic camera: use `trackside run`")
     if config.camera.fps is not None:

@@ -43,7 +43,11 @@ class Engine(Protocol):
     takes_pixels: bool  # it normalises them itself; `edge.network.prepare` makes what it takes
 
     def infer(self, tensor: Prepared) -> Answer:
-        """N,C,H,W of what it takes to its answer, whatever layout the vendor prefers."""
+        """N,C,H,W of what it takes to its answer, whatever layout the vendor prefers.
+
+        EngineError where the engine fails; ValueError for a tensor of another shape or kind, and
+        once it is closed.
+        """
         ...
 
     def infer_all(self, tensors: Sequence[Prepared]) -> list[Answer]:
@@ -56,7 +60,9 @@ class Engine(Protocol):
 def open_engine(settings: EngineSettings, bundle: Bundle) -> Engine:
     """Load the bundle's artefact for these settings and run it once: it fails here or not at all.
 
-    Whether it answers rightly is for `edge.network.check_golden` to say.
+    BundleError where the bundle has none for it or the engine cannot run it, EngineUnavailable
+    where the engine's package or device is not there. Whether it answers rightly is for
+    `edge.network.check_golden` to say.
     """
     engine = load_engine(settings, bundle)
     spec = bundle.manifest.input
@@ -67,7 +73,10 @@ def open_engine(settings: EngineSettings, bundle: Bundle) -> Engine:
 
 
 def load_engine(settings: EngineSettings, bundle: Bundle) -> Engine:
-    """What `open_engine` does before the first run, for those who time the two apart."""
+    """What `open_engine` does before the first run, for those who time the two apart.
+
+    Raises as `open_engine` does.
+    """
     artefact = bundle.artefact(settings.type, settings.precision)
     adapter = _import_adapter(settings.type)
     with _refusing(settings, bundle):

@@ -35,7 +35,7 @@ def resolve_bundle(path: Path | str) -> Path:
 
 
 def engine_by_name(name: str) -> EngineChoice:
-    """An engine with its default settings."""
+    """An engine with its default settings; ValueError for a name that is none."""
     settings: EngineChoice = TypeAdapter(EngineChoice).validate_python({"type": name})
     return settings
 
@@ -43,12 +43,20 @@ def engine_by_name(name: str) -> EngineChoice:
 def load_network(
     settings: EngineChoice, path: Path | str, public_key: str | None = None
 ) -> Network:
-    """The bundle, of the key's owner, and the engine of the settings, ready to run."""
+    """The bundle, of the key's owner, and the engine of the settings, ready to run.
+
+    Raises as `open_bundle` and `network_of` do.
+    """
     return network_of(settings, open_bundle(resolve_bundle(path), public_key))
 
 
 def network_of(settings: EngineChoice, bundle: Bundle) -> Network:
-    """A verified bundle and the engine of the settings, ready to run."""
+    """A verified bundle and the engine of the settings, ready to run.
+
+    BundleError where the engine cannot run it or does not reproduce its golden pair,
+    EngineUnavailable where the engine is not there; with `auto`, where no engine runs it, with what
+    each had against it.
+    """
     if not isinstance(settings, AutoSettings):
         return Network(bundle, _proven(settings, bundle))
     refused = []

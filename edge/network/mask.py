@@ -12,7 +12,7 @@ SURELY_SOUND = np.float32(-30)  # the logit of what nobody need look at
 
 
 def read_mask(logits: Tensor, shape: tuple[int, int], threshold: float, clip: float = 0.0) -> Mask:
-    """1,1,h,w logits to a mask of the frame's `shape` H,W.
+    """1,1,h,w logits to a mask of the frame's `shape` H,W; FrameError where they are no numbers.
 
     Logits are resized, not probabilities: linear with half-pixel centres, which is what training
     calls bilinear with `align_corners=False`.
@@ -24,6 +24,7 @@ def read_mask(logits: Tensor, shape: tuple[int, int], threshold: float, clip: fl
 
 
 def refuse_no_number(logits: Tensor) -> None:
+    """FrameError for logits with NaN or infinity among them."""
     if not np.isfinite(logits).all():
         # NaN is never above a threshold: without this a broken network would find the rail clean.
         raise FrameError("the engine answered with NaN or infinity: check it with its golden pair")

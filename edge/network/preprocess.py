@@ -11,7 +11,10 @@ from edge.types import Image, Tensor
 
 
 def to_tensor(image: Image, spec: InputSpec) -> Tensor:
-    """H,W grey or H,W,3 BGR pixels to 1,C,H,W of (pixel - mean) * scale, contiguous."""
+    """H,W grey or H,W,3 BGR pixels to 1,C,H,W of (pixel - mean) * scale, contiguous.
+
+    FrameError for what is no image.
+    """
     image = _resized(image, spec)
     tensor = np.empty((1, spec.channels, spec.height, spec.width), np.float32)
     for plane, pixels, mean, scale in zip(
@@ -47,6 +50,7 @@ def _planes(image: Image, channels: int) -> list[Image]:
 
 
 def refuse_what_is_no_image(image: Image) -> None:
+    """FrameError for pixels of another kind than bytes, and for what is neither grey nor BGR."""
     if image.dtype != np.uint8:
         raise FrameError(f"pixels are {image.dtype}, not uint8: have the camera deliver 8 bits")
     if image.ndim != 2 and image.shape[2:] != (3,):

@@ -53,10 +53,12 @@ _EXPECTATION = TypeAdapter(Expectation)
 
 
 def write_expectation(path: Path, expected: Expectation) -> None:
+    """In place of the one that is there."""
     write_whole(path, json.dumps(asdict(expected), indent=1) + "\n")
 
 
 def read_expectation(path: Path) -> Expectation:
+    """What a recording is to come to; ConfigurationError where its file does not say."""
     try:
         return parsed(path.name, path.read_bytes(), _EXPECTATION)
     except (OSError, ValueError) as error:

@@ -33,7 +33,11 @@ from edge.types import Frame, LostFrame
 
 
 def record_line(line_file: Path, folder: Path, *, frames: int | None = None) -> Replayed:
-    """Run a line and record it; then replay it once, which must come to the same verdicts."""
+    """Run a line and record it; then replay it once, which must come to the same verdicts.
+
+    TracksideError where it does not; UsageError for a folder that is not empty; else as `open_line`
+    and `Line.run`.
+    """
     config, judged = read_line(line_file), list[Judged]()
     recorder = Recorder(folder, line_file, config)  # before the line runs, which waits for nobody
 

@@ -97,7 +97,7 @@ class Recording:
 
 
 def read_recording(folder: Path) -> Recording:
-    """A recording, with each of its frames whole."""
+    """A recording, with each of its frames whole; ConfigurationError for anything less."""
     try:
         facts = parsed("recording.json", (folder / "recording.json").read_bytes(), _FACTS)
         if facts.format != FORMAT:

@@ -17,7 +17,8 @@ from edge.types import Frame, LostFrame
 def replay(recording: Recording, bundle: str | None = None) -> Replayed:
     """Run it again with its own bundle, which must be the one it was recorded with, or another.
 
-    Where UNKNOWN stops the line, nothing after it is judged.
+    Where UNKNOWN stops the line, nothing after it is judged. ConfigurationError where its own
+    bundle is not the one that was recorded with.
     """
     config = recording.config
     network = load_network(config.engine, bundle or recording.bundle, config.bundle_key)

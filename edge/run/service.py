@@ -41,6 +41,9 @@ def run_line(
     Orders still on their way then are not lost: the output is left at reject. `watch` is given the
     live line, and what it returns is given every inspection; neither may wait. A synthetic camera
     that runs freely suffers `camera_faults`. Another bundle is looked for every `swap_poll_s`.
+
+    Raises as `open_line` and `Line.run` do; ConfigurationError too for an address that cannot be
+    served at, a spool or a swap folder that another line has; StoreError for such a store.
     """
     share_memory()
     # Nobody looks at the rejected ones' pictures here.

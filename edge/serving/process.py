@@ -55,7 +55,11 @@ class Served:
 
 @contextmanager
 def serving(served: Served) -> Iterator[int]:
-    """Serve until left; gives the port."""
+    """Serve until left; gives the port.
+
+    NotInstalled where its packages are not there, ConfigurationError for an address that cannot be
+    served at.
+    """
     require(*served.needs)
     with bound(served.address) as listener:
         server = _Server(served, listener)

@@ -151,7 +151,10 @@ def lock(root: Path) -> TextIO:
 
 
 def try_store(root: Path) -> int:
-    """Open a store as its writer does, and mend nothing in it; the number of its latest event."""
+    """Open a store as its writer does, and mend nothing in it; the number of its latest event.
+
+    StoreError where a line could not write it.
+    """
     try:
         with lock(root), closing(EventFile(root)) as file:
             return file.last_id

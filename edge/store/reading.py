@@ -51,7 +51,7 @@ def read_events(root: Path, wanted: Wanted = Wanted()) -> list[Event]:
 
 
 def read_event(root: Path, event_id: int) -> Event:
-    """One of them."""
+    """The one with this number; StoreError where there is none."""
     query = f"SELECT {EVENT_COLUMNS} FROM events WHERE id = ?"
     with _reading(root) as database:
         for row in database.execute(query, (event_id,)):

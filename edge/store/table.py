@@ -38,6 +38,7 @@ COLUMNS: dict[str, type] = {
 
 
 def write_csv(events: Sequence[Event], root: Path, out: Path) -> None:
+    """One row for each event, under the names of its columns."""
     with out.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()

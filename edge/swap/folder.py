@@ -219,7 +219,11 @@ def swap_folder(config: LineSettings) -> SwapFolder:
 
 
 def open_in_force(config: LineSettings) -> Bundle:
-    """What a start of the line runs: what was activated last, or what the line file names."""
+    """What a start of the line runs: what was activated last, or what the line file names.
+
+    BundleError where that is not whole or not of the key's owner, ConfigurationError where the
+    folder says what no Trackside wrote.
+    """
     if config.swap is not None:
         folder = SwapFolder(config.swap.folder)
         digest = folder.standing().in_force

@@ -30,6 +30,8 @@ def activate(config: LineSettings, path: Path | str, *, allow_older: bool = Fals
     """Ask the line to try a bundle, which has to be whole, signed and right before that.
 
     The line refuses one that is older than what it runs, unless that is asked for.
+    ConfigurationError for a line that keeps no bundles to change between; BundleError and
+    EngineUnavailable for a bundle that could not run here.
     """
     folder = swap_folder(config)
     bundle = open_bundle(resolve_bundle(path), config.bundle_key)
@@ -37,7 +39,10 @@ def activate(config: LineSettings, path: Path | str, *, allow_older: bool = Fals
 
 
 def roll_back(config: LineSettings) -> Request:
-    """Ask the line for the bundle that was before; one that does not run has it at once."""
+    """Ask the line for the bundle that was before; one that does not run has it at once.
+
+    UsageError where there was none before; else as `activate`.
+    """
     folder = swap_folder(config)
     standing = folder.standing()
     if standing.before is None:
@@ -56,7 +61,10 @@ def roll_back(config: LineSettings) -> Request:
 def answers(
     config: LineSettings, request: Request, poll_s: float = _POLL_S
 ) -> Iterator[Progress | Decision]:
-    """How far the line is, over and over, and at last what it decided; ends if no line runs."""
+    """How far the line is, over and over, and at last what it decided; ends if no line runs.
+
+    TracksideError where another bundle is asked for meanwhile.
+    """
     folder = swap_folder(config)
     while True:
         with folder.holding_line() as nobody_runs:

@@ -279,7 +279,11 @@ def _check_age(new: Manifest, in_force: Manifest) -> None:
 def swapping(
     config: LineSettings, inspector: Inspector, poll_s: float = POLL_S
 ) -> Iterator[Swapper | None]:
-    """Change a running line's bundle when that is asked for; None where its file has no `swap`."""
+    """Change a running line's bundle when that is asked for; None where its file has no `swap`.
+
+    ConfigurationError where another line runs with its folder, TracksideError where that was
+    changed during the start.
+    """
     settings = config.swap
     if settings is None:
         yield None

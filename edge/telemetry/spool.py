@@ -36,7 +36,10 @@ class Message:
 
 
 class Spool:
-    """First in, first out. Any thread may use it."""
+    """First in, first out. Any thread may use it.
+
+    ConfigurationError for a file that can be no spool; a disk that refuses is asked again later.
+    """
 
     def __init__(self, path: Path, *, limit: int) -> None:
         self._path, self._limit = path, limit

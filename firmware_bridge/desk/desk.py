@@ -83,11 +83,14 @@ class OrderDesk(Closing, ABC):
         self._is_unkept = False  # the orders, by the ledger
 
     def submit(self, start_um: int, end_um: int, tag: str, rail: str = "") -> None:
-        """Have the rail from `start_um` to `end_um` rejected."""
+        """Have the rail from `start_um` to `end_um` rejected; raises as `check` does."""
         self._hand_in(Order(start_um, end_um, tag, rail), is_pass=False)
 
     def submit_pass(self, start_um: int, end_um: int, tag: str, rail: str = "") -> None:
-        """Let the rail from `start_um` to `end_um` by: it was inspected."""
+        """Let the rail from `start_um` to `end_um` by: it was inspected.
+
+        Raises as `check` does; ValueError in a trial, where all passes anyway.
+        """
         if not self._settings.default_reject:
             raise ValueError(f"pass {tag!r} lets nothing by: open it with default_reject")
         self._hand_in(Order(start_um, end_um, tag, rail), is_pass=True)
@@ -95,18 +98,25 @@ class OrderDesk(Closing, ABC):
             self._ledger.know(Piece(rail, start_um, end_um), self._newest().position_um)
 
     def hold(self, cause: str, mode: Mode, reason: str) -> None:
-        """A state of the line overrides the orders until it is released."""
+        """A state of the line overrides the orders until it is released; raises as `check` does."""
         self._command(Hold(cause, mode, reason))
 
     def release(self, cause: str, reason: str) -> None:
+        """What was held is over; raises as `check` does."""
         self._command(Release(cause, reason))
 
     def latch(self, cause: str, mode: Mode, reason: str) -> None:
-        """Something that happened overrides the orders until it is acknowledged."""
+        """Something that happened overrides the orders until it is acknowledged.
+
+        Raises as `check` does.
+        """
         self._command(Latch(cause, mode, reason))
 
     def acknowledge(self, reason: str) -> None:
-        """Whoever looks after the line has seen to all that is latched."""
+        """Whoever looks after the line has seen to all that is latched.
+
+        Raises as `check` does.
+        """
         self._command(Acknowledge(reason))
 
     def confirm(self, actuator: str, *, seen: bool, reason: str) -> None:
@@ -130,6 +140,7 @@ class OrderDesk(Closing, ABC):
         return self._record.newest
 
     def report(self) -> RejectReport:
+        """What became of the orders so far."""
         with self._lock:
             return self._record.report()
 
@@ -142,7 +153,10 @@ class OrderDesk(Closing, ABC):
         self._mind_ledger()
 
     def close(self) -> None:
-        """Stop; orders still to come stay pending. Closing again does nothing."""
+        """Stop; orders still to come stay pending. Closing again does nothing.
+
+        RejectorStopped where orders were no longer fired, or where what fires them does not stop.
+        """
         if self._stopping.is_set():
             return
         self._stopping.set()

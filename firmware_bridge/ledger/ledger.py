@@ -59,7 +59,9 @@ _Item = Entry | Beginning | Pass | _Forget | threading.Event
 class Ledger(Closing):
     """The ledger of one line, open for writing by this program alone.
 
-    `add` and `know` may be called from any thread and never wait for the disk.
+    `add` and `know` may be called from any thread and never wait for the disk. Opening it raises
+    LedgerError where another program writes it, and for a file that is no ledger; a disk that
+    refuses is a `trouble`, and the line goes on.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:

@@ -92,7 +92,10 @@ ORDER BY id
 
 
 def read_ledger(path: Path, *, last: int | None = None) -> list[Entry]:
-    """The entries in the order in which they were written, or the last of them."""
+    """The entries in the order in which they were written, or the last of them.
+
+    LedgerError for a file that is not there, is no ledger, or is damaged.
+    """
     if not path.exists():
         raise LedgerError(f"{path}: no such ledger: give the path that the line file has")
     limit = "" if last is None else f"WHERE id > (SELECT max(id) FROM entries) - {int(last)}"
