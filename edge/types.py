@@ -140,11 +140,11 @@ class Defect:
     area_mm2: float
     score: float  # mean probability over the piece
     box_px: tuple[int, int, int, int]  # x, y, width, height of what this frame shows of it
-    class_name: str | None = None  # None: unsure, or the network names nothing
+    class_name: str | None = None  # None where it is unsure, or the network names nothing
     class_score: float | None = None  # mean share of its likeliest class over the piece
     code: str | None = None  # the line file's for its class
-    number: int = 0  # serial along the strip
-    absorbed: tuple[int, ...] = ()  # numbers given before that turned out to be parts of it
+    number: int = 0  # counted along the strip; the same in each frame that shows it
+    absorbed: tuple[int, ...] = ()  # numbers of defects that turned out to be parts of it
 
     @property
     def label(self) -> str:
@@ -187,5 +187,5 @@ class Verdict:
     stretch: Stretch
     defects: tuple[Defect, ...] = ()
     reasons: tuple[str, ...] = ()
-    rejects: tuple[Stretch, ...] = ()  # of the defects, what no verdict before has rejected
-    reported: tuple[Defect, ...] = ()  # seen and told, and no reason to reject
+    rejects: tuple[Stretch, ...] = ()  # rail of its defects that no verdict before has rejected
+    reported: tuple[Defect, ...] = ()  # only told: of a class that is no reason to reject

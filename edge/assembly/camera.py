@@ -147,7 +147,7 @@ def open_live_camera(
     def exposure(image: Image) -> tuple[str, ...]:
         try:
             lit = region.lit(region.inside(image, plane.across_um))
-        except FrameError as error:  # the rail that it follows is not to be found
+        except FrameError as error:  # no rail is found in it, so nothing can be followed
             return (str(error),)
         return exposure_faults(image, config.quality, lit)
 
@@ -185,7 +185,7 @@ def _open_source(
 def _open_hardware(settings: HardwareSettings, rectify: Callable[[Image], Image]) -> Source:
     own = settings.model_dump(exclude={"type", "line_scan", *HardwareSettings.model_fields})
     if isinstance(settings, Picamera2Settings):
-        own["colour"] = settings.colour  # it has a cheap grey of its own
+        own["colour"] = settings.colour  # it can deliver grey by itself, for less
     source: Source = resolve_name(_SOURCES[type(settings)])(**own)
     return PreparedSource(source, partial(_prepared, settings=settings, rectify=rectify))
 

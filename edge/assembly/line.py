@@ -28,7 +28,8 @@ from edge.line_file import LineSettings
 from edge.network import network_of
 from edge.swap import open_in_force
 
-_POLL_S, _POLLS = 0.002, 100  # of an encoder, until it is asked whether to go on
+_POLL_S = 0.002  # between two looks at the encoder
+_POLLS = 100  # without a new frame, after which the caller is told that the line waits
 
 WaitFor = Callable[[int], int | None]  # blocks until the rail is at a position, says when it was
 
@@ -99,10 +100,11 @@ def open_line(
     `waited` is called, now and then, while all is in order and there is no frame. A synthetic
     camera that runs freely suffers `camera_faults`.
     """
-    # The reject thread must not wait the usual 5 ms, which are millimetres, for the interpreter.
+    # Python lets a thread run for 5 ms before another has its turn. The reject thread cannot wait
+    # so long: at line speed that is millimetres of rail.
     sys.setswitchinterval(0.0005)
     with bridge_errors_as_ours(), ExitStack() as stack:
-        # Held by the inspector alone, so that a swap leaves nothing of it behind.
+        # The inspector alone holds the network, so that a swap leaves nothing of the old one.
         inspector = make_inspector(
             config,
             network_of(config.engine, open_in_force(config)),
@@ -111,7 +113,7 @@ def open_line(
         )
 
         @stack.callback
-        def close_engine() -> None:  # after a swap, another one than was opened
+        def close_engine() -> None:  # asked for late: after a swap it is another engine
             inspector.network.engine.close()
 
         camera: Camera

@@ -16,7 +16,7 @@ from firmware_bridge.types import Event, Mode, Pulse
 
 CAUSE = "reject test"
 HELD_S = 0.5  # long enough to be seen and heard
-NEWS_S = 2  # a machine that is slower than this is none to reject with
+NEWS_S = 2  # a machine on which news takes longer cannot reject in time
 
 
 @contextmanager
@@ -43,7 +43,7 @@ class Bench:
     ) -> None:
         self._bridge = bridge
         self._told = told
-        self._kept: list[News | SensorNews] = []  # told, and not asked for yet
+        self._kept: list[News | SensorNews] = []  # news that came before anybody asked for it
         self._actuators = actuators
         self._held_s = held_s
 

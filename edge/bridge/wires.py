@@ -44,7 +44,7 @@ from firmware_bridge.lines import (
     Speed,
 )
 
-_LEAP = 2  # a counter that goes so many times as fast as the line can has leapt
+_LEAP = 2  # times the line's speed: a counter that goes faster was reset, or misread
 
 
 def open_output(settings: OutputWire, *, safe_active: bool | None) -> OutputLine:
@@ -126,7 +126,7 @@ def open_encoder(settings: EncoderSettings, *, silence_ns: int) -> AbstractConte
             speed = Speed(0, round(settings.speed_mm_s * 1000))
             return nullcontext(SimulatedEncoder(clock_ns, [speed]))
         case SerialEncoderSettings():
-            # Its own output is given no orders.
+            # Only its encoder is used: its own output gets no orders, so its traits do not matter.
             nothing = ActuatorTraits(offset_um=0)
             return open_board(settings, nothing, DeskSettings(silence_ns=silence_ns))
         case GpiodEncoderSettings():
@@ -198,7 +198,7 @@ def open_rig(encoder: EncoderSettings, reject: RejectSettings, stack: ExitStack)
         assert actuator.output.type != "serial", "the line file was checked"
         safe = actuator.safe == "reject"
         line = stack.enter_context(open_output(actuator.output, safe_active=safe))
-        line.set(True)  # nobody has looked at the rail under it yet
+        line.set(True)  # reject from the start: nobody has looked at the rail under it yet
         placed = Actuator(actuator.name, actuator_traits(actuator))
         released = actuator.safe == "pass"
         outputs.append(Output(placed, line, released_on_close=released))

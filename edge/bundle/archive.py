@@ -23,9 +23,11 @@ from edge.files import write_whole
 
 MAX_BYTES = 256 << 20  # a bundle is a few MB; a zip may claim anything
 MAX_FILES = 1000
-_MAX_LISTING_BYTES = 1 << 20  # of a zip's list of its members, which is read whole
-_END = struct.Struct("<4s8xI4xH")  # mark, bytes of the list, bytes of a comment
-_LARGE_ZIP = b"PK\x06\x07"  # 20 bytes before the end of one, and says it all again
+_MAX_LISTING_BYTES = 1 << 20  # `zipfile` reads a zip's list of members whole, so it must be small
+# The record a zip ends with: its mark, the size of the list of members, the size of a comment.
+_END = struct.Struct("<4s8xI4xH")
+# A zip64 has a second such record, found by this mark 20 bytes before the first.
+_LARGE_ZIP = b"PK\x06\x07"
 _ENCRYPTED = 1
 
 
@@ -33,7 +35,7 @@ _ENCRYPTED = 1
 class _Member:
     name: str
     size: int
-    is_file: bool  # and no link, pipe or device
+    is_file: bool  # a regular file: no link, pipe or device
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,9 @@ class Archive:
         if size > most:
             raise _distrusted(self.path, f"{name} is of {size} bytes, more than {most}")
         with _reading(self.path), self._open(name) as file:
-            data = file.read(size + 1)  # beyond the end, where a zip's checksum is looked at
+            data = file.read(
+                size + 1
+            )  # one byte more than there is: only at the end is the checksum looked at
         if len(data) != size:
             raise _distrusted(self.path, f"{name} is not of the {size} bytes that were said")
         return data
@@ -135,7 +139,8 @@ def _check_zip(path: Path) -> None:
     if len(tail) < _END.size:
         raise ValueError("too short for a zip")
     mark, listing, comment = _END.unpack(tail[-_END.size :])
-    # Where else an end could be found, another list than this one would be read.
+    # `zipfile` searches for the last such record. Were another one possible, it could read another
+    # list of members than the one that is checked here.
     if mark != b"PK\x05\x06" or comment or tail[: -_END.size][-20:].startswith(_LARGE_ZIP):
         raise ValueError("it does not end as a small zip without a comment does")
     if listing > _MAX_LISTING_BYTES:

@@ -26,8 +26,8 @@ from edge.bundle.manifest import (
 from edge.errors import BundleError, UsageError
 
 MANIFEST = "manifest.json"
-SIGNATURE = "manifest.sig"  # beside the manifest, which cannot list what is made of it
-_MAX_TEXT = 1 << 20  # bytes of either
+SIGNATURE = "manifest.sig"  # made of the manifest, so the manifest cannot list it
+_MAX_TEXT = 1 << 20  # bytes of the manifest, and of the signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,9 @@ def write_bundle(manifest: Manifest, files: Mapping[str, bytes], path: Path) -> 
     manifest = manifest.model_copy(update={"files": hashes})
     content = {MANIFEST: _written(manifest), **files}
     _check_names(path, manifest, content.keys())
-    bundle = _verified(path, manifest, content)  # what could not be opened is not written
+    bundle = _verified(
+        path, manifest, content
+    )  # checked first: a bundle that could not be opened is not written
     bundle.save(path)
     return bundle
 

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 from edge.errors import BundleError, UsageError
 
 PREFIX = "ed25519:"
-# Signed before the content, so that a signature of anything else the key signs is none of it.
+# These words are signed together with the content. The owner may use the key elsewhere too: a
+# signature made there is not one of a bundle, nor one of a bundle one of a certificate.
 _CONTEXT = b"trackside bundle manifest\n"
 _CERTIFICATE = b"trackside certificate\n"
 

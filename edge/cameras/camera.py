@@ -66,7 +66,7 @@ class CameraCounts:
 
     grabbed: int  # pictures that its source gave
     dropped: int  # frames that had to go for later ones, as the network was too slow
-    held: int  # frames that waited for room, and the camera with them
+    held: int  # times that the camera had to wait, because no frame may be dropped
     reopened: int
     abandoned: int  # times that its driver did not come back
     fault: str | None  # why it shows nothing now

@@ -13,7 +13,9 @@ from edge.errors import CameraError, NoPicture
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0  # before a source is opened anew
 _MOST_ABANDONED = 3
 _LEAVE_S = 3.0  # for a reader to come back from its driver when all ends
-STUCK_NS = 15_000_000_000  # longer than any source's own limit
+STUCK_NS = (
+    15_000_000_000  # a source gives up by itself sooner, so a driver that takes longer is stuck
+)
 
 
 @dataclass(eq=False)

@@ -22,7 +22,7 @@ class Coverage:
         self._lost_after_um = lost_after_um
         self._given_um = start_um  # rail before this was given, as a frame or as lost
         self.kept_um = start_um  # rail before this was given, or lies in frames that wait
-        self._shared_um = overlap_um  # with what came before, at most
+        self._shared_um = overlap_um  # how much of it the next frame may show again, at most
 
     def wants(self, stretch: Stretch) -> bool:
         """Whether a frame of this stretch shows enough that is new."""

@@ -14,7 +14,8 @@ from edge.cameras.track import Place, Track
 from edge.errors import CameraError, ConfigurationError
 from edge.types import Frame, Image, LostFrame
 
-_POLL_S, _POLLS = 0.002, 100  # of the rail while there is nothing to give, until `waited`
+_POLL_S = 0.002  # between two looks at the rail while there is no frame to give
+_POLLS = 100  # of them, after which `waited` is called
 
 
 class LiveCamera:
@@ -136,7 +137,7 @@ class LiveCamera:
         self._track.now()
         position_um = self._track.at(taken_ns)
         if position_um is None:
-            return True  # from before the run
+            return True  # taken before the run began: nobody knows where the rail was
         self._taken_um = position_um
         can_see = self._sight.check(grab.image, position_um)
         if self._sight.is_doubted:

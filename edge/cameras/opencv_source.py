@@ -17,8 +17,8 @@ from edge.types import Image
 
 _OPEN_MS, _READ_MS = 5000, 2000
 _CATCH_UP_S = 5.0
-_OLD_NS = 2_000_000_000  # a buffer's time further back than this is none of our clock's
-_MANUAL = 1  # of V4L2's exposure control
+_OLD_NS = 2_000_000_000  # a time further back than this is not of this machine's clock
+_MANUAL = 1  # V4L2's value for an exposure that is set by hand
 
 
 class V4l2Source:
@@ -162,7 +162,7 @@ def _without_password(url: str) -> str:
     parts = urlsplit(url)
     try:
         port = parts.port
-    except ValueError:  # which names what it took for the port: maybe a part of the password
+    except ValueError:  # its message may hold a part of the password, and must not be shown
         raise ConfigurationError(
             "camera.url has no number for its port: in user and password write / as %2F, ? as %3F, "
             "# as %23"

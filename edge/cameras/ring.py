@@ -10,8 +10,8 @@ from edge.cameras.coverage import Coverage
 from edge.errors import ConfigurationError
 from edge.types import Frame, Image, LostFrame, Stretch
 
-# Looks ahead: the place may be one old, the next one is one on, and what is given then is a while
-# on its way to the rejector.
+# How many looks ahead it is decided that rail is lost. The place may be one look old, the next look
+# is one on, and what is given then takes about one more to reach the rejector.
 _AHEAD = 3
 _SLOW = "the network is slower than the line: slow the line, or lower camera.overlap_mm"
 _APART = "the frames came too far apart: raise the frame rate, or camera.overlap_mm"
@@ -26,7 +26,7 @@ class Laying:
     across_um: float
     overlap_um: int
     lost_after_um: int
-    delay_ns: int = 0  # from the light on the sensor to the time the source tells, or to arrival
+    delay_ns: int = 0  # from the light on the sensor to the time that the source tells of it
     ring: int = 4  # frames that may wait
     drop: Literal["oldest", "never"] = "oldest"
     line_scan: bool = False  # a picture goes on where the one before ended
@@ -39,7 +39,7 @@ class Picture:
     image: Image
     taken_ns: int
     stretch: Stretch
-    cause: str = ""  # why rail before it was not seen, if any was not
+    cause: str = ""  # why nobody saw the rail just before it, where there is such rail
 
 
 class Ring:
@@ -53,7 +53,7 @@ class Ring:
             start_um, overlap_um=laying.overlap_um, lost_after_um=laying.lost_after_um
         )
         self._waiting: deque[Picture] = deque()
-        self._reason: str | None = None  # why pictures since the latest one kept were none
+        self._reason: str | None = None  # why no picture could be used since the last one that was
         self._index = 0
         self._looked_um = start_um
         self.dropped = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_WINDOW_NS = 15_000_000_000  # two clocks part by less than a millisecond meanwhile
+_WINDOW_NS = 15_000_000_000  # two clocks drift apart by less than a millisecond in it
 _LEAP_NS = 1_000_000_000
 
 
@@ -17,7 +17,9 @@ class StreamClock:
         self._last: tuple[int, int] | None = None  # the times of one picture: told, arrived
         self._keeps_pace = False
         self._since_ns = 0
-        self._least_ns: list[int] = []  # arrived less told, of this window and the one before
+        self._least_ns: list[
+            int
+        ] = []  # the least delay, arrived less told, of this window and of the one before
 
     def taken_ns(self, told_ns: int, arrived_ns: int) -> int | None:
         """When it was taken; None as long as a stream that begins has to catch up with its camera.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Protocol
 
-_APART_NS = 1_000_000  # readings nearer to each other tell more of the counts than of the rail
+_APART_NS = 1_000_000  # nearer readings show the encoder's single counts, not the rail's motion
 _MOST = 4096
 
 

@@ -11,7 +11,7 @@ from edge.certificate.certificate import SUFFIX, Certificate, Judgement, read_ce
 from edge.errors import ConfigurationError
 from edge.line_file import LineSettings
 
-_SAME_SCALE = 0.02  # of a row or a column, beyond which a defect is another size to the network
+_SAME_SCALE = 0.02  # a scale that differs by more shows the network defects of another size
 
 
 def judgement_of(

@@ -70,7 +70,7 @@ def check_tiles(line: Line, frame: Frame) -> list[Check]:
     try:
         inside = line.inspector.region.inside(frame.image, frame.across_um)
     except FrameError:
-        return []  # that nothing is to be seen in it has been said
+        return []  # `check_sight` has said already that nothing can be seen
     shown = view.widen(Shown(frame, inside), Shown(further_on(frame, 1), inside), spec)
     tiles = len(view.cut(shown, spec, line.inspector.network.prepare))
     detail = f"{tiles} of {spec.width}x{spec.height} px a frame, {shown.rows_before} rows of it "
@@ -89,9 +89,11 @@ def check_pictures(config: LineSettings, frame: Frame, latency_ms: float) -> lis
     if step_mm > most_mm:
         remedy = f"raise camera.fps, or camera.overlap_mm to {math.ceil(step_mm)}"
         return [Check("pictures", False, f"{detail}: {remedy}")]
-    # The rail is looked at when a frame has been judged, and given up a look ahead of the limit.
+    # The rail's place is looked at after each frame that is judged, and rail is given up one look
+    # before the limit would be passed: a picture must be there two frames' latency sooner.
     on_the_way_mm = (camera.delay_ms + 2 * latency_ms) * speed_mm_s / 1000
-    held_mm = step_mm if isinstance(camera, RtspSettings) else 0  # given when the next has come
+    # FFmpeg hands a picture on when the next one has come.
+    held_mm = step_mm if isinstance(camera, RtspSettings) else 0
     needed_mm = frame.stretch.length_mm + step_mm - most_mm + held_mm + on_the_way_mm
     if camera.lost_after_mm < needed_mm:
         remedy = f"good frames would be lost: set camera.lost_after_mm to {math.ceil(needed_mm)}"

@@ -96,7 +96,7 @@ def _side_by_side(settings: EngineSettings) -> int:
             return settings.threads
         case OpenVinoSettings():
             return settings.streams
-    return 1  # others gain less by it than by their threads inside of one inference
+    return 1  # the others gain more from several threads inside one inference
 
 
 @contextmanager

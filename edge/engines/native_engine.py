@@ -39,7 +39,7 @@ def load(settings: NativeSettings, artefact: Artefact, bundle: Bundle) -> Run:
         free.put(NativeNetwork(data, spec.height, spec.width, forced_body()))
 
     def run(pixels: Prepared) -> list[NDArray[np.float32]]:
-        network = free.get()  # waits asleep
+        network = free.get()  # where all are in use, waits without taking the processor
         try:
             return network.run(pixels[0, 0])
         finally:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-# A message -> the fields that hold messages, and which; all others are passed over.
+# For each kind of message: the numbers of the fields that hold messages, and their kinds. No other
+# field can lead to a tensor.
 _INSIDE: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -25,9 +26,9 @@ _INSIDE: dict[str, dict[int, str]] = {
     "function": {7: "node", 11: "attribute"},
     "training": {1: "graph", 2: "graph"},
 }
-_EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of a tensor
-_DEEPEST = 64  # graphs in graphs
-_FIXED = {1: 8, 5: 4}  # protobuf's wire type -> bytes; 0 is a varint, 2 has its size before it
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # the fields of a tensor that lies in another file
+_DEEPEST = 64  # levels of messages inside messages
+_FIXED = {1: 8, 5: 4}  # bytes by protobuf's wire type; of the others 0 is a varint, 2 says its size
 
 
 def refers_elsewhere(model: bytes) -> bool:

@@ -28,7 +28,7 @@ def load(settings: OnnxRuntimeSettings, artefact: Artefact, bundle: Bundle) -> R
         providers=[(settings.provider, _provider_options(settings, artefact))],
         enable_fallback=0,
     )
-    # A provider whose libraries do not load is dropped with no more than a line in the log.
+    # ONNX Runtime drops a provider whose libraries do not load, and says so in its log alone.
     _require(
         settings.provider, session.get_providers(), "install the device's driver and libraries"
     )
@@ -54,7 +54,7 @@ def _options(settings: OnnxRuntimeSettings) -> onnxruntime.SessionOptions:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
-    # Threads that spin between frames take the core from the camera and the reject.
+    # By default its threads spin between frames, on processors that camera and reject need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if settings.provider != "CPUExecutionProvider":
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
@@ -63,10 +63,10 @@ def _options(settings: OnnxRuntimeSettings) -> onnxruntime.SessionOptions:
 
 def _provider_options(settings: OnnxRuntimeSettings, artefact: Artefact) -> dict[str, str]:
     if settings.provider == "CUDAExecutionProvider":
-        return {"use_tf32": "0"}  # fp32 means fp32
+        return {"use_tf32": "0"}  # TF32 has fewer digits than FP32
     if settings.provider != "TensorrtExecutionProvider":
         return {}
-    # It refuses a quantised graph without.
+    # TensorRT refuses a quantised graph unless it is told that there is one.
     options = {"trt_int8_enable": "1"} if artefact.precision == "int8" else {}
     if settings.cache_dir is not None:
         folder = str(settings.cache_dir)

@@ -18,7 +18,8 @@ from pathlib import Path
 from edge.errors import ConfigurationError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe without a writer
+# O_NONBLOCK: to open a pipe that nobody writes to would wait for ever.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -36,7 +37,7 @@ class HeldFolder:
         except FileNotFoundError:
             return None
         except OSError as error:
-            if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link; a socket
+            if error.errno in {errno.ELOOP, errno.ENXIO}:  # there is a link, or a socket
                 raise self._distrusted(name) from error
             raise
         try:
@@ -50,7 +51,7 @@ class HeldFolder:
     def replace(self, name: str, data: bytes, *, sync: bool = True) -> None:
         """Write it beside its place and move it there: whoever reads it finds it whole."""
         fresh = f".{name}.new"
-        self.remove(fresh)  # what a kill left, or what somebody laid there
+        self.remove(fresh)  # left by a process that was killed, or laid there by somebody
         with os.fdopen(os.open(fresh, _CREATE, 0o644, dir_fd=self._descriptor), "wb") as file:
             file.write(data)
             if sync:

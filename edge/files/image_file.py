@@ -15,8 +15,8 @@ from edge.errors import FrameError, UsageError
 from edge.files.image_header import MAX_PIXELS, pixels
 from edge.types import Image
 
-# What is wrong with a file is in our error; libpng and libjpeg need not say it too.
-if hasattr(cv2, "setLogLevel"):  # before 4.13: the releases that go with NumPy 1
+# Our error says what is wrong with a file; libpng and libjpeg would print it besides.
+if hasattr(cv2, "setLogLevel"):  # OpenCV before 4.13, which goes with NumPy 1
     cv2.setLogLevel(0)
 else:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -24,10 +24,11 @@ else:
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"})
 _MAX_BYTES = 512 << 20
 _START_OF_IMAGE, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xd9"
-# Compressed pixels hold neither: a byte of ones is stuffed with 0, and restarts are d0 to d7.
+# A marker that is not part of the compressed pixels: there ff is followed by 0, or by d0 to d7,
+# which are restarts.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _WITHOUT_LENGTH = frozenset({_START_OF_IMAGE, b"\xff\x01"})
-_WRITTEN = IMAGE_SUFFIXES - {".pgm"}  # which has no colours
+_WRITTEN = IMAGE_SUFFIXES - {".pgm"}  # PGM has no colours, and an overlay has
 
 
 def read_image(path: Path, *, colour: bool) -> Image:
@@ -63,7 +64,8 @@ def _read_whole(path: Path) -> bytes:
 
 
 def _decode(data: bytes, colour: bool) -> NDArray[Any] | None:
-    # Depth is kept, to be refused by the caller: squeezed into 8 bits, 12 would come out dark.
+    # Pixels of more than 8 bits stay so, for the caller to refuse: OpenCV would squeeze 16 bits to
+    # 8, and a picture of 12 bits kept in 16 would come out dark.
     flags = cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE
     flags |= cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:

@@ -10,13 +10,13 @@ import re
 import struct
 from collections.abc import Iterator
 
-MAX_PIXELS = 100_000_000  # the largest sensors have 150 million, those of lines a tenth of that
+MAX_PIXELS = 100_000_000  # a camera beside a line has 15 million, the largest sensors 150
 _LOOKED_AT = 4096  # bytes in which a PGM says its size
 _BLANK = rb"(?:\s|#[^\r\n]*[\r\n])+"
 _NUMBERS = re.compile(rb"P[1-6]%b(\d{1,9})%b(\d{1,9})\s" % (_BLANK, _BLANK))
-_NO_SIZE = {0xC4, 0xC8, 0xCC}  # JPEG's markers among C0 to CF that begin no frame
-_ALONE = {0x01, *range(0xD0, 0xD9)}  # its markers that nothing belongs to
-_TIFF_SIZES = {256, 257, 322, 323}  # width and height, of the picture and of its tiles
+_NO_SIZE = {0xC4, 0xC8, 0xCC}  # of JPEG's markers C0 to CF these three hold no size
+_ALONE = {0x01, *range(0xD0, 0xD9)}  # JPEG's markers that stand alone, without a length
+_TIFF_SIZES = {256, 257, 322, 323}  # the tags of width and height, of a picture and of its tiles
 
 
 def pixels(data: bytes) -> int | None:
@@ -47,7 +47,7 @@ def _jpeg(data: bytes) -> tuple[int, int] | None:
     at = 2
     while data[at] == 0xFF:
         marker = data[at + 1]
-        if marker == 0xFF:  # filling
+        if marker == 0xFF:  # padding before a marker
             at += 1
         elif marker in _ALONE:
             at += 2
@@ -62,7 +62,7 @@ def _jpeg(data: bytes) -> tuple[int, int] | None:
 def _bmp(data: bytes) -> tuple[int, int]:
     (header,) = struct.unpack_from("<I", data, 14)
     width, height = struct.unpack_from("<HH" if header == 12 else "<ii", data, 18)
-    return abs(width), abs(height)  # below 0: its rows come from the top
+    return abs(width), abs(height)  # a height below 0 says that the first row is the top one
 
 
 def _tiff(data: bytes) -> tuple[int, int] | None:

@@ -109,10 +109,10 @@ class _Document:
 
     lenient: bool
     lines: dict[Place, int] = field(default_factory=lambda: {(): 1})
-    texts: dict[Place, str] = field(default_factory=dict)  # as typed, so that no secret is shown
+    texts: dict[Place, str] = field(default_factory=dict)  # as typed, with `${NAME}` for a secret
     mistakes: dict[Place, tuple[int, str]] = field(default_factory=dict)
-    unset: dict[Place, str] = field(default_factory=dict)  # what is said if it is not let pass
-    values: int = 0  # that were read
+    unset: dict[Place, str] = field(default_factory=dict)  # mistakes, unless the reading is lenient
+    values: int = 0  # how many were read so far
 
     def read(self, node: yaml.Node, place: Place) -> Any:
         """A node as dicts, lists and scalars."""
@@ -171,13 +171,13 @@ class _Document:
                 if not self.lenient:
                     self._blame(place, self.unset[place])
         text = _VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), value)
-        # A path with NUL in it cannot be opened, and a terminal obeys what is no text.
+        # A path with NUL in it cannot be opened, and control characters may steer a terminal.
         if (wrong := next(filter(_is_no_text, text), None)) is not None:
             self._blame(place, f"U+{ord(wrong):04X} is no character of a text: take it out")
         return text
 
     def _too_much(self, place: Place, text: str) -> _TooMuch:
-        # By its section: an alias lies where what it stands for was written.
+        # Only the section is named: what an alias stands for was written in another place.
         return _TooMuch(f"{self.lines[place[:1]]}: {_key(place[:2])}: {text}")
 
     def explain(self, detail: ErrorDetails, schema: dict[str, Any]) -> None:
@@ -191,7 +191,7 @@ class _Document:
             case "extra_forbidden", _:
                 self._blame(written, f"unknown key: {_choose(written[-1], above['properties'])}")
             case "union_tag_invalid", {"tag": str(tag), "expected_tags": str(tags)}:
-                # The tag is the value of `type:`, or of a rule's condition its only key.
+                # The tag is what `type:` says; a rule's condition is told by its only key.
                 wrong = self._written((*written, "type", tag))
                 self._blame(wrong, f"unknown: {_choose(tag, _QUOTED.findall(tags))}")
             case "union_tag_not_found", _:
@@ -224,7 +224,7 @@ class _Document:
         return place
 
     def _blame(self, place: Place, text: str, line: int | None = None) -> None:
-        # The first mistake found at a place is the nearest to what was typed there.
+        # Of several mistakes at one place the first is kept: it is nearest to what was typed.
         text = self.unset.get(place, text)
         self.mistakes.setdefault(place, (line or self.lines[place], f"{_key(place)}: {text}"))
 

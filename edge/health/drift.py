@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from edge.inspect import BINS, Baseline
 
 DRIFTED = 0.25
-WINDOW = 500  # frames that are compared
-ENOUGH = 200  # fewer say nothing
+WINDOW = 500  # of the latest frames, which are compared with the baseline
+ENOUGH = 200  # frames, below which nothing is said of drift
 
-_UNSEEN = 0.5  # a count for every bin, so that an empty one has no infinite weight
+_UNSEEN = 0.5  # added to the count of every bin: the logarithm of an empty one would be infinite
 
 
 class Distribution:

@@ -68,7 +68,7 @@ class Health:
         self._swap, self._camera, self._box, self._messages = swap, camera, box, messages
         self._brightness, self._score = brightness_distribution(), score_distribution()
         self._frames = dict.fromkeys(State, 0)
-        self._found = Counter[Kind]()  # of as many kinds as bundles in force have named classes
+        self._found = Counter[Kind]()  # there are few kinds: bundles have few classes
         self._known = frozenset[int]()  # numbers of what the frame before showed
         self._lost_frames = 0
         self._deadlines_missed = 0
@@ -91,11 +91,12 @@ class Health:
         self._stages["capture"].add(latency_ns - sum(inspection.stage_ns.values()))
         self._stages["actuate"].add(now_ns - inspection.decided_ns)
         self._bundle = inspection.bundle
-        # The scores of another network say nothing.
+        # The baseline's scores are of its own network: those of another cannot be compared.
         if self._baseline is not None and self._baseline.bundle == inspection.bundle:
             add_appearance(inspection, self._brightness, self._score)
         if self._asked_ns is None or now_ns - self._asked_ns >= _ASK_NS:
-            # Asked by the loop, which shares a lock with the rejector anyhow, and by nobody else.
+            # Only the loop asks: it shares a lock with the rejector anyhow, and whoever reads the
+            # health must not hold the rejector up.
             self._rejects, self._asked_ns = self._ask_rejects(), now_ns
         self._done_ns = now_ns
 

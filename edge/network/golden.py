@@ -19,9 +19,9 @@ from edge.types import Image, Mask, Names
 
 @dataclass(frozen=True, slots=True)
 class NamesResult:
-    """The same of the classes, of what the golden output shows to be something."""
+    """How near the classes are, wherever the golden output shows that there is something."""
 
-    same: float  # of it, what has the same class
+    same: float  # the share of it that has the same class
     mae: float  # mean absolute difference of the shares
     sound: float = 0.0  # how far off it is in saying that the whole picture is sound
 

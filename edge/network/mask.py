@@ -8,7 +8,7 @@ import numpy as np
 from edge.errors import FrameError
 from edge.types import Mask, Tensor
 
-SURELY_SOUND = np.float32(-30)  # the logit of what nobody need look at
+SURELY_SOUND = np.float32(-30)  # a logit far below any threshold, for what is put aside as sound
 
 
 def read_mask(logits: Tensor, shape: tuple[int, int], threshold: float, clip: float = 0.0) -> Mask:

@@ -25,9 +25,9 @@ from edge.network.loading import load_network
 
 # Isolated: whoever may write into the working directory must not have his modules run here.
 _PROGRAM = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import main; main()"
-_LOAD_S = 120  # a slow box compiles for long
-_LOWEST = 19  # of the priorities
-_FIRST_TO_GO = "1000"  # of all processes, when memory runs out
+_LOAD_S = 120  # a slow box may take minutes to compile a network
+_LOWEST = 19  # the lowest priority there is
+_FIRST_TO_GO = "1000"  # oom_score_adj: the first of all to be killed when memory runs out
 
 
 @dataclass(frozen=True, slots=True)

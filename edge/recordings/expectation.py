@@ -89,7 +89,9 @@ def judged_differently(
 def _differences(expected: Expectation, found: Replayed) -> Iterator[str]:
     wanted, tolerance_um = expected.outcome, expected.tolerance_um
     yield from judged_differently(wanted.frames, found.frames, tolerance_um)
-    for name in wanted.rejects | found.rejects:  # an actuator of one alone differs too
+    for name in (
+        wanted.rejects | found.rejects
+    ):  # both: an actuator that only one of them has is a difference too
         one, two = wanted.rejects.get(name, ()), found.rejects.get(name, ())
         yield from _moved(f"{name}: reject", one, two, tolerance_um)
 

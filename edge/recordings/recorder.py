@@ -39,7 +39,9 @@ def record_line(line_file: Path, folder: Path, *, frames: int | None = None) -> 
     and `Line.run`.
     """
     config, judged = read_line(line_file), list[Judged]()
-    recorder = Recorder(folder, line_file, config)  # before the line runs, which waits for nobody
+    recorder = Recorder(
+        folder, line_file, config
+    )  # made first: once the line runs, nothing of it may wait
 
     def record(inspection: Inspection) -> None:
         recorder.record(inspection, line.bridge.where())
@@ -95,7 +97,7 @@ class Recorder:
 
 def _row(inspection: Inspection, reading: Reading, first_ns: int) -> RecordedFrame:
     seen, stages = inspection.seen, inspection.stage_ns
-    # Its age is asked for when it has been made ready for the network.
+    # The inspector asks how old a frame is after preprocessing, so that is when it looked.
     since_looked_ns = sum(stages.values()) - stages.get("preprocess", 0)
     frame = seen if isinstance(seen, Frame) else None
     return RecordedFrame(

@@ -28,7 +28,7 @@ from edge.types import Frame, LostFrame, Stretch
 
 FORMAT = 1
 
-# What keeps and tells has no part in a replay, and its files are where the line was.
+# A replay keeps nothing and tells nobody; the files of these sections are on the line's own box.
 _NO_PART = ("health", "metrics", "mqtt", "store", "swap", "web")
 
 Pitch = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -50,7 +50,7 @@ class RecordedFrame:
     start_um: int
     end_um: int
     captured_ns: int
-    looked_ns: int  # when its age was asked for
+    looked_ns: int  # when the inspector asked how old it was
     decided_ns: int
     at_ns: int  # of the encoder's reading
     position_um: int

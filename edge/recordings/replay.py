@@ -31,7 +31,7 @@ def replay(recording: Recording, bundle: str | None = None) -> Replayed:
             )
         world = _World(recording)
         inspector = make_inspector(config, network, world.clock_ns, recording.baseline)
-        with suppress(LineStopped):  # which would have been its end
+        with suppress(LineStopped):  # the recorded line would have ended there too
             run(
                 world,
                 inspector,

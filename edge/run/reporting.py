@@ -28,7 +28,7 @@ from edge.store import EventStore
 from edge.swap import Swapper
 from edge.telemetry import Outbox, Spool
 
-_VERSION = version("trackside")  # which is read off the disk
+_VERSION = version("trackside")  # asked once: it is read from the disk
 
 log = logging.getLogger("trackside")
 
@@ -43,7 +43,8 @@ def reporting(
     with ExitStack() as stack:
         if line.config.mqtt is not None:
             post = _open_post(line, health, stack)
-            # It asks for health at once. It is closed first: its last words are still carried.
+            # Last, because it asks for health at once; so it is closed first, and its last words
+            # still reach the broker.
             stack.enter_context(post.outbox)
         if line.config.metrics is not None:
             _serve_metrics(line, health, stack)
@@ -115,7 +116,7 @@ def _baseline(line: Line) -> Baseline | None:
         return None
     baseline = read_baseline(path)
     if baseline.bundle != line.bundle.digest:
-        # A line that was given a new bundle must still start.
+        # This is no reason to refuse: a line must start again after its bundle was changed.
         log.warning(
             "%s was recorded with another bundle: drift is not reported with this one until "
             "`trackside commission` has been run again",

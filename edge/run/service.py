@@ -23,7 +23,7 @@ from edge.store import keeping
 from edge.swap import POLL_S, swapping
 from edge.types import State, Verdict
 
-_LEVEL = {True: logging.WARNING, False: logging.INFO}  # of going blind, and of seeing again
+_LEVEL = {True: logging.WARNING, False: logging.INFO}  # that it went blind, that it sees again
 
 log = logging.getLogger("trackside")
 
@@ -46,7 +46,7 @@ def run_line(
     served at, a spool or a swap folder that another line has; StoreError for such a store.
     """
     share_memory()
-    # Nobody looks at the rejected ones' pictures here.
+    # Rejected frames are not kept here: nobody would look at their pictures.
     tally, verdicts = Tally(rejected=deque(maxlen=0)), VerdictLog()
 
     def record(inspection: Inspection) -> None:
@@ -63,7 +63,7 @@ def run_line(
     with (
         keeping(config.store, lambda: datetime.now(timezone.utc)) as store,
         notifying(os.environ) as notifier,
-        # Safe before the store writes what is left.
+        # The line is closed before the store: its outputs are safe while the store writes the rest.
         open_line(
             config,
             frames=frames,

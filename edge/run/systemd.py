@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from edge.inspect import Inspection
 from edge.types import State
 
-_EXTEND_S = 60  # of start-up, which the next look at rail or frame must come within
+_EXTEND_S = 60  # systemd gives a line that starts so much longer, each time it shows life
 _OFTEN = 4  # times that systemd hears of progress within the time it waits for it
 
-Send = Callable[[str], bool]  # whether it was taken
+Send = Callable[[str], bool]  # returns whether systemd took it
 
 
 class Notifier:

@@ -19,8 +19,8 @@ from edge.serving.address import Certificate, tls_context
 from edge.serving.questions import LineGone, LinkHandler, Questions
 from edge.serving.server import MOST_GUESTS, Server
 
-_KINDNESS = 10  # the line goes first
-_FIRST_TO_GO = "500"  # where the box's memory is short
+_KINDNESS = 10  # of nice: the line has the processor first
+_FIRST_TO_GO = "500"  # oom_score_adj: killed before the line where memory runs out
 _DESCRIPTORS = 4 * MOST_GUESTS
 _LINK_FD = 0
 
@@ -30,7 +30,7 @@ log = logging.getLogger("trackside")
 def main() -> None:
     """Serve until the line ends."""
     os.nice(_KINDNESS)
-    with suppress(OSError):  # where /proc cannot be written, memory is short for all alike
+    with suppress(OSError):  # where /proc cannot be written, the system chooses by itself
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
     resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS, _DESCRIPTORS))
     asyncio.run(_serve(socket.socket(fileno=os.dup(_LINK_FD))))
@@ -59,7 +59,7 @@ async def _serve(end: socket.socket) -> None:
         pass
     except Exception:
         log.exception("the server ends")
-        await asyncio.sleep(0.1)  # until it was said
+        await asyncio.sleep(0.1)  # until the line has been told
         sys.exit(1)
     finally:
         listening.cancel()

@@ -9,7 +9,7 @@ from typing import Any
 from edge.serving.questions import AskedLine, Fresh, LineGone
 from edge.serving.token import Token, TooManyGuesses
 
-_SAME_S = 0.1  # for which two readers are told the same
+_SAME_S = 0.1  # readers that ask within it are given one answer
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 

@@ -31,9 +31,9 @@ _PROGRAM = (
 )
 _SILENT_S = 30  # a server that asks for nothing for so long hangs
 _CLOSE_S = 3  # until it is killed
-_RETRY_S = (1.0, 60.0)  # the first wait after its end, and the longest
-_WELL_S = 60  # until that is forgotten
-_REST = 4  # times as long as an answer took, until the next
+_RETRY_S = (1.0, 60.0)  # the first wait before it is started again, and the longest
+_WELL_S = 60  # a server that ran for so long is started again after the first wait
+_REST = 4  # after an answer, times as long as that took, before the next is given
 _LEAST_REST_S = 0.002
 
 log = logging.getLogger("trackside")
@@ -49,8 +49,8 @@ class Served:
     needs: tuple[str, ...]  # packages, which its process alone imports
     app: str  # module:factory, of an ASGI application
     settings: Mapping[str, Any]  # which the factory is given; JSON
-    answers: Mapping[str, Answer]  # by what is asked
-    slow: Mapping[str, Answer] = field(default_factory=dict)  # of which each has its own thread
+    answers: Mapping[str, Answer]  # by the word that is asked for
+    slow: Mapping[str, Answer] = field(default_factory=dict)  # given in a thread of their own
 
 
 @contextmanager
@@ -92,7 +92,7 @@ class _Server:
             process, end = running
             end.say_goodbye()
             self._thread.join(_CLOSE_S)
-            process.kill()  # which is nothing to one that has ended
+            process.kill()  # does nothing to one that has ended
         self._thread.join(_CLOSE_S)
 
     def _run(self) -> None:
@@ -122,7 +122,7 @@ class _Server:
                     [sys.executable, "-I", "-c", _PROGRAM, json.dumps(paths)],
                     stdin=theirs.fileno(),
                     pass_fds=[self._listener.fileno()],
-                    start_new_session=True,  # Ctrl-C is for this process
+                    start_new_session=True,  # Ctrl-C is meant for the line alone
                 )
             try:
                 return self._attend(process, end)
@@ -135,7 +135,7 @@ class _Server:
         try:
             end.send(Message(self._first_word()))
             self._running = process, end
-            if self._closing.is_set():  # it missed being told
+            if self._closing.is_set():  # closed just before it could be told
                 return "was not wanted"
             self._answer_all(end)
             return f"ended with exit code {process.wait(_CLOSE_S)}"

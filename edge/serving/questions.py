@@ -62,7 +62,7 @@ class Questions:
 
     async def say(self, facts: dict[str, Any]) -> None:
         async with self._sending:
-            with suppress(OSError):  # `listen` finds out, and says so
+            with suppress(OSError):  # the line has gone: `listen` notices, and closes
                 await asyncio.get_running_loop().sock_sendall(self._end, packed(Message(facts)))
 
     async def listen(self) -> None:
@@ -78,7 +78,7 @@ class Questions:
             self._close()
 
     def _take(self, message: Message) -> None:
-        if message.facts.get("closing"):  # and answers until this process has ended
+        if message.facts.get("closing"):  # the line still answers, until this process has ended
             self.closing.set()
         elif not self._told.done():
             self._told.set_result(message)
@@ -91,7 +91,7 @@ class Questions:
         for answer in [self._told, *self._open.values()]:
             if not answer.done():
                 answer.set_exception(LineGone())
-                answer.exception()  # nobody need wait for it
+                answer.exception()  # looked at here, or asyncio complains where nobody awaits it
 
 
 class Fresh:

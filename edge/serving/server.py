@@ -19,10 +19,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from edge.serving.crowd import Crowd, Guest
 
 MOST_GUESTS = 64
-IDLE_S = 5.0  # until a request has come whole, from the first moment or from the last answer on
-HANG_UP = "trackside.hang_up"  # in a request's scope: what ends its connection
-_BETWEEN_S = 0.002  # two guests: what a flood of them may cost
-_CLOSE_S = 1  # until those that still wait for an answer are left
+IDLE_S = 5.0  # for a request to come whole, from the connection or its latest answer on
+HANG_UP = "trackside.hang_up"  # key in a request's scope: a function that ends its connection
+_BETWEEN_S = 0.002  # pause after each guest, so that a flood of them costs little
+_CLOSE_S = 1  # when it closes, how long requests may still be answered
 _MOST_HEAD_BYTES = 16 * 1024
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -53,7 +53,7 @@ class Server(uvicorn.Server):
         )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=[])  # none of which it would accept from
+        await super().startup(sockets=[])  # none: uvicorn would accept guests itself
         for listener in sockets or []:
             listener.setblocking(False)
             self._begin(self._accept(listener))

@@ -23,7 +23,7 @@ class Paint:
 
     coverage: Map
     shade: Map
-    # Of what is covered; its coverage is in it, and it may reach beyond what the mask takes.
+    # Whether `shade` multiplies the surface, the coverage included, and may reach beyond the mask.
     factor: bool = False
 
     def cover(self, grey: Map, part: tuple[slice, slice]) -> None:

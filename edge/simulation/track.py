@@ -19,7 +19,7 @@ from edge.simulation.blemishes import Map, Paint, Painter, blob, draw_lines, smo
 from edge.simulation.surface import white_noise
 
 HEAD_MM = 70.0
-_HALO_ROWS = 24  # a window is drawn with some more on both sides, and meets its neighbours
+_HALO_ROWS = 24  # drawn beyond both ends of a window, so that it meets its neighbours
 _DASH_PX = (2.6, 1.1)  # of the noise whose peaks are specks: across, along
 _DASH_DEVIATION = 1 / math.sqrt(4 * math.pi * _DASH_PX[0] * _DASH_PX[1])  # white noise, blurred
 
@@ -28,8 +28,8 @@ _DASH_DEVIATION = 1 / math.sqrt(4 * math.pi * _DASH_PX[0] * _DASH_PX[1])  # whit
 class TrackAppearance:
     """How one rail looks: grey levels, and factors of them."""
 
-    tone: float  # of the head
-    beside: float  # of everything else
+    tone: float  # grey level of the head
+    beside: float  # grey level of everything else
     band: tuple[float, float, float]  # the running band: its middle and width across, its factor
     edge: float  # how soft the band's edges are, of the head's width
     falling: float  # how much darker one side of the head is

@@ -138,7 +138,7 @@ def _pieces(event: Event, mask: NDArray[np.bool_]) -> tuple[Piece, ...]:
     for number, things in things_in.items():  # 0 is the background
         box = _box(stats[number])
         named = sorted(things or _over(box, event), key=_area_px, reverse=True)
-        # What reaches beyond the rows that are the frame's own is of the largest.
+        # What reaches beyond the frame's own rows belongs to the largest thing of the piece.
         owner = np.where(labels == number, 0, -1)
         for at, thing in enumerate(named[1:], start=1):
             part = owner[_inside(thing.box_px)]

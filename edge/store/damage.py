@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edge.line_file import DATABASE
 
-# Of a disk, and not of a wrong setting: a line inspects without its store until they are over.
+# Faults of the disk, not of a setting: the line starts, and inspects without its store meanwhile.
 DISK_FAULTS = (errno.EROFS, errno.EIO, errno.ENOSPC, errno.EDQUOT)
 _ASIDE = "events.damaged-"
 _REMEDIES = {

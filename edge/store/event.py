@@ -48,7 +48,7 @@ class Event:
     evidence: str
     pictures: tuple[str, ...] = ()  # "frame.png", "mask.png", ...
     size_bytes: int = 0  # of the pictures
-    run: int = 0  # id of its first event: places are counted from the start of a run
+    run: int = 0  # the id of its run's first event; places are counted from the start of a run
     id: int = 0
 
 
@@ -68,7 +68,9 @@ class Selection:
             return Why.UNKNOWN
         if confidence is not None and confidence < self.settings.unsure_below:
             return Why.UNSURE
-        if state is State.OK and inspection.verdict.reasons:  # its map showed what was put aside
+        if (
+            state is State.OK and inspection.verdict.reasons
+        ):  # something in it was put aside as sound
             return Why.UNSURE
         if state is State.NG:
             return Why.NG

@@ -45,7 +45,7 @@ class EventFile:
                 self.last_id = self._one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")
                 self._picture_bytes = self._one("SELECT coalesce(sum(size_bytes), 0) FROM events")
         except sqlite3.Error:
-            self._database.close()  # before it is set aside: SQLite removes a log by its name
+            self._database.close()  # before the file is set aside: SQLite removes its log by name
             raise
 
     @property
@@ -108,7 +108,8 @@ class EventFile:
         else:
             self._root.mkdir(parents=True, exist_ok=True)
             self._files.remove_logs()
-        # First, because SQLite would remove another's log by its name when it closes.
+        # Set aside before closing: SQLite removes the log by its name when it closes, and by now
+        # another log may have that name.
         aside = set_aside(self._root, at, only=strangers if in_place else None)
         self._database.close()
         return None if in_place else aside
@@ -123,7 +124,7 @@ class EventFile:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        if self._database.in_transaction:  # whose commit the disk had refused
+        if self._database.in_transaction:  # left by a commit that the disk refused
             self._database.rollback()
         with self._database as database:
             database.execute("BEGIN IMMEDIATE")
@@ -172,10 +173,12 @@ def _connect(root: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         # A power cut may cost the last moments, and no more; a kill costs nothing.
         database.execute("PRAGMA synchronous = NORMAL")
-        database.execute("PRAGMA cache_size = -256")  # KiB; one that appends wants few pages
+        database.execute("PRAGMA cache_size = -256")  # KiB; who only appends needs few pages
         # The log beside the file stays below half a megabyte, for which `keep_free_mb` has room.
         database.execute("PRAGMA wal_autocheckpoint = 100")
-        if not holds_events(database, root):  # first, so that no kill leaves events without it
+        if not holds_events(
+            database, root
+        ):  # before the table, so that no kill leaves one without version
             database.execute(f"PRAGMA user_version = {VERSION}")
         database.executescript(SCHEMA)
     except (sqlite3.Error, StoreError):

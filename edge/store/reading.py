@@ -72,7 +72,7 @@ def _reading(root: Path) -> Iterator[sqlite3.Connection]:
         raise StoreError(f"{root} holds no event store: give the path that the line file has")
     uri = f"{path.absolute().as_uri()}?mode=ro"
     if not (root / f"{DATABASE}-wal").exists():
-        uri += "&immutable=1"  # nobody writes it, and without a log SQLite would have to make one
+        uri += "&immutable=1"  # nobody writes it now; else SQLite would make a log, to read it
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=5)) as database, garbage_named():
             holds_events(database, root)

@@ -12,8 +12,8 @@ from edge.store.pictures import remove_pictures
 _RETIRE = 100  # events removed at a time
 _ROW_BYTES = 1000  # of an event without its pictures, about
 _MB = 1_000_000
-_LEAP_S = 60  # what is less makes no event too old
-_EVEN_S = 6 * 3600  # a wrong date is noticed meanwhile, and a shift is longer
+_LEAP_S = 60  # a smaller leap of the clock makes no event too old
+_EVEN_S = 6 * 3600  # within it somebody notices a wrong date; a shift is longer than that
 
 
 class Calendar:
@@ -53,7 +53,7 @@ class Retention:
             if over_bytes <= 0 and event.id > aged_id:
                 break
             over_bytes -= event.size_bytes + _ROW_BYTES
-            # Its files first: were they left over by a kill, nobody would know of them.
+            # Pictures first: if a kill left them without their event, nobody would know of them.
             remove_pictures(self._settings.path, event.id, event.pictures)
             gone.append(event)
         if gone:

@@ -44,7 +44,7 @@ from edge.types import Frame
 
 _BATCH = 32  # events are entered together, so many at a time
 _RETRY_S = 1.0  # between two attempts where the disk refuses
-_IDLE_S = 60.0  # between two looks at what has grown too old
+_IDLE_S = 60.0  # between two looks for events that have grown too old
 _MB = 1_000_000
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -113,7 +113,7 @@ class Writer:
             return
         self._last_id = self._file.last_id
         self._run_id = self._last_id + 1
-        with suppress(OSError):  # the next start sweeps too
+        with suppress(OSError):  # what cannot be swept now is swept by the next start
             sweep(self._root, self._last_id)
         self._backlog = [self._numbered(event) for event in self._backlog]
 
@@ -161,13 +161,13 @@ class Writer:
             self._say(self._refusal(refused))
             return
         said = f"{gone}; it is begun anew, with what waited"
-        if aside is None:  # the file is whole, and may have had these before its log went
+        if aside is None:  # the file is whole, and may hold some of these already
             assert self._file is not None
             self._backlog = [each for each in self._backlog if each.id > self._file.last_id]
         else:
             self._backlog = [self._stripped(event, GONE) for event in self._backlog]
             said += f"; {aside} has what lay there" if aside.exists() else ""
-            if self._lock is not None:  # its file may be gone too
+            if self._lock is not None:  # the lock's own file may be gone too
                 self._lock.close()
                 self._lock = None
         self._damage = said
@@ -241,7 +241,7 @@ class Writer:
         except OSError as error:
             reason = DISK_FULL if error.errno in _FULL else f"{DISK_REFUSES}: {error.strerror}"
             return replace(event, evidence=reason)
-        except FrameError:  # which is why it is UNKNOWN
+        except FrameError:  # the image that made the frame UNKNOWN cannot be drawn
             return replace(event, evidence=NO_IMAGE)
         return replace(event, pictures=names, size_bytes=size_bytes)
 

@@ -30,7 +30,7 @@ from edge.files.held_folder import HeldFolder, held
 from edge.line_file import LineSettings
 from edge.network import resolve_bundle
 
-_MOST_BYTES = 65_536  # of a file of ours
+_MOST_BYTES = 65_536  # of each file but the bundles
 _ATTEMPT_S = 0.1  # between two attempts at a lock
 
 
@@ -40,7 +40,7 @@ class _Record(BaseModel):
 
 Kind = Literal["activate", "rollback"]
 Doing = Literal["loading", "shadowing", "handing over"]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # it is a part of a path
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # strict, as it becomes part of a path
 Record = TypeVar("Record", bound=_Record)
 
 
@@ -61,7 +61,7 @@ class Comparison(_Record):
     agreement: float  # share of the frames with the same verdict
     rejected: int  # frames that are NG by the old one, after its limits and the line's rules
     rejected_too: int  # of these, NG by the new one
-    golden_missed: bool  # what the old one's golden pair shows is NG by the old one alone
+    golden_missed: bool  # the old one finds a defect in its golden pair, the new one does not
     overlap: float | None  # of the masks; None where neither showed anything
     old_p50_ms: float
     old_p99_ms: float
@@ -100,7 +100,7 @@ class Attempt(_Record):
     """A request that lines have begun to try."""
 
     request: Request
-    lines: int  # without those that were told to stop
+    lines: int  # how many; one that was told to stop does not count
 
 
 class SwapFolder:

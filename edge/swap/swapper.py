@@ -142,7 +142,7 @@ class Swapper:
         if request is None or is_answered(request, self._standing):
             return
         if self._last is not None and self._last.request.id == request.id:
-            self._settle(self._last)  # the disk would not have it before
+            self._settle(self._last)  # decided already, but the disk had refused to keep it
         elif request.digest == self._inspector.network.bundle.digest:
             self._answer(request, None, None)
         elif (ended := self._folder.lines_begun(request)) >= _LINES:
@@ -165,16 +165,20 @@ class Swapper:
             if request.kind == "rollback" and request.digest != self._standing.before:
                 raise TracksideError("it is not what was in force before: activate it")
             bundle = self._folder.open(request.digest, self._config.bundle_key)
-            if request.digest != self._standing.before:  # that one has run here
+            if (
+                request.digest != self._standing.before
+            ):  # the bundle that was before has run here already
                 rehearse(self._config.engine, bundle, self._config.bundle_key)
             network = network_of(self._config.engine, bundle)
             with ExitStack() as unless_taken:
                 unless_taken.callback(network.engine.close)
-                # Who goes back has the one that was before in mind, and it may well be older.
+                # To roll back is to want the bundle that was before, which may well be older.
                 if request.kind == "activate" and not request.allow_older:
                     _check_age(network.bundle.manifest, old.bundle.manifest)
-                new = replace(self._inspector, network=network)  # refuses what does not fit
-                # Who goes back is not held to the verdicts of what he goes back from.
+                new = replace(
+                    self._inspector, network=network
+                )  # raises where the network does not fit the line
+                # Rolling back is not held to the verdicts of the very bundle that is to go.
                 if request.kind == "activate":
                     comparison = self._compare(request, new)
                     if reasons := objections(comparison, self._settings):
@@ -247,10 +251,10 @@ class Swapper:
         self._go_on(request)
         wanted = self._settings.shadow_frames if request.kind == "activate" else 0
         progress = Progress(request=request, doing=doing, frames=frames, of=wanted)
-        if progress == self._trying:  # the rail stands
+        if progress == self._trying:  # nothing new, as while the rail stands
             return
         self._trying = progress
-        with suppress(OSError):  # what the disk must not refuse is written elsewhere
+        with suppress(OSError):  # progress is only for people: a disk that refuses it does no harm
             self._folder.tell(progress)
 
     def _go_on(self, request: Request) -> None:

@@ -120,14 +120,14 @@ class MqttCourier:
             client.disconnect()
         finally:
             self.connected = False
-            # Without the farewell above the broker says the last will.
+            # Closed without a farewell, the broker publishes the last will: offline.
             if (connection := client.socket()) is not None:
                 connection.close()
 
     def _carry(self, client: _Client) -> None:
         """Until the line stops; then what is left, for a moment."""
         while True:
-            self._added.clear()  # before the look, so that nothing is added unseen
+            self._added.clear()  # first: what is added during the look sets it again
             while (found := self._spool.oldest()) is not None:
                 number, message = found
                 self._publish(client, message)
@@ -164,8 +164,8 @@ def _availability(settings: MqttSettings, state: str) -> Message:
 
 
 def _new_client(settings: MqttSettings) -> _Client:
-    # The same for every start, so that the broker drops a dead connection of ours, and says its
-    # last will, before the new one says that the line is online.
+    # The same at each start: a broker that still holds a dead connection of this line drops it, and
+    # publishes its last will, before the new connection says that the line is online.
     client_id = f"trackside{sha256(settings.topic.encode()).hexdigest()[:14]}"
     client = _Client(CallbackAPIVersion.VERSION2, client_id, reconnect_on_failure=False)
     client.connect_timeout = _CONNECT_S

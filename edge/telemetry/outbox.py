@@ -55,12 +55,12 @@ class Outbox:
         self._limit = limit
         self._numbers = {"verdict": 0, "health": 0}
         self._queue: SimpleQueue[_Told | None] = SimpleQueue()
-        self._waiting: list[Message] = []  # for the disk
+        self._waiting: list[Message] = []  # not in the spool yet
         self._fails = False
         self._thread = Thread(target=self._work, name="outbox", daemon=True)
 
     def tell(self, inspection: Inspection) -> None:
-        if not self._thread.is_alive():  # it failed, and said so: nothing may pile up
+        if not self._thread.is_alive():  # it failed and said so; what nobody takes must not pile up
             self.given_up += 1
             return
         self._queue.put(_Told(inspection.verdict, inspection.latency_ns, self._utc_now()))

@@ -86,7 +86,7 @@ class Spool:
     def remove(self, number: int) -> None:
         """It has arrived."""
         with self._lock:
-            assert self._file is not None  # whence its number came
+            assert self._file is not None  # the number came from it
             removed = self._file.execute("DELETE FROM message WHERE id = ?", (number,))
             self._count -= removed.rowcount
 
@@ -99,13 +99,13 @@ class Spool:
                 self._file.close()
 
     def _open(self) -> sqlite3.Connection:
-        with suppress(OSError):  # where it is already, or cannot be, SQLite finds the same
+        with suppress(OSError):  # it is there already, or cannot be made: SQLite will say so
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL, 0o600))
         file = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
         try:
             file.execute("PRAGMA journal_mode=WAL")
             file.execute("PRAGMA synchronous=NORMAL")
-            file.execute("PRAGMA cache_size=-256")  # KiB; a queue has two ends
+            file.execute("PRAGMA cache_size=-256")  # KiB; only the two ends of a queue are used
             file.execute(_TABLE)
             [(self._count,)] = file.execute("SELECT count(*) FROM message")
         except sqlite3.Error:

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 
 from edge.serving.token import Token
 
-# Nothing from elsewhere, nothing inline, in nobody's frame.
+# The page takes nothing from other sites, runs no inline script, and may be in nobody's frame.
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -37,7 +37,7 @@ class Access:
 
     port: int
     token: str | None = field(repr=False)
-    names: tuple[str, ...]  # which the page goes by, beside addresses
+    names: tuple[str, ...]  # the host names that the page answers to, beside any IP address
     session_s: float
     encrypted: bool
 

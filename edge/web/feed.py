@@ -10,7 +10,7 @@ from edge.inspect import Inspection
 from edge.types import State, Verdict
 
 MOST_PASSED = 4096  # frames that wait for a server that is held up; a minute and more
-MOST_REJECTED = 8  # of which the images are held
+MOST_REJECTED = 8  # frames whose images are held as well
 
 _Item = TypeVar("_Item")
 
@@ -58,6 +58,6 @@ class Feed:
 def _taken(waiting: deque[_Item]) -> list[_Item]:
     """A deque's two ends are safe to be worked at by two threads, and so is each turn of this."""
     items = []
-    for _ in range(len(waiting)):  # no more than there were: the loop may be quick
+    for _ in range(len(waiting)):  # no more than there were, or a quick loop would keep it here
         items.append(waiting.popleft())
     return items

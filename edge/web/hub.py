@@ -15,7 +15,7 @@ from edge.serving.questions import AskedLine, LineGone
 TURN_S = 0.2  # between two messages
 MOST_WAITING = 16  # messages for one browser; beyond this it is given the whole state anew
 MOST_VIEWERS = 8
-TOO_SLOW_S = 20  # with one message, and it is hung up on
+TOO_SLOW_S = 20  # a browser that takes longer over one message is hung up on
 
 log = logging.getLogger("trackside")
 
@@ -27,7 +27,7 @@ class Viewer:
         self.may_look, self.hang_up = may_look, hang_up
         self.waiting: deque[bytes] = deque()
         self.is_behind = True  # it has nothing yet
-        self.given_s: float | None = None  # since when it is at the message that it was given last
+        self.given_s: float | None = None  # when it was given the message that it has not taken yet
         self._come = asyncio.Event()
 
     def offer(self, message: bytes) -> None:
@@ -101,7 +101,7 @@ class Hub:
     async def _turn(self) -> None:
         turn = await self._line.ask("turn")
         for viewer in self.viewers:
-            if "error" in turn.facts:  # nobody knows what was lost by it
+            if "error" in turn.facts:  # news was lost: it is given the whole state anew
                 viewer.fall_behind()
             elif turn.content:
                 viewer.offer(event("news", turn.content))

@@ -85,7 +85,7 @@ def _place_um(line: Line) -> int | None:
     try:
         with bridge_errors_as_ours():
             return line.bridge.where().position_um
-    except TracksideError:  # the line is about to end for it
+    except TracksideError:  # the line is about to end with this error
         return None
 
 

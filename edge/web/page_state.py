@@ -19,9 +19,9 @@ from edge.web.pictures import Shot, cutting_jpeg, cutting_of
 from edge.web.watched_line import WatchedLine
 
 MOST_PASSED = 300  # frames that a browser is given when it comes
-MOST_REJECTS = 12  # that are shown; as many again have a picture still
+MOST_REJECTS = 12  # that are shown; twice as many keep their pictures
 HEALTH_NS = 1_000_000_000  # between two looks at what changes slowly
-BIN_S, MOST_BINS = 10, 60  # of the chart of verdicts
+BIN_S, MOST_BINS = 10, 60  # bars of the chart of verdicts: ten minutes
 
 Json = dict[str, Any]
 
@@ -30,13 +30,13 @@ Json = dict[str, Any]
 class Reject:
     """What was not OK: the NG frames that show the same defects, or all UNKNOWN frames on end."""
 
-    name: str  # of its picture; no two are alike, of another run neither
+    name: str  # of its picture, which no other has, of another run neither
     utc: str
     verdict: Verdict
     last: Verdict
     frames: int
     cutting: Shot | None
-    drawn: bytes | None = None  # once somebody has looked
+    drawn: bytes | None = None  # its JPEG, made when somebody first looks
 
 
 class PageState:
@@ -50,8 +50,8 @@ class PageState:
         self._passed: deque[Json] = deque(maxlen=MOST_PASSED)
         self._bins: deque[Json] = deque(maxlen=MOST_BINS)
         self._rejects: deque[Reject] = deque(maxlen=2 * MOST_REJECTS)
-        self._numbered = 0  # rejects
-        self._images: dict[int, Inspection] = {}  # of frames whose verdict was not taken yet
+        self._numbered = 0  # how many rejects there were so far
+        self._images: dict[int, Inspection] = {}  # by frame, until its verdict is taken
         self._last_state: State | None = None
         self._latest_outcomes: list[Json] = []
         self._latest_mm: float | None = None
@@ -62,7 +62,9 @@ class PageState:
         """What is new since the last turn; empty if nothing is."""
         now_ns = self._line.clock_ns()
         news: Json = {}
-        self.newest = self._feed.newest  # whose verdict is among those that are taken now
+        self.newest = (
+            self._feed.newest
+        )  # before the verdicts are taken, so that its own is among them
         if passed := [self._see(each) for each in self._taken()]:
             news["passed"] = passed
             self._forget_images(passed[-1]["frame"])

@@ -31,8 +31,8 @@ from edge.web.access import HEADERS, Access, Door, is_of_this_page
 from edge.web.hub import TURN_S, Hub, Viewer
 
 _STATIC = Path(__file__).parent / "static"
-_FORM_BYTES = 4096  # of a login, at most
-_FORM_S = 5  # until it has come whole
+_FORM_BYTES = 4096  # a login form is at most so large
+_FORM_S = 5  # and must have come whole by then
 _MOST_PICTURES = 24
 _FULL = "too many browsers look at this line: close one of them"
 _FRESH = {"Cache-Control": "no-store"}
@@ -50,7 +50,8 @@ class Pages:
     pictures: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
 
     async def state(self, request: Request) -> Response:
-        # A browser's script is not told why it was given no events; it asks here.
+        # EventSource does not tell a script why it was refused: the script asks here whether it
+        # was because the page is full.
         answer, full = await self.state_now(), _FULL if self.hub.is_full else None
         if "error" in answer.facts:
             return _said(500, answer.facts["error"])
@@ -153,7 +154,8 @@ class Guarded:
         await (self._app if refused is None else refused)(scope, receive, sealed)
 
     def _refused(self, request: Request) -> Response | None:
-        # By the path that is also routed: a URL is put together of what the client says.
+        # Judged by the path that requests are routed by: `request.url` also has what the client
+        # says its host is.
         headers, path = request.headers, request.scope["path"]
         host = headers.get("host", "")
         if not self._door.knows(host):

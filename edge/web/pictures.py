@@ -14,10 +14,10 @@ import numpy as np
 from edge.inspect import Inspection, draw_overlay
 from edge.types import Defect, Frame, Image, Mask, Verdict
 
-FRAME_PX, CUTTING_PX = 640, 320  # the longer side, at most
-_LEAST_CUTTING_PX = 128  # of the frame
-_AROUND = 0.6  # of a defect's own size, shown on each side of it
-_REST = 40  # times as long as a frame took to be drawn, until the next is
+FRAME_PX, CUTTING_PX = 640, 320  # the longer side of a picture on the page, at most
+_LEAST_CUTTING_PX = 128  # a cutting shows at least so many pixels of the frame
+_AROUND = 0.6  # times a defect's size is shown on each side of it
+_REST = 40  # after a frame, times as long as it took to draw, before the next is drawn
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 80]
 
 

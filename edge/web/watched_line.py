@@ -15,7 +15,7 @@ class OrderOutcome:
     """What became of one order."""
 
     stretch: Stretch
-    missed: str | None  # why it was
+    missed: str | None  # why it was missed, if it was
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,6 @@ class WatchedLine:
     deadline_ns: Callable[[Stretch], int]
     refusal: Callable[[], str | None]  # why the buttons do not work now
     acknowledge: Callable[[str], None]
-    self_check: Callable[[], list[Check]]  # this alone may take its time
-    guarded: bool  # by a token
+    self_check: Callable[[], list[Check]]  # the only one that may take its time
+    guarded: bool  # whether a token is asked for
     clock_ns: Callable[[], int]

@@ -49,7 +49,8 @@ def wait_until_at(link: SerialLink, position_um: int) -> None:
 
 
 def test_pulses_lie_where_the_orders_are(board: Board, cable: Cable) -> None:
-    stretches = [(90 * MM, 95 * MM), (30 * MM, 40 * MM), (35 * MM, 45 * MM)]
+    # some 2 s on: time enough to order them
+    stretches = [(190 * MM, 195 * MM), (130 * MM, 140 * MM), (135 * MM, 145 * MM)]
     with open_link(cable.port) as link:
         for start_um, end_um in stretches:
             link.submit(start_um, end_um, f"defect at {start_um}")
@@ -58,7 +59,7 @@ def test_pulses_lie_where_the_orders_are(board: Board, cable: Cable) -> None:
         report = link.report()
     assert (report.ordered, report.fired, report.missed, report.pending) == (3, 3, 0, 0)
     places = [place for pulse in report.pulses for place in (pulse.from_um, pulse.until_um)]
-    due = [10 * MM, 65 * MM, 70 * MM, 115 * MM]
+    due = [110 * MM, 165 * MM, 170 * MM, 215 * MM]
     assert places == [pytest.approx(due_um, abs=20 * MM) for due_um in due]
     for outcome in report.outcomes:
         assert isinstance(outcome, Fired)
