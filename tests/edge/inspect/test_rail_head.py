@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from edge.errors import FrameError
-from edge.inspect import faults
-from edge.inspect.following import lay_along
+from edge.inspect import Inspector, faults
+from edge.inspect.following import FollowingView, lay_along
 from edge.inspect.rail_head import head_centre, head_centres, head_strip
 from edge.inspect.region import Region
-from edge.line_file import Quality
-from edge.types import Frame, Image, Stretch
+from edge.line_file import MinArea, Quality, Rules, TileSettings
+from edge.network import engine_by_name, load_network
+from edge.types import Frame, Image, State, Stretch
+from stands.bundles import make_bundle
 
 HEAD, STRIP = 280, 352
 
@@ -90,6 +94,33 @@ def test_where_no_head_stands_out_none_is_found(shown: str) -> None:
     picture = {"dark": noise // 128, "even": np.full_like(noise, 90), "noise": noise}[shown]
     with pytest.raises(FrameError, match="the head of the rail is not to be found"):
         head_strip(picture, HEAD, STRIP)
+
+
+def test_on_a_line_a_head_that_jumps_or_is_not_there_is_unknown_and_all_else_is_judged(
+    tmp_path: Path,
+) -> None:
+    make_bundle(tmp_path / "small.bundle")
+    network = load_network(engine_by_name("onnxruntime"), tmp_path / "small.bundle")
+    inspector = Inspector(
+        network,
+        Rules(reject_if=MinArea(min_area_mm2=1)),
+        Quality(min_sharpness=0, min_texture_share=0),
+        lambda: 0,
+        view=FollowingView(TileSettings(overlap_px=8, um_per_px=2000)),
+        region=Region(follows_rail=True),
+    )
+    told = []
+    for index, middle in enumerate([300, 330, 430, 430, None]):
+        image = (
+            np.full((250, 700), 90, np.uint8) if middle is None else swaying([middle], width=700)
+        )
+        where = Stretch(index * 62_500, (index + 1) * 62_500)
+        told.append(inspector.inspect(Frame(index, image, 0, where, 250)).verdict)
+    network.engine.close()
+    unknown = [verdict.state is State.UNKNOWN for verdict in told]
+    assert unknown == [False, False, True, False, True]
+    assert "jumps by 25 mm from one frame to the next" in told[2].reasons[0]
+    assert "is not to be found" in told[4].reasons[0]
 
 
 def test_what_is_too_small_says_what_to_do() -> None:
