@@ -5,12 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from stands.gpio_chip import GpioChip, JetsonHeader
 from stands.plc import Plc
 
 # Two threads of torch on a busy machine wait for each other far longer than they compute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# How long an example takes is the machine's affair: on a busy one Hypothesis would call it a fault.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -317,7 +317,7 @@ def test_what_a_bundle_says_of_itself_is_shown_as_it_is(unpacked: Path) -> None:
     assert "[red]made[/]  by [link=http://x]us[/link] :smile:" in answer.stdout
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.data())
 def test_whatever_a_manifest_says_it_is_taken_or_refused(data: st.DataObject) -> None:
     said = json.loads(manifest().model_dump_json())

@@ -311,7 +311,7 @@ def test_weights_in_another_file_are_found_wherever_they_are_named(inside_a_loop
     assert not refers_elsewhere(shipped.read(shipped.artefact("onnxruntime", "int8").path))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, len(onnx_model(kernel(1))) - 1), st.integers(0, 255))
 def test_a_damaged_onnx_file_is_looked_through_or_refused(at: int, byte: int) -> None:
     model = bytearray(onnx_model(kernel(1)))

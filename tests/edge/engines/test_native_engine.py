@@ -77,7 +77,7 @@ def _same(answers: Sequence[Logits], wanted: Sequence[Logits]) -> None:
 
 
 @pytest.mark.parametrize("body", BODIES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 2**32 - 1), height=st.integers(1, 3), width=st.integers(1, 5))
 def test_every_body_gives_the_integers_of_the_model(
     body: str, seed: int, height: int, width: int
@@ -181,7 +181,7 @@ def test_a_network_of_other_operations_is_refused_with_the_engines_that_run_it()
         quantize(network, [to_tensor(pixels(0), SPEC)], SPEC)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_a_broken_file_is_refused_or_runs_and_never_reads_out_of_bounds(
     data: st.DataObject,

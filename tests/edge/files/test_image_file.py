@@ -120,7 +120,7 @@ def test_a_note_to_turn_a_picture_is_not_followed(suffix: str, tmp_path: Path) -
         assert read_image(path, colour=colour).shape[:2] == (ROWS, COLUMNS)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(KINDS), st.integers(0, 80), st.binary(min_size=1, max_size=4))
 def test_whatever_a_header_says_it_is_read_or_refused(suffix: str, at: int, junk: bytes) -> None:
     data = coded(suffix)

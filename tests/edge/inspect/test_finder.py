@@ -160,7 +160,7 @@ def frames_of(cuts: Sequence[tuple[int, int]]) -> list[range]:
     return [*frames, range(reached, ROWS)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(KIND, BOX), max_size=7))
 def test_what_is_found_is_told_as_the_rule_is_written(
     blots: list[tuple[str, tuple[int, int, int, int]]],
@@ -172,7 +172,7 @@ def test_what_is_found_is_told_as_the_rule_is_written(
     assert sorted(map(as_told, found.reported), key=str) == only
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(KIND, BOX), max_size=7), CUTS)
 def test_cut_into_frames_it_is_known_at_last_as_it_is_in_one_piece(
     blots: list[tuple[str, tuple[int, int, int, int]]], cuts: list[tuple[int, int]]

@@ -101,7 +101,7 @@ def measures(defects: Iterable[Defect]) -> list[tuple[float, ...]]:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(BLOBS, CUTS)
 def test_cut_into_frames_a_strip_has_the_defects_that_it_has_in_one_piece(
     blobs: list[Blob], cuts: list[tuple[int, int]]
@@ -207,7 +207,7 @@ def test_rows_that_two_frames_share_are_counted_once() -> None:
     assert [reject_stretches(v) for v in verdicts] == [mm((20, 40)), mm((40, 65)), mm((65, 70))]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.integers(5_000, 60_000), st.integers(5_000, 25_000)), max_size=4),
     st.lists(st.integers(0, 25_000), min_size=4, max_size=12),

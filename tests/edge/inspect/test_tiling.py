@@ -134,7 +134,7 @@ BLOBS = st.lists(
 CUTS = st.lists(st.tuples(st.integers(TILE, 60), st.sampled_from([0, 0, 1, 7, 12, 40])), max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(BLOBS, CUTS)
 def test_in_frames_and_tiles_the_strip_has_the_defects_that_it_has_in_one_piece(
     blobs: list[tuple[int, int, int, int, int]], cuts: list[tuple[int, int]]
@@ -155,7 +155,7 @@ def test_in_frames_and_tiles_the_strip_has_the_defects_that_it_has_in_one_piece(
     assert measures([d for d in known.values() if d.number not in parts]) == measures(whole)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(-500, 500), st.integers(-500, 500))
 def test_rows_whose_places_are_known_as_well_as_their_times_are_seen_across_their_seams(
     first_um: int, second_um: int

@@ -365,7 +365,7 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from([path for path in paths(DEMO) if path]), HOSTILE, st.booleans())
 def test_whatever_a_line_file_says_it_is_read_or_refused_by_line_and_key(
     path: tuple[str | int, ...], value: object, as_key: bool
@@ -385,7 +385,7 @@ def test_whatever_a_line_file_says_it_is_read_or_refused_by_line_and_key(
             read_line(file)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=60), st.integers(0, len(LINE)))
 def test_bytes_anywhere_in_a_line_file_are_read_or_refused(junk: bytes, at: int) -> None:
     with TemporaryDirectory() as folder:

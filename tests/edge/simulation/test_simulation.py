@@ -20,7 +20,7 @@ CROWDED = SimulatedLine(3, defects_per_metre=10, distractors_per_metre=5)
 TRACK = SimulatedLine(3, "track", 480, defects_per_metre=10, distractors_per_metre=8)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(start=st.integers(0, 5000), rows=st.integers(1, 300), cut=st.integers(0, 299))
 def test_two_windows_of_the_rail_meet_without_a_seam(start: int, rows: int, cut: int) -> None:
     cut %= rows

@@ -460,7 +460,7 @@ class Both:
         assert self.ordered == set(ended) | under_way, "lost"
 
 
-@settings(max_examples=SCENARIOS, deadline=None)
+@settings(max_examples=SCENARIOS)
 @given(
     actuator=SETTINGS,
     default_reject=st.booleans(),
@@ -487,7 +487,7 @@ def test_any_journey_ends_as_the_slow_tracker_says(
     both.check()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     pieces=st.lists(st.tuples(st.integers(0, 2 * MM), st.integers(1, 100)), min_size=1),
     stretches=st.lists(st.tuples(st.integers(0, 400), st.integers(1, 60)), max_size=8),

@@ -127,7 +127,7 @@ def switched(events: list[Event], active: bool) -> bool:
     return active
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     actuator=ACTUATORS,
     counter=st.tuples(st.sampled_from([16, 24, 32]), st.sampled_from([1_000, 2_503, -1_000, -77])),
@@ -177,7 +177,7 @@ class Wheel:
     counts_per_s: int
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     wheel=st.builds(Wheel, st.sampled_from([1, 25, 1_000]), st.sampled_from([500, 20_000])),
     delay_ms=st.integers(0, 20),
@@ -224,7 +224,7 @@ class Turn:
         return self.nm_per_count * counts / 1000 + self.um_per_s * 2 * self.turn_ns / SECOND_NS
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     turn=st.builds(
         Turn,
@@ -349,7 +349,7 @@ class SlowDefault:
             self.rejects = False
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(actuator=ACTUATORS, journey=JOURNEYS)
 def test_rail_is_rejected_unless_a_pass_for_it_came_in_time(
     library: ctypes.CDLL, actuator: ActuatorTraits, journey: list[Step]
@@ -616,7 +616,7 @@ DAMAGES = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(damages=DAMAGES, numbers=st.lists(st.integers(1, 6), max_size=12))
 def test_a_damaged_stream_fires_what_came_whole_and_nothing_else(
     library: ctypes.CDLL, damages: list[Damage], numbers: list[int]
@@ -640,7 +640,7 @@ def test_a_damaged_stream_fires_what_came_whole_and_nothing_else(
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(noise=st.binary(max_size=1_000))
 def test_noise_fires_nothing_and_the_next_request_is_understood(
     library: ctypes.CDLL, noise: bytes
