@@ -133,7 +133,7 @@ class BoardStatistics:
     """Counted by the firmware since the session was opened."""
 
     requests: int
-    damaged: int  # packets
+    damaged: int  # packets that came with a wrong CRC
     overrun: int  # bytes that came faster than they were taken
     stale: int  # requests that were not newer than the last, and were dropped
     repeated: int  # orders that had come before
@@ -158,8 +158,8 @@ class Answer:
     state: State
     rejects: bool
     mode: int
-    settings: int  # CRC of those that the board acts by
-    order: int  # number of the last that was taken
+    settings: int  # CRC of the settings that the board acts by
+    order: int  # number of the last order or pass that the board took
     orders: int  # CRC of all that were taken
     reading: Reading
     refusal: Refusal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zlib import crc32
 
-_CODED_BYTES = 254  # a packet without its noughts
+_CODED_BYTES = 254  # of a packet between its noughts, at most
 _CRC_BYTES = 4
 
 

@@ -20,8 +20,8 @@ from firmware_bridge.core import NO_PASS
 from firmware_bridge.errors import LineError
 from firmware_bridge.types import Event, Fired, Missed, Order, Passed, Pulse, Reason
 
-EVENTS_OF_A_STRETCH = 3  # at most: a pulse, what became of it, and that of the rail before a pass
-EVENTS_BESIDE = 8  # pulses of a session's beginning and of its modes
+EVENTS_OF_A_STRETCH = 3  # at most: its pulse, its outcome, and that of the rail before it
+EVENTS_BESIDE = 8  # pulses that come of a session's beginning, of no order
 EVENTS_OF_A_MODE = 2
 
 
@@ -139,7 +139,7 @@ class OnBoard:
     """What the board took, by its numbers there, and what it may say of it."""
 
     def __init__(self, margin_um: int) -> None:
-        self.number = 0  # of the last that it took
+        self.number = 0  # of the last order or pass that the board took
         self._margin_um = margin_um
         self._taken: dict[int, tuple[Kind, Order]] = {}
         self._crc = 0

@@ -25,9 +25,9 @@ from firmware_bridge.core import ActuatorTraits, SpeedLimit
 from firmware_bridge.errors import LineError, RejectorStopped
 from firmware_bridge.types import SECOND_NS, Mode, Reading
 
-BOOT_NS = 3 * SECOND_NS  # a board answers this long after its power comes, at the latest
-_OPENINGS = 3  # a board that was asked often while it started greets as often
-_JITTER_NS = 1_000_000  # that the board allows between two readings
+BOOT_NS = 3 * SECOND_NS  # within this after its power comes a board answers
+_OPENINGS = 3  # attempts: a board that was greeted often while it started answers as often
+_JITTER_NS = 1_000_000  # the longest that the board lets pass between two readings
 
 _REMEDIES = {
     State.SILENT: "it heard nothing for too long; check the cable and the load on this machine",
@@ -71,7 +71,7 @@ class Session:
         boot_ns: int = BOOT_NS,
     ) -> None:
         self.number = secrets.randbelow(2**32 - 1) + 1
-        self.mode = Mode.ORDERED  # that the board was told
+        self.mode = Mode.ORDERED  # what the board was told
         self.place = BoardPlace(0, 0)
         self.reading = Reading(0, 0)
         self._talk = talk
@@ -134,7 +134,9 @@ class Session:
             answer = self._talk.ask(Kind.OPEN, self.number, [greeted], patience_ns=self._boot_ns)
             if answer.refusal is not Refusal.STALE:
                 break
-            _, self._greeting_ns = self._greet()  # others of its greetings came in between
+            _, self._greeting_ns = (
+                self._greet()
+            )  # the board has answered another greeting meanwhile, and knows only that
         if answer.refusal is Refusal.SETTING:
             name = dict(enumerate(SETTINGS, 1)).get(answer.detail, f"setting {answer.detail}")
             raise LineError(
@@ -184,7 +186,7 @@ class Session:
         was = self.board
         try:
             board, _ = self._greet()
-        except LineError:  # it answers no more, and that it was reset is what is known
+        except LineError:  # it does not answer: all that is known is that it was reset
             board = replace(was, reset_cause=ResetCause.UNKNOWN)
         if board.serial_number != was.serial_number:
             return f"another is on the port, {board.serial_number}; plug {was.serial_number} in"

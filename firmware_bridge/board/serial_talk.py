@@ -15,12 +15,12 @@ from firmware_bridge.board.requests import Kind
 from firmware_bridge.errors import LineError
 from firmware_bridge.types import SECOND_NS, Clock, Reading
 
-ANSWER_NS = 50_000_000  # an answer that takes longer, be it through a slow adapter, is lost
-QUICK_NS = 5_000_000  # and one that takes less never is
+ANSWER_NS = 50_000_000  # an answer that has not come by then is lost, however slow the adapter
+QUICK_NS = 5_000_000  # before that none is taken for lost
 WRITE_NS = 2 * SECOND_NS  # a port that takes no bytes for so long is stuck
-EXCHANGES = 64  # among which the quickest tells the time best; crystals drift little meanwhile
+EXCHANGES = 64  # of the latest the quickest compares the clocks best; they drift little meanwhile
 LONGEST_ANSWER = 256  # bytes
-UNASKED = 200  # answers to nobody's question that may come, beside one to each that was sent
+UNASKED = 200  # answers to no open question that may come, beyond one for each question sent
 BITS_A_BYTE = 10
 _NUMBERS = 2**32
 
@@ -42,10 +42,10 @@ class Talk:
         self._packets = PacketReader()
         self._sent = 0  # requests, each with its own number
         self._heard = self._heard_before = 0  # numbers of the newest answer, and the one before
-        self._before = 0  # answers that others had before
+        self._before = 0  # answers that the board had given before this link opened
         self._offsets: deque[tuple[int, int]] = deque(maxlen=EXCHANGES)  # error_ns, offset_ns
         self._lately: deque[int] = deque(maxlen=8)  # how long exchanges took
-        self._storm = (0, 0, 0)  # since when, unasked and sent by then
+        self._storm = (0, 0, 0)  # when it was last calm, and `unasked` and `_sent` at that time
         self._port = _open_port(port, baud)
         self._incoming = select.poll()
         self._incoming.register(self._port.fileno(), select.POLLIN)
@@ -110,7 +110,9 @@ class Talk:
                     or answer.sequence not in sent
                     or found
                 ):
-                    self.unasked += 1  # of old, an echo, or damage that a CRC does not show
+                    self.unasked += (
+                        1  # late, an echo, or damaged in a way that its CRC does not show
+                    )
                     continue
                 self._hear(answer, now_ns, len(body), *sent[answer.sequence])
                 found = answer

@@ -104,7 +104,7 @@ class Control:
         self._by_rail: dict[str, list[Tracker]] = {}
         for actuator in actuators:
             self._by_rail.setdefault(actuator.rail, []).append(self._trackers[actuator.name])
-        self._changes: list[Change] = []  # not yet told
+        self._changes: list[Change] = []  # of mode, which go out with the next news
 
     @property
     def mode(self) -> Mode:
@@ -138,7 +138,7 @@ class Control:
             if isinstance(event, Missed):
                 self._changes += latch_missed(self._guard, self._on_missed, name, event)
         if self._changes:
-            self._apply_mode()  # the trackers then ask for the next reading at once
+            self._apply_mode()  # the trackers ask for the next reading at once, to act on it
             news += [News(reading.at_ns, "", change) for change in self._changes]
             self._changes.clear()
         return news

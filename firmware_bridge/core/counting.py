@@ -33,13 +33,13 @@ class EdgeCounter:
         self._levels = list(levels)
         self._moved = [False for _ in levels]
         self._is_quadrature = len(self._levels) == 2
-        self._early: list[Edge] = []  # of which one before them has not come
+        self._early: list[Edge] = []  # edges that came before one that should precede them
         self._number: int | None = None
         self._lost = ""
 
     @property
     def count(self) -> int:
-        """Or EncoderError, for good, once it is not known."""
+        """How far the edges have come; EncoderError, for good, once that is not known."""
         if self._lost:
             raise EncoderError(
                 f"{self._lost}: the place of the rail is unknown; choose an encoder with fewer "
@@ -74,7 +74,7 @@ class EdgeCounter:
             self._lose("two edges were too near to each other to be told apart")
         self._moved[edge.channel] = True
         self._levels[edge.channel] = edge.rising
-        if not repeated:  # or it is the edge that led to the level at the start
+        if not repeated:  # a first edge may be the one that led to the level it started from
             a, b = self._levels
             self._count += 1 if (a is b) == (edge.channel == 1) else -1
 

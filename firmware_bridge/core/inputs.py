@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from firmware_bridge.core.control import Acknowledge, Command, Hold, Release
 from firmware_bridge.types import Mode
 
-PULSES_NS = 2_000_000_000  # no pulse is heard of later than this: an output was slow to be driven
-SIGHTS_NS = 100_000_000  # no sight is, beyond the time that its sensor takes to settle
+PULSES_NS = 2_000_000_000  # an output may be slow: each pulse is heard of within this
+SIGHTS_NS = 100_000_000  # each sight is heard of within this, once its sensor has settled
 
 
 class SettledLevel:
@@ -73,7 +73,7 @@ class Panel:
             if not level.take(active, at_ns):
                 continue
             if role.mode is None:
-                if active and not is_first:  # a button that hangs has acknowledged nothing
+                if active and not is_first:  # one that is stuck from the start is not pressed
                     commands.append(Acknowledge(f"{role.name} was pressed"))
             elif active:
                 commands.append(Hold(role.name, role.mode, f"{role.name} is on"))
@@ -132,7 +132,8 @@ class EjectCheck:
         """What has become certain."""
         found: list[Confirmation] = []
         while self._pulses_ns or self._sights_ns:
-            # of what was not told yet, the earliest that may still be
+            # The earliest pulse and sight that are not told of yet. Where none has come, one that
+            # is as old as this may still come.
             pulse_ns = self._pulses_ns[0] if self._pulses_ns else now_ns - PULSES_NS
             sight_ns = self._sights_ns[0] if self._sights_ns else now_ns - self._sight_late_ns
             if self._pulses_ns and sight_ns > pulse_ns + self._within_ns:

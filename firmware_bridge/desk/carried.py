@@ -14,8 +14,8 @@ from firmware_bridge.core import Actuator
 from firmware_bridge.ledger import Entry, Known, Piece, Place
 from firmware_bridge.types import Order, Reading
 
-SEEN_BEFORE = "seen by the run before"  # the tag of what may pass on its word
-PIECE_UM = 50_000  # what is late for one of these may be in time for the next
+SEEN_BEFORE = "seen by the run before"  # the tag of passes that the run before has given
+PIECE_UM = 50_000  # passes are cut to such pieces: where one is too late, the next may be in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def carry(
     by_um = known.place.origin_um - place.origin_um
     passed = tuple(piece.moved(by_um) for piece in known.passed)
     served = {actuator.name: actuator for actuator in actuators}
-    # Of a rail that went back, what had gone by an actuator is not let by it again.
+    # If the rail went back meanwhile, what had gone by an actuator already is not let by it again.
     furthest_um = max(reading.position_um, known.position_um + by_um)
     taken, gone_by = [], []
     for entry in orders:

@@ -17,7 +17,7 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
         self._socket = end
-        self._outgoing = bytearray()  # what the socket had no room for
+        self._outgoing = bytearray()  # waits until the socket has room
         self._incoming = bytearray()
         self._poll = select.poll()
         self._poll.register(end, select.POLLIN)

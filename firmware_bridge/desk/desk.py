@@ -80,7 +80,7 @@ class OrderDesk(Closing, ABC):
         self._lock = threading.Lock()  # guards the record, never held during I/O
         self._failure: BaseException | None = None
         self._stopping = threading.Event()
-        self._is_unkept = False  # the orders, by the ledger
+        self._is_unkept = False  # whether no ledger keeps the orders now
 
     def submit(self, start_um: int, end_um: int, tag: str, rail: str = "") -> None:
         """Have the rail from `start_um` to `end_um` rejected; raises as `check` does."""
@@ -94,7 +94,7 @@ class OrderDesk(Closing, ABC):
         if not self._settings.default_reject:
             raise ValueError(f"pass {tag!r} lets nothing by: open it with default_reject")
         self._hand_in(Order(start_um, end_um, tag, rail), is_pass=True)
-        if self._ledger is not None:  # after the orders that were given before
+        if self._ledger is not None:  # only now, so that orders given before are on disk first
             self._ledger.know(Piece(rail, start_um, end_um), self._newest().position_um)
 
     def hold(self, cause: str, mode: Mode, reason: str) -> None:

@@ -86,11 +86,11 @@ class InputWatch:
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
-        self._alive_ns: int | None = None  # none while there is nothing to read
+        self._alive_ns: int | None = None  # when it last read; None where there is nothing to read
 
     def take(self, news: News) -> None:
         """Hear what the desk heard; from any thread, and without waiting."""
-        # What no sensor watches, nobody would take from the queue for months.
+        # Nobody takes the news of an actuator without sensor: it would pile up for months.
         if news.actuator in self._watched and isinstance(news.event, Switch):
             self._news.put(news)
 

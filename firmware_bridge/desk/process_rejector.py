@@ -23,7 +23,7 @@ _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[1:]; "
     "from firmware_bridge.desk.process_worker import main; main()"
 )
-SIGN_NS = 20_000_000  # between two signs of life, and two tries to send what there was no room for
+SIGN_NS = 20_000_000  # between two signs of life, and two attempts to send what still waits
 
 
 class ProcessRejector(MeasuringDesk):
@@ -158,7 +158,7 @@ def _start() -> tuple[subprocess.Popen[bytes], Channel]:
         process = subprocess.Popen(
             [sys.executable, "-I", "-c", _PROGRAM, *_import_path()],
             stdin=theirs.fileno(),
-            start_new_session=True,  # Ctrl-C is for this process
+            start_new_session=True,  # Ctrl-C is meant for this process alone
         )
     return process, Channel(ours)
 

@@ -34,8 +34,10 @@ class Signs:
     """What either process sees of the other at any time."""
 
     reading: SharedReading = field(default_factory=SharedReading)  # the newest
-    turn_ns: SharedWords = field(default_factory=lambda: SharedWords(1))  # the loop's last turn
-    desk_ns: SharedWords = field(default_factory=lambda: SharedWords(1))  # the desk's last one
+    turn_ns: SharedWords = field(
+        default_factory=lambda: SharedWords(1)
+    )  # when the loop last turned
+    desk_ns: SharedWords = field(default_factory=lambda: SharedWords(1))  # when the desk last did
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +126,17 @@ def serve(channel: Channel, opening: Opening) -> None:
             take_priority(opening.priority)
             lock_memory()
         gc.collect()
-        gc.freeze()  # what lives for ever is never looked through again
-        exchange.tell(rig.encoder.read(), [])  # so that there is one from the first moment on
+        gc.freeze()  # what is here by now lives as long as the process: never look through it again
+        exchange.tell(
+            rig.encoder.read(), []
+        )  # so that the desk has a reading from the first moment
         channel.send(Ready(rig.actuators, rig.place(opening.known)))
         loop.run(default_reject=settings.default_reject)
 
 
 def main() -> None:
-    # whoever stops the service tells all of its processes; this one ends when the desk has
+    # Whoever stops the service signals all of its processes. This one must outlive the desk, which
+    # ends it when it has closed.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     channel = Channel(socket.socket(fileno=0))

@@ -30,9 +30,9 @@ class RejectReport:
     missed: int
     pending: int  # not yet gone by the actuator, or going by
     passed: int
-    late_passes: int  # whose rail was rejected for it
+    late_passes: int  # passes that came too late, so that their rail was rejected
     error_um_max: int  # the largest |error_um| of those fired
-    uninspected_um: int  # of rail, that was rejected because nobody had looked at it
+    uninspected_um: int  # how much rail was rejected because nobody had looked at it
     outcomes: tuple[Fired | Missed, ...]  # the latest
     pulses: tuple[Pulse, ...]  # the latest
 
@@ -45,18 +45,20 @@ class Record:
 
     def __init__(self, actuators: Sequence[Actuator], ledger: Ledger | None) -> None:
         self.mode = Mode.ORDERED
-        self.standing: tuple[Change, ...] = ()  # by which each cause that stands came
+        self.standing: tuple[
+            Change, ...
+        ] = ()  # for each cause that stands the change that brought it
         self.newest: tuple[Fired | Missed, ...] = ()
         self._ledger = ledger
         self._serving: dict[str, list[str]] = {}  # rail -> names of actuators
         for actuator in actuators:
             self._serving.setdefault(actuator.rail, []).append(actuator.name)
         self._number = 0
-        self._awaited: dict[int, int] = {}  # how many actuators have yet to speak of a number
+        self._awaited: dict[int, int] = {}  # by order: how many actuators have not told of it yet
         self._ordered = self._fired = self._missed = self._error_um_max = 0
         self._passed = self._late_passes = self._uninspected_um = 0
         self._offsets_um = {each.name: each.settings.offset_um for each in actuators}
-        self._spoken_um: dict[str, int] = {}  # by actuator: rail before it passed, or is entered
+        self._spoken_um: dict[str, int] = {}  # by actuator: all rail before it is accounted for
         self._outcomes: deque[Fired | Missed] = deque(maxlen=LATEST)
         self._pulses: deque[Pulse] = deque(maxlen=LATEST)
 

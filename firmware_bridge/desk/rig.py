@@ -13,7 +13,7 @@ from firmware_bridge.lines import Encoder, OutputLine
 from firmware_bridge.types import Clock, Reading, Switch
 
 POLL_NS = 2_000_000  # between two readings of the encoder while no switch is near
-SPIN_NS = 200_000  # sleep wakes up late by less than this, so the rest is waited out awake
+SPIN_NS = 200_000  # sleeping ends late by up to this: the last of a wait is spent awake
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Output:
 
     actuator: Actuator
     line: OutputLine
-    released_on_close: bool = False  # after an orderly one; else it rejects
+    released_on_close: bool = False  # whether an orderly close lets it go; else it rejects
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class Rig:
     encoder: Encoder
     outputs: Sequence[Output]
     stop_line: OutputLine | None = None
-    # Where its encoder's position 0 lies, for the next run; of one that begins anew, nowhere.
+    # Where position 0 of its encoder lies, by which the next run finds the rail again. None where
+    # the encoder counts anew with each run.
     place: Callable[[Known | None], Place | None] = lambda _: None
 
     @property
@@ -87,7 +88,7 @@ class RigLoop:
 
     def _rest(self, *, failed: bool) -> None:
         """Drive every output that can be driven."""
-        with ExitStack() as stack:  # goes through all of them whatever any of them raises
+        with ExitStack() as stack:  # which calls them all, even where one of them raises
             stack.callback(self._stop_line, failed)
             for output in self._rig.outputs:
                 stack.callback(output.line.set, failed or not output.released_on_close)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-_MOST_PIECES = 64  # of rail that passed, the latest; what lies between two of them did not
+_MOST_PIECES = 64  # the latest are kept; rail between two pieces did not pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class Known:
 
     run: int
     place: Place
-    position_um: int  # of the encoder, then
-    boot: str  # of the machine: its clock begins anew with each
+    position_um: int  # where the encoder was then
+    boot: str  # the id of the machine's boot; its clock begins anew with each
     at_ns: int  # on the clock that counts from the boot
     passed: tuple[Piece, ...]
 

@@ -23,7 +23,7 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def boot() -> str:
-    """Which of the machine's lives this is."""
+    """The id of the machine's present boot; empty where the system does not say."""
     return _BOOT.read_text().strip() if _BOOT.exists() else ""
 
 
@@ -37,7 +37,9 @@ class KnownFile:
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.posix_fallocate(self._file, 0, 2 * _SLOT)  # a full disk is noticed now, or never
+        os.posix_fallocate(
+            self._file, 0, 2 * _SLOT
+        )  # so that a disk that fills up later does no harm
         self._number = max((number for number, _ in self._slots()), default=0)
 
     def read(self) -> Known | None:
@@ -68,7 +70,7 @@ class KnownFile:
                 number, said = json.loads(body)
                 found.append((int(number), None if said is None else _known(said)))
             except (TypeError, ValueError, KeyError):
-                continue  # of another release
+                continue  # written by another release
         return found
 
 

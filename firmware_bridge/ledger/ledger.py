@@ -206,7 +206,7 @@ class Ledger(Closing):
     def _write(self) -> None:
         """Put all of the backlog on disk, or none of it."""
         if not self._disk.may_begin:
-            return  # whoever opened it is about to say what it takes over
+            return  # until `begin` has said what is taken over, nothing is written
         now = utc_now()
         unwritten = [replace(entry, utc=now) for entry in self._unwritten()]
         said = list(unwritten)
@@ -217,7 +217,7 @@ class Ledger(Closing):
         except (sqlite3.Error, OSError) as error:
             self._say_trouble(error)
             return
-        for entry in unwritten:  # said once it is written, and not with every attempt
+        for entry in unwritten:  # logged only now, and so once, not at each attempt
             log.warning("order %d: %s", entry.number, entry.reason)
         if self.trouble is not None:
             log.warning("%s: written again, %d entries lost", self._path, self._lost)

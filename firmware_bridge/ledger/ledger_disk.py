@@ -39,7 +39,7 @@ class Beginning:
 
     begun: Entry
     outcomes: tuple[Entry, ...]
-    place: Place | None  # None where the next run cannot know it
+    place: Place | None  # None where the next run cannot find the rail again
     passed: tuple[Piece, ...]
 
 
@@ -56,18 +56,18 @@ class LedgerDisk:
     """One thread at a time. sqlite3.Error and OSError where the disk refuses."""
 
     def __init__(self, path: Path) -> None:
-        self.inherited: Inherited | None = None  # until it could be read
-        self.is_unkept = False  # it is gone, and could not be begun anew
+        self.inherited: Inherited | None = None  # None until the file could be read
+        self.is_unkept = False  # the file is gone, and no new one could be begun
         self._path = path
         self._lock = lock(path)
         self._file: OpenLedger | None = None
         self._known: KnownFile | None = None
         self._beginning: Beginning | None = None
-        self._run_id: int | None = None  # once the run has begun on disk
+        self._run_id: int | None = None  # None until the run has begun on disk
         self._commits = 0
         self._under_way: dict[_Key, tuple[Entry, int]] = {}  # orders on disk, and since when
         self._passed = PassedRail()
-        self._latest: Pass | None = None  # that is not yet in the file
+        self._latest: Pass | None = None  # the latest, while the file does not have it yet
 
     @property
     def may_begin(self) -> bool:
@@ -82,7 +82,7 @@ class LedgerDisk:
         self._file = OpenLedger(self._path)
         known = self._open_known()
         if known is not None and known.run != self._file.last_run():
-            known = None  # of another ledger
+            known = None  # it belongs to another ledger
         self.inherited = Inherited(tuple(self._file.unfinished()), known)
 
     def begin(self, beginning: Beginning) -> None:

@@ -18,28 +18,28 @@ from typing import TextIO
 from firmware_bridge.errors import LedgerError
 from firmware_bridge.types import SECOND_NS
 
-_CACHE_KIB = 256  # of pages: whoever only appends comes back to few of them
+_CACHE_KIB = 256  # whoever only appends needs few pages
 _ROOM = 1_000_000  # bytes: what SQLite takes to begin with, a few times over
-LOCKED_NS = 5 * SECOND_NS  # whoever locks the file for longer is trouble
+LOCKED_NS = 5 * SECOND_NS  # a file that somebody locks for longer is a trouble
 
 
 class EntryKind(str, Enum):
     """What an entry says; those from FIRED to HANDED_ON end an order."""
 
-    BEGUN = "begun"  # a run
+    BEGUN = "begun"  # the run
     ENDED = "ended"  # the run, in good order
     ORDER = "order"  # one for each actuator that serves its rail
     FIRED = "fired"  # measure_um: how far from where it was due
     MISSED = "missed"  # measure_um: how much went by
     HANDED_ON = "handed on"  # the run that came next gave it anew
     UNINSPECTED = "uninspected"  # rail that was rejected because nobody had looked at it
-    LATE_PASS = "late pass"  # measure_um: how far the rail was beyond; it lets nothing by
+    LATE_PASS = "late pass"  # measure_um: how much too far the rail was; it lets nothing by
     PULSE = "pulse"
     CONFIRMED = "confirmed"  # the piece was seen to leave
     UNCONFIRMED = "unconfirmed"
     MODE = "mode"  # the outputs are in `tag` from now on
     UNWRITTEN = "unwritten"  # an order that was acted on before it was on disk
-    LOST = "lost"  # measure_um: as many entries, when the disk had refused for too long
+    LOST = "lost"  # measure_um: how many entries, because the disk refused for too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +143,11 @@ def lock(path: Path) -> TextIO:
 
 def _lock_file(path: Path) -> TextIO:
     try:
-        # Whoever may open it may hold its lock.
+        # For its owner alone: whoever may open it may lock it, and keep the line from starting.
         return open(path, "a", opener=lambda name, flags: os.open(name, flags, 0o600))
     except OSError as error:
         if error.errno == errno.EROFS and path.exists():
-            return path.open()  # holds the lock as well
+            return path.open()  # on a read-only disk: a file open for reading can be locked as well
         raise
 
 
@@ -159,8 +159,10 @@ def refuses(folder: Path) -> bool:
 
 def open_database(path: Path) -> sqlite3.Connection:
     """The ledger, made if there is none, for its owner alone; sqlite3.Error if it cannot be."""
-    with suppress(OSError):  # where it is already, or cannot be, SQLite finds the same
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))  # as the files beside it will be
+    with suppress(OSError):  # it is there already, or cannot be made: SQLite will say so
+        os.close(
+            os.open(path, os.O_CREAT | os.O_EXCL, 0o600)
+        )  # SQLite gives its log the same rights
     database = sqlite3.connect(
         path,
         timeout=LOCKED_NS / SECOND_NS,

@@ -67,7 +67,8 @@ class OpenLedger:
         if in_place:
             with suppress(sqlite3.Error):
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        # SQLite goes by names: it would remove another's log, and lay ours over another's file.
+        # SQLite goes by names: closing, it would remove another ledger's log, or write ours into
+        # another's file. So what lies there is set aside first.
         found = f"{self._path.name}.found-{datetime.now(timezone.utc):%Y%m%dT%H%M%S%fZ}"
         for end in ("", *_BESIDE):
             path = self._path.with_name(self._path.name + end)

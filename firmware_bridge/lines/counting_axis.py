@@ -9,7 +9,7 @@ from firmware_bridge.core.counting import absolute_count
 from firmware_bridge.ledger import Known, Place, boot, since_boot_ns
 from firmware_bridge.types import SECOND_NS
 
-_SLACK_NS = SECOND_NS // 10  # between a reading and the word of it
+_SLACK_NS = SECOND_NS // 10  # a reading may be so much older than the time that is known of it
 
 
 @dataclass(frozen=True)

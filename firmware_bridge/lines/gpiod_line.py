@@ -114,7 +114,7 @@ class GpiodInput(InputLine):
             raise LineError(f"{self._name}: {error}: {_GONE}") from error
 
     def close(self) -> None:
-        if self._request:  # before 2.4 one that is released already would not be again
+        if self._request:  # gpiod before 2.4 raises where a request is released twice
             self._request.release()
 
 
@@ -158,7 +158,7 @@ class GpiodEncoder(Closing):
         self._edge_ns = clock()
 
     def read(self) -> Reading:
-        # Asked for first: what has happened until then is in the events, or it is one of them.
+        # The time is taken before the events: whatever happened until then is among them.
         now_ns = self._clock()
         events = self._events()
         self._counter.take([self._edge(event) for event in events])
@@ -167,7 +167,7 @@ class GpiodEncoder(Closing):
         return Reading(position_um, max(now_ns, self._edge_ns))
 
     def close(self) -> None:
-        if self._request:  # before 2.4 one that is released already would not be again
+        if self._request:  # gpiod before 2.4 raises where a request is released twice
             self._request.release()
 
     def _edge(self, event: EdgeEvent) -> Edge:

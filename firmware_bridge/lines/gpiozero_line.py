@@ -32,7 +32,7 @@ class GpiozeroOutput(OutputLine):
             lambda: OutputDevice(
                 pin,
                 active_high=not active_low,
-                initial_value=safe_active,  # None: as the pin is
+                initial_value=safe_active,  # None leaves the pin as it is
                 pin_factory=pin_factory(factory),
             ),
         )
@@ -46,7 +46,7 @@ class GpiozeroOutput(OutputLine):
         _check_claimed(self._name, self._device)
         try:
             self._device.value = active
-        except Exception as error:  # each factory lets its own library's through
+        except Exception as error:  # each pin factory raises the errors of its own library
             raise _lost(self._name, error) from error
         self._active = active
 
@@ -86,7 +86,7 @@ def pin_factory(name: Factory) -> Any:
     (factory,) = entry_points(group="gpiozero_pin_factories", name=name)
     try:
         return factory.load()()
-    except Exception as error:  # each factory lets its own library's through
+    except Exception as error:  # each pin factory raises the errors of its own library
         raise LineError(
             f"gpiozero's factory {name}: {error}: see that this is a Raspberry Pi, that the "
             "factory's package is installed and its daemon, if it has one, running"

@@ -84,7 +84,7 @@ def _claim(pin: int, *, output: bool, level: bool = False) -> Any:
             f"Jetson pin {pin}: {error}: if another program holds it, find it with `gpioinfo` and "
             "stop it; if the pin is not set to GPIO, do so with jetson-io"
         ) from error
-    if is_ours:  # the vendor would take it from its other user without a word
+    if is_ours:  # the vendor's library would take it from the other line without a word
         raise LineError(f"Jetson pin {pin}: another line here has it: choose another pin")
     return gpio
 
@@ -94,7 +94,7 @@ def _vendor() -> Any:
         from Jetson import GPIO  # noqa: PLC0415 - off a Jetson, importing it is an error
     except ImportError:
         raise
-    except Exception as error:  # the vendor raises bare ones
+    except Exception as error:  # the vendor's library raises plain Exceptions
         raise LineError(f"{error}: run on a Jetson, as a member of its group gpio") from error
     return GPIO
 

@@ -22,7 +22,7 @@ class SharedWords:
 
     def __init__(self, count: int, path: str | None = None) -> None:
         if path is None:
-            made = os.memfd_create("trackside")  # goes when the last process lets go of it
+            made = os.memfd_create("trackside")  # freed when the last process has closed it
             os.ftruncate(made, count * WORD_BYTES)
             path = f"/proc/{os.getpid()}/fd/{made}"  # for as long as this object lives
             weakref.finalize(self, os.close, made)
@@ -51,7 +51,7 @@ class SharedReading:
     """The newest reading of an encoder, for whoever asks."""
 
     def __init__(self) -> None:
-        self._words = SharedWords(3)  # a number that is odd during a write, position_um, at_ns
+        self._words = SharedWords(3)  # writes begun and ended, odd during one; position_um; at_ns
 
     def write(self, reading: Reading) -> None:
         words = self._words
