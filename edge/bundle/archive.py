@@ -52,9 +52,8 @@ class Archive:
         if size > most:
             raise _distrusted(self.path, f"{name} is of {size} bytes, more than {most}")
         with _reading(self.path), self._open(name) as file:
-            data = file.read(
-                size + 1
-            )  # one byte more than there is: only at the end is the checksum looked at
+            # one byte more than there is: only at the end is the checksum looked at
+            data = file.read(size + 1)
         if len(data) != size:
             raise _distrusted(self.path, f"{name} is not of the {size} bytes that were said")
         return data

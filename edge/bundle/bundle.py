@@ -125,9 +125,8 @@ def write_bundle(manifest: Manifest, files: Mapping[str, bytes], path: Path) -> 
     manifest = manifest.model_copy(update={"files": hashes})
     content = {MANIFEST: _written(manifest), **files}
     _check_names(path, manifest, content.keys())
-    bundle = _verified(
-        path, manifest, content
-    )  # checked first: a bundle that could not be opened is not written
+    # checked first: a bundle that could not be opened is not written
+    bundle = _verified(path, manifest, content)
     bundle.save(path)
     return bundle
 

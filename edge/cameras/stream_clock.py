@@ -17,9 +17,8 @@ class StreamClock:
         self._last: tuple[int, int] | None = None  # the times of one picture: told, arrived
         self._keeps_pace = False
         self._since_ns = 0
-        self._least_ns: list[
-            int
-        ] = []  # the least delay, arrived less told, of this window and of the one before
+        # the least delay, arrived less told, of this window and of the one before
+        self._least_ns: list[int] = []
 
     def taken_ns(self, told_ns: int, arrived_ns: int) -> int | None:
         """When it was taken; None as long as a stream that begins has to catch up with its camera.

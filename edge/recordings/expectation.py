@@ -89,9 +89,7 @@ def judged_differently(
 def _differences(expected: Expectation, found: Replayed) -> Iterator[str]:
     wanted, tolerance_um = expected.outcome, expected.tolerance_um
     yield from judged_differently(wanted.frames, found.frames, tolerance_um)
-    for name in (
-        wanted.rejects | found.rejects
-    ):  # both: an actuator that only one of them has is a difference too
+    for name in wanted.rejects | found.rejects:  # one that a single side has differs too
         one, two = wanted.rejects.get(name, ()), found.rejects.get(name, ())
         yield from _moved(f"{name}: reject", one, two, tolerance_um)
 

@@ -39,9 +39,8 @@ def record_line(line_file: Path, folder: Path, *, frames: int | None = None) -> 
     and `Line.run`.
     """
     config, judged = read_line(line_file), list[Judged]()
-    recorder = Recorder(
-        folder, line_file, config
-    )  # made first: once the line runs, nothing of it may wait
+    # made first: once the line runs, nothing of it may wait
+    recorder = Recorder(folder, line_file, config)
 
     def record(inspection: Inspection) -> None:
         recorder.record(inspection, line.bridge.where())

@@ -68,9 +68,7 @@ class Selection:
             return Why.UNKNOWN
         if confidence is not None and confidence < self.settings.unsure_below:
             return Why.UNSURE
-        if (
-            state is State.OK and inspection.verdict.reasons
-        ):  # something in it was put aside as sound
+        if state is State.OK and inspection.verdict.reasons:  # something was put aside as sound
             return Why.UNSURE
         if state is State.NG:
             return Why.NG

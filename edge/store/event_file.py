@@ -176,9 +176,8 @@ def _connect(root: Path) -> sqlite3.Connection:
         database.execute("PRAGMA cache_size = -256")  # KiB; who only appends needs few pages
         # The log beside the file stays below half a megabyte, for which `keep_free_mb` has room.
         database.execute("PRAGMA wal_autocheckpoint = 100")
-        if not holds_events(
-            database, root
-        ):  # before the table, so that no kill leaves one without version
+        # before the table, so that no kill leaves one without version
+        if not holds_events(database, root):
             database.execute(f"PRAGMA user_version = {VERSION}")
         database.executescript(SCHEMA)
     except (sqlite3.Error, StoreError):

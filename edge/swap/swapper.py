@@ -165,9 +165,7 @@ class Swapper:
             if request.kind == "rollback" and request.digest != self._standing.before:
                 raise TracksideError("it is not what was in force before: activate it")
             bundle = self._folder.open(request.digest, self._config.bundle_key)
-            if (
-                request.digest != self._standing.before
-            ):  # the bundle that was before has run here already
+            if request.digest != self._standing.before:  # which has run here already
                 rehearse(self._config.engine, bundle, self._config.bundle_key)
             network = network_of(self._config.engine, bundle)
             with ExitStack() as unless_taken:
@@ -175,9 +173,8 @@ class Swapper:
                 # To roll back is to want the bundle that was before, which may well be older.
                 if request.kind == "activate" and not request.allow_older:
                     _check_age(network.bundle.manifest, old.bundle.manifest)
-                new = replace(
-                    self._inspector, network=network
-                )  # raises where the network does not fit the line
+                # raises where the network does not fit the line
+                new = replace(self._inspector, network=network)
                 # Rolling back is not held to the verdicts of the very bundle that is to go.
                 if request.kind == "activate":
                     comparison = self._compare(request, new)

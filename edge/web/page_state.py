@@ -62,9 +62,7 @@ class PageState:
         """What is new since the last turn; empty if nothing is."""
         now_ns = self._line.clock_ns()
         news: Json = {}
-        self.newest = (
-            self._feed.newest
-        )  # before the verdicts are taken, so that its own is among them
+        self.newest = self._feed.newest  # before its verdict is taken, with all the others
         if passed := [self._see(each) for each in self._taken()]:
             news["passed"] = passed
             self._forget_images(passed[-1]["frame"])

@@ -134,9 +134,8 @@ class Session:
             answer = self._talk.ask(Kind.OPEN, self.number, [greeted], patience_ns=self._boot_ns)
             if answer.refusal is not Refusal.STALE:
                 break
-            _, self._greeting_ns = (
-                self._greet()
-            )  # the board has answered another greeting meanwhile, and knows only that
+            # The board has answered another greeting meanwhile, and goes by that one alone.
+            _, self._greeting_ns = self._greet()
         if answer.refusal is Refusal.SETTING:
             name = dict(enumerate(SETTINGS, 1)).get(answer.detail, f"setting {answer.detail}")
             raise LineError(

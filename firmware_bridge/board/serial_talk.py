@@ -110,9 +110,7 @@ class Talk:
                     or answer.sequence not in sent
                     or found
                 ):
-                    self.unasked += (
-                        1  # late, an echo, or damaged in a way that its CRC does not show
-                    )
+                    self.unasked += 1  # late, an echo, or damage that no CRC shows
                     continue
                 self._hear(answer, now_ns, len(body), *sent[answer.sequence])
                 found = answer

@@ -119,9 +119,7 @@ class Tracker:
         return self._motion.reached_ns(due_um - self._place_um(reading) - self._lead_um())
 
     def _lets_go_ns(self, drive: Drive, reading: Reading) -> int | None:
-        if (
-            drive.acts_ns is None or self.mode is Mode.BYPASS
-        ):  # at once: to measure it, or to let go
+        if drive.acts_ns is None or self.mode is Mode.BYPASS:  # to measure it, or to let go
             return reading.at_ns
         if self._is_all_rejected() or self._is_beyond() or self._bridges_gap(drive):
             return None
@@ -201,9 +199,8 @@ class Tracker:
 
     def _take_arrived(self, reading: Reading, led_um: int, events: list[Event]) -> None:
         margin_um = self._settings.margin_um
-        self._arrived.sort(
-            key=itemgetter(0)
-        )  # sorted, a flood of them is entered in the heap quickly
+        # sorted, a flood of them is entered in the heap quickly
+        self._arrived.sort(key=itemgetter(0))
         for start_um, is_pass, order in self._arrived:
             if is_pass:
                 self._take_pass(order, reading, events)

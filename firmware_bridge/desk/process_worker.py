@@ -34,9 +34,8 @@ class Signs:
     """What either process sees of the other at any time."""
 
     reading: SharedReading = field(default_factory=SharedReading)  # the newest
-    turn_ns: SharedWords = field(
-        default_factory=lambda: SharedWords(1)
-    )  # when the loop last turned
+    # when the loop last turned
+    turn_ns: SharedWords = field(default_factory=lambda: SharedWords(1))
     desk_ns: SharedWords = field(default_factory=lambda: SharedWords(1))  # when the desk last did
 
 
@@ -127,9 +126,8 @@ def serve(channel: Channel, opening: Opening) -> None:
             lock_memory()
         gc.collect()
         gc.freeze()  # what is here by now lives as long as the process: never look through it again
-        exchange.tell(
-            rig.encoder.read(), []
-        )  # so that the desk has a reading from the first moment
+        # so that the desk has a reading from the first moment
+        exchange.tell(rig.encoder.read(), [])
         channel.send(Ready(rig.actuators, rig.place(opening.known)))
         loop.run(default_reject=settings.default_reject)
 

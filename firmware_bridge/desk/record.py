@@ -45,9 +45,8 @@ class Record:
 
     def __init__(self, actuators: Sequence[Actuator], ledger: Ledger | None) -> None:
         self.mode = Mode.ORDERED
-        self.standing: tuple[
-            Change, ...
-        ] = ()  # for each cause that stands the change that brought it
+        # for each cause that stands the change that brought it
+        self.standing: tuple[Change, ...] = ()
         self.newest: tuple[Fired | Missed, ...] = ()
         self._ledger = ledger
         self._serving: dict[str, list[str]] = {}  # rail -> names of actuators

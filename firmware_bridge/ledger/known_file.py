@@ -37,9 +37,8 @@ class KnownFile:
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.posix_fallocate(
-            self._file, 0, 2 * _SLOT
-        )  # so that a disk that fills up later does no harm
+        # so that a disk that fills up later does no harm
+        os.posix_fallocate(self._file, 0, 2 * _SLOT)
         self._number = max((number for number, _ in self._slots()), default=0)
 
     def read(self) -> Known | None:

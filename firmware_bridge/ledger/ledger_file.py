@@ -160,9 +160,8 @@ def refuses(folder: Path) -> bool:
 def open_database(path: Path) -> sqlite3.Connection:
     """The ledger, made if there is none, for its owner alone; sqlite3.Error if it cannot be."""
     with suppress(OSError):  # it is there already, or cannot be made: SQLite will say so
-        os.close(
-            os.open(path, os.O_CREAT | os.O_EXCL, 0o600)
-        )  # SQLite gives its log the same rights
+        # SQLite gives its log the same rights
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
     database = sqlite3.connect(
         path,
         timeout=LOCKED_NS / SECOND_NS,
