@@ -169,6 +169,11 @@ class Defect:
         """Extent across the rail."""
         return (self.right_um - self.left_um) / 1000
 
+    @property
+    def extent_mm(self) -> float:
+        """Along the rail or across it, whichever is more."""
+        return max(self.length_mm, self.width_mm)
+
 
 class State(str, Enum):
     """UNKNOWN means nobody looked, and is never treated as OK."""

@@ -37,7 +37,7 @@ from edge.line_file.reject import (
     InputSettings,
     RejectSettings,
 )
-from edge.line_file.rules import MinArea, Quality, Rules
+from edge.line_file.rules import MinArea, Quality, Rules, too_small
 from edge.line_file.section import Section
 from edge.line_file.storage import DATABASE, StoreSettings, SwapSettings
 from edge.line_file.telemetry import HealthSettings, MetricsSettings, MqttSettings, TlsSettings
@@ -97,4 +97,5 @@ __all__ = [
     "line_schema",
     "read_line",
     "settings_for",
+    "too_small",
 ]

@@ -7,7 +7,7 @@ A rule is written as it is said, "reject if any of: large and certain, or long":
         - all:
             - min_area_mm2: 20
             - min_score: 0.6
-        - min_length_mm: 15
+        - min_extent_mm: 15
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from edge.bundle import Limits
 from edge.line_file.section import LengthOrNone, Section, Time
 from edge.types import Defect
 
@@ -72,6 +73,15 @@ class MinWidth(Section):
         return defect.width_mm >= self.min_width_mm
 
 
+class MinExtent(Section):
+    """The defect is at least this large along the rail or across it, whichever is more."""
+
+    min_extent_mm: LengthOrNone
+
+    def matches(self, defect: Defect) -> bool:
+        return defect.extent_mm >= self.min_extent_mm
+
+
 class MinScore(Section):
     """The network's mean probability over the defect is at least this."""
 
@@ -113,6 +123,7 @@ Condition = Annotated[
     | Annotated[MinArea, Tag("min_area_mm2")]
     | Annotated[MinLength, Tag("min_length_mm")]
     | Annotated[MinWidth, Tag("min_width_mm")]
+    | Annotated[MinExtent, Tag("min_extent_mm")]
     | Annotated[MinScore, Tag("min_score")]
     | Annotated[Classes, Tag("classes")],
     Discriminator(_key),
@@ -130,6 +141,34 @@ def classes_in(condition: Condition, key: str) -> Iterator[tuple[str, tuple[str,
     for how in ("any", "all"):
         for at, each in enumerate(getattr(condition, how, ())):
             yield from classes_in(each, f"{key}.{how}[{at}]")
+
+
+def too_small(
+    condition: Condition, key: str, limits: Limits, *, is_bounded: bool = False
+) -> Iterator[str]:
+    """Each condition that waits for defects smaller than those that count, and what to write.
+
+    A length or a width may be small where another condition says how large the defect is. Nothing
+    is asked by 0: whatever counts.
+    """
+    parts = getattr(condition, "all", ())
+    is_bounded |= any(isinstance(each, MinArea | MinExtent) for each in parts)
+    for how in ("any", "all"):
+        for at, each in enumerate(getattr(condition, how, ())):
+            yield from too_small(each, f"{key}.{how}[{at}]", limits, is_bounded=is_bounded)
+    match condition:
+        case MinArea(min_area_mm2=asked):
+            name, least, unit = "min_area_mm2", limits.min_area_mm2, "mm2"
+        case MinExtent(min_extent_mm=asked):
+            name, least, unit = "min_extent_mm", limits.min_extent_mm, "mm"
+        case MinLength(min_length_mm=asked) if not is_bounded:
+            name, least, unit = "min_length_mm", limits.min_extent_mm, "mm"
+        case MinWidth(min_width_mm=asked) if not is_bounded:
+            name, least, unit = "min_width_mm", limits.min_extent_mm, "mm"
+        case _:
+            return
+    if 0 < asked < least:
+        yield f"{key}.{name} {asked:g}: nothing below {least:g} {unit} counts"
 
 
 class Rules(Section):

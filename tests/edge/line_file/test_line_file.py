@@ -16,6 +16,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.bundle import Limits
 from edge.errors import ConfigurationError
 from edge.line_file import (
     LineSettings,
@@ -27,7 +28,17 @@ from edge.line_file import (
     read_line,
 )
 from edge.line_file.camera import FolderSettings
-from edge.line_file.rules import AllOf, AnyOf, Classes, Condition, MinLength, MinScore, MinWidth
+from edge.line_file.rules import (
+    AllOf,
+    AnyOf,
+    Classes,
+    Condition,
+    MinExtent,
+    MinLength,
+    MinScore,
+    MinWidth,
+    too_small,
+)
 from edge.types import Defect, Stretch
 from stands.places import EXAMPLES
 
@@ -472,6 +483,33 @@ def test_a_condition_holds_from_its_limit_on(
 ) -> None:
     assert condition.matches(at)
     assert not condition.matches(below)
+
+
+def test_a_crack_across_the_rail_is_as_large_as_it_is_wide() -> None:
+    crack = Defect(Stretch(0, 4000), 0, 64_000, 90, 0.9, (0, 0, 256, 16))
+    assert MinExtent(min_extent_mm=64).matches(crack)
+    assert not MinExtent(min_extent_mm=64.1).matches(crack)
+    assert not MinLength(min_length_mm=5).matches(crack)  # which is said along the rail alone
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        (MinArea(min_area_mm2=7.9), ["rule.min_area_mm2 7.9: nothing below 8 mm2 counts"]),
+        (MinArea(min_area_mm2=0), []),  # whatever counts
+        (MinLength(min_length_mm=3), ["rule.min_length_mm 3: nothing below 4 mm counts"]),
+        # A narrow one may be as long as the bundle can find.
+        (AllOf(all=(MinWidth(min_width_mm=2), MinExtent(min_extent_mm=4))), []),
+        (
+            AnyOf(any=(AllOf(all=(MinScore(min_score=0.5), MinWidth(min_width_mm=2))),)),
+            ["rule.any[0].all[1].min_width_mm 2: nothing below 4 mm counts"],
+        ),
+    ],
+)
+def test_a_rule_for_what_is_too_small_to_count_is_told(
+    condition: Condition, said: list[str]
+) -> None:
+    assert list(too_small(condition, "rule", Limits(min_area_mm2=8, min_extent_mm=4))) == said
 
 
 def test_the_schema_offers_each_type_and_explains_each_key() -> None:

@@ -241,7 +241,13 @@ def test_check_does_not_measure_on_a_frame_that_shows_nothing(tmp_path: Path) ->
             "run the line below",
         ),
         ("scale", {"camera": {"um_per_px": 1000}}, "bring the camera nearer"),
+        ("scale", {"camera": {"um_per_px": 450}}, "1.8 times off: bring the camera nearer"),
         ("limits", {"camera": {"height_px": 12, "width_px": 12}}, "take a bundle that is good for"),
+        (
+            "rules",
+            {"rules": {"reject_if": {"any": [{"min_area_mm2": 20}, {"min_extent_mm": 3}]}}},
+            "rules.reject_if.any[1].min_extent_mm 3: nothing below 4 mm counts: write as much",
+        ),
         ("pictures", {"camera": {"fps": 20, "overlap_mm": 20}}, "camera.overlap_mm to 25"),
         (
             "pictures",
@@ -257,6 +263,13 @@ def test_check_says_what_cannot_work_and_what_to_change(
     checks = {check.name: check for check in check_line(a_line(tmp_path, **sections))}
     assert not checks[name].passed
     assert remedy in checks[name].detail
+
+
+def test_check_warns_of_a_scale_that_a_network_may_just_bear(tmp_path: Path) -> None:
+    camera = {"um_per_px": 350}
+    checks = {c.name: c for c in check_line(a_line(tmp_path, camera=camera, encoder=SLOW))}
+    assert checks["scale"].passed and checks["scale"].warns
+    assert "1.4 times off" in checks["scale"].detail
 
 
 def test_check_opens_what_a_line_tells_others_by_and_lets_it_go(tmp_path: Path) -> None:
