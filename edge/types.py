@@ -194,3 +194,4 @@ class Verdict:
     reasons: tuple[str, ...] = ()
     rejects: tuple[Stretch, ...] = ()  # rail of its defects that no verdict before has rejected
     reported: tuple[Defect, ...] = ()  # only told: of a class that is no reason to reject
+    let_by: tuple[Defect, ...] = ()  # large enough to count, and no rule rejects them

@@ -33,9 +33,15 @@ class Judge:
             reasons = (*reasons, f"{crowd} defects in the last metre")
         state = State.NG if counting else State.OK
         reasons = reasons if counting else ()
-        rejects = self._reject(frame, counting)
         return Verdict(
-            state, frame.index, frame.stretch, counting, reasons, rejects, tuple(reported)
+            state,
+            frame.index,
+            frame.stretch,
+            counting,
+            reasons,
+            self._reject(frame, counting),
+            tuple(reported),
+            tuple(defect for defect in defects if defect not in counting),
         )
 
     def _count_last_metre(self, frame: Frame, defects: Sequence[Defect]) -> int:

@@ -131,7 +131,7 @@ def _pieces(event: Event, mask: NDArray[np.bool_]) -> tuple[Piece, ...]:
     """Each connected piece of the mask, parted where things of several classes lie in it."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     things_in: dict[int, list[Defect]] = {number: [] for number in range(1, count)}
-    for thing in (*event.defects, *event.reported):
+    for thing in event.found:
         if (number := _mostly(labels[_inside(thing.box_px)])) is not None:
             things_in[number].append(thing)
     found = list[Piece]()
@@ -161,7 +161,7 @@ def _over(box: Box, event: Event) -> list[Defect]:
     shared = {
         max(0, min(left + width, x + across) - max(left, x))
         * max(0, min(top + height, y + along) - max(top, y)): each
-        for each in (*event.defects, *event.reported)
+        for each in event.found
         for x, y, across, along in (each.box_px,)
     }
     most = max(shared, default=0)

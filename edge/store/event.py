@@ -41,6 +41,7 @@ class Event:
     reasons: tuple[str, ...]
     defects: tuple[Defect, ...]
     reported: tuple[Defect, ...]
+    let_by: tuple[Defect, ...]
     confidence: float | None  # None where the network never ran
     latency_ns: int
     stage_ns: dict[str, int]
@@ -50,6 +51,11 @@ class Event:
     size_bytes: int = 0  # of the pictures
     run: int = 0  # the id of its run's first event; places are counted from the start of a run
     id: int = 0
+
+    @property
+    def found(self) -> tuple[Defect, ...]:
+        """All that was large enough to count, whatever became of it."""
+        return (*self.defects, *self.reported, *self.let_by)
 
 
 @dataclass
@@ -108,6 +114,7 @@ def event_of(
         reasons=verdict.reasons,
         defects=verdict.defects,
         reported=verdict.reported,
+        let_by=verdict.let_by,
         confidence=sure,
         latency_ns=inspection.latency_ns,
         stage_ns=inspection.stage_ns,
@@ -120,6 +127,7 @@ def describe(event: Event) -> str:
     """An event as a line for people."""
     place = f"{event.start_um / 1e6:.3f} to {event.end_um / 1e6:.3f} m"
     reported = [f"reported {each.said}" for each in event.reported]
-    said = "; ".join([*event.reasons, *reported]) or event.why.value
+    let_by = [f"let by {each.said or f'{each.area_mm2:.0f} mm2'}" for each in event.let_by]
+    said = "; ".join([*event.reasons, *reported, *let_by]) or event.why.value
     gone = "" if event.evidence == KEPT else f" (no picture: {event.evidence})"
     return f"{event.id} {event.utc} run {event.run} {place} {event.state.value}: {said}{gone}"

@@ -18,16 +18,16 @@ from edge.types import Defect, State, Stretch
 _NAMES = [column.name for column in fields(Event)]
 EVENT_COLUMNS = ", ".join(_NAMES)
 INSERT = f"INSERT INTO events ({EVENT_COLUMNS}) VALUES ({', '.join('?' * len(_NAMES))})"
-VERSION = 2  # of what follows; 0 is a store from before there were classes
+VERSION = 3  # of what follows; an older one lacks classes, or what rules let by
 # An id is never given twice, so a picture never comes to lie under another event's.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, utc TEXT NOT NULL,
     frame INTEGER NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL,
     start_um INTEGER NOT NULL, end_um INTEGER NOT NULL, reasons TEXT NOT NULL,
-    defects TEXT NOT NULL, reported TEXT NOT NULL, confidence REAL, latency_ns INTEGER NOT NULL,
-    stage_ns TEXT NOT NULL, bundle TEXT NOT NULL, evidence TEXT NOT NULL, pictures TEXT NOT NULL,
-    size_bytes INTEGER NOT NULL);
+    defects TEXT NOT NULL, reported TEXT NOT NULL, let_by TEXT NOT NULL, confidence REAL,
+    latency_ns INTEGER NOT NULL, stage_ns TEXT NOT NULL, bundle TEXT NOT NULL,
+    evidence TEXT NOT NULL, pictures TEXT NOT NULL, size_bytes INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS by_time ON events (utc);
 CREATE TABLE IF NOT EXISTS losses (utc TEXT NOT NULL, events INTEGER NOT NULL, reason TEXT NOT NULL)
 """
@@ -37,9 +37,9 @@ def holds_events(database: sqlite3.Connection, root: Path) -> bool:
     """Whether it is a store already. StoreError for one that an older Trackside wrote."""
     [(tables,)] = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'events'")
     [(version,)] = database.execute("PRAGMA user_version")
-    if tables and version == 0:
+    if tables and version < VERSION:
         raise StoreError(
-            f"{root / DATABASE} was written by an older Trackside, which knew no classes: export "
+            f"{root / DATABASE} was written by an older Trackside: export "
             f"it with that one, then move {root} away, or give another path"
         )
     if tables and version != VERSION:
@@ -59,7 +59,7 @@ def garbage_named() -> Iterator[None]:
 def row_of(event: Event) -> tuple[Any, ...]:
     values = {name: getattr(event, name) for name in _NAMES}
     values["state"], values["why"] = event.state.value, event.why.value
-    for name in ("defects", "reported"):
+    for name in ("defects", "reported", "let_by"):
         values[name] = json.dumps([asdict(defect) for defect in values[name]])
     for name in ("reasons", "stage_ns", "pictures"):
         values[name] = json.dumps(values[name])
@@ -69,7 +69,7 @@ def row_of(event: Event) -> tuple[Any, ...]:
 def event_of_row(row: tuple[Any, ...]) -> Event:
     values = dict(zip(_NAMES, row, strict=True))
     values["state"], values["why"] = State(values["state"]), Why(values["why"])
-    for name in ("defects", "reported"):
+    for name in ("defects", "reported", "let_by"):
         values[name] = tuple(map(_defect, json.loads(values[name])))
     values["stage_ns"] = json.loads(values["stage_ns"])
     for name in ("reasons", "pictures"):

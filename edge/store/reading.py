@@ -22,7 +22,8 @@ from edge.types import UNNAMED, UNSURE
 # Whether anything in an event has one of these classes or codes.
 _FOUND = f"""EXISTS (
     SELECT 1 FROM (SELECT value FROM json_each(defects) UNION ALL SELECT value FROM
-    json_each(reported)) WHERE json_extract(value, '$.code') IN ({{among}}) OR coalesce(
+    json_each(reported) UNION ALL SELECT value FROM json_each(let_by))
+    WHERE json_extract(value, '$.code') IN ({{among}}) OR coalesce(
     json_extract(value, '$.class_name'), CASE WHEN json_extract(value, '$.class_score') IS NULL
     THEN '{UNNAMED}' ELSE '{UNSURE}' END) IN ({{among}}))"""
 

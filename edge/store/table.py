@@ -29,6 +29,8 @@ COLUMNS: dict[str, type] = {
     "codes": str,
     "reported_count": int,
     "reported": str,
+    "let_by_count": int,
+    "let_by": str,
     "confidence": float,
     "latency_ms": float,
     "bundle": str,
@@ -48,7 +50,7 @@ def write_csv(events: Sequence[Event], root: Path, out: Path) -> None:
 def row(event: Event, root: Path) -> dict[str, Any]:
     """An event by column."""
     picture = picture_path(root, event.id, event.pictures[0]) if event.pictures else None
-    found = (*event.defects, *event.reported)
+    found = event.found
     return {
         "id": event.id,
         "utc": event.utc,
@@ -66,6 +68,8 @@ def row(event: Event, root: Path) -> dict[str, Any]:
         "codes": ", ".join(each.code or "" for each in found),
         "reported_count": len(event.reported),
         "reported": json.dumps([asdict(each) for each in event.reported]),
+        "let_by_count": len(event.let_by),
+        "let_by": json.dumps([asdict(each) for each in event.let_by]),
         "confidence": event.confidence,
         "latency_ms": event.latency_ns / 1e6,
         "bundle": event.bundle,

@@ -68,6 +68,7 @@ def test_each_defect_that_the_rules_reject_becomes_one_stretch() -> None:
     verdict = Judge(rules).judge(frame, find(frame, mask, LIMITS).defects)
     assert verdict.state is State.NG
     assert reject_stretches(verdict) == (Stretch(1_000, 6_000), Stretch(30_000, 40_000))
+    assert [small.stretch for small in verdict.let_by] == [Stretch(15_000, 16_000)]
 
 
 def test_a_frame_without_a_counting_defect_is_ok_and_rejects_nothing() -> None:

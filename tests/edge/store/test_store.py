@@ -487,9 +487,10 @@ def named_events(path: Path) -> Path:
     [defect] = both.verdict.defects
     joint = replace(defect, class_name="gap", class_score=0.8, number=2)
     crush = replace(defect, box_px=(20, 8, 16, 16), class_name="crush", class_score=0.9, code="227")
+    dent = replace(defect, class_name="dent", class_score=0.7, number=3)
     verdicts = [
         replace(both.verdict, defects=(crush,), reported=(joint,)),
-        Verdict(State.OK, 1, alone.verdict.stretch, reported=(joint,)),
+        Verdict(State.OK, 1, alone.verdict.stretch, reported=(joint,), let_by=(dent,)),
     ]
     with EventStore(settings(path), utc_now) as store:
         for seen, verdict in zip((both, alone), verdicts, strict=True):
@@ -502,10 +503,18 @@ def test_what_was_found_is_kept_asked_for_and_labelled_by_its_class(
 ) -> None:
     kept = named_events(tmp_path / "kept")
     assert [event.why for event in read_events(kept)] == [Why.NG, Why.REPORTED]
-    for asked, ids in (("gap", [1, 2]), ("crush", [1]), ("227", [1]), ("unsure", [])):
+    for asked, ids in (
+        ("gap", [1, 2]),
+        ("crush", [1]),
+        ("dent", [2]),
+        ("227", [1]),
+        ("unsure", []),
+    ):
         assert [event.id for event in read_events(kept, Wanted(classes=(asked,)))] == ids
     listed = trackside("list", kept, "--class", "gap").splitlines()
-    assert listed[1].endswith("OK: reported gap 0.80")
+    assert listed[1].endswith("OK: reported gap 0.80; let by dent 0.70")
+    shown = trackside("show", kept, 2)
+    assert "state        OK" in shown and "let_by       {" in shown
     trackside("export", kept, "--format", "coco", "-o", tmp_path / "coco")
     coco = COCO(tmp_path / "coco" / "annotations.json")
     categories = {each["id"]: each for each in coco.loadCats(coco.getCatIds())}
