@@ -134,6 +134,10 @@ def _open(
         raise UsageError("give either a NETWORK or a folder of maps by --pred")
     if (gt is None) == (data is None) or (network is not None and data is None):
         raise UsageError("give the truth once: --gt DIR for maps alone, or --data DIR")
+    if network is not None:
+        from edge.network import check_there
+
+        check_there(network)
     is_bundle = network is not None and Path(network).suffix != ".safetensors"
     if engine is not None and not is_bundle:
         raise UsageError("--engine is for a bundle: leave it out, a checkpoint runs on torch")

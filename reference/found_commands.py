@@ -56,6 +56,10 @@ def found(
         raise UsageError(f"{data} has no {split} picture: take --split train, validation or all")
     sound, ignored = frozenset(report_only.split(",")), frozenset(ignore.split(","))
     kind = Path(network).suffix
+    if kind != ".jsonl":
+        from edge.network import check_there
+
+        check_there(network)
     if engine is not None and kind in {".jsonl", ".safetensors"}:
         raise UsageError("--engine is for a bundle: leave it out")
     if kind == ".jsonl":

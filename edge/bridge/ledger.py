@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.bridge.bridge import bridge_errors_as_ours
-from firmware_bridge.ledger import Entry, EntryKind, describe, read_ledger
+from firmware_bridge.ledger import Entry, EntryKind, describe, read_ledger, try_ledger
 
 _GAPS = {EntryKind.LOST, EntryKind.UNWRITTEN}
 
@@ -14,6 +14,12 @@ def latest_entries(path: Path, last: int) -> list[Entry]:
     """In the order in which they were written; TracksideError where there is no ledger to read."""
     with bridge_errors_as_ours():
         return read_ledger(path, last=last)
+
+
+def last_entry(path: Path) -> int:
+    """The number of the latest, of a ledger that can be written; nothing is entered."""
+    with bridge_errors_as_ours():
+        return try_ledger(path)
 
 
 def find_gaps(path: Path, last: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,6 +27,9 @@ except ImportError as error:
     raise CameraUnavailable(
         f"harvesters cannot be imported ({error}): {install('genicam')}"
     ) from error
+
+# It tells of each failure what is raised besides, and to a terminal where nobody listens.
+logging.getLogger("harvesters").addHandler(logging.NullHandler())
 
 Feature = bool | int | float | str
 
@@ -79,7 +83,7 @@ class GenicamSource:
                 ) from error
             except ProducerError as error:
                 raise CameraError(
-                    f"the camera has gone ({error}): see to its cable and power"
+                    f"the camera has gone{_why(error)}: see to its cable and power"
                 ) from error
         raise NoPicture("pictures come later and later: lower the frame rate, or see to the link")
 
@@ -95,23 +99,25 @@ class GenicamSource:
             self._harvester.add_file(str(producer), check_existence=True, check_validity=True)
         except OSError as error:
             raise ConfigurationError(
-                f"{producer} is no GenTL producer ({error}): set camera.producer to the *.cti of "
-                "the camera's maker"
+                f"{producer} is no GenTL producer{_why(error)}: set camera.producer to the *.cti "
+                "of the camera's maker"
             ) from error
         try:
             self._harvester.update()
             self._camera = self._harvester.create({"serial_number": serial} if serial else 0)
         except (IndexError, ValueError, ProducerError) as error:
+            wanted = f"camera {serial}" if serial else "camera"
             raise CameraError(
-                f"{producer.name} has no camera {serial or ''} to give ({error}): see to its "
-                "cable, power and address, and to camera.serial"
+                f"{producer.name} has no {wanted} to give{_why(error)}: see to its cable, power "
+                "and address, and to camera.serial"
             ) from error
         _set_features(self._camera.remote_device.node_map, features)
         try:
             self._camera.start()
         except (FeatureError, ProducerError) as error:
             raise CameraError(
-                f"the camera does not start ({error}): end what else uses it, and see to its link"
+                f"the camera does not start{_why(error)}: end what else uses it, and see to its "
+                "link"
             ) from error
 
 
@@ -121,9 +127,14 @@ def _set_features(node_map: Any, features: Mapping[str, Feature]) -> None:
             getattr(node_map, name).value = value
         except (AttributeError, TypeError, FeatureError) as error:
             raise ConfigurationError(
-                f"the camera does not take camera.features.{name} {value} ({error}): see the "
+                f"the camera does not take camera.features.{name} {value}{_why(error)}: see the "
                 "camera's list of features"
             ) from error
+
+
+def _why(error: Exception) -> str:
+    """In brackets, where it says anything."""
+    return f" ({error})" if str(error) else ""
 
 
 def _told_ns(buffer: Any) -> int | None:

@@ -7,7 +7,7 @@ import errno
 import os
 import resource
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -140,14 +140,15 @@ def check_writing(kept: Iterable[Path]) -> Check:
     return Check("writing", True, "all that the line keeps can be written by you")
 
 
-def check_device(path: Path) -> Check:
-    """Whether a device's file is there and may be used."""
+def check_device(path: Path, keys: Sequence[str]) -> Check:
+    """Whether a device's file, which these keys of the line file name, is there and may be used."""
+    named = f"{path} of {', '.join(keys)}"
     if not path.exists():
-        return Check("device", False, f"{path} is not there: see to its cable and its name")
+        return Check("device", False, f"{named} is not there: see to its cable and its name")
     if os.access(path, os.R_OK | os.W_OK):
-        return Check("device", True, f"{path} may be read and written")
+        return Check("device", True, f"{named} may be read and written")
     group = path.group()
-    return Check("device", False, f"{path} may not be opened: sudo adduser $USER {group}")
+    return Check("device", False, f"{named} may not be opened: sudo adduser $USER {group}")
 
 
 def check_realtime(reject: RejectSettings, limit: int) -> Check:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib.metadata import entry_points
-from typing import NoReturn
+from errno import EDQUOT, ENOSPC
+from importlib.metadata import entry_points, version
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -28,6 +29,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"trackside {version('trackside')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_any_command(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Edge inspection for rail and strip-steel surfaces."""
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
@@ -69,7 +85,7 @@ def main() -> NoReturn:
     except TracksideError as error:
         _fail(str(error), error.exit_code)
     except OSError as error:  # a full disk, a folder that is read-only: it names the file itself
-        _fail(str(error), TracksideError.exit_code)
+        _fail(_refused(error), TracksideError.exit_code)
     except ModuleNotFoundError as error:
         if (said := not_installed(error.name or "")) is None:
             raise
@@ -88,6 +104,14 @@ def _run() -> None:
             raise
         log.critical("a fault of trackside's own: %r", error, exc_info=True)
         sys.exit(TracksideError.exit_code)
+
+
+def _refused(error: OSError) -> str:
+    """What the system has against it, without the number that it has for that."""
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    remedy = ": make room on its disk" if error.errno in {ENOSPC, EDQUOT} else ""
+    return f"{error.filename}: {error.strerror}{remedy}"
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 from datetime import datetime, timezone
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -89,7 +90,7 @@ def show(
         return
     for name, value in known.items():
         for line in value if isinstance(value, list | tuple) else [value]:
-            print(f"{name:<12} {line}")
+            print(f"{name:<12} {line.value if isinstance(line, Enum) else line}")
 
 
 @events.command()

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 
 from edge.assembly import Line, open_camera, open_line
+from edge.bridge import last_entry
 from edge.cameras import read_calibration
 from edge.certificate import judgement_of, read_certificate, read_signed, uncovered
 from edge.checks import Check
@@ -52,7 +53,7 @@ def check_line(config: LineSettings, rounds: int = ROUNDS) -> list[Check]:
     enough is a Check that did not pass.
     """
     frame = first_frame(config)
-    with open_line(config) as line:
+    with open_line(_without_ledger(config)) as line:
         inspections = [_inspect_now(line, frame, number) for number in range(rounds)]
         latency_ms = max(i.latency_ns for i in inspections[1:]) / 1e6  # the first one warms up
         manifest = line.bundle.manifest
@@ -71,10 +72,16 @@ def check_line(config: LineSettings, rounds: int = ROUNDS) -> list[Check]:
             check_pace(config, frame, latency_ms),
             check_reach(config, frame, latency_ms),
             *check_store(config.store),
+            *check_ledger(config.reject.ledger),
             *check_baseline(config.health.baseline),
             *check_certificate(line, frame),
             *check_telling(config),
         ]
+
+
+def _without_ledger(config: LineSettings) -> LineSettings:
+    """The orders that the run before left open are the next run's to end: a check ends none."""
+    return config.model_copy(update={"reject": config.reject.model_copy(update={"ledger": None})})
 
 
 def _inspect_now(line: Line, frame: Frame, number: int) -> Inspection:
@@ -110,6 +117,14 @@ def check_store(settings: StoreSettings | None) -> list[Check]:
         return []
     last_id = try_store(settings.path)
     return [Check("store", True, f"{settings.path} can be written; its latest event is {last_id}")]
+
+
+def check_ledger(path: Path | None) -> list[Check]:
+    """There may be none."""
+    if path is None:
+        return []
+    detail = f"{path} can be written; its latest entry is {last_entry(path)}"
+    return [Check("ledger", True, detail)]
 
 
 def check_baseline(path: Path | None) -> list[Check]:

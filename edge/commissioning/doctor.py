@@ -57,8 +57,8 @@ def examine(config: LineSettings | None, box: Box) -> Iterator[Check]:
     if kept := config.kept_files:
         yield tried("writing", lambda: check_writing(kept))
     yield tried("bundle", lambda: _golden_in_force(config))
-    for device in sorted(_devices(config.model_dump())):
-        yield check_device(Path(device))
+    for device, keys in sorted(_devices(config.model_dump()).items()):
+        yield check_device(Path(device), keys)
     yield check_realtime(config.reject, resource.getrlimit(resource.RLIMIT_RTPRIO)[0])
     yield tried("camera", lambda: _sight(config))
     if config.metrics is not None:
@@ -169,14 +169,22 @@ def _sight(config: LineSettings) -> Check:
     return Check("camera", True, detail)
 
 
-def _devices(node: Any) -> Iterator[str]:
-    """Whatever below /dev the line file names."""
+def _devices(node: Any) -> dict[str, list[str]]:
+    """Whatever below /dev the line file names, each with the keys that name it."""
+    found: dict[str, list[str]] = {}
+    for key, value in _texts(node, ""):
+        if value.startswith("/dev/"):
+            found.setdefault(value, []).append(key)
+    return found
+
+
+def _texts(node: Any, key: str) -> Iterator[tuple[str, str]]:
     match node:
         case dict():
-            for value in node.values():
-                yield from _devices(value)
+            for name, value in node.items():
+                yield from _texts(value, f"{key}.{name}" if key else str(name))
         case list() | tuple():
-            for value in node:
-                yield from _devices(value)
-        case str() if node.startswith("/dev/"):
-            yield node
+            for at, value in enumerate(node):
+                yield from _texts(value, f"{key}[{at}]")
+        case str():
+            yield key, node

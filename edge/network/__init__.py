@@ -3,6 +3,7 @@
 from edge.network.golden import GoldenResult, check_golden
 from edge.network.loading import (
     SHIPPED,
+    check_there,
     engine_by_name,
     load_network,
     network_of,
@@ -31,6 +32,7 @@ __all__ = [
     "Part",
     "Rehearsal",
     "check_golden",
+    "check_there",
     "engine_by_name",
     "last_rows",
     "load_network",

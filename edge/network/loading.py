@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from edge.bundle import Bundle, open_bundle
 from edge.engines import Engine, open_engine
-from edge.errors import ConfigurationError, EngineUnavailable
+from edge.errors import ConfigurationError, EngineUnavailable, UsageError
 from edge.line_file import (
     AutoSettings,
     EngineChoice,
@@ -32,6 +32,15 @@ log = logging.getLogger("trackside")
 def resolve_bundle(path: Path | str) -> Path:
     """`strip` and `rail` are the bundles that are installed with the product."""
     return SHIPPED.get(str(path), Path(path))
+
+
+def check_there(path: Path | str) -> None:
+    """UsageError for what is neither a bundle nor a checkpoint, before either is looked for."""
+    if not resolve_bundle(path).exists():
+        raise UsageError(
+            f"{path}: no such file: give a checkpoint (*.safetensors), a *.bundle, `strip` or "
+            "`rail`"
+        )
 
 
 def engine_by_name(name: str) -> EngineChoice:

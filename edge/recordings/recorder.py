@@ -15,6 +15,7 @@ from pathlib import Path
 from edge.assembly import open_line
 from edge.bridge import Reading
 from edge.errors import TracksideError, UsageError
+from edge.files import named
 from edge.files.image_file import write_image
 from edge.inspect import Inspection
 from edge.line_file import LineSettings, read_line
@@ -68,6 +69,15 @@ class Recorder:
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty: give --out a folder of its own")
         (folder / "frames").mkdir(parents=True, exist_ok=True)
+        with named(folder):
+            self._begin(folder, line_file, config)
+        self._folder = folder
+        self._first_ns: int | None = None
+        self._rows = (folder / "frames.jsonl").open("w", encoding="utf-8")
+
+    @staticmethod
+    def _begin(folder: Path, line_file: Path, config: LineSettings) -> None:
+        """All that a recording has but its frames."""
         shutil.copyfile(line_file, folder / "line.yaml")
         if config.health.baseline is not None:
             shutil.copyfile(config.health.baseline, baseline_path(folder))
@@ -76,9 +86,6 @@ class Recorder:
         facts = {"format": FORMAT, "line": config.name, "bundle": bundle.digest}
         facts["version"] = version("trackside")
         (folder / "recording.json").write_text(json.dumps(facts, indent=2) + "\n")
-        self._folder = folder
-        self._first_ns: int | None = None
-        self._rows = (folder / "frames.jsonl").open("w", encoding="utf-8")
 
     def record(self, inspection: Inspection, reading: Reading) -> None:
         """Write one frame, whose orders have been given by now, and where the rail is."""
@@ -88,10 +95,12 @@ class Recorder:
         if isinstance(seen, Frame):
             write_image(picture_path(self._folder, seen.index), seen.image)
         row = _row(inspection, reading, self._first_ns)
-        print(json.dumps(asdict(row)), file=self._rows, flush=True)
+        with named(self._folder):
+            print(json.dumps(asdict(row)), file=self._rows, flush=True)
 
     def close(self) -> None:
-        self._rows.close()
+        with named(self._folder):
+            self._rows.close()
 
 
 def _row(inspection: Inspection, reading: Reading, first_ns: int) -> RecordedFrame:

@@ -3,7 +3,14 @@
 from firmware_bridge.ledger.known import Known, PassedRail, Piece, Place
 from firmware_bridge.ledger.known_file import boot, since_boot_ns
 from firmware_bridge.ledger.ledger import Ledger
-from firmware_bridge.ledger.ledger_file import OUTCOMES, Entry, EntryKind, describe, read_ledger
+from firmware_bridge.ledger.ledger_file import (
+    OUTCOMES,
+    Entry,
+    EntryKind,
+    describe,
+    read_ledger,
+    try_ledger,
+)
 
 __all__ = [
     "OUTCOMES",
@@ -18,4 +25,5 @@ __all__ = [
     "describe",
     "read_ledger",
     "since_boot_ns",
+    "try_ledger",
 ]

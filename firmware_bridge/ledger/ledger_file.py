@@ -151,6 +151,18 @@ def _lock_file(path: Path) -> TextIO:
         raise
 
 
+def try_ledger(path: Path) -> int:
+    """Open a ledger as its writer does, and enter nothing; the number of its latest entry."""
+    with lock(path):
+        try:
+            with closing(open_database(path)) as database:
+                return last_id(database)
+        except sqlite3.Error as error:
+            raise LedgerError(
+                f"{path}: {error}: move it away if it is no ledger, and make room on its disk"
+            ) from error
+
+
 def refuses(folder: Path) -> bool:
     """Whether its disk is full or read-only: a run waits for the end of that."""
     disk = os.statvfs(folder)

@@ -83,7 +83,7 @@ class DataReport:
             "images": len(samples),
             "splits": Counter(sample.split for sample in samples),
             "classes": Counter(sample.class_name or "by mask" for sample in samples),
-            "sizes": Counter("x".join(map(str, s.shape)) for s in self.seen if s.shape),
+            "sizes": Counter(_size(s.shape) for s in self.seen if s.shape),
             "wrong": self.is_wrong,
             "findings": [
                 {
@@ -95,6 +95,12 @@ class DataReport:
                 for finding in self.findings
             ],
         }
+
+
+def _size(shape: Sequence[float]) -> str:
+    """Width first, as a line's `check` says it."""
+    rows, columns = shape[:2]
+    return f"{columns:g}x{rows:g}"
 
 
 def look(samples: Iterable[Sample]) -> Iterator[Seen]:
@@ -123,7 +129,9 @@ def _look_at_mask(sample: Sample, image: Image) -> Iterator[Finding]:
         return
     if labels.shape != image.shape:
         files = (sample.image, sample.mask.path)
-        yield Finding("size_mismatch", files, f"{image.shape}, and its mask {labels.shape}")
+        yield Finding(
+            "size_mismatch", files, f"{_size(image.shape)}, and its mask {_size(labels.shape)}"
+        )
     if sample.class_name == FREE and labels.any():
         yield Finding("marked_free", (sample.image,), f"{np.count_nonzero(labels)} px")
     if levels is not None and levels.any() and not labels.any():
@@ -175,8 +183,8 @@ def _odd_sizes(seen: Sequence[Seen]) -> Iterator[Finding]:
         assert one.shape is not None
         ratios = [side / usually for side, usually in zip(one.shape, middle, strict=True)]
         if one.shape != middle if has_one_size else any(not 0.5 <= r <= 2 for r in ratios):
-            usually = " x ".join(f"{side:g}" for side in middle)
-            yield Finding("odd_size", (one.sample.image,), f"{one.shape}, most are {usually}")
+            detail = f"{_size(one.shape)}, most are {_size(middle)}"
+            yield Finding("odd_size", (one.sample.image,), detail)
 
 
 def _twins(seen: Sequence[Seen]) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from edge.errors import ConfigurationError
+from edge.errors import ConfigurationError, TracksideError
 from edge.files import replacing
 from reference.networks import build
 from reference.networks.layers import NetworkError
@@ -47,7 +47,13 @@ def save(path: Path, groups: dict[str, Tensors], record: dict[str, Any]) -> None
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
-        save_file(flat, unfinished, metadata={"record": json.dumps(record, sort_keys=True)})
+        try:
+            save_file(flat, unfinished, metadata={"record": json.dumps(record, sort_keys=True)})
+        except SafetensorError as error:
+            raise TracksideError(
+                f"{path} cannot be written ({error}): make room on its disk, and go on with "
+                "--resume from the checkpoint that is there"
+            ) from error
 
 
 def load(path: Path) -> tuple[dict[str, Tensors], dict[str, Any]]:

@@ -8,11 +8,12 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from edge.files import named
+from edge.files.image_file import write_image
 from reference.data import Pair, Tile, outlined, sheet
 from reference.evaluation import LINE, Look
 
@@ -55,7 +56,7 @@ class Journal:
         """One line of the log, and on stdout as JSON."""
         row = row | {"seconds": round(time.monotonic() - self._started, 1)}
         fresh = not self.log.exists()
-        with self.log.open("a", newline="") as file:
+        with named(self.log), self.log.open("a", newline="") as file:
             writer = csv.DictWriter(file, row)
             if fresh:
                 writer.writeheader()
@@ -72,7 +73,7 @@ class Journal:
             tiles += [Tile(truth, [pair.name]), Tile(answer, [pair.class_name])]
         path = self.folder / "samples" / f"{iteration:06d}.png"
         path.parent.mkdir(exist_ok=True)
-        cv2.imwrite(str(path), sheet(tiles, columns=4))
+        write_image(path, sheet(tiles, columns=4))
 
     def _forget_after(self, iteration: int) -> None:
         """Drop what a killed run wrote after its last checkpoint: it will come again."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from edge.network import SHIPPED
 from stands.places import EXAMPLES
+from stands.small_disk import a_small_disk
 
 HEAVY = ("torch", "openvino", "onnxruntime", "ai_edge_litert", "cv2")
 
@@ -53,6 +57,7 @@ for package in (edge, firmware_bridge):
         (("predict", "no-such.bundle", __file__, "--out", "x"), 78, "no-such.bundle"),
         (("predict", "strip", "no-such.png", "--out", "x"), 2, "neither a file nor a folder"),
         (("predict", "strip", __file__, "--out", "x", "--engine", "tea"), 2, "tea"),
+        (("evaluate", "minet.safetensr", "--data", "."), 2, "give a checkpoint (*.safetensors)"),
         (("events", "list", "no-such-store"), 2, "give a store's folder, or a line file"),
         (("events", "list", ".", "--from-m", "1e400"), 2, "--from-m"),
         (("calibrate", "a.png", "--out", "x", "--board", "9x6", "--square-mm", "inf"), 2, "less"),
@@ -97,6 +102,30 @@ def test_a_place_that_cannot_be_written_is_named_in_one_line(tmp_path: Path) -> 
     assert answer.returncode == 1
     assert str(tmp_path / "taken") in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_the_version_is_said() -> None:
+    answer = trackside("--version")
+    assert (answer.returncode, answer.stdout) == (0, f"trackside {version('trackside')}\n")
+
+
+def test_a_full_disk_is_named_with_the_file_that_it_has_no_room_for(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    assert trackside("bundle", "keygen", "--out", tmp_path / "key.pem").returncode == 0
+    command = ("dd", "if=/dev/zero", f"of={disk}/filler", "bs=1k", "count=4090", "status=none")
+    sign = (sys.executable, "-m", "edge.cli", "bundle", "sign", SHIPPED["strip"], "--version", "7")
+    rest = ("--key", tmp_path / "key.pem", "--out", disk / "signed.bundle")
+    script = 'eval "$0"; exec "$@"'
+    wrapped = (*a_small_disk(disk), "sh", "-c", script, " ".join(command), *sign, *rest)
+    answer = subprocess.run(
+        list(map(str, wrapped)), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert answer.returncode == 1
+    assert re.fullmatch(
+        r"trackside: .*/disk/\.signed\.bundle\.part: No space left on device: make room on its"
+        r" disk\n",
+        answer.stderr,
+    )
 
 
 def test_simulate_writes_what_it_says(tmp_path: Path) -> None:

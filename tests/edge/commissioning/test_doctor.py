@@ -97,8 +97,9 @@ def test_a_full_disk_and_a_clock_that_nobody_keeps_are_faults(tmp_path: Path) ->
 def test_a_device_that_is_not_there_is_told_from_one_that_may_not_be_opened(
     tmp_path: Path,
 ) -> None:
-    assert "cable" in box_checks.check_device(tmp_path / "ttyACM0").detail
-    assert box_checks.check_device(Path("/dev/null")).passed
+    missing = box_checks.check_device(tmp_path / "ttyACM0", ("encoder.port",))
+    assert "ttyACM0 of encoder.port is not there: see to its cable" in missing.detail
+    assert box_checks.check_device(Path("/dev/null"), ("encoder.port",)).passed
 
 
 @pytest.mark.parametrize(

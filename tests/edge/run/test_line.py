@@ -20,7 +20,9 @@ import yaml
 
 from benchmarks.ports import free_port
 from edge.assembly import open_camera, open_line
+from edge.bridge import latest_entries
 from edge.cameras import Fault, Faults
+from edge.clock import clock_ns
 from edge.commissioning import check_line
 from edge.commissioning.check import check_telling
 from edge.demo import DEMO_LINE, run_demo
@@ -39,6 +41,8 @@ from edge.network import SHIPPED, load_network
 from edge.run import Tally
 from edge.simulation import SimulatedLine
 from edge.types import LostFrame, State, Stretch
+from firmware_bridge.ledger import Ledger
+from stands.ledgers import an_order
 from stands.places import STEEL_LINE
 
 ENGINES = (OpenVinoSettings(), OnnxRuntimeSettings(), LiteRtSettings())
@@ -263,6 +267,17 @@ def test_check_says_what_cannot_work_and_what_to_change(
     checks = {check.name: check for check in check_line(a_line(tmp_path, **sections))}
     assert not checks[name].passed
     assert remedy in checks[name].detail
+
+
+def test_a_check_ends_no_order_that_a_run_before_left_open(tmp_path: Path) -> None:
+    path = tmp_path / "rejects.sqlite"
+    with Ledger(path, clock_ns) as ledger:
+        ledger.add(an_order(1))
+    before = latest_entries(path, 50)
+    config = a_line(tmp_path, reject={"ledger": str(path)}, encoder=SLOW)
+    checks = {check.name: check for check in check_line(config)}
+    assert checks["ledger"].passed
+    assert latest_entries(path, 50) == before
 
 
 def test_check_warns_of_a_scale_that_a_network_may_just_bear(tmp_path: Path) -> None:
