@@ -69,7 +69,10 @@ def write_annotated(
 
 
 def write_coco(labelled: list[Labelled], out: Path) -> None:
-    """`annotations.json`: COCO instances, masks as uncompressed run lengths."""
+    """`annotations/events.json`: COCO instances, masks as uncompressed run lengths.
+
+    It lies where training looks for a data set of one's own.
+    """
     names = _labels(labelled)
     ids = {name: number for number, name in enumerate(names, start=1)}
     annotations = [
@@ -88,7 +91,8 @@ def write_coco(labelled: list[Labelled], out: Path) -> None:
         for name, code in names.items()
     ]
     content = {"images": images, "annotations": annotations, "categories": categories}
-    (out / "annotations.json").write_text(json.dumps(content), encoding="utf-8")
+    (out / "annotations").mkdir(exist_ok=True)
+    (out / "annotations" / "events.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def write_cvat(labelled: list[Labelled], out: Path) -> None:

@@ -16,6 +16,7 @@ from edge.errors import FrameError
 from edge.files.image_file import read_image
 from edge.types import Image
 from reference.data.duplicates import Fingerprint, find_twins, fingerprint
+from reference.data.pairs import pair_of
 from reference.datasets import FREE, DataError, Listing, Sample
 from reference.datasets.masks import GreyMask
 
@@ -59,6 +60,7 @@ class Seen:
     findings: tuple[Finding, ...]
     shape: tuple[int, ...] | None = None  # of an image that could be read
     print: Fingerprint | None = None
+    classes: frozenset[str] = frozenset()  # that it shows, as training has them; none if unknown
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +84,7 @@ class DataReport:
             "layout": self.layout,
             "images": len(samples),
             "splits": Counter(sample.split for sample in samples),
-            "classes": Counter(sample.class_name or "by mask" for sample in samples),
+            "classes": Counter(name for seen in self.seen for name in sorted(seen.classes)),
             "sizes": Counter(_size(s.shape) for s in self.seen if s.shape),
             "wrong": self.is_wrong,
             "findings": [
@@ -111,21 +113,33 @@ def look(samples: Iterable[Sample]) -> Iterator[Seen]:
         except FrameError as error:
             yield Seen(sample, (Finding("unreadable", (sample.image,), str(error)),))
             continue
-        findings = tuple(_look_at_mask(sample, image))
-        yield Seen(sample, findings, image.shape, fingerprint(image))
-
-
-def _look_at_mask(sample: Sample, image: Image) -> Iterator[Finding]:
-    if sample.mask is None:
-        return
-    try:
-        if isinstance(sample.mask, GreyMask):
-            levels = sample.mask.levels()
-            labels = sample.mask.marked(levels)
+        findings, classes = [], frozenset[str]()
+        try:
+            levels, labels = _read_mask(sample, image)
+        except (FrameError, DataError, OSError) as error:
+            assert sample.mask is not None
+            findings = [Finding("unreadable", (sample.mask.path,), str(error))]
         else:
-            levels, labels = None, sample.mask.read()
-    except (FrameError, DataError, OSError) as error:
-        yield Finding("unreadable", (sample.mask.path,), str(error))
+            findings = list(_look_at_mask(sample, image, levels, labels))
+            if labels.shape == image.shape:
+                classes = frozenset(pair_of(sample, image, labels).shown)
+        yield Seen(sample, tuple(findings), image.shape, fingerprint(image), classes)
+
+
+def _read_mask(sample: Sample, image: Image) -> tuple[Image | None, Image]:
+    """The grey levels, where there are such, and the labels."""
+    if sample.mask is None:
+        return None, np.zeros(image.shape, np.uint8)
+    if not isinstance(sample.mask, GreyMask):
+        return None, sample.mask.read()
+    levels = sample.mask.levels()
+    return levels, sample.mask.marked(levels)
+
+
+def _look_at_mask(
+    sample: Sample, image: Image, levels: Image | None, labels: Image
+) -> Iterator[Finding]:
+    if sample.mask is None:
         return
     if labels.shape != image.shape:
         files = (sample.image, sample.mask.path)

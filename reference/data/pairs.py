@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge.errors import FrameError
 from edge.files.image_file import read_image
+from edge.types import Image
 from reference.data.augment import AS_ON_THE_LINE, Augmentation, Variation, draw, moved, varied
 from reference.datasets import FREE, LAYOUTS, Box, DataError, Sample, Split, Strength, list_samples
 from reference.datasets.labels import IGNORED, NAMELESS, Boxes, Labels, Marks, Plane, no_boxes
@@ -97,6 +98,11 @@ def read_pair(sample: Sample, *, colour: bool = False) -> Pair:
             f"{sample.image} is {image.shape[:2]} but its mask is {labels.shape}: "
             "restore the published files"
         )
+    return pair_of(sample, image, labels)
+
+
+def pair_of(sample: Sample, image: Image, labels: Image) -> Pair:
+    """What is learned of a sample whose files were read."""
     class_name = sample.class_name or _class_of(sample, labels)
     classes = tuple(sample.mask.classes) if sample.mask else ()
     pair = Pair(

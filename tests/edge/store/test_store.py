@@ -462,7 +462,7 @@ def test_what_was_rejected_or_unsure_goes_out_to_be_labelled_with_its_exact_mask
 ) -> None:
     said = trackside("export", kept, "--format", "coco", "-o", tmp_path / "coco")
     assert said.startswith("2 images")
-    coco = COCO(tmp_path / "coco" / "annotations.json")
+    coco = COCO(tmp_path / "coco" / "annotations" / "events.json")
     asked = inspection(1)
     assert asked.mask is not None
     assert [image["file_name"] for image in coco.loadImgs(coco.getImgIds())] == [
@@ -516,7 +516,7 @@ def test_what_was_found_is_kept_asked_for_and_labelled_by_its_class(
     shown = trackside("show", kept, 2)
     assert "state        OK" in shown and "let_by       {" in shown
     trackside("export", kept, "--format", "coco", "-o", tmp_path / "coco")
-    coco = COCO(tmp_path / "coco" / "annotations.json")
+    coco = COCO(tmp_path / "coco" / "annotations" / "events.json")
     categories = {each["id"]: each for each in coco.loadCats(coco.getCatIds())}
     found = {
         (categories[each["category_id"]]["name"], tuple(each["bbox"]), each["area"])

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 
 from edge.errors import UsageError
 from edge.files.image_file import write_image
+from edge.store.annotations import Labelled, Piece, write_coco
 from edge.types import Image
-from reference.data import judge, look
+from reference.data import judge, look, read
 from reference.data.duplicates import find_twins, fingerprint
 from reference.data_commands import check
 from reference.datasets import list_samples, recognise
@@ -227,3 +229,19 @@ def test_the_real_magnetic_tiles_share_none_between_their_sides() -> None:
     assert found["leak"] == 0
     assert found["empty_mask"] == 4
     assert found["grey_mask"] > 300
+
+
+def test_what_a_store_exports_is_checked_and_trained_on_with_the_same_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image, mask = picture(1)
+    named = np.where(mask > 0, 1, 0).astype(bool)
+    piece = Piece("crush", "227", (0, 0, SIDE, SIDE), named)
+    event = SimpleNamespace(id=7, utc="2026-01-01T00:00:00+00:00")
+    write(tmp_path / "images" / "000000007.png", image)
+    write_coco([Labelled(event, "000000007.png", SIDE, SIDE, (piece,))], tmp_path)  # type: ignore[arg-type]
+    exit_code, report = run(capsys, tmp_path)
+    assert (exit_code, report["layout"], report["findings"]) == (0, "coco", [])
+    [pair] = read(tmp_path, "coco")
+    assert report["classes"] == dict.fromkeys(pair.shown, 1) == {"crush": 1}
+    assert (pair.mask.astype(bool) == named).all()
