@@ -108,22 +108,15 @@ class Mask:
     logits: NDArray[np.float32]  # H,W
     threshold: float  # a probability
     names: Names | None = None  # None: the network names nothing
-    clip: float = 0.0  # what is less probable is not so at all, what is more than 1 - clip surely
 
     @property
     def binary(self) -> NDArray[np.bool_]:
         """True where something is found. Logits are compared, so no sigmoid is paid for."""
-        above = self.clip + self.threshold * (1 - 2 * self.clip)
-        return self.logits > np.float32(np.log(above / (1 - above)))
+        return self.logits > np.float32(np.log(self.threshold / (1 - self.threshold)))
 
     @property
     def probability(self) -> NDArray[np.float32]:
-        return self.probable(self.logits)
-
-    def probable(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What logits of this answer mean, as far as they are asked about."""
-        told = sigmoid(logits)
-        return np.clip((told - self.clip) / (1 - 2 * self.clip), 0, 1) if self.clip else told
+        return sigmoid(self.logits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,9 +90,6 @@ def quantize(
         Literal["rail"] | None, typer.Option(help="Pictures are looked at along a rail in them.")
     ] = None,
     threshold: Annotated[float, typer.Option(help="Probability above which it is defect.")] = 0.5,
-    clip: Annotated[
-        float, typer.Option(help="Probabilities this near to 0 or 1 are read as 0 or 1.")
-    ] = 0.0,
     min_area_mm2: Annotated[float, typer.Option(help="Smallest defect it is good for.")] = 4,
     min_extent_mm: Annotated[float, typer.Option(help="Shortest defect it is good for.")] = 2,
 ) -> None:
@@ -125,7 +122,7 @@ def quantize(
             spec = input_spec(trained, um_per_px)
             chosen = choose(candidates, spec, count=images, seed=seed)
         limits = Limits(min_area_mm2=min_area_mm2, min_extent_mm=min_extent_mm)
-        purpose = Purpose(out.stem, um_per_px, threshold, limits, follow, clip)
+        purpose = Purpose(out.stem, um_per_px, threshold, limits, follow)
         packing = build(trained, chosen, pairs, purpose, wishes, out=out, step=step)
         if report is not None:
             report.write_bytes(packing.page)

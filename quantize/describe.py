@@ -33,7 +33,6 @@ class Purpose:
     threshold: float
     limits: Limits
     follow: Literal["rail"] | None = None
-    clip: float = 0.0
 
 
 def describe(
@@ -55,7 +54,7 @@ def describe(
         name=purpose.name,
         network=trained.recipe.network["name"],
         input=spec,
-        output=OutputSpec(height=height, width=width, kind="logits", clip=purpose.clip),
+        output=OutputSpec(height=height, width=width, kind="logits"),
         threshold=purpose.threshold,
         classes=list(trained.classes) or ["defect"],
         names=_names_spec(trained, coarser[0]) if coarser else None,

@@ -72,8 +72,6 @@ class OutputSpec(_Section):
     height: PositiveInt = Field(le=MOST_PX)
     width: PositiveInt = Field(le=MOST_PX)
     kind: Literal["logits"]
-    # A network is never quite sure; what is this near to 0 or 1 is read as 0 or 1.
-    clip: float = Field(default=0.0, ge=0, lt=0.5)
 
 
 class NamesSpec(_Section):

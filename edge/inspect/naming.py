@@ -17,7 +17,7 @@ from edge.bundle import Manifest
 from edge.errors import ConfigurationError
 from edge.line_file import Rules
 from edge.network import SURELY_SOUND
-from edge.types import Defect, Mask
+from edge.types import Defect, Mask, sigmoid
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def rejecting(mask: Mask, naming: Naming) -> Mask | None:
     reported = [at for at, name in enumerate(names.classes) if name in naming.report_only]
     share = _at(names.shares[reported].sum(axis=0), rows, columns, mask.logits.shape)
     found = mask.logits[rows, columns]
-    rejects = mask.probable(found) * (1 - share) > mask.threshold
+    rejects = sigmoid(found) * (1 - share) > mask.threshold
     if not rejects.any():
         return None
     rows, columns = rows[rejects], columns[rejects]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.bundle import Limits
 from edge.network import summed_shares
-from edge.types import Frame, Mask, Stretch
+from edge.types import Frame, Mask, Stretch, sigmoid
 
 _Columns = NDArray[np.bool_]  # W
 Spot = tuple[tuple[slice, slice], NDArray[np.bool_]]  # rows and columns of a frame, what of them
@@ -103,7 +103,7 @@ def _piece(frame: Frame, mask: Mask, spot: Spot, pixels: int, own: range) -> Pie
         left_um=round(columns.start * frame.across_um),
         right_um=round(columns.stop * frame.across_um),
         area_mm2=area_mm2,
-        score_mm2=area_mm2 * float(mask.probable(mask.logits[rows, columns][inside]).mean()),
+        score_mm2=area_mm2 * float(sigmoid(mask.logits[rows, columns][inside]).mean()),
         shares_mm2=_shares_mm2(mask, spot, area_mm2 / pixels),
         spots=(spot,),
         head=_reached(frame, spot, 0) if rows.start == own.start else None,

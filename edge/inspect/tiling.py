@@ -169,8 +169,7 @@ class TiledView:
                 for tile, answer in zip(grid.inside(shown.inside), answers, strict=True)
             )
             names = stitch_names(parts, (grid.rows, grid.columns), manifest)
-        mask = Mask(logits, manifest.threshold, names, manifest.output.clip)
-        return _nothing_outside(mask, shown.inside)
+        return _nothing_outside(Mask(logits, manifest.threshold, names), shown.inside)
 
     def _um_per_px(self, spec: InputSpec) -> float:
         return self.settings.um_per_px or spec.um_per_px

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.bundle import Bundle, InputSpec, Limits, Manifest, NamesSpec, OutputSpec
+from edge.bundle import Bundle, InputSpec, Limits, Manifest, NamesSpec
 from edge.engines import Answer
 from edge.errors import ConfigurationError
 from edge.inspect import Inspector, TiledView
@@ -93,12 +93,7 @@ def an_inspector(rows: int, columns: int, **how: Any) -> Inspector:
         resize="linear",
         um_per_px=PITCH_UM,
     )
-    manifest = Manifest.model_construct(
-        input=spec,
-        output=OutputSpec(height=spec.height, width=spec.width, kind="logits"),
-        threshold=0.5,
-        limits=LIMITS,
-    )
+    manifest = Manifest.model_construct(input=spec, threshold=0.5, limits=LIMITS)
     bundle = Bundle(Path("box.bundle"), manifest, "ab" * 32, {})
     return Inspector(Network(bundle, box_mean()), RULES, ANYTHING, lambda: NO_TIME, **how)
 

@@ -94,18 +94,6 @@ def test_a_mask_is_true_where_the_probability_is_above_the_threshold() -> None:
     assert read_mask(logits, (2, 2), 0.7).binary.tolist() == [[False, False], [True, True]]
 
 
-@given(st.floats(0, 0.4), st.floats(0.1, 0.9))
-def test_what_is_nearly_sound_is_sound_and_the_threshold_is_of_what_is_told(
-    clip: float, threshold: float
-) -> None:
-    mask = read_mask(4 * LOGITS, LOGITS.shape[2:], threshold, clip)
-    plain = read_mask(4 * LOGITS, LOGITS.shape[2:], threshold).probability
-    told = np.clip((plain - clip) / (1 - 2 * clip), 0, 1)
-    np.testing.assert_allclose(mask.probability, told, atol=1e-6)
-    clear = np.abs(told - threshold) > 1e-5
-    assert (mask.binary == (told > threshold))[clear].all()
-
-
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
 def test_a_broken_network_does_not_find_the_rail_clean(broken: float) -> None:
     logits = LOGITS.copy()
