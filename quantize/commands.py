@@ -85,6 +85,10 @@ def quantize(
     images: Annotated[int, typer.Option(min=1, help="How many to calibrate on.")] = 200,
     seed: Annotated[int, typer.Option(help="Another seed, another choice of images.")] = 0,
     frames: Annotated[int, typer.Option(min=0, help="Simulated frames to compare on.")] = 540,
+    size: Annotated[
+        int | None,
+        typer.Option(min=32, help="Pixels a side that the network sees; the recipe's if left out."),
+    ] = None,
     um_per_px: Annotated[float, typer.Option(help="Surface that a network pixel shows.")] = 250,
     follow: Annotated[
         Literal["rail"] | None, typer.Option(help="Pictures are looked at along a rail in them.")
@@ -117,6 +121,7 @@ def quantize(
             )
         with step("Read the checkpoint and the images"):
             trained = read_trained(checkpoint)
+            trained = trained if size is None else trained.at(size)
             candidates, pairs = read_inputs(trained.recipe, data_root, calibration, validation)
         with step("Choose the calibration images"):
             spec = input_spec(trained, um_per_px)

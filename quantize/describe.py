@@ -14,12 +14,13 @@ import torch
 
 from edge.box import Box
 from edge.bundle import InputSpec, Limits, Manifest, NamesSpec, OutputSpec, Packed
-from quantize.deploy import DeployFormError, Trained, listed
+from quantize.deploy import Trained, listed
 from quantize.parity import Parity, Settled, golden_of, sha256
 from quantize.targets import Calibration, Fp32Onnx
 from reference.data import Pair
 from reference.networks.catalogue import count_macs
 
+DIVIDED = "each divided by its own maximum, as its paper does: one hot pixel darkens the rest"
 UNSURE_BELOW = 0.5  # of the shares: a likelier class than all others together is told
 TOOLS = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "litert-torch", "ai-edge-quantizer")
 
@@ -80,14 +81,11 @@ def _names_spec(trained: Trained, names: torch.Tensor) -> NamesSpec:
 def input_spec(trained: Trained, um_per_px: float) -> InputSpec:
     """How the box makes a tensor of an image, by the recipe that the network was trained with."""
     recipe, size = trained.recipe, trained.recipe.validation.size
-    if recipe.divide_by_maximum:
-        raise DeployFormError(
-            "the recipe divides each image by its own maximum, which one hot pixel moves and a "
-            "box does not do: train with divide_by_maximum: false"
-        )
     # A recipe says red first, as ImageNet's weights have it; the box's planes are blue first.
     means = [recipe.mean] if isinstance(recipe.mean, float) else list(reversed(recipe.mean))
     stds = [recipe.std] if isinstance(recipe.std, float) else list(reversed(recipe.std))
+    if recipe.divide_by_maximum:  # which the graph does, and then what is asked here
+        means, stds = [0.0] * len(means), [1.0] * len(stds)
     channels = max(len(means), len(stds))
     return InputSpec(
         height=size,
@@ -113,6 +111,7 @@ def _provenance(
         "data": ", ".join(section.path for section in recipe.data),
         "calibration": f"{len(calibration.images)} images, sha256 {calibration.sha256}",
         "validation": f"{len(validation)} images, sha256 {sha256(validation)}",
+        **({"pictures": DIVIDED} if recipe.divide_by_maximum else {}),
         "weights": "8 bits" if full_range else "7 bits on x86, for CPUs without VNNI",
         "tools": ", ".join(f"{tool} {version(tool)}" for tool in TOOLS),
     }

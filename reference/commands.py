@@ -82,6 +82,38 @@ def train(
     )
 
 
+def maps(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint of `train`.")],
+    paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+    out: Annotated[Path, typer.Option(help="Folder for a map of each, a PNG of its name.")],
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Pixels a side that it sees; else its recipe's.")
+    ] = None,
+    output: Annotated[int, typer.Option(min=0, help="Which of its maps; 0 is its result.")] = 0,
+    protocol: Annotated[
+        str, typer.Option(help="By whose steps a map is saved: a paper's, or `line`.")
+    ] = "line",
+) -> None:
+    """Write what a checkpoint makes of images, for `evaluate --pred` and for others' tools."""
+    import numpy as np
+    from rich.console import Console
+    from rich.progress import track
+
+    from edge.files.image_file import read_image, write_image
+    from edge.inspect import collect_images
+    from reference.evaluation import protocol_of
+    from reference.trained import open_network
+
+    finish, trained = protocol_of(protocol).finish, open_network(checkpoint)
+    trained = trained if size is None else trained.at(size)
+    images = collect_images(paths)
+    out.mkdir(parents=True, exist_ok=True)
+    for path in track(images, "Looking", console=Console(stderr=True), transient=True):
+        image = read_image(path, colour=False)
+        shown = finish(trained.look(image, output).probability, image.shape[:2])
+        write_image(out / f"{path.stem}.png", np.asarray(np.rint(shown * 255), np.uint8))
+
+
 def networks(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list only.")] = False,
 ) -> None:

@@ -54,8 +54,13 @@ def load_network(
 ) -> Network:
     """The bundle, of the key's owner, and the engine of the settings, ready to run.
 
-    Raises as `open_bundle` and `network_of` do.
+    Raises as `open_bundle` and `network_of` do, and UsageError for a checkpoint.
     """
+    if Path(path).suffix == ".safetensors":
+        raise UsageError(
+            f"{path} is a checkpoint: make a bundle of it by `trackside quantize`, or have its "
+            "maps alone by `trackside maps`, on a desktop"
+        )
     return network_of(settings, open_bundle(resolve_bundle(path), public_key))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,11 +22,18 @@ from reference.networks import Output, build, class_maps, logit_maps
 from reference.networks.dms import DMSOutput
 from reference.networks.dms import Output as PictureOutput
 from reference.networks.layers import ConvBNReLU
-from reference.networks.minet import DILATIONS, Ablation, MINet, MultiScaleInteraction
+from reference.networks.minet import (
+    DILATIONS,
+    Ablation,
+    MINet,
+    MultiScaleInteraction,
+    enlarge_probabilities,
+)
 from reference.recipe import Recipe
 from reference.trained import checkpoint
 
 PROBE = 32  # pixels a side: the least that every network takes
+SURE = 8.0  # a logit; engines' probabilities, and those of 8 bits, are told apart up to there
 TOLERANCE = 1e-9  # of the largest logit, in double precision
 
 
@@ -44,16 +52,16 @@ class Trained:
     classes: tuple[str, ...] = ()  # of its second output, in the channels' order
     sound: bool = False  # whether a last channel says that the whole picture is sound
 
+    def at(self, size: int) -> Trained:
+        """The same, given images of another side."""
+        validation = self.recipe.validation.model_copy(update={"size": size})
+        return replace(self, recipe=self.recipe.model_copy(update={"validation": validation}))
+
 
 def read_trained(path: Path) -> Trained:
     """The deploy form of a checkpoint."""
     groups, record = checkpoint.load(path)
     recipe = Recipe.model_validate(record["recipe"])
-    if recipe.divide_by_maximum:
-        raise DeployFormError(
-            f"{path} was trained on images divided by their own maximum, where one hot pixel moves "
-            "a verdict: train it without `divide_by_maximum`"
-        )
     network = build(**recipe.network)
     network.load_state_dict(groups["ema"])
     mute(network)
@@ -69,6 +77,8 @@ def read_trained(path: Path) -> Trained:
     # Grey images on one scale are three equal channels; on a scale for each they are not.
     channels = 1 if isinstance(recipe.mean, float) and isinstance(recipe.std, float) else 3
     form = deploy(network, channels=channels)
+    if recipe.divide_by_maximum:
+        form = DividedByMaximum(form, recipe).eval()
     return Trained(form, recipe, record["iteration"], digest, classes, sound=FREE in shown)
 
 
@@ -98,10 +108,15 @@ def deploy(trained: nn.Module, *, channels: int = 1) -> nn.Module:
     Of a network that names classes there are two: the map, and a logit for each class, as coarse as
     the network answers them.
 
+    Where probabilities are enlarged, their logits are bounded for engines: of a map of 8 bits, by
+    less than a tenth of a level.
+
     A MINet whose maps keep to the pixel grid leaves the last resize to the mask step; what ends in
     `align_corners=True`, which the mask step cannot do, keeps it.
     """
     exact = copy.deepcopy(trained).eval().double()  # rounded once, at the end
+    if isinstance(exact, MINet) and exact.enlarge is enlarge_probabilities:
+        exact.enlarge = partial(enlarge_probabilities, sure=SURE)
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(1, channels, PROBE, PROBE, generator=generator).double()
     with torch.no_grad():
@@ -247,12 +262,37 @@ class FirstMap(nn.Module):
         for name, module in list(exact.named_modules()):
             if isinstance(module, MultiScaleInteraction | Ablation):
                 exact.set_submodule(name, _deploy(module))
+        self.odd_sizes: tuple[tuple[int, int], ...] = getattr(exact, "odd_sizes", ())
         self.network = _folded(exact, channels)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """N,C,H,W normalised pixels to N,1,H,W logits, and the classes' N,C,h,w."""
         answers = results(self.network(x))
         return answers if len(answers) > 1 else answers[0]
+
+
+class DividedByMaximum(nn.Module):
+    """A deploy form whose graph brings each picture to its own maximum first, as some papers do.
+
+    The box gives it pixels from 0 to 1. It is as the paper has it, and not for a line: one hot
+    pixel darkens all the others.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe) -> None:
+        super().__init__()
+        self.network = network
+        self.odd_sizes: tuple[tuple[int, int], ...] = getattr(network, "odd_sizes", ())
+        self.mean: Tensor
+        self.std: Tensor
+        for name, given in (("mean", recipe.mean), ("std", recipe.std)):
+            planes = [given] if isinstance(given, float) else [*reversed(given)]  # blue first
+            self.register_buffer(name, torch.tensor(planes).view(1, -1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """N,C,H,W from 0 to 1 to what the network answers."""
+        x = x / x.amax(dim=(2, 3), keepdim=True).clamp(min=1 / 255)  # black stays black
+        answer: Tensor | tuple[Tensor, ...] = self.network((x - self.mean) / self.std)
+        return answer
 
 
 def _deploy(trained: nn.Module) -> nn.Module:

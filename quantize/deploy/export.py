@@ -34,8 +34,9 @@ def to_onnx(
     A `dynamic` graph takes every height and width that are multiples of 32; it is checked at the
     size given and at one that is taller and wider.
     """
+    odd = dynamic or (height, width) not in getattr(network, "odd_sizes", ())
     for side, length in (("height", height), ("width", width)):
-        if length % STRIDE:
+        if odd and length % STRIDE:
             better = -(-length // STRIDE) * STRIDE
             raise ExportError(f"{side} {length} is not a multiple of {STRIDE}: use {better}")
     image = _image(channels, height, width)

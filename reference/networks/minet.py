@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial, reduce
 
@@ -139,15 +140,21 @@ MI_MODULES: dict[str, Callable[[int], nn.Module]] = {
 }
 
 
-def enlarge_probabilities(logits: Tensor, size: Sequence[int], *, align_corners: bool) -> Tensor:
-    """The logits of enlarged probabilities, also where they are nearly 1.
+def enlarge_probabilities(
+    logits: Tensor, size: Sequence[int], *, align_corners: bool, sure: float = _SURE
+) -> Tensor:
+    """The logits of enlarged probabilities, also where they are nearly 1; `sure` is the greatest.
 
     The probability of being sound is enlarged beside that of a defect: as the rest to 1 it would
     have been rounded away.
     """
-    bounded = logits.float().clamp(-_SURE, _SURE)
+    bounded = logits.clamp(-sure, sure)
+    bounded = bounded if bounded.dtype == torch.float64 else bounded.float()
+    # Not clamped: that would be calculated in 8 bits, too, where this is, and end as nothing.
+    least = torch.full((), 1 / (1 + math.exp(sure)), dtype=bounded.dtype, device=logits.device)
     defect, sound = (
-        resize(torch.sigmoid(x), size, align_corners=align_corners) for x in (bounded, -bounded)
+        torch.maximum(resize(torch.sigmoid(x), size, align_corners=align_corners), least)
+        for x in (bounded, -bounded)
     )
     return torch.log(defect) - torch.log(sound)
 

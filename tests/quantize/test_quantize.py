@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnxruntime import InferenceSession
 
 from edge.bundle import Bundle, InputSpec, Limits, open_bundle
 from edge.engines import open_engine
@@ -23,7 +24,8 @@ from edge.files.image_file import write_image
 from edge.line_file import settings_for
 from edge.network import check_golden, to_tensor
 from edge.types import Image, Mask, State, Stretch, Tensor, Verdict
-from quantize.deploy import DeployFormError, Trained, read_trained, to_onnx
+from quantize.deploy import Trained, read_trained, to_onnx
+from quantize.deploy.deploy_form import SURE
 from quantize.describe import Purpose, input_spec
 from quantize.inputs import read_inputs
 from quantize.pack import ROUNDS, Packing, Wishes, build
@@ -399,9 +401,26 @@ def test_images_come_from_the_recipe_or_from_folders_or_it_is_said(
         read_inputs(recipe, None, tmp_path, None)
 
 
-def test_a_network_that_wants_each_image_divided_by_its_maximum_makes_no_bundle(
-    trained: Trained,
+def test_a_papers_own_minet_decides_in_int8_and_divides_each_picture_by_its_maximum(
+    root: Path, tmp_path: Path
 ) -> None:
-    recipe = trained.recipe.model_copy(update={"divide_by_maximum": True})
-    with pytest.raises(DeployFormError, match="train with divide_by_maximum: false"):
-        input_spec(replace(trained, recipe=recipe), um_per_px=250)
+    """Its probabilities are enlarged, which in 8 bits would be those of nothing and of all."""
+    groups, record = checkpoint.load(root / "ckpt")
+    record["recipe"] |= {"divide_by_maximum": True}
+    record["recipe"]["network"] = {"name": "minet", "enlarge": "probabilities"}
+    checkpoint.save(tmp_path / "paper", groups, record)
+    paper = read_trained(tmp_path / "paper")
+    spec = input_spec(paper, um_per_px=UM_PER_PX)
+    assert (spec.mean, spec.scale) == ([0], [1 / 255])
+    graph = to_onnx(paper.network, height=SIZE, width=SIZE)
+    *taught, asked = [to_tensor(pair.image, spec) for pair in pairs(TAUGHT + 1)]
+    files = open_target("onnxruntime", Material(paper.network, graph, taught, spec)).quantize(())
+    int8, fp32 = map(InferenceSession, (files["int8.onnx"], graph.SerializeToString()))
+    answers = [session.run(None, {"image": asked})[0] for session in (int8, fp32)]
+    assert all(np.abs(answer).max() <= 2 * SURE for answer in answers)
+    decided = [answer > 0 for answer in answers]
+    assert np.count_nonzero(decided[0] & decided[1]) > 0.7 * np.count_nonzero(
+        decided[0] | decided[1]
+    )
+    dark = fp32.run(None, {"image": asked / 2})[0]
+    np.testing.assert_allclose(dark, answers[1], atol=1e-3)

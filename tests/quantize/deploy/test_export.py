@@ -25,7 +25,7 @@ from quantize.deploy.norms import mute
 from quantize.describe import input_spec
 from quantize.targets.layers import layers
 from reference.networks import NETWORKS, build, class_maps, logit_maps
-from reference.networks.dms import DMSOutput, Output
+from reference.networks.dms import DMS, DMSOutput, Output
 from reference.networks.minet import MI_MODULES
 from stands.tiny_recipe import recipe_with
 
@@ -207,3 +207,12 @@ def test_a_dynamic_graph_takes_every_multiple_of_32() -> None:
 def test_a_side_off_the_stride_is_refused_with_the_next_that_fits() -> None:
     with pytest.raises(ExportError, match="height 250 is not a multiple of 32: use 256"):
         to_onnx(nn.Identity(), height=250, width=256)
+
+
+def test_a_size_that_a_paper_has_off_the_stride_is_exported_as_it_is() -> None:
+    form = nn.Conv2d(1, 1, 3, stride=4, padding=1).requires_grad_(False)
+    form.odd_sizes = DMS.odd_sizes  # type: ignore[assignment]
+    graph = to_onnx(form, height=300, width=300)
+    assert [d.dim_value for d in graph.graph.output[0].type.tensor_type.shape.dim] == [1, 1, 75, 75]
+    with pytest.raises(ExportError, match="height 300 is not a multiple of 32: use 320"):
+        to_onnx(form, height=300, width=320)

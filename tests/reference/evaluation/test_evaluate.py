@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from py_sod_metrics import MAE, Emeasure, FmeasureHandler, FmeasureV2, Smeasure, WeightedFmeasure
 
 from edge.errors import ConfigurationError, UsageError
+from edge.network import engine_by_name, load_network
 from quantize.evaluate_commands import evaluate as evaluate_command
 from quantize.evaluated import DataChoice, checkpoint_on
+from reference.commands import maps
 from reference.data import read
 from reference.datasets import DataError
 from reference.evaluation import (
@@ -424,6 +426,20 @@ def test_a_checkpoint_is_scored_at_any_size_that_its_network_takes(tmp_path: Pat
         checkpoint_on(CHECKPOINT, data, 100).cases[0].answer()
     with pytest.raises(UsageError, match="does not say of an image that it is sound"):
         evaluate_command(str(CHECKPOINT), data=tmp_path, sound_above=0.9)
+
+
+def test_a_checkpoints_maps_are_written_and_score_as_the_checkpoint_does(tmp_path: Path) -> None:
+    WRITERS["sd900"](tmp_path / "data")
+    data = DataChoice(tmp_path / "data", None, "validation")
+    pairs = data.pairs()
+    for pair in pairs:
+        write(tmp_path / "images" / f"{pair.name}.png", pair.image)
+    maps(CHECKPOINT, [tmp_path / "images"], tmp_path / "maps", size=64)
+    own = list(score_cases(checkpoint_on(CHECKPOINT, data, 64).cases, Scoring()))
+    written = list(score_cases(cases_of_maps(tmp_path / "maps", pairs), Scoring()))
+    assert [w.s_measure for w in written] == pytest.approx([o.s_measure for o in own])
+    with pytest.raises(UsageError, match=r"is a checkpoint: .* `trackside maps`"):
+        load_network(engine_by_name("onnxruntime"), CHECKPOINT)
 
 
 def test_a_side_that_is_not_there_lists_those_that_are(tmp_path: Path) -> None:
