@@ -40,6 +40,7 @@ from edge.line_file import (
 )
 from edge.serving import bound
 from edge.store import try_store
+from edge.swap import left_out
 from edge.telemetry import Spool
 from edge.types import Frame
 
@@ -60,6 +61,7 @@ def check_line(config: LineSettings, rounds: int = ROUNDS) -> list[Check]:
         signed = ", signed by the pinned key" if config.bundle_key else ""
         return [
             Check("bundle", True, f"{manifest.name}: every file matches its sha256{signed}"),
+            *check_named(config),
             Check("engine", True, f"{line.engine.name}: reproduces the golden pair"),
             *check_bridge(line),
             *check_calibration(config.camera),
@@ -102,6 +104,12 @@ def first_frame(config: LineSettings) -> Frame:
     finally:
         camera.close()
     raise CameraError("the camera gave no good frame in ten: look at its source and its cable")
+
+
+def check_named(config: LineSettings) -> list[Check]:
+    """Whether the bundle that the line file names is the one that runs; nothing to say if it is."""
+    said = left_out(config)
+    return [] if said is None else [Check("bundle", True, said, warns=True)]
 
 
 def check_calibration(camera: CameraSettings) -> list[Check]:

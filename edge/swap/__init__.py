@@ -1,6 +1,6 @@
 """Another bundle for a line that runs: asked for, tried beside the old one, taken or refused."""
 
-from edge.swap.folder import Decision, Progress, Request, open_in_force
+from edge.swap.folder import Decision, Progress, Request, left_out, open_in_force
 from edge.swap.request import activate, answers, roll_back
 from edge.swap.swapper import POLL_S, Swapper, SwapStatus, swapping
 
@@ -13,6 +13,7 @@ __all__ = [
     "Swapper",
     "activate",
     "answers",
+    "left_out",
     "open_in_force",
     "roll_back",
     "swapping",

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -230,6 +230,20 @@ def open_in_force(config: LineSettings) -> Bundle:
         if digest is not None:
             return folder.open(digest, config.bundle_key)
     return open_bundle(resolve_bundle(config.bundle), config.bundle_key)
+
+
+def left_out(config: LineSettings) -> str | None:
+    """What to say of a line file whose `bundle:` is not what a start runs; None where it is."""
+    in_force = None if config.swap is None else SwapFolder(config.swap.folder).standing().in_force
+    if in_force is None:
+        return None
+    with suppress(BundleError):  # what does not run need not be whole
+        if open_bundle(resolve_bundle(config.bundle)).digest == in_force:
+            return None
+    return (
+        f"{in_force[:12]} was activated and runs, not {config.bundle}, which the line file names: "
+        "activate that one too (`trackside bundle activate`), or name what runs under `bundle:`"
+    )
 
 
 def _locked(folder: HeldFolder, attempts: int) -> bool:

@@ -33,6 +33,7 @@ from edge.swap.folder import (
     Standing,
     SwapFolder,
     is_answered,
+    left_out,
 )
 from edge.swap.shadow import Shadow, Slot, objections
 from edge.types import Frame
@@ -299,6 +300,7 @@ def swapping(
         if in_force is not None:
             if in_force != inspector.network.bundle.digest:
                 raise TracksideError(f"{folder.root} was changed during the start: start again")
-            log.info("the bundle was activated in place of the line file's")
+            if (said := left_out(config)) is not None:
+                log.warning("%s", said)
         with Swapper(config, settings, inspector, poll_s) as swapper:
             yield swapper

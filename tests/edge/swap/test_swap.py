@@ -42,7 +42,14 @@ from edge.run import run_line
 from edge.simulation import SimulatedLine
 from edge.store import read_events
 from edge.swap import Decision, Progress, Request, activate, answers, roll_back
-from edge.swap.folder import Comparison, is_answered, open_in_force, swap_folder
+from edge.swap.folder import (
+    Comparison,
+    Standing,
+    is_answered,
+    left_out,
+    open_in_force,
+    swap_folder,
+)
 from edge.swap.shadow import objections
 from edge.types import State
 from stands.bundles import (
@@ -530,6 +537,19 @@ def test_a_line_that_does_not_run_is_rolled_back_at_once_and_forth_again(
         roll_back(config)
         with open_line(config) as line:
             assert line.bundle.digest == digest
+
+
+def test_a_line_file_that_names_another_bundle_than_runs_is_told_so(
+    tmp_path: Path, two: Bundles
+) -> None:
+    config = a_line(tmp_path, two)
+    assert left_out(config) is None  # nothing was activated
+    folder = swap_folder(config)
+    with folder.changing():
+        folder.settle(Standing(in_force=two.b.digest))
+    said = left_out(config)
+    assert said is not None and said.startswith(f"{two.b.digest[:12]} was activated and runs, not")
+    assert left_out(config.model_copy(update={"bundle": two.b.path})) is None
 
 
 def test_what_cannot_be_read_is_complained_of_and_nothing_else(
