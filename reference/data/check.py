@@ -17,6 +17,7 @@ from edge.files.image_file import read_image
 from edge.types import Image
 from reference.data.duplicates import Fingerprint, find_twins, fingerprint
 from reference.data.pairs import pair_of
+from reference.data.worth import fault_of
 from reference.datasets import FREE, DataError, Listing, Sample
 from reference.datasets.masks import GreyMask
 
@@ -30,6 +31,8 @@ KINDS = {
     "grey_mask": "a mask of more than two levels: decide each pixel",
     "empty_mask": "a defect's class and an empty mask: mark the defect, or call it free",
     "marked_free": "called free, and a defect is marked: decide which",
+    "no_defect": "nothing to learn from: a mask marks a defect from 128 on, 255 being usual",
+    "inverted": "masks that mark the sound surface: exchange 0 and 255",
     "leak": "one surface on two sides, so that no test is one: keep it on one",
     "twin": "one surface twice on one side",
     "odd_size": "not as large as the rest",
@@ -60,6 +63,7 @@ class Seen:
     findings: tuple[Finding, ...]
     shape: tuple[int, ...] | None = None  # of an image that could be read
     print: Fingerprint | None = None
+    marked: float | None = None  # share of a mask's pixels; None where it says no pixel
     classes: frozenset[str] = frozenset()  # that it shows, as training has them; none if unknown
 
 
@@ -113,7 +117,7 @@ def look(samples: Iterable[Sample]) -> Iterator[Seen]:
         except FrameError as error:
             yield Seen(sample, (Finding("unreadable", (sample.image,), str(error)),))
             continue
-        findings, classes = [], frozenset[str]()
+        findings, classes, marked = list[Finding](), frozenset[str](), None
         try:
             levels, labels = _read_mask(sample, image)
         except (FrameError, DataError, OSError) as error:
@@ -122,8 +126,9 @@ def look(samples: Iterable[Sample]) -> Iterator[Seen]:
         else:
             findings = list(_look_at_mask(sample, image, levels, labels))
             if labels.shape == image.shape:
-                classes = frozenset(pair_of(sample, image, labels).shown)
-        yield Seen(sample, tuple(findings), image.shape, fingerprint(image), classes)
+                pair = pair_of(sample, image, labels)
+                classes, marked = frozenset(pair.shown), pair.marked
+        yield Seen(sample, tuple(findings), image.shape, fingerprint(image), marked, classes)
 
 
 def _read_mask(sample: Sample, image: Image) -> tuple[Image | None, Image]:
@@ -179,10 +184,19 @@ def judge(listing: Listing, seen: Sequence[Seen]) -> list[Finding]:
     findings += [Finding("no_mask", (path,), "") for path in listing.images_alone]
     findings += [Finding("no_image", (path,), "") for path in listing.masks_alone]
     readable = [one for one in seen if one.print is not None]
+    findings += _worthless(seen)
     findings += _odd_sizes(readable)
     findings += _twins(readable)
     order = list(KINDS)
     return sorted(findings, key=lambda finding: order.index(finding.kind))
+
+
+def _worthless(seen: Sequence[Seen]) -> Iterator[Finding]:
+    """What keeps the side to train on from teaching anything, where all of it could be read."""
+    side = [one for one in seen if one.sample.split == "train"]
+    shares = [one.marked for one in side if one.marked is not None]
+    if len(shares) == len(side) > 0 and (fault := fault_of(shares)) is not None:
+        yield Finding(fault[0], (side[0].sample.image,), fault[1])
 
 
 def _odd_sizes(seen: Sequence[Seen]) -> Iterator[Finding]:

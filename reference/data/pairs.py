@@ -42,6 +42,11 @@ class Pair:
         return self.mask * np.uint8(NAMELESS) if self.labels is None else self.labels
 
     @property
+    def marked(self) -> float | None:
+        """Share of its pixels; None where the label says no pixel."""
+        return float(self.mask.mean()) if self.strength == "mask" else None
+
+    @property
     def shown(self) -> set[str]:
         """Every class that is somewhere in the image."""
         if self.strength == "boxes":

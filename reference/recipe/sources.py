@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from edge.errors import ConfigurationError
-from reference.data import READERS, Pair, Source
+from reference.data import KINDS, READERS, Pair, Source
 from reference.data.pairs import cut
+from reference.data.worth import fault_of
 from reference.datasets.labels import IGNORED, Naming, no_boxes
 from reference.recipe.recipe import DataSection, Recipe
 from reference.recipe.split import resplit
@@ -51,7 +52,18 @@ def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pa
             _named_numbers(training[0].classes, section, recipe.names, chosen),
         )
         sources.append(source)
+    _refuse_worthless(sources, recipe)
     return sources, list(held_out.values())
+
+
+def _refuse_worthless(sources: list[Source], recipe: Recipe) -> None:
+    """A network that nothing is shown to marks nothing, and scores well where little is marked."""
+    pairs = [pair for source in sources for pair in source.pairs]
+    shares = [pair.marked for pair in pairs]
+    known = [share for share in shares if share is not None]
+    if len(known) == len(pairs) and (fault := fault_of(known)) is not None:
+        folders = ", ".join(section.path for section in recipe.data)
+        raise ConfigurationError(f"{folders}: {fault[1]}: {KINDS[fault[0]]}")
 
 
 def _chosen(

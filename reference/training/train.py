@@ -90,7 +90,7 @@ def train(
         backbone_weights=backbone_weights,
         processes=fabric.world_size,
     )
-    if said := begins_at_random(run, start_from or resume):
+    for said in remarks(run, start_from or resume):
         print(said, file=sys.stderr)
     length = Length.of(recipe, len(sources[0].pairs), sources[0].share)
     remaining = still_to_do(run, length)
@@ -227,6 +227,17 @@ def asked(fabric: Fabric, stop: StopRequest) -> bool:
     """Whether to stop: what one process is asked, all do."""
     flag = torch.tensor(float(stop.made), device=fabric.device)
     return bool(fabric.all_reduce(flag, reduce_op="sum"))
+
+
+def remarks(run: Run, weights: Path | None) -> Iterator[str]:
+    """What a person should know before the first step."""
+    if (said := begins_at_random(run, weights)) is not None:
+        yield said
+    if (size := run.recipe.validation.size) % 32:
+        yield (
+            f"NOTE: validation.size {size} is no multiple of 32, as a bundle's network wants: for "
+            "one, train with another size, or pack it with quantize --size"
+        )
 
 
 def begins_at_random(run: Run, weights: Path | None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,15 +15,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.errors import UsageError
+from edge.errors import ConfigurationError, UsageError
 from edge.files.image_file import write_image
 from edge.store.annotations import Labelled, Piece, write_coco
 from edge.types import Image
-from reference.data import judge, look, read
+from reference.data import KINDS, judge, look, read
 from reference.data.duplicates import find_twins, fingerprint
 from reference.data_commands import check
 from reference.datasets import list_samples, recognise
+from reference.recipe import read_sources
 from stands.datasets_on_disk import SIDE, WRITERS, picture, plain, real_data, write
+from stands.tiny_recipe import recipe_with
 
 
 def run(
@@ -245,3 +248,30 @@ def test_what_a_store_exports_is_checked_and_trained_on_with_the_same_classes(
     [pair] = read(tmp_path, "coco")
     assert report["classes"] == dict.fromkeys(pair.shown, 1) == {"crush": 1}
     assert (pair.mask.astype(bool) == named).all()
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "kind"),
+    [
+        (lambda mask: mask // 255, "no_defect"),  # saved as 0 and 1
+        (lambda mask: mask * 0, "no_defect"),
+        (lambda mask: 255 - mask, "inverted"),
+    ],
+)
+def test_masks_that_teach_nothing_are_found_and_not_trained_on(
+    spoilt: Callable[[Image], Image],
+    kind: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for number in range(6):
+        image, mask = picture(number)
+        write(tmp_path / "images" / f"{number}.png", image)
+        write(tmp_path / "masks" / f"{number}.png", spoilt(mask))
+    exit_code, report = run(capsys, tmp_path)
+    assert exit_code == 1
+    assert kind in {finding["kind"] for finding in report["findings"]}
+    section = {"layout": "plain", "path": ".", "share": 1}
+    recipe = recipe_with(data=[section])
+    with pytest.raises(ConfigurationError, match=re.escape(KINDS[kind])):
+        read_sources(recipe, tmp_path)
