@@ -85,6 +85,12 @@ def quantize(
     images: Annotated[int, typer.Option(min=1, help="How many to calibrate on.")] = 200,
     seed: Annotated[int, typer.Option(help="Another seed, another choice of images.")] = 0,
     frames: Annotated[int, typer.Option(min=0, help="Simulated frames to compare on.")] = 540,
+    golden: Annotated[
+        Path | None,
+        typer.Option(
+            help="A picture for the golden pair, which every bundle shows; else a simulated one."
+        ),
+    ] = None,
     size: Annotated[
         int | None,
         typer.Option(min=32, help="Pixels a side that the network sees; the recipe's if left out."),
@@ -118,6 +124,7 @@ def quantize(
                 full_range=vnni,
                 accuracy_aware=accuracy_aware,
                 frames=frames,
+                golden=golden,
             )
         with step("Read the checkpoint and the images"):
             trained = read_trained(checkpoint)

@@ -65,6 +65,7 @@ class Wishes:
     full_range: bool = False
     accuracy_aware: bool = False
     frames: int = 540  # of the simulated line
+    golden: Path | None = None  # a picture that may be shown; None: a frame of the simulated line
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +90,11 @@ def build(
 ) -> Packing:
     """Write the bundle of a trained network, unless an engine lost more than it may."""
     manifest = describe(trained, calibration, validation, purpose, full_range=wishes.full_range)
+    chosen = "a frame of the simulated line"
+    if wishes.golden is not None:
+        chosen = f"a part of {wishes.golden.name}, which whoever packed it chose to show"
+    told = manifest.provenance | {"golden pair": chosen}
+    manifest = manifest.model_copy(update={"provenance": told})
     with step("Export to ONNX"):
         material = _material(trained, calibration, validation, manifest, wishes)
     keep = resolve(wishes.keep, material.graph)
@@ -101,7 +107,7 @@ def build(
         )
         asked = subjects(validation, frames)
     with step("Ask torch fp32"), closing(TorchEngine(trained.network)) as fp32:
-        golden = golden_pair(fp32, manifest)
+        golden = golden_pair(fp32, manifest, wishes.golden)
         answers = ask(fp32, asked, manifest)
         wanted = compare(answers, answers, asked)
     bench = _Bench(manifest, golden, material, asked, answers, wanted, wishes)

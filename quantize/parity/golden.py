@@ -1,14 +1,20 @@
-"""The golden pair: a frame of the simulated line, nobody's data, and FP32's answer to it."""
+"""The golden pair: a frame of the simulated line, nobody's data, or a picture that may be shown,
+and FP32's answer to it.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Golden, GoldenNames, Manifest
+from edge.bundle import Golden, GoldenNames, InputSpec, Manifest
 from edge.engines import Engine
 from edge.errors import TracksideError
+from edge.files.image_file import read_image
 from edge.network import read_answer, shares_in, sound_share, to_tensor
 from edge.network.golden import count_defects, rejecting
 from edge.types import Image, Mask
@@ -29,29 +35,68 @@ def golden_of(*, named: bool) -> Golden:
     return _GOLDEN.model_copy(update={"names": _NAMES}) if named else _GOLDEN
 
 
-def golden_pair(fp32: Engine, manifest: Manifest) -> dict[str, bytes]:
-    """Of the frames in which the FP32 network sees something, the one it is surest of."""
-    best_surety, best = 0.0, None
-    for frame in simulated(manifest.input, TRIES, classes=manifest.classes, seed=SEED):
-        answer = fp32.infer(to_tensor(frame.image, manifest.input))
+def golden_pair(fp32: Engine, manifest: Manifest, picture: Path | None = None) -> dict[str, bytes]:
+    """Of the frames in which the FP32 network sees something, the one it is surest of.
+
+    With a picture, of the parts of that: it goes into the bundle, to be seen by whoever has it.
+    """
+    surest, best = (0.0, 0.0), None
+    for shown in _simulated(manifest) if picture is None else _parts(picture, manifest.input):
+        answer = fp32.infer(to_tensor(shown, manifest.input))
         mask = read_answer(answer, (manifest.output.height, manifest.output.width), manifest)
         telling = MIN_SHARE <= mask.binary.mean() <= MAX_SHARE
         rejected = rejecting(mask.binary, mask.probability, mask.names, manifest)
-        if telling and count_defects(rejected, manifest) and _surety(mask) > best_surety:
-            best_surety = _surety(mask)
-            best = frame.image, mask, sound_share(answer, manifest)
+        if telling and count_defects(rejected, manifest):
+            # Of parts that it is as sure of, the one that shows most.
+            sure = _surety(mask), float(mask.binary.mean())
+            if sure <= surest:
+                continue
+            surest = sure
+            best = shown, mask, sound_share(answer, manifest)
     if best is None:
-        raise GoldenError(
-            f"in each of {TRIES} frames of the simulated line the network marks "
-            f"less than {MIN_SHARE:.1%}, more than {MAX_SHARE:.0%} or nothing that counts by its "
-            "limits: train it further, or lower them"
-        )
+        raise _untelling(picture)
     image, mask, sound = best
     files = {_GOLDEN.input: _png(image), _GOLDEN.output: _png(_levels(mask.probability))}
     if mask.names is not None:
         told = [*mask.names.shares] + ([] if sound is None else [np.full((1, 1), sound)])
         files[_NAMES.output] = _png(_levels(np.vstack(told)))
     return files
+
+
+def _untelling(picture: Path | None) -> GoldenError:
+    """Nothing that was shown tells a right engine from a wrong one."""
+    of, remedy = f"the parts of {picture}", "give another picture"
+    if picture is None:
+        of = f"{TRIES} frames of the simulated line"
+        remedy = "give --golden a picture like those it was trained on, that may be shown"
+    return GoldenError(
+        f"in each of {of} the network marks less than {MIN_SHARE:.1%}, more than "
+        f"{MAX_SHARE:.0%} or nothing that counts by its limits: {remedy}, train it further, or "
+        "lower the limits"
+    )
+
+
+def _simulated(manifest: Manifest) -> Iterator[Image]:
+    for frame in simulated(manifest.input, TRIES, classes=manifest.classes, seed=SEED):
+        yield frame.image
+
+
+def _parts(picture: Path, spec: InputSpec) -> Iterator[Image]:
+    """What the network is shown of a picture at its own scale; a smaller one is enlarged."""
+    image = read_image(picture, colour=spec.channels == 3)
+    rows, columns = image.shape[:2]
+    if rows < spec.height or columns < spec.width:
+        size = max(columns, spec.width), max(rows, spec.height)
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        rows, columns = image.shape[:2]
+    for top in _starts(rows, spec.height):
+        for left in _starts(columns, spec.width):
+            yield np.ascontiguousarray(image[top : top + spec.height, left : left + spec.width])
+
+
+def _starts(length: int, part: int) -> list[int]:
+    """Of parts that overlap by half, the last of which ends where it all does."""
+    return sorted({*range(0, length - part, part // 2), length - part})
 
 
 def _surety(mask: Mask) -> float:
