@@ -122,7 +122,8 @@ class Health:
             found=dict(self._found),
             lost_frames=self._lost_frames,
             deadlines_missed=self._deadlines_missed,
-            last_frame_age_s=None if done_ns is None else (now_ns - done_ns) / 1e9,
+            # A frame may have been dealt with since whoever asks looked at the clock.
+            last_frame_age_s=None if done_ns is None else max(0, now_ns - done_ns) / 1e9,
             stages={stage: times.counted() for stage, times in self._stages.items()},
             latency=self._latency.counted(),
             drift=drift,

@@ -70,6 +70,7 @@ def test_frames_are_counted_by_verdict_and_lost_or_late_ones_besides() -> None:
     assert now.frames == {State.OK: 2, State.NG: 1, State.UNKNOWN: 1}
     assert (now.lost_frames, now.deadlines_missed) == (1, 1)
     assert now.last_frame_age_s == 0.002
+    assert health.at(0).last_frame_age_s == 0  # asked for before the frame was done
 
 
 def test_the_rejector_is_asked_by_the_loop_and_once_a_second_at_most() -> None:
