@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-_PIPED = 160  # columns of a table that nobody looks at in a terminal
 
 
 class Device(str, Enum):
@@ -130,7 +127,7 @@ def networks(
     if as_json:
         print(json.dumps([asdict(row) for row in counted], indent=2))
         return
-    console = Console(width=None if sys.stdout.isatty() else _PIPED)
+    console = Console()
     for name in dict.fromkeys(row.name for row in counted):
         own = [row for row in counted if row.name == name]
         sides = " or ".join(dict.fromkeys(f"{row.input[1]}x{row.input[2]}" for row in own))

@@ -171,7 +171,7 @@ def test_peers_are_left_out_with_the_remedy_where_pytorch_is_missing(tmp_path: P
     record = record_of("strip", "--engine", "litert", "--peers", missing=absent)
     assert [row.engine for row in record.rows] == ["litert"]
     (left_out,) = record.left_out
-    assert left_out.what == "peers of minet-line"
+    assert left_out.what == "peers of strip"
     assert "trackside[quantize]" in left_out.reason
 
 

@@ -452,7 +452,7 @@ def test_pictures_are_turned_so_that_their_last_row_comes_last() -> None:
     ("settings", "error", "remedy"),
     [
         ({"serial": "99"}, CameraError, "viky.cti has no camera 99 to give"),
-        ({"producer": Path("/none.cti")}, ConfigurationError, "is no GenTL producer .* set camera"),
+        ({"producer": Path("/none.cti")}, ConfigurationError, "is no GenTL producer.*: set camera"),
         ({"features": {"Wide": 1}}, ConfigurationError, "does not take camera.features.Wide 1"),
         ({"features": {"Width": -1}}, ConfigurationError, "features.Width -1 .* list of features"),
     ],

@@ -335,7 +335,7 @@ def test_auto_takes_the_native_engine_where_the_bundle_has_it(bundle: Bundle) ->
     assert engine.name == "native int8"
 
 
-def test_auto_takes_another_engine_and_says_why_where_the_native_one_answers_wrongly(
+def test_auto_takes_another_engine_and_says_why_where_the_native_one_names_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bundle = open_bundle(SHIPPED["strip"])
@@ -343,7 +343,8 @@ def test_auto_takes_another_engine_and_says_why_where_the_native_one_answers_wro
     wrong = Artefact(engine="native", precision="int8", path="wrong.bin", layout="NCHW")
     manifest = bundle.manifest.model_copy(update={"artefacts": [wrong, *others]})
     named = {path for artefact in others for path in artefact.files}
-    named |= {manifest.golden.input, manifest.golden.output}
+    assert manifest.golden.names is not None
+    named |= {manifest.golden.input, manifest.golden.output, manifest.golden.names.output}
     files = {name: bundle.read(name) for name in named}
     files["wrong.bin"] = Programs(1).separable(16, 16, (1,)).to_bytes()
     write_bundle(manifest, files, tmp_path / "a.bundle")
@@ -351,4 +352,4 @@ def test_auto_takes_another_engine_and_says_why_where_the_native_one_answers_wro
         _, engine = load_network(AutoSettings(), tmp_path / "a.bundle")
     assert engine.name == "onnxruntime int8"
     assert "not native:" in caplog.text
-    assert "golden input" in caplog.text
+    assert "it has 1 output, and the manifest 2" in caplog.text

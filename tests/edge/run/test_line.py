@@ -213,7 +213,7 @@ def test_a_running_line_ends_in_order_when_it_is_told_to(tmp_path: Path) -> None
     command = [sys.executable, "-m", "edge.cli", "run", str(tmp_path / "line.yaml")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert any(": minet" in line for line in iter(process.stderr.readline, ""))  # it runs
+        assert any(": strip on " in line for line in iter(process.stderr.readline, ""))  # it runs
         process.send_signal(signal.SIGTERM)
         said = process.stderr.read()
         assert process.wait(timeout=30) == 0

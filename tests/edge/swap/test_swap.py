@@ -31,12 +31,20 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.ports import free_port
 from edge.assembly import Line, open_line
-from edge.bundle import MANIFEST, Bundle, Golden, Limits, open_bundle, write_bundle
+from edge.bundle import (
+    MANIFEST,
+    Bundle,
+    Golden,
+    GoldenNames,
+    Limits,
+    open_bundle,
+    write_bundle,
+)
 from edge.bundle.signature import make_key, sign
 from edge.errors import BundleError, ConfigurationError, TracksideError, UsageError
 from edge.inspect import Inspection
 from edge.line_file import AutoSettings, LineSettings, LiteRtSettings, SwapSettings, read_line
-from edge.network import SHIPPED, network_of, prepare, read_mask, rehearse
+from edge.network import SHIPPED, network_of, prepare, read_answer, rehearse
 from edge.recordings import read_recording, record_line
 from edge.run import run_line
 from edge.simulation import SimulatedLine
@@ -279,7 +287,13 @@ def test_a_network_that_never_rejects_is_refused_however_well_it_agrees(
     """The same masks, and limits that let nothing count but what its own golden pair shows."""
     shipped = open_bundle(SHIPPED["strip"])
     files = {name: shipped.read(name) for name in shipped.manifest.files}
-    golden = Golden(input="golden/large.png", output="golden/map.png", min_iou=0.8, max_mae=0.1)
+    golden = Golden(
+        input="golden/large.png",
+        output="golden/map.png",
+        min_iou=0.8,
+        max_mae=0.1,
+        names=GoldenNames(output="golden/named.png", min_same=0.8, max_mae=0.1),
+    )
     files |= large_defect(shipped, golden)
     limits = Limits(min_area_mm2=1000, min_extent_mm=20)
     blind = shipped.manifest.model_copy(update={"limits": limits, "golden": golden})
@@ -301,9 +315,11 @@ def large_defect(bundle: Bundle, golden: Golden) -> dict[str, bytes]:
     cv2.ellipse(image, (176, 176), (110, 75), 0, 0, 360, (30,), -1)
     with closing(network_of(AutoSettings(), bundle).engine) as engine:
         answer = engine.infer(prepare(image, spec, engine))
-    mask = read_mask(answer.logits, (output.height, output.width), bundle.manifest.threshold)
-    seen = np.rint(mask.probability * 255).astype(np.uint8)
-    return {golden.input: png(image), golden.output: png(seen)}
+    mask = read_answer(answer, (output.height, output.width), bundle.manifest)
+    assert mask.names is not None and golden.names is not None
+    seen = (mask.probability, np.vstack([*mask.names.shares]))
+    told = [png(np.rint(shares * 255).astype(np.uint8)) for shares in seen]
+    return {golden.input: png(image), golden.output: told[0], golden.names.output: told[1]}
 
 
 def test_a_bundle_that_was_damaged_on_its_way_is_refused(tmp_path: Path, two: Bundles) -> None:

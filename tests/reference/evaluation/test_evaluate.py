@@ -400,7 +400,7 @@ HERE = Path()
         ({"pred": HERE, "gt": HERE, "layout": "plain"}, "leave them out with --gt"),
         ({"pred": HERE, "gt": HERE, "split": "test"}, "leave them out with --gt"),
         ({"pred": HERE, "gt": HERE, "engine": "openvino"}, "--engine is for a bundle"),
-        ({"network": "a.safetensors", "data": HERE, "engine": "openvino"}, "runs on torch"),
+        ({"network": str(CHECKPOINT), "data": HERE, "engine": "openvino"}, "runs on torch"),
         ({"network": "strip", "data": HERE, "size": 368}, "--size is for a checkpoint"),
         ({"network": "strip", "data": HERE, "output": 1}, "--output is for a checkpoint"),
     ],
