@@ -14,6 +14,7 @@ import numpy as np
 from edge.bundle import Manifest
 from edge.engines import Answer
 from edge.network import SURELY_SOUND, refuse_no_number, sound_share
+from edge.types import Mask
 
 
 def gate(
@@ -49,5 +50,5 @@ def gate(
 def _found_mm2(answer: Answer, manifest: Manifest) -> float:
     """Surface on which the map alone shows a defect."""
     along_mm, across_mm = manifest.input.shown_mm
-    limit = np.float32(np.log(manifest.threshold / (1 - manifest.threshold)))
-    return float((answer.logits > limit).mean()) * along_mm * across_mm
+    found = Mask(answer.logits[0, 0], manifest.threshold).binary
+    return float(found.mean()) * along_mm * across_mm

@@ -15,6 +15,7 @@ from edge.bundle import Golden, GoldenNames, InputSpec, Manifest
 from edge.engines import Engine
 from edge.errors import TracksideError
 from edge.files.image_file import read_image
+from edge.inspect.tiling import spans
 from edge.network import read_answer, shares_in, sound_share, to_tensor
 from edge.network.golden import count_defects, rejecting
 from edge.types import Image, Mask
@@ -82,21 +83,18 @@ def _simulated(manifest: Manifest) -> Iterator[Image]:
 
 
 def _parts(picture: Path, spec: InputSpec) -> Iterator[Image]:
-    """What the network is shown of a picture at its own scale; a smaller one is enlarged."""
+    """What the network is shown of a picture at its own scale, in parts that overlap by half; a
+    smaller one is enlarged.
+    """
     image = read_image(picture, colour=spec.channels == 3)
     rows, columns = image.shape[:2]
     if rows < spec.height or columns < spec.width:
         size = max(columns, spec.width), max(rows, spec.height)
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
         rows, columns = image.shape[:2]
-    for top in _starts(rows, spec.height):
-        for left in _starts(columns, spec.width):
+    for top, _ in spans(rows, spec.height, spec.height // 2):
+        for left, _ in spans(columns, spec.width, spec.width // 2):
             yield np.ascontiguousarray(image[top : top + spec.height, left : left + spec.width])
-
-
-def _starts(length: int, part: int) -> list[int]:
-    """Of parts that overlap by half, the last of which ends where it all does."""
-    return sorted({*range(0, length - part, part // 2), length - part})
 
 
 def _surety(mask: Mask) -> float:
