@@ -335,7 +335,7 @@ def test_auto_takes_the_native_engine_where_the_bundle_has_it(bundle: Bundle) ->
     assert engine.name == "native int8"
 
 
-def test_auto_takes_another_engine_and_says_why_where_the_native_one_names_nothing(
+def test_auto_takes_another_engine_and_says_why_where_the_native_one_answers_wrongly(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bundle = open_bundle(SHIPPED["strip"])
@@ -346,10 +346,13 @@ def test_auto_takes_another_engine_and_says_why_where_the_native_one_names_nothi
     assert manifest.golden.names is not None
     named |= {manifest.golden.input, manifest.golden.output, manifest.golden.names.output}
     files = {name: bundle.read(name) for name in named}
-    files["wrong.bin"] = Programs(1).separable(16, 16, (1,)).to_bytes()
+    unlike = trained(class_maps=len(manifest.classes))
+    files["wrong.bin"] = quantize(
+        unlike, [to_tensor(pixels(seed), SPEC) for seed in range(6)], SPEC
+    )
     write_bundle(manifest, files, tmp_path / "a.bundle")
     with caplog.at_level("INFO", "trackside"):
         _, engine = load_network(AutoSettings(), tmp_path / "a.bundle")
     assert engine.name == "onnxruntime int8"
     assert "not native:" in caplog.text
-    assert "it has 1 output, and the manifest 2" in caplog.text
+    assert "golden input" in caplog.text
