@@ -168,7 +168,7 @@ def rail_inspected(evidence: Evidence) -> Finding:
 def files_and_threads(evidence: Evidence) -> Finding:
     """What comes and goes with each reader's connection is no growth, what stays is."""
     early = [s for s in evidence.samples if evidence.complete_ns <= s.at_ns <= evidence.settled_ns]
-    calm = [s for s in evidence.samples if s.at_ns <= evidence.ended_ns]
+    calm = [s for s in evidence.samples if evidence.settled_ns < s.at_ns <= evidence.ended_ns]
     late = [s for s in calm if not evidence.during(s.at_ns)][-max(5, len(early)) :]
     if not early or not late:
         return _finding("open files and threads are back", "", ["too few samples"])

@@ -122,9 +122,10 @@ def with_a_frame_twice(config: LineSettings, evidence: Evidence) -> LineSettings
 
 
 def with_files_left_open(config: LineSettings, evidence: Evidence) -> LineSettings:
-    half = len(evidence.samples) // 2
-    late = [replace(sample, files=sample.files + 3) for sample in evidence.samples[half:]]
-    evidence.samples = [*evidence.samples[:half], *late]
+    evidence.samples = [
+        replace(sample, files=sample.files + 3 * (sample.at_ns > evidence.settled_ns))
+        for sample in evidence.samples
+    ]
     return config
 
 
