@@ -37,7 +37,7 @@ class _Part:
     whole: int  # the piece's number
     area_mm2: float
     shares_mm2: Mapping[str, float]
-    is_told: bool  # as a defect of its own
+    told: frozenset[int]  # the numbers it is known by as a defect of its own
     seen: Defect | None  # in the latest frame
 
 
@@ -92,7 +92,7 @@ class Finder:
                 whole=self._wholes.number_at(self._rejecting.pixel_of(each.number)),
                 area_mm2=piece.area_mm2,
                 shares_mm2=piece.shares_mm2,
-                is_told=any(part is not None and part.is_told for part in before),
+                told=frozenset[int]().union(*(part.told for part in before if part is not None)),
                 seen=each,
             )
         return list(known.values())
@@ -115,18 +115,17 @@ def _told(parts: Sequence[_Part], naming: Naming) -> Iterator[Defect]:
     """Those that the latest frame shows, as defects of their own."""
     for part in parts:
         if part.seen is not None:
-            part.is_told = True
+            part.told = frozenset({part.number})
             yield naming.named_defect(part.seen, part.shares_mm2)
 
 
 def _as_it_is(whole: Defect, piece: Piece, parts: Sequence[_Part], naming: Naming) -> Defect:
     """A piece that counts, with the parts that were told before; they are what it is named by."""
-    told = [part for part in parts if part.is_told]
-    for part in told:
-        part.is_told = False
+    told = frozenset[int]().union(*(part.told for part in parts))
+    for part in parts:
+        part.told = frozenset()
     if told:
-        numbers = sorted({*whole.absorbed, *(part.number for part in told)})
-        whole = replace(whole, absorbed=tuple(numbers))
+        whole = replace(whole, absorbed=tuple(sorted({*whole.absorbed, *told})))
     if parts:
         return naming.named_defect(whole, added([part.shares_mm2 for part in parts]))
     return naming.named(whole, piece.shares_mm2)

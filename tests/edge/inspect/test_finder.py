@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -172,8 +172,18 @@ def test_what_is_found_is_told_as_the_rule_is_written(
     assert sorted(map(as_told, found.reported), key=str) == only
 
 
+# Two parts, each told by itself, grow together in the very frame in which their piece counts whole.
+GROWN_TOGETHER = [
+    ("crush", (0, 1, 0, 1)),
+    ("crush", (2, 5, 0, 3)),
+    ("gap", (6, 2, 0, 1)),
+    ("dirt", (0, 6, 1, 1)),
+]
+
+
 @settings(max_examples=150)
 @given(st.lists(st.tuples(KIND, BOX), max_size=7), CUTS)
+@example(GROWN_TOGETHER, [(2, 0), (4, 0)])
 def test_cut_into_frames_it_is_known_at_last_as_it_is_in_one_piece(
     blots: list[tuple[str, tuple[int, int, int, int]]], cuts: list[tuple[int, int]]
 ) -> None:
