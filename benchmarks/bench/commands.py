@@ -76,10 +76,10 @@ def bench(
     from benchmarks.bench.report.table import print_record, progress
     from benchmarks.bench.rounds import Effort
     from benchmarks.bench.run import Order, run
-    from benchmarks.bench.schema import Record, read_record
+    from benchmarks.bench.schema import BenchRecord, read_record
 
     if schema:
-        print(json.dumps(Record.model_json_schema(), indent=2))
+        print(json.dumps(BenchRecord.model_json_schema(), indent=2))
         return
     if compare:
         before, after = compare

@@ -7,11 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.bench.report.words import name, size
-from benchmarks.bench.schema import Record
+from benchmarks.bench.schema import BenchRecord
 from benchmarks.bench.spread import Ratio, ratio
 
 
-def print_comparison(before: Record, after: Record, console: Console) -> None:
+def print_comparison(before: BenchRecord, after: BenchRecord, console: Console) -> None:
     """B by A: below 1 the second is faster."""
     table = Table("", "size", "threads", "mode", title_justify="left", title="B by A, medians")
     for heading in ("A, p50 ms", "B, p50 ms", "inference", "whole path"):

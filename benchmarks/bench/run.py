@@ -14,7 +14,7 @@ from benchmarks.bench.peers import on_threads, peer_entries
 from benchmarks.bench.plan import Choice, Entry, bundle_entries
 from benchmarks.bench.rounds import Effort, Show, measure
 from benchmarks.bench.rows import ceilings, rows
-from benchmarks.bench.schema import BundleRecord, LeftOut, Record
+from benchmarks.bench.schema import BenchRecord, BundleRecord, LeftOut
 from edge.bundle import Bundle, open_bundle
 from edge.errors import ConfigurationError
 from edge.network import resolve_bundle
@@ -33,7 +33,7 @@ class Order:
     checkpoint: Path | None = None
 
 
-def run(order: Order, command: str, show: Show) -> Record:
+def run(order: Order, command: str, show: Show) -> BenchRecord:
     """Open, measure, and write down; stopped by Ctrl-C it is a record of what there is."""
     probe, start = Probe(), time.monotonic()
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -46,7 +46,7 @@ def run(order: Order, command: str, show: Show) -> Record:
     if measured.complete and not measured.runners:
         reasons = "; ".join(f"{one.what}: {one.reason}" for one in left_out)
         raise ConfigurationError(f"nothing is left to measure: {reasons}")
-    return Record(
+    return BenchRecord(
         command=command,
         complete=measured.complete,
         seconds=round(time.monotonic() - start, 1),

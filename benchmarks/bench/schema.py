@@ -146,7 +146,7 @@ class LeftOut(_Part):
     reason: str
 
 
-class Record(_Part):
+class BenchRecord(_Part):
     """One run of `trackside bench`."""
 
     format: Literal[1] = 1
@@ -160,10 +160,10 @@ class Record(_Part):
     left_out: list[LeftOut]
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path) -> BenchRecord:
     """A record that `--json` wrote."""
     try:
-        return Record.model_validate_json(path.read_bytes())
+        return BenchRecord.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"])) or "the whole"

@@ -50,10 +50,10 @@ class NamesParity:
         return 1 - len(self.flips) / self.matched if self.matched else 1.0
 
 
-Seen = Sequence[tuple[Mask, Verdict]]
+Inspected = Sequence[tuple[Mask, Verdict]]
 
 
-def compare_names(subjects: Sequence[Subject], wanted: Seen, got: Seen) -> NamesParity:
+def compare_names(subjects: Sequence[Subject], wanted: Inspected, got: Inspected) -> NamesParity:
     """What an engine calls what it finds, against the truth and the FP32 network."""
     right: dict[str, list[bool]] = {"validation": [], "simulated": []}
     matched, flips = 0, list[NameFlip]()

@@ -26,7 +26,7 @@ class CheckpointError(ConfigurationError):
     """A checkpoint that cannot be used; the message says which part is wrong."""
 
 
-class Record(BaseModel):
+class CheckpointRecord(BaseModel):
     """What is counted on in a record; the rest is for people to read."""
 
     recipe: Recipe
@@ -91,7 +91,7 @@ def fill(network: nn.Module, weights: Tensors, path: Path, *, assign: bool = Fal
 def _read_record(path: Path, text: str) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads(text)
-        Record.model_validate(record)
+        CheckpointRecord.model_validate(record)
     except ValidationError as error:
         mistakes = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         listed = textwrap.shorten("; ".join(mistakes), 300, placeholder=" ...")

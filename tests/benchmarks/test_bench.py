@@ -22,7 +22,7 @@ from benchmarks.bench.peers import find_checkpoint
 from benchmarks.bench.plan import parse_engines, parse_numbers
 from benchmarks.bench.process import Worker
 from benchmarks.bench.roofline import SIDE, int8_weights, matmul_integer
-from benchmarks.bench.schema import Form, Record
+from benchmarks.bench.schema import BenchRecord, Form
 from benchmarks.bench.spread import percentiles, ratio, ratio_in_one_run
 from benchmarks.bench.torch_engine import network_of
 from benchmarks.bench.workshop import Workshop
@@ -51,10 +51,10 @@ def bench(*arguments: str | Path, missing: Path | None = None) -> subprocess.Com
     )
 
 
-def record_of(*arguments: str | Path, missing: Path | None = None) -> Record:
+def record_of(*arguments: str | Path, missing: Path | None = None) -> BenchRecord:
     answer = bench(*arguments, *QUICK, "--json", "-", missing=missing)
     assert answer.returncode == 0, answer.stderr
-    return Record.model_validate_json(answer.stdout)
+    return BenchRecord.model_validate_json(answer.stdout)
 
 
 def without(folder: Path, module: str) -> Path:
@@ -73,7 +73,7 @@ def test_a_run_measures_every_artefact_and_writes_table_page_section_and_record(
     written = ("--json", record_file, "--html", page, "--markdown", section)
     answer = bench(bundle, *QUICK, *written)
     assert answer.returncode == 0, answer.stderr
-    record = Record.model_validate_json(record_file.read_bytes())
+    record = BenchRecord.model_validate_json(record_file.read_bytes())
     assert [(row.engine, row.precision) for row in record.rows] == [
         ("openvino", "fp32"),
         ("onnxruntime", "fp32"),
@@ -253,7 +253,7 @@ def test_told_to_stop_it_ends_with_what_was_measured_so_far(
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "Stopped before the end" in out
-    record = Record.model_validate_json(record_file.read_bytes())
+    record = BenchRecord.model_validate_json(record_file.read_bytes())
     assert not record.complete
     assert record.rows
     assert len(workers) == 5 and ended(workers)  # four rows and the ceiling
@@ -267,7 +267,7 @@ def test_an_engine_that_crashes_is_left_out_and_the_others_go_on(
         os.kill(workers[1], signal.SIGKILL)  # the first row's; the ceiling's came before it
         process.communicate(timeout=120)
     assert process.returncode == 0
-    record = Record.model_validate_json(record_file.read_bytes())
+    record = BenchRecord.model_validate_json(record_file.read_bytes())
     assert record.complete
     assert {row.engine for row in record.rows} == {"onnxruntime", "litert"}
     (left_out,) = record.left_out

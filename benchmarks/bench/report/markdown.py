@@ -16,15 +16,15 @@ from benchmarks.bench.report.words import (
     remarks,
     title,
 )
-from benchmarks.bench.schema import Record, Row
+from benchmarks.bench.schema import BenchRecord, Row
 
 
-def write_section(record: Record, path: Path) -> None:
+def write_section(record: BenchRecord, path: Path) -> None:
     """Write the section."""
     path.write_text("\n".join(_lines(record)) + "\n", encoding="utf-8")
 
 
-def _lines(record: Record) -> Iterator[str]:
+def _lines(record: BenchRecord) -> Iterator[str]:
     yield f"## {record.machine.cpu}, {record.machine.date[:10]}"
     yield ""
     yield from (f"- {fact}: {text}" for fact, text in machine_facts(record))

@@ -19,13 +19,13 @@ from benchmarks.bench.report.words import (
     size,
     title,
 )
-from benchmarks.bench.schema import LeftOut, Record, Row
+from benchmarks.bench.schema import BenchRecord, LeftOut, Row
 from edge.files import write_whole
 from edge.html import facts, section, wide
 from edge.html.page import page
 
 
-def write_record_page(record: Record, path: Path) -> None:
+def write_record_page(record: BenchRecord, path: Path) -> None:
     """Write the page."""
     above = f"bench, {record.machine.cpu}, {record.machine.date[:10]}"
     trusted = record.complete and not any(row.noisy or row.short for row in record.rows)
@@ -36,7 +36,7 @@ def write_record_page(record: Record, path: Path) -> None:
     write_whole(path, page(above, _headline(record), sections, good=trusted, style=_STYLE))
 
 
-def _headline(record: Record) -> str:
+def _headline(record: BenchRecord) -> str:
     """The fastest row of a bundle, since that is what one would buy the box for."""
     own = [row for row in record.rows if row.bundle] or record.rows
     if not own:
@@ -45,7 +45,7 @@ def _headline(record: Record) -> str:
     return f"{best.p50_ms:.2f} ms in the median: {name(best)}, {size(best)}"
 
 
-def _remarks(record: Record) -> str:
+def _remarks(record: BenchRecord) -> str:
     items = "".join(f"<li>{escape(remark)}</li>\n" for remark in remarks(record))
     return f'<ul class="remarks">\n{items}</ul>\n' if items else ""
 

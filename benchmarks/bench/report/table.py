@@ -23,7 +23,7 @@ from benchmarks.bench.report.words import (
     title,
 )
 from benchmarks.bench.rounds import Show
-from benchmarks.bench.schema import Record, Row
+from benchmarks.bench.schema import BenchRecord, Row
 
 _NARROWEST = 120  # columns, where nobody's terminal says otherwise
 
@@ -62,7 +62,7 @@ class _Log:
         self._said.add(what)
 
 
-def print_record(record: Record, console: Console) -> None:
+def print_record(record: BenchRecord, console: Console) -> None:
     """Three tables for each group of rows, then what to know before quoting them."""
     if not console.is_terminal:
         console.width = max(console.width, _NARROWEST)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.bench.machine import was_throttled
 from benchmarks.bench.rounds import RUNS, SECONDS
-from benchmarks.bench.schema import Machine, Record, Row
+from benchmarks.bench.schema import BenchRecord, Machine, Row
 from benchmarks.bench.spread import NOISY_SPREAD, Ratio, ratio, ratio_in_one_run
 
 _MUCH_STOLEN = 0.01
@@ -127,7 +127,7 @@ def _ms(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def remarks(record: Record) -> Iterator[str]:
+def remarks(record: BenchRecord) -> Iterator[str]:
     """What a reader must know before quoting a figure."""
     rows, machine = record.rows, record.machine
     if not record.complete:
@@ -175,7 +175,7 @@ def _disturbances(machine: Machine) -> Iterator[str]:
         yield "The governor is powersave: set it to performance and measure again."
 
 
-def machine_facts(record: Record) -> Iterator[tuple[str, str]]:
+def machine_facts(record: BenchRecord) -> Iterator[tuple[str, str]]:
     """Name and text, a line each."""
     machine, before, after = record.machine, record.machine.before, record.machine.after
     virtual = ", virtual" if machine.virtual else ""
