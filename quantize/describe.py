@@ -86,13 +86,12 @@ def input_spec(trained: Trained, um_per_px: float) -> InputSpec:
     stds = [recipe.std] if isinstance(recipe.std, float) else list(reversed(recipe.std))
     if recipe.divide_by_maximum:  # which the graph does, and then what is asked here
         means, stds = [0.0] * len(means), [1.0] * len(stds)
-    channels = max(len(means), len(stds))
     return InputSpec(
         height=size,
         width=size,
-        channels=1 if channels == 1 else 3,
-        mean=[255 * mean for mean in means * (channels // len(means))],
-        scale=[1 / (255 * std) for std in stds * (channels // len(stds))],
+        channels=recipe.channels,
+        mean=[255 * mean for mean in means * (recipe.channels // len(means))],
+        scale=[1 / (255 * std) for std in stds * (recipe.channels // len(stds))],
         resize="linear",
         um_per_px=um_per_px,
     )

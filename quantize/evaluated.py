@@ -68,6 +68,7 @@ class DataChoice:
         """The images of this side: of the data set's own, or as a recipe puts them on sides."""
         levels = self.protocol.grey_masks or self.protocol.counts_from != LINE.counts_from
         layout = self.layout or recognise(self.root)
+        colour = colour or (recipe is not None and recipe.colour)
         pairs = read(self.root, layout, colour=colour, levels=levels)
         sections = [] if recipe is None else [s for s in recipe.data if s.layout == layout]
         for section in sections[:1]:

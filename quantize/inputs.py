@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge.errors import UsageError
 from quantize.targets import Candidate, of_pairs, read_folder
-from reference.data import READERS, Pair
+from reference.data import Pair, read
 from reference.data.pairs import cut
 from reference.datasets import recognise
 from reference.recipe import Recipe, read_sources
@@ -29,8 +29,13 @@ def read_inputs(
         raise UsageError("there is nothing to calibrate on: give --calibration or --data-root")
     if validation is None and not held_out:
         raise UsageError("there is nothing to validate on: give --validation or --data-root")
-    candidates = of_pairs(training) if calibration is None else read_folder(calibration)
-    return candidates, held_out if validation is None else _held_out(validation)
+    if calibration is None:
+        candidates = of_pairs(training)
+    else:
+        candidates = read_folder(calibration, colour=recipe.colour)
+    if validation is not None:
+        held_out = _held_out(validation, colour=recipe.colour)
+    return candidates, held_out
 
 
 def _windows(pair: Pair, size: int) -> list[Pair]:
@@ -51,9 +56,9 @@ def _windows(pair: Pair, size: int) -> list[Pair]:
     return [cut(pair, slice(top, top + size), slice(left, left + size)) for top, left in order]
 
 
-def _held_out(folder: Path) -> list[Pair]:
+def _held_out(folder: Path, *, colour: bool) -> list[Pair]:
     """A data set's held-out pairs, or all of a folder that says nothing of a split."""
-    pairs = READERS[recognise(folder)](folder)
+    pairs = read(folder, recognise(folder), colour=colour)
     held_out = [pair for pair in pairs if pair.split == "validation"] or pairs
     if not held_out:
         raise UsageError(f"{folder} holds no image with a mask: name one that does")

@@ -106,7 +106,7 @@ def maps(
     images = collect_images(paths)
     out.mkdir(parents=True, exist_ok=True)
     for path in track(images, "Looking", console=Console(stderr=True), transient=True):
-        image = read_image(path, colour=False)
+        image = read_image(path, colour=trained.recipe.colour)
         shown = finish(trained.look(image, output).probability, image.shape[:2])
         write_image(out / f"{path.stem}.png", np.asarray(np.rint(shown * 255), np.uint8))
 

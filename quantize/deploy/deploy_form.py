@@ -74,9 +74,7 @@ def read_trained(path: Path) -> Trained:
         )
     classes = classes or free_last(network, shown)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    # Grey images on one scale are three equal channels; on a scale for each they are not.
-    channels = 1 if isinstance(recipe.mean, float) and isinstance(recipe.std, float) else 3
-    form = deploy(network, channels=channels)
+    form = deploy(network, channels=recipe.channels)
     if recipe.divide_by_maximum:
         form = DividedByMaximum(form, recipe).eval()
     return Trained(form, recipe, record["iteration"], digest, classes, sound=FREE in shown)
@@ -290,7 +288,7 @@ class DividedByMaximum(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """N,C,H,W from 0 to 1 to what the network answers."""
-        x = x / x.amax(dim=(2, 3), keepdim=True).clamp(min=1 / 255)  # black stays black
+        x = x / x.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1 / 255)  # black stays black
         answer: Tensor | tuple[Tensor, ...] = self.network((x - self.mean) / self.std)
         return answer
 

@@ -59,26 +59,26 @@ def of_pairs(pairs: Iterable[Pair]) -> list[Candidate]:
     return [Candidate(pair.name, pair.image, float(pair.mask.mean())) for pair in pairs]
 
 
-def read_folder(folder: Path) -> list[Candidate]:
+def read_folder(folder: Path, *, colour: bool = False) -> list[Candidate]:
     """The images of a folder, or of `images/` in it; masks are not asked for."""
     if not folder.is_dir():
         raise CalibrationError(f"{folder} is no folder: name one that holds images")
     for place in (folder, folder / "images"):
         found = sorted(place.iterdir()) if place.is_dir() else []
         if paths := [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES]:
-            return _read_all(paths)
+            return _read_all(paths, colour)
     raise CalibrationError(
         f"{folder} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}), nor does images/ in it: "
         "name the folder that does"
     )
 
 
-def _read_all(paths: Sequence[Path]) -> list[Candidate]:
+def _read_all(paths: Sequence[Path], colour: bool) -> list[Candidate]:
     """Every file, or one error that names all those that cannot be read."""
     candidates, broken = [], []
     for path in paths:
         try:
-            candidates.append(Candidate(path.name, read_image(path, colour=False), None))
+            candidates.append(Candidate(path.name, read_image(path, colour=colour), None))
         except FrameError as error:
             broken.append(str(error))
     if broken:

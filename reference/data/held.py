@@ -30,14 +30,15 @@ _LIGHTS = (
     "gamma",
     "gain",
     "offset",
-    "colour",
     "contrast",
     "slope_x",
     "slope_y",
     "noise",
     "grains",
 )
-_COLUMNS = {"image": 1, "to_crop": 6, "to_image": 4, "last": 2} | dict.fromkeys(_LIGHTS, 1)
+_COLUMNS = {"image": 1, "to_crop": 6, "to_image": 4, "last": 2, "colour": 3} | dict.fromkeys(
+    _LIGHTS, 1
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +75,15 @@ class HeldData:
         self._sources = sources
         pairs = [pair for source in sources for pair in source.pairs]
         self._shapes = [pair.mask.shape for pair in pairs]
-        held = torch.zeros(2, *_canvas(sources), dtype=torch.uint8)
+        count, planes, height, width = _canvas(sources)
+        images = torch.zeros(count, planes, height, width, dtype=torch.uint8)
+        labels = torch.zeros(count, 1, height, width, dtype=torch.uint8)
         for number, (pair, (rows, columns)) in enumerate(zip(pairs, self._shapes, strict=True)):
-            held[0, number, :rows, :columns] = torch.from_numpy(pair.image)
-            held[1, number, :rows, :columns] = torch.from_numpy(pair.plane)
-        self._images, self._planes = held.to(device)
-        self._far = torch.tensor(held.shape[:1:-1], dtype=torch.float32, device=device) - 1
+            pixels = torch.from_numpy(pair.image).view(rows, columns, planes)
+            images[number, :, :rows, :columns] = pixels.permute(2, 0, 1)
+            labels[number, 0, :rows, :columns] = torch.from_numpy(pair.plane)
+        self._images, self._planes = images.to(device), labels.to(device)
+        self._far = torch.tensor([width, height], dtype=torch.float32, device=device) - 1
         self._pinned = device.type == "cuda"
 
     @staticmethod
@@ -88,7 +92,8 @@ class HeldData:
         if device.type != "cuda":
             return False
         free_bytes, _ = torch.cuda.mem_get_info(device)
-        return 2 * math.prod(_canvas(sources)) < free_bytes / 4
+        count, planes, height, width = _canvas(sources)
+        return count * (planes + 1) * height * width < free_bytes / 4
 
     def plan(self, iteration: int, *, seed: int, crop: int) -> Plan:
         """Draw the variations of one iteration; nothing is remembered from the one before."""
@@ -102,6 +107,7 @@ class HeldData:
                     [_to_image(v, shape) for v, shape in zip(variations, shapes, strict=True)]
                 ),
                 np.array(shapes)[:, ::-1] - 1,
+                [np.broadcast_to(_or_1(v.light.colour), 3) for v in variations],
                 _lights(variations),
             ]
         )
@@ -121,19 +127,20 @@ class HeldData:
         places = torch.minimum((turned * scale + shift).clamp(min=0), of["last"][:, None, None])
         grid = places / self._far.clamp(min=1) * 2 - 1  # N,crop,crop,2
         chosen = of["image"].long()
-        image = _sample(self._images[chosen], grid, "bilinear") * inside
-        labels = (_sample(self._planes[chosen], grid, "nearest") * inside).byte()
+        image = _sample(self._images[chosen], grid, "bilinear") * inside.unsqueeze(1)
+        labels = (_sample(self._planes[chosen], grid, "nearest").squeeze(1) * inside).byte()
         image = _lit(image / 255, of, plan.noise_seed, pixels[..., :2] / (crop - 1) * 2 - 1)
+        image = image.squeeze(1) if image.shape[1] == 1 else image.permute(0, 2, 3, 1)
         mask = ((labels > 0) & (labels < IGNORED)).byte()
         names = [d.pair.class_name for d in plan.drawn]
         return DeviceBatch(image, mask, names, marks_of(plan.drawn, labels, crop=crop))
 
 
-def _canvas(sources: Sequence[Source]) -> tuple[int, int, int]:
-    """How many images there are, and the height and width that hold each."""
-    shapes = [pair.mask.shape for source in sources for pair in source.pairs]
-    height, width = np.max(shapes, axis=0)
-    return len(shapes), int(height), int(width)
+def _canvas(sources: Sequence[Source]) -> tuple[int, int, int, int]:
+    """How many images there are, their planes, and the height and width that hold each."""
+    pairs = [pair for source in sources for pair in source.pairs]
+    height, width = np.max([pair.mask.shape for pair in pairs], axis=0)
+    return len(pairs), 1 if pairs[0].image.ndim == 2 else 3, int(height), int(width)
 
 
 def _to_crop(variation: Variation, crop: int) -> Matrix:
@@ -158,6 +165,10 @@ def _to_image(variation: Variation, shape: tuple[int, ...]) -> Matrix:
     return np.asarray([*scale, *shift], np.float32)
 
 
+def _or_1(gain: float | NDArray[np.float32] | None) -> float | NDArray[np.float32]:
+    return 1.0 if gain is None else gain
+
+
 def _lights(variations: Sequence[Variation]) -> Matrix:
     """N rows of `_LIGHTS`."""
     return np.array([_light(variation.light) for variation in variations], np.float32)
@@ -169,7 +180,6 @@ def _light(light: Light) -> tuple[float, ...]:
         1.0 if light.gamma is None else light.gamma,
         light.gain,
         light.offset,
-        1.0 if light.colour is None else float(light.colour),
         1.0 if light.contrast is None else light.contrast,
         depth / 2 * math.cos(angle),
         depth / 2 * math.sin(angle),
@@ -179,21 +189,20 @@ def _light(light: Light) -> tuple[float, ...]:
 
 
 def _sample(held: Tensor, grid: Tensor, mode: str) -> Tensor:
-    """N,H,W bytes at the places of a grid, as numbers."""
-    planes = held.unsqueeze(1).float()
-    return F.grid_sample(planes, grid, mode, "border", align_corners=True).squeeze(1)
+    """N,C,H,W bytes at the places of a grid, as numbers."""
+    return F.grid_sample(held.float(), grid, mode, "border", align_corners=True)
 
 
 def _lit(x: Tensor, columns: Mapping[str, Tensor], noise_seed: int, places: Tensor) -> Tensor:
-    """N,H,W from 0 to 1 in the light of their variations, as bytes."""
-    of = {name: columns[name][:, None, None] for name in _LIGHTS}
+    """N,C,H,W from 0 to 1, blue first if in colour, in the light of their variations, as bytes."""
+    of = {name: columns[name][:, None, None, None] for name in _LIGHTS}
     generator = torch.Generator(x.device).manual_seed(noise_seed)
     x = (x ** of["gamma"] - 0.5) * of["gain"] + 0.5 + of["offset"]
-    x = x * of["colour"]
-    mean = x.mean(dim=(1, 2), keepdim=True)
+    x = x * columns["colour"][:, : x.shape[1], None, None]
+    mean = x.mean(dim=(1, 2, 3), keepdim=True)
     x = mean + (x - mean) * of["contrast"]
     x = x * (1 + of["slope_x"] * places[..., 0] + of["slope_y"] * places[..., 1])
     x = x + of["noise"] * torch.randn(x.shape, generator=generator, device=x.device)
-    drawn = torch.rand(x.shape, generator=generator, device=x.device)
+    drawn = torch.rand(x[:, :1].shape, generator=generator, device=x.device)
     x = x.masked_fill(drawn < of["grains"] / 2, 0).masked_fill(drawn > 1 - of["grains"] / 2, 1)
     return (x * 255 + 0.5).clamp(0, 255).byte()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -15,7 +14,7 @@ from edge.errors import FrameError
 from edge.files.image_file import read_image
 from edge.types import Image
 from reference.data.augment import AS_ON_THE_LINE, Augmentation, Variation, draw, moved, varied
-from reference.datasets import FREE, LAYOUTS, Box, DataError, Sample, Split, Strength, list_samples
+from reference.datasets import FREE, Box, DataError, Sample, Split, Strength, list_samples
 from reference.datasets.labels import IGNORED, NAMELESS, Boxes, Labels, Marks, Plane, no_boxes
 from reference.datasets.masks import GreyMask
 
@@ -84,11 +83,6 @@ def read(root: Path, layout: str, *, colour: bool = False, levels: bool = False)
         replace(pair, levels=mask.levels()) if isinstance(mask, GreyMask) else pair
         for pair, mask in zip(pairs, masks, strict=True)
     ]
-
-
-READERS: dict[str, Callable[[Path], list[Pair]]] = {
-    name: partial(read, layout=name) for name in LAYOUTS
-}
 
 
 def read_pair(sample: Sample, *, colour: bool = False) -> Pair:
@@ -176,7 +170,7 @@ class Source:
 class Batch(NamedTuple):
     """What one optimizer step is made of."""
 
-    images: NDArray[np.uint8]  # N,H,W
+    images: NDArray[np.uint8]  # N,H,W grey, or N,H,W,3 BGR
     masks: NDArray[np.uint8]  # N,H,W, 0 or 1
     class_names: list[str]
     marks: Marks | None = None  # None: masks, all known, of defects without a name

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from edge.errors import ConfigurationError
 from reference.networks.layers import ConvBNReLU, DSConv
-
-
-class BackboneWeightsError(ConfigurationError):
-    """A file of weights that does not fit the backbone; the message lists what is wrong."""
 
 
 class Backbone(nn.Module):
@@ -28,6 +20,7 @@ class Backbone(nn.Module):
     # Prefixes: what only torchvision's whole model has, and what only ours has.
     unused: tuple[str, ...] = ("classifier.",)
     own: tuple[str, ...] = ()
+    source: str = "torchvision's"  # whose file has ImageNet weights for it
 
 
 class Layered(Backbone):
@@ -176,7 +169,9 @@ def resnet50() -> ResNet:
 def resnext101_32x4d() -> ResNet:
     """As ResNet-50, deeper, in 32 groups of 4; torchvision has its names but no weights for it."""
     block = partial(Bottleneck, groups=32, group_width=4)
-    return ResNet(block, Bottleneck.expansion, (3, 4, 23, 3))
+    network = ResNet(block, Bottleneck.expansion, (3, 4, 23, 3))
+    network.source = "timm's resnext101_32x4d.gluon_in1k or R3Net's resnext_101_32x4d"
+    return network
 
 
 class DenseLayer(nn.Module):
@@ -339,56 +334,3 @@ def efficientnet_b0() -> Layered:
         before = width
     unused = ("features.6.", "features.7.", "features.8.")
     return Layered(nn.Sequential(*layers), (1, 2, 3, 4, 5), (16, 24, 40, 80, 112), unused)
-
-
-def load_backbone_weights(backbone: Backbone, path: Path) -> None:
-    """Fill a backbone from a file in torchvision's key names, or list every key that does not fit.
-
-    Keys of the part of torchvision's model that the backbone leaves out may be there.
-    """
-    given = {
-        key: tensor
-        for key, tensor in _read_weights(path).items()
-        if not key.startswith(backbone.unused)
-    }
-    wanted = {
-        key: tensor
-        for key, tensor in backbone.state_dict().items()
-        # Counters of batches: older files have none, and nothing needs them.
-        if not key.startswith(backbone.own) and not key.endswith("num_batches_tracked")
-    }
-    counters = {key for key in given if key.endswith("num_batches_tracked")}
-    faults = {
-        "missing": sorted(wanted.keys() - given.keys()),
-        "unexpected": sorted(given.keys() - wanted.keys() - counters),
-        "of another shape": [
-            f"{key} {tuple(given[key].shape)}, not {tuple(wanted[key].shape)}"
-            for key in sorted(wanted.keys() & given.keys())
-            if given[key].shape != wanted[key].shape
-        ],
-    }
-    if any(faults.values()):
-        listed = "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in faults.items() if keys)
-        raise BackboneWeightsError(
-            f"{path} does not fit the backbone, take torchvision's file for it ({listed})"
-        )
-    backbone.load_state_dict(given, strict=False)
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise BackboneWeightsError(f"{path} is not a file: give torchvision's .pth or .safetensors")
-    refusal = f"{path} is no file of weights: give torchvision's .pth or .safetensors"
-    try:
-        if path.suffix == ".safetensors":
-            weights = load_file(path)
-        else:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises nearly anything at a file of another kind
-        raise BackboneWeightsError(refusal) from error
-    if not isinstance(weights, dict) or not all(
-        isinstance(key, str) and isinstance(tensor, Tensor) for key, tensor in weights.items()
-    ):
-        raise BackboneWeightsError(refusal)
-    # torchvision's DenseNet files still carry the names from before `norm.1` became `norm1`.
-    return {re.sub(r"\b(norm|conv)\.([12])\.", r"\1\2.", key): t for key, t in weights.items()}

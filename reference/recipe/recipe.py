@@ -161,6 +161,7 @@ class Recipe(_Section):
     report_only: tuple[str, ...] = ()  # of them, what is found and named but is no defect
     data: list[DataSection] = Field(min_length=1)
     validation: ValidationSection
+    colour: bool = False  # pictures are red, green and blue to the network, else three equal planes
     mean: float | tuple[float, float, float]
     std: PositiveFloat | tuple[PositiveFloat, PositiveFloat, PositiveFloat]
     divide_by_maximum: bool = False  # each image by its own: for the papers, never for a line
@@ -188,6 +189,12 @@ class Recipe(_Section):
     deterministic: bool = False  # on a GPU, slower: the same run to the bit, resumed or not
     ema: float = Field(default=0, ge=0, lt=1)  # 0: the weights themselves
     seed: int = Field(ge=0, lt=2**40)  # torch's is made of it and the iteration, in 64 bits
+
+    @property
+    def channels(self) -> Literal[1, 3]:
+        """How many planes differ: grey pictures on one scale are three equal ones."""
+        one_scale = isinstance(self.mean, float) and isinstance(self.std, float)
+        return 1 if one_scale and not self.colour else 3
 
     @property
     def renamed(self) -> dict[str, str]:

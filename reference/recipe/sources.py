@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from edge.errors import ConfigurationError
-from reference.data import KINDS, READERS, Pair, Source
-from reference.data.pairs import cut
+from reference.data import KINDS, Pair, Source
+from reference.data.pairs import cut, read
 from reference.data.worth import fault_of
 from reference.datasets.labels import IGNORED, Naming, no_boxes
 from reference.recipe.recipe import DataSection, Recipe
@@ -28,7 +28,8 @@ def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pa
     for section in recipe.data:
         place = f"{section.layout}:{section.path}"
         if place not in kept:
-            kept[place] = READERS[section.layout](data_root / section.path)
+            folder = data_root / section.path
+            kept[place] = read(folder, section.layout, colour=recipe.colour)
         pairs, chosen = _chosen(kept[place], section, data_root)
         pairs = resplit(pairs, section)
         training = [pair for pair in pairs if pair.split == "train"]

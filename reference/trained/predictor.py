@@ -15,10 +15,11 @@ from reference.recipe import Recipe
 
 
 def network_input(images: Tensor, recipe: Recipe) -> Tensor:
-    """N,H,W grey 8-bit images as a network's N,3,H,W, on the device where they are."""
-    x = images.unsqueeze(1).float() / 255
+    """8-bit images, N,H,W grey or N,H,W,3 BGR, as N,3,H,W on the device they are on."""
+    planes = images.unsqueeze(1) if images.ndim == 3 else images.flip(-1).permute(0, 3, 1, 2)
+    x = planes.float() / 255
     if recipe.divide_by_maximum:
-        x = x / x.amax(dim=(2, 3), keepdim=True).clamp(min=1 / 255)  # a black image stays black
+        x = x / x.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1 / 255)  # a black image stays black
     x = (x - _by_channel(recipe.mean, x)) / _by_channel(recipe.std, x)
     x = x.expand(-1, 3, -1, -1)
     return x.contiguous(memory_format=memory_format(recipe, images.device))

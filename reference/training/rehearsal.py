@@ -35,7 +35,8 @@ def rehearse(run: Run, held_out: list[Pair]) -> None:
 @torch.inference_mode()
 def _answer(run: Run, setting: str, size: int) -> None:
     device = next(run.ema.parameters()).device
-    image = torch.zeros(1, size, size, dtype=torch.uint8, device=device)
+    planes = (3,) if run.recipe.colour else ()
+    image = torch.zeros(1, size, size, *planes, dtype=torch.uint8, device=device)
     try:
         run.ema(network_input(image, run.recipe))
     except (ArithmeticError, RuntimeError, ValueError) as error:  # the network's, or torch's own

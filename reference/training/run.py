@@ -16,7 +16,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from edge.errors import ConfigurationError, TracksideError
 from reference.networks import build
-from reference.networks.backbones import Backbone, BackboneWeightsError, load_backbone_weights
+from reference.networks.backbone_weights import BackboneWeightsError, load_backbone_weights
+from reference.networks.backbones import Backbone
 from reference.networks.minet import WeightedSum
 from reference.recipe import Recipe
 from reference.trained import CheckpointError, checkpoint, laid_out, memory_format

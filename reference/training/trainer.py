@@ -43,7 +43,8 @@ class Trainer:
         marks = batch.marks and batch.marks._replace(
             labels=self._sent(torch.as_tensor(batch.marks.labels))
         )
-        truth = Truth(mask, label, images.float() / 255, marks)
+        grey = images if images.ndim == 3 else images.float().mean(dim=-1)
+        truth = Truth(mask, label, grey.float() / 255, marks)
         loss = supervise(output, truth, recipe.loss)
         if self.teacher is not None and recipe.teacher is not None:
             # Fed as its own recipe says, not as the pupil's.

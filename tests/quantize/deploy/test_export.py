@@ -27,6 +27,7 @@ from quantize.targets.layers import layers
 from reference.networks import NETWORKS, build, class_maps, logit_maps
 from reference.networks.dms import DMS, DMSOutput, Output
 from reference.networks.minet import MI_MODULES
+from reference.trained import network_input
 from stands.tiny_recipe import recipe_with
 
 torch.set_num_threads(1)  # beside other work on the machine, two wait for each other for ever
@@ -105,12 +106,19 @@ def test_a_channel_that_died_in_training_is_a_constant_and_no_amplifier() -> Non
     assert (muted.flatten(1).abs().sum(1) > 0).sum() == len(muted) - 1
 
 
-@pytest.mark.parametrize("name", ["minet", "csepnet"])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("minet", {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "colour": True}),
+        ("csepnet", {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}),
+        ("minet", {"mean": 0.45, "std": 0.225, "colour": True}),
+    ],
+)
 def test_what_a_colour_camera_shows_a_bundle_is_what_training_shows_the_network(
-    name: str, tmp_path: Path
+    name: str, settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    """The camera gives blue first, where a recipe has red first."""
-    recipe = recipe_with(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    """The camera and files give blue first, where a recipe and networks have red first."""
+    recipe = recipe_with(**settings)
     network = trained(name, **(ON_GRID if name == "minet" else {}))
     spec = input_spec(Trained(deploy(network, channels=3), recipe, 0, ""), um_per_px=250)
     pixels = np.random.default_rng(0).integers(0, 256, (spec.height, spec.width, 3), np.uint8)
@@ -123,9 +131,11 @@ def test_what_a_colour_camera_shows_a_bundle_is_what_training_shows_the_network(
     session = onnxruntime.InferenceSession(graph.SerializeToString())
     answer = torch.from_numpy(session.run(None, {"image": to_tensor(frame.image, spec)})[0])
     red_first = torch.from_numpy(pixels[..., ::-1].copy()).permute(2, 0, 1)[None] / 255
-    mean, std = (torch.tensor(of).view(1, 3, 1, 1) for of in (recipe.mean, recipe.std))
+    mean, std = (torch.tensor(of).view(1, -1, 1, 1) for of in (recipe.mean, recipe.std))
+    shown = (red_first - mean) / std
+    torch.testing.assert_close(network_input(torch.from_numpy(pixels)[None], recipe), shown)
     with torch.inference_mode():
-        wanted = logit_maps(network((red_first - mean) / std))[0]
+        wanted = logit_maps(network(shown))[0]
     answer = F.interpolate(answer, size=wanted.shape[-2:], mode="bilinear")
     torch.testing.assert_close(answer, wanted, rtol=0, atol=1e-3)
 

@@ -51,6 +51,20 @@ def test_a_device_shows_the_views_that_the_host_shows(augment: Augmentation) -> 
     assert np.mean(masks.numpy() != host.masks) < 0.02
 
 
+def test_a_device_shows_colour_as_the_host_does_a_lamp_for_each_channel() -> None:
+    rng = np.random.default_rng(0)
+    picture = cv2.resize(rng.integers(0, 256, (6, 6, 3), np.uint8), (SIDE, SIDE))
+    lamp = STILL.model_copy(update={"colour": Effect(range=(0.5, 1.0)), "quarter_turns": False})
+    source = Source([Pair("a", picture, np.zeros((SIDE, SIDE), np.uint8))], 4, (1.0, 1.0), lamp)
+    host = batch([source], seed=3, iteration=1, crop=SIDE).images
+    held = HeldData([source], CPU)
+    images = held.cut(held.plan(1, seed=3, crop=SIDE), crop=SIDE).images.numpy()
+    assert images.shape == host.shape == (4, SIDE, SIDE, 3)
+    assert np.abs(images.astype(int) - host).mean() < 1.5
+    gains = host.mean(axis=(1, 2)) / picture.mean(axis=(0, 1))
+    assert np.ptp(gains, axis=1).min() > 0.01  # of blue, green and red each its own
+
+
 def test_noise_on_a_device_is_as_strong_as_on_the_host() -> None:
     effects = {"noise": Effect(range=(0.03, 0.03)), "salt_and_pepper": Effect(range=(0.1, 0.1))}
     nothing_else = dict.fromkeys(("gamma", "gain", "offset", "illumination"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from typer.testing import CliRunner
 
 from reference.commands import networks
 from reference.networks import NETWORKS, build, class_maps, logit_maps
+from reference.networks.backbone_weights import BackboneWeightsError, load_backbone_weights
 from reference.networks.backbones import (
     Backbone,
-    BackboneWeightsError,
+    Bottleneck,
+    ResNet,
     densenet201,
-    load_backbone_weights,
+    resnext101_32x4d,
     squeezenet1_1,
 )
 from reference.networks.catalogue import CATALOGUE, Entry
@@ -261,6 +264,52 @@ def test_imagenet_weights_fill_a_backbone(
     expected, loaded = source.state_dict(), target.state_dict()
     unequal = [key for key in expected if not torch.equal(expected[key], loaded[key])]
     assert all(key.startswith(source.own) for key in unequal), unequal
+
+
+class Summed(nn.Sequential):
+    """What each of several branches answers, added: Torch7's ConcatTable and CAddTable."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([branch(x) for branch in self]).sum(dim=0)
+
+
+def as_torch7(before: int, middle: int, stride: int, *, first: bool) -> nn.Sequential:
+    """A block of a ResNeXt as R3Net's file numbers it."""
+    norm, after = nn.BatchNorm2d, 2 * middle
+    filtered = nn.Conv2d(middle, middle, 3, stride, 1, groups=32, bias=False)
+    narrow = nn.Sequential(
+        nn.Conv2d(before, middle, 1, bias=False), norm(middle), nn.ReLU(), filtered, norm(middle)
+    )
+    narrow.append(nn.ReLU())
+    branch = nn.Sequential(narrow, nn.Conv2d(middle, after, 1, bias=False), norm(after))
+    shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), norm(after))
+    return nn.Sequential(Summed(branch, shortcut if first else nn.Sequential()), nn.ReLU())
+
+
+def test_weights_under_torch7s_numbers_answer_as_they_did_there(tmp_path: Path) -> None:
+    layers, before = [], 64
+    for middle, depth in ((128, 2), (256, 1), (512, 1), (1024, 1)):
+        stride = 1 if middle == 128 else 2
+        blocks = [as_torch7(before, middle, stride, first=True)]
+        blocks += [as_torch7(2 * middle, middle, 1, first=False) for _ in range(1, depth)]
+        layers.append(nn.Sequential(*blocks))
+        before = 2 * middle
+    stem = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+    there = nn.Sequential(stem, nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1), *layers)
+    for buffer in there.buffers():
+        if buffer.is_floating_point():
+            buffer.uniform_(0.5, 1.5)
+    torch.save(there.state_dict() | {"10.1.weight": torch.zeros(1)}, tmp_path / "weights.pth")
+    here = ResNet(partial(Bottleneck, groups=32, group_width=4), 4, (2, 1, 1, 1))
+    load_backbone_weights(here, tmp_path / "weights.pth")
+    x = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(here.eval()(x)[-1], there.eval()(x))
+
+
+def test_a_backbone_that_torchvision_has_no_weights_for_names_who_has() -> None:
+    with pytest.raises(BackboneWeightsError, match=r"timm's .*gluon_in1k or R3Net's"):
+        load_backbone_weights(resnext101_32x4d(), Path("nothing.pth"))
 
 
 def test_weights_that_do_not_fit_list_every_key(tmp_path: Path) -> None:

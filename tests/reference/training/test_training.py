@@ -29,9 +29,11 @@ from typer.testing import CliRunner
 from edge.errors import ConfigurationError, UsageError
 from edge.simulation import SimulatedLine
 from quantize.deploy import read_trained
+from quantize.describe import input_spec
 from reference import commands
 from reference.data.pairs import taken
-from reference.networks.backbones import BackboneWeightsError, squeezenet1_1
+from reference.networks.backbone_weights import BackboneWeightsError
+from reference.networks.backbones import squeezenet1_1
 from reference.recipe import OptimizerSection, Recipe, read_recipe, read_sources
 from reference.recipe.recipe import ValidationSection
 from reference.trained import checkpoint, open_network
@@ -277,6 +279,31 @@ def test_a_loss_that_is_no_number_stops_the_run_before_it_is_written(
     for path in tmp_path.glob("*.safetensors"):
         groups, _ = checkpoint.load(path)
         assert all(tensor.isfinite().all() for tensor in groups["model"].values())
+
+
+def test_a_set_in_colour_is_trained_on_as_it_is_distributed_and_answered_in_colour(
+    tmp_path: Path,
+) -> None:
+    """ORSSD's layout, with a square that only its colour tells from what is round it."""
+    scene = np.full((SIDE, SIDE, 3), (90, 120, 150), np.uint8)
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    scene[20:40, 20:40], mask[20:40, 20:40] = (214, 120, 103), 255
+    for side, number in (("train", 1), ("train", 2), ("train", 3), ("test", 1)):
+        for folder, picture in (("images", scene), ("labels", mask)):
+            path = tmp_path / "orssd" / f"{side}-{folder}" / f"{number:04}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path.with_suffix(".jpg" if folder == "images" else ".png")), picture)
+    section = {"layout": "orssd", "path": "orssd", "share": 2, "hold_out": 1}
+    recipe = recipe_with(data=[section], colour=True, iterations=2, warmup=1, decay=1)
+    train(recipe, data_root=tmp_path, out=tmp_path / "out", device="cpu")
+    trained = open_network(tmp_path / "out" / "last.safetensors", CPU)
+    [said] = trained.look_at_all([scene])
+    [of_grey] = trained.look_at_all([cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY)])
+    [of_red_first] = trained.look_at_all([scene[..., ::-1].copy()])
+    assert np.abs(said.probability - of_grey.probability).max() > 1e-3
+    assert np.abs(said.probability - of_red_first.probability).max() > 1e-3
+    spec = input_spec(read_trained(tmp_path / "out" / "last.safetensors"), um_per_px=250)
+    assert (spec.channels, spec.mean) == (3, [255 * 0.45] * 3)
 
 
 def test_a_run_starts_from_anothers_averaged_weights_by_a_path_from_the_recipe(
