@@ -5,7 +5,7 @@ DEV = .venv
 OLDEST = .venv-oldest
 BUILT_FROM = setup.cfg setup.py pyproject.toml $(wildcard edge/engines/native/*)
 
-.PHONY: demo install test test-oldest check bundle bundle-strip bundle-rail wheel clean
+.PHONY: demo install test test-oldest check docs pictures bundle bundle-strip bundle-rail wheel clean
 
 demo: $(BOX)/ready ## inspect a simulated line with the shipped bundle
 	$(BOX)/bin/trackside demo
@@ -66,6 +66,13 @@ $(DATA)/simulated/frames.jsonl:
 $(DATA)/track/frames.jsonl:
 	$(DEV)/bin/trackside simulate --track --out $(DATA)/track --frames 400 --lines 200 --seed 1000 \
 	  --defects-per-metre 9 --distractors-per-metre 5
+
+docs: $(DEV)/ready ## the manual, in build/manual
+	NO_MKDOCS_2_WARNING=1 $(DEV)/bin/mkdocs build
+	@echo 'To read it: python3 -m http.server --directory build/manual'
+
+pictures: $(DEV)/ready ## the manual's pictures of simulated lines, anew: look at them
+	$(DEV)/bin/python docs/building/pictures.py
 
 wheel: $(DEV)/ready ## wheel and sdist in dist/
 	$(DEV)/bin/python -m build

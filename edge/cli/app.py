@@ -67,7 +67,7 @@ app.command()(replay_commands.record)
 app.command()(replay_commands.replay)
 
 
-def _register_other_rooms() -> None:
+def register_other_rooms() -> None:
     """Training and quantization come by entry point: `edge` does not know the desktop's rooms."""
     for entry in sorted(entry_points(group="trackside.commands"), key=lambda e: e.name):
         command = entry.load()
@@ -79,7 +79,7 @@ def _register_other_rooms() -> None:
 
 def main() -> NoReturn:
     """Run the command line; errors of ours become one line and their exit code."""
-    _register_other_rooms()
+    register_other_rooms()
     try:
         _run()
     except TracksideError as error:

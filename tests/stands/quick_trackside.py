@@ -1,0 +1,67 @@
+"""`trackside` as the manual's blocks are tested: what takes a person minutes takes it seconds.
+
+    python quick_trackside.py ARGUMENTS OF THE COMMAND
+
+What is asked of it is the same. Only the line file that it names moves at another pace meanwhile:
+so slowly that any machine keeps up where it is asked whether it does, and quickly where frames are
+wanted. A demo's rail is sound, so that it ends well however busy the machine is.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stands.places import EXAMPLES
+
+_COMMAND = [sys.executable, "-m", "edge.cli"]
+_SPEED_MM_S = {"check": 1, "commission": 20_000, "record": 20_000, "run": 20_000}
+_ONE_FRAME = ["--seconds", "1"]
+
+
+def main(arguments: list[str]) -> int:
+    command, *others = arguments
+    if command == "demo":
+        sound = Path("sound.yaml")
+        sound.write_text(yaml.safe_dump(_sound()), encoding="utf-8")
+        return _run([command, *others, "--line", str(sound), *_ONE_FRAME])
+    lines = [Path(each) for each in others if each.endswith(".yaml")]
+    if command not in _SPEED_MM_S or not lines:
+        return _run(arguments)
+    with _at_speed(lines[0], _SPEED_MM_S[command]):
+        return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
+    return subprocess.run([*_COMMAND, *arguments], check=False).returncode
+
+
+def _sound() -> dict[str, Any]:
+    line: dict[str, Any] = yaml.safe_load((EXAMPLES / "demo.yaml").read_text(encoding="utf-8"))
+    line["camera"] |= {"defects_per_metre": 0, "distractors_per_metre": 0}
+    line["quality"] = {"stale_after_ms": 600_000}
+    return line
+
+
+@contextmanager
+def _at_speed(path: Path, speed_mm_s: float) -> Iterator[None]:
+    """The line file at another speed, and with no frame stale, until it is put back."""
+    written = path.read_text(encoding="utf-8")
+    line = yaml.safe_load(written)
+    line["encoder"]["speed_mm_s"] = speed_mm_s
+    line.setdefault("quality", {})["stale_after_ms"] = 600_000
+    path.write_text(yaml.safe_dump(line), encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.write_text(written, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
