@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from firmware_bridge.board.answers import Board, BoardPlace, BoardStatistics
 from firmware_bridge.board.serial_orders import Waits
 from firmware_bridge.board.serial_rounds import Rounds
-from firmware_bridge.board.serial_session import Session
+from firmware_bridge.board.serial_session import BOOT_NS, Session
 from firmware_bridge.board.serial_talk import WRITE_NS, Talk
 from firmware_bridge.core import Actuator, ActuatorTraits, Command, News
 from firmware_bridge.desk import DeskSettings, MeasuringDesk
@@ -58,7 +58,7 @@ class SerialLink(MeasuringDesk):
     `release_on_close`.
 
     `fastest_um_s` is beyond what the rail can do. Where `serial_number` or `firmware` is given, no
-    other board and no other program in it will do.
+    other board and no other program in it will do. A board answers within `boot_ns` of its power.
 
     What overrides the orders is decided here and done by the board; `stop_line`, where there is
     one, is an output of this machine, and active while the line has to stop.
@@ -85,6 +85,7 @@ class SerialLink(MeasuringDesk):
         stop_line: OutputLine | None = None,
         release_on_close: bool = False,
         baud: int = BAUD,
+        boot_ns: int = BOOT_NS,
         ledger: Ledger | None = None,
         watch: Callable[[News], None] | None = None,
     ) -> None:
@@ -104,6 +105,7 @@ class SerialLink(MeasuringDesk):
                 default_reject=settings.default_reject,
                 serial_number=serial_number,
                 firmware=firmware,
+                boot_ns=boot_ns,
             )
             self._statistics = self._session.statistics()
         except BaseException:

@@ -32,6 +32,7 @@ COUNTS_PER_S = 20_000  # of the simulated wheel
 NM_PER_COUNT = 2_500  # so 50 mm/s
 SETTINGS = ActuatorTraits(offset_um=10 * MM, margin_um=20 * MM)  # 400 ms late is in time
 PATIENT_NS = 5 * SECOND_NS  # the machine may have much else to do
+BOOT_NS = 60 * SECOND_NS  # an emulator begins when it is its turn
 SERIAL_NUMBER = 0xB0A2D
 Garble = Callable[[bytes], bytes]
 
@@ -280,5 +281,6 @@ def open_link(
         release_on_close=release_on_close,
         stop_line=stop_line,
         baud=baud,
+        boot_ns=BOOT_NS,
         ledger=ledger,
     )

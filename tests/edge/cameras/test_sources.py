@@ -153,8 +153,15 @@ def test_an_rtsp_stream_tells_its_times_and_ends_with_its_server(server: Server)
         assert grab.taken_ns is not None
     times = [grab.taken_ns or 0 for grab in grabs]
     assert times == sorted(times)
-    # 20 pictures at 50 a second, whenever they came here.
-    assert times[-1] - times[0] == pytest.approx(19 * 20 * MS, abs=40 * MS)
+    # 50 a second, whenever they came here, once the least delay is known.
+    steady, before_ns = 0, times[-1]
+    for _ in range(2000):
+        taken_ns = source.grab().taken_ns or 0
+        steady = steady + 1 if abs(taken_ns - before_ns - 20 * MS) <= MS else 0
+        before_ns = taken_ns
+        if steady == 10:
+            break
+    assert steady == 10
     server.kill()
     with pytest.raises(CameraError, match="has ended: see to camera and network") as caught:
         for _ in range(1000):

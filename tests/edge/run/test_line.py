@@ -50,7 +50,7 @@ RAIL = SimulatedLine(seed=21, defects_per_metre=0, distractors_per_metre=0)
 FRAME_UM = 88_000
 
 # The machine that tests may be busy with other things: these lines forgive 100 ms and more.
-PATIENT = {"offset_mm": 1500, "margin_mm": 40, "tolerance_mm": 40}
+PATIENT = {"offset_mm": 3000, "margin_mm": 40, "tolerance_mm": 40}
 SLOW = {"speed_mm_s": 100}
 
 MQTT = {"host": "broker.invalid", "topic": "rail", "spool": "spool.sqlite"}
