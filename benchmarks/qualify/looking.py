@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from edge.inspect import Inspection, Inspector, grey
-from edge.types import Defect, Frame, Image, LostFrame, State, Stretch, unite
+from edge.types import Defect, Frame, Image, LostFrame, State, Stretch, Verdict, unite
 
 _NEAR_UM = 2_000  # a call this near to a true defect is no false one: edges are soft
 _CROP_PX = 96
@@ -39,8 +39,8 @@ class Sight:
     unknown: list[Stretch] = field(default_factory=list)
     looked_um: int = 0
 
-    def add(self, inspection: Inspection) -> None:
-        verdict = inspection.verdict
+    def see(self, verdict: Verdict) -> None:
+        """One more, in order along the rail."""
         if verdict.state is State.UNKNOWN:
             self.unknown.append(verdict.stretch)
             return
@@ -77,7 +77,7 @@ def look(
     sight = Sight()
     for frame in frames:
         inspection = inspector.inspect(frame)
-        sight.add(inspection)
+        sight.see(inspection.verdict)
         watch(inspection)
     return sight
 

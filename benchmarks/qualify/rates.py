@@ -51,6 +51,11 @@ def share_at_least(found: int, of: int, confidence: float = 0.95) -> float:
     return float(betaincinv(found, of - found + 1, 1 - confidence)) if found else 0.0
 
 
+def share_at_most(found: int, of: int, confidence: float = 0.95) -> float:
+    """The other one-sided bound of a share (Clopper and Pearson)."""
+    return 1 - share_at_least(of - found, of, confidence)
+
+
 def agreement(verdicts: Sequence[Sequence[str]]) -> Agreement:
     """Fleiss' kappa of things, each judged by the same number of passes, two or more."""
     passes = len(verdicts[0]) if verdicts else 0

@@ -19,7 +19,7 @@ from benchmarks.qualify.looking import Box, Sight, Signals, cut_out, isolated, l
 from benchmarks.qualify.study import MOST_PICTURES, FalseCall, Specimen, Study
 from edge.certificate import judgement_of
 from edge.errors import ConfigurationError, UsageError
-from edge.inspect import make_inspector
+from edge.inspect import as_ruled, make_inspector
 from edge.network import Network, load_network
 from edge.recordings import read_recording
 from edge.recordings.recording import Recording
@@ -130,7 +130,8 @@ def _study(
     defects: list[Known],
     sight: Sight,
 ) -> Study:
-    recording, manifest = watched.recording, network.bundle.manifest
+    recording = watched.recording
+    manifest = as_ruled(network.bundle.manifest, recording.config.rules)
     boxes = [each.box for each in defects]
     looked = [each for each in recording.frames if each.across_um is not None]
     scale_um = None

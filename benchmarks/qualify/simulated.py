@@ -26,7 +26,7 @@ from benchmarks.qualify.study import MOST_PICTURES, FalseCall, Specimen, Study
 from edge.assembly import simulated_line
 from edge.certificate import judgement_of
 from edge.errors import UsageError
-from edge.inspect import Inspector, make_inspector, region_of
+from edge.inspect import Inspector, as_ruled, make_inspector, region_of
 from edge.line_file import LineSettings, RegionSettings, SyntheticSettings, read_line
 from edge.network import load_network
 from edge.simulation import SimulatedLine, TrueDefect
@@ -77,7 +77,7 @@ def study_of_simulation(config: LineSettings, path: Path, measure: str, plan: Pl
     for each in seen:
         for why, count in each.left_out.items():
             left_out[why] = left_out.get(why, 0) + count
-    threshold = bundle.manifest.threshold
+    threshold = as_ruled(bundle.manifest, config.rules).threshold
     scale_um = (float(camera.um_per_px), float(camera.um_per_px))
     return Study(
         origin="simulated",

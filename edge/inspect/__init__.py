@@ -19,7 +19,7 @@ from edge.inspect.overlay import draw_overlay
 from edge.inspect.quality import exposure_faults, faults, grey
 from edge.inspect.region import region_of
 from edge.inspect.tiling import Shown, TiledView
-from edge.inspect.verdict import Judge, reject_stretches
+from edge.inspect.verdict import Judge, as_ruled, reject_stretches
 
 __all__ = [
     "BINS",
@@ -36,6 +36,7 @@ __all__ = [
     "Prediction",
     "Shown",
     "TiledView",
+    "as_ruled",
     "by_bundle",
     "by_line",
     "collect_images",

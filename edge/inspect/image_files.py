@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,13 @@ import numpy as np
 
 from edge.errors import FrameError, UsageError
 from edge.files.image_file import IMAGE_SUFFIXES, read_image, write_image
+from edge.inspect.finder import Found, find
 from edge.inspect.inspector import Inspection, Inspector, view_of
+from edge.inspect.naming import naming_of
 from edge.inspect.overlay import draw_overlay
 from edge.inspect.region import Region, region_of
 from edge.inspect.tiling import View, WholeView
+from edge.inspect.verdict import Judge
 from edge.line_file import OVERLAP_PX, LineSettings, MinArea, Quality, Rules, TileSettings
 from edge.network import Network
 from edge.types import Defect, Frame, Image, State, Stretch, Verdict
@@ -89,6 +92,25 @@ class PictureInspector:
             self.network, self.rules, self.quality, lambda: _NOW_NS, view=view, region=self.region
         )
         return inspector.inspect(frame)
+
+    def judged(self, inspection: Inspection, rules: Sequence[Rules]) -> Iterator[Verdict]:
+        """What each of these rules makes of a picture that was inspected and is not UNKNOWN.
+
+        The network is not asked again: the rules may differ in all but what they only report and
+        what they put aside, which is decided before.
+        """
+        frame, mask = inspection.seen, inspection.mask
+        assert isinstance(frame, Frame)
+        assert mask is not None
+        manifest = self.network.bundle.manifest
+        found_at: dict[float, Found] = {}
+        for each in rules:
+            threshold = manifest.threshold if each.threshold is None else each.threshold
+            if threshold not in found_at:
+                cut = replace(mask, threshold=threshold)
+                naming = naming_of(self.rules, manifest)
+                found_at[threshold] = find(frame, cut, manifest.limits, naming)
+            yield Judge(each).judge(frame, *found_at[threshold])
 
     def _shown(self, image: Image, index: int) -> tuple[Frame, View]:
         spec, (rows, columns) = self.network.bundle.manifest.input, image.shape[:2]

@@ -17,7 +17,7 @@ from edge.inspect.naming import check_classes, naming_of
 from edge.inspect.quality import faults
 from edge.inspect.region import Region, region_of
 from edge.inspect.tiling import Shown, TiledView, View, WholeView
-from edge.inspect.verdict import Judge, unknown
+from edge.inspect.verdict import Judge, as_ruled, unknown
 from edge.line_file import LineSettings, Quality, Rules, TileSettings
 from edge.network import Network, refuse_what_is_no_image
 from edge.types import Frame, LostFrame, Mask, State, Verdict
@@ -82,7 +82,8 @@ class Inspector:
         return Inspection(seen, verdict, mask, _durations(marks), marks[-1][1], digest)
 
     def _look(self, frame: Frame, marks: list[tuple[str, int]]) -> tuple[Verdict, Mask | None]:
-        manifest, engine = self.network.bundle.manifest, self.network.engine
+        manifest = as_ruled(self.network.bundle.manifest, self.rules)
+        engine = self.network.engine
         refuse_what_is_no_image(frame.image)
         inside = self.region.inside(frame.image, frame.across_um)
         shown = self.view.widen(self._before, Shown(frame, inside), manifest.input)

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from edge.bundle import Manifest
 from edge.line_file import Rules
 from edge.types import Defect, Frame, LostFrame, State, Stretch, Verdict, unite
 
 _METRE_UM = 1_000_000
+
+
+def as_ruled(manifest: Manifest, rules: Rules) -> Manifest:
+    """The manifest, with the line's own threshold where it has one."""
+    if rules.threshold is None:
+        return manifest
+    return manifest.model_copy(update={"threshold": rules.threshold})
 
 
 @dataclass

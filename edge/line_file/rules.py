@@ -177,6 +177,14 @@ class Rules(Section):
     reject_if: Condition = Field(
         description="A defect for which this holds makes its frame NG.",
     )
+    threshold: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="A pixel is of a defect where the network is surer than this; left out, as sure"
+        " as the bundle says. `trackside tune` says what another would cost, and writes it: tune"
+        " again for another bundle.",
+    )
     max_per_metre: float | None = Field(
         default=None,
         ge=0.001,

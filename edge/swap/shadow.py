@@ -12,7 +12,7 @@ from threading import Condition
 import numpy as np
 
 from edge.errors import TracksideError
-from edge.inspect import Inspection, Inspector, Judge, find, gate, naming_of
+from edge.inspect import Inspection, Inspector, Judge, as_ruled, find, gate, naming_of
 from edge.line_file import SwapSettings
 from edge.network import read_answer
 from edge.network.golden import golden_input
@@ -116,7 +116,8 @@ def _misses_golden(old: Inspector, new: Inspector) -> bool:
 def _judge(inspector: Inspector, frame: Frame) -> State:
     """By limits and rules; a golden pair is of no camera, so neither its view nor its quality."""
     network, rules = inspector.network, inspector.rules
-    manifest, answer = network.bundle.manifest, network.engine.infer(network.prepare(frame.image))
+    manifest = as_ruled(network.bundle.manifest, rules)
+    answer = network.engine.infer(network.prepare(frame.image))
     (answer,), _ = gate([answer], manifest, rules.sound_above)
     mask = read_answer(answer, frame.image.shape[:2], manifest)
     found = find(frame, mask, manifest.limits, naming_of(rules, manifest))

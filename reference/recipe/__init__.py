@@ -2,7 +2,7 @@
 
 from reference.recipe.changes import changed
 from reference.recipe.recipe import LossSection, OptimizerSection, Recipe, read_recipe
-from reference.recipe.sources import read_sources
+from reference.recipe.sources import held_out_names, read_sources
 from reference.recipe.split import resplit
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "OptimizerSection",
     "Recipe",
     "changed",
+    "held_out_names",
     "read_recipe",
     "read_sources",
     "resplit",

@@ -57,6 +57,12 @@ def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pa
     return sources, list(held_out.values())
 
 
+def held_out_names(pairs: list[Pair], section: DataSection) -> set[str]:
+    """The pictures of a data set that one section of a recipe does not train on, but chooses by."""
+    chosen, _ = _chosen(pairs, section, Path())
+    return {pair.name for pair in resplit(chosen, section) if pair.split == "validation"}
+
+
 def _refuse_worthless(sources: list[Source], recipe: Recipe) -> None:
     """A network that nothing is shown to marks nothing, and scores well where little is marked."""
     pairs = [pair for source in sources for pair in source.pairs]

@@ -1,0 +1,1 @@
+"""What each threshold and size limit of a line would cost, on marked pictures."""
