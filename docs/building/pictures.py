@@ -52,6 +52,7 @@ def main() -> None:
         with running_line(Path(folder)) as address:
             page.goto(address)
             time.sleep(LINE_S)
+            page.wait_for_selector("#verdict[data-state=NG]")
             take(page, SHOWN / "live.png")
         browser.close()
 
@@ -61,7 +62,13 @@ def draw_demo(path: Path, report: Path) -> None:
     console = Console(record=True, file=StringIO(), force_terminal=True, width=100)
 
     def watch(line: Line, tally: Tally) -> None:
-        Timer(GLANCE_S, lambda: console.print(Dashboard(line, tally))).start()
+        def glance() -> None:
+            if line.report().pending < 2:  # nothing to be seen on its way
+                Timer(0.02, glance).start()
+            else:
+                console.print(Dashboard(line, tally))
+
+        Timer(GLANCE_S, glance).start()
 
     write_report(run_demo(read_line(DEMO_LINE), DEMO_S, watch=watch), report)
     drawn = console.export_svg(title="trackside demo", unique_id="demo")
@@ -99,10 +106,10 @@ def await_answer(address: str) -> None:
 
 
 def take(page: Page, path: Path) -> None:
-    """A picture small enough for a repository: 64 colours, without dither."""
+    """A picture small enough for a repository: 32 shades of each colour, white among them."""
     page.screenshot(path=path)
-    image = cv2.imread(str(path))
-    cv2.imwrite(str(path), image & 0xF8, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    shades = cv2.imread(str(path)) & 0xF8
+    cv2.imwrite(str(path), shades | shades >> 5, [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import typer
+from messages import every_message  # beside this file
 
 from edge.cli.app import app, register_other_rooms
 from edge.line_file import line_schema
@@ -28,7 +29,11 @@ def line_file_keys() -> str:
     return "\n".join(_sections(line_schema(), top="The file itself"))
 
 
-MAKERS: dict[str, Callable[[], str]] = {"commands": commands, "line_file_keys": line_file_keys}
+MAKERS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "line_file_keys": line_file_keys,
+    "messages": every_message,
+}
 
 
 _OWN_NAMES = {

@@ -214,4 +214,5 @@ def test_the_manual_is_built_without_a_warning_and_fetches_nothing(tmp_path: Pat
     # What the program itself makes is there, and nothing that was to be made is left.
     assert ">trackside bundle activate<" in built[tmp_path / "commands.html"]
     assert "<code>min_extent_mm</code>" in built[tmp_path / "line-file.html"]
+    assert "the native engine was not built" in built[tmp_path / "messages.html"]
     assert [path.name for path, text in built.items() if "<!-- made:" in text] == []
