@@ -28,7 +28,8 @@ _SPEAKS = {".py": "python", ".yaml": "yaml", ".cfg": "ini", ".cpp": "cpp", ".ser
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what the pages of docs/ and the navigation lead to."""
-    known = {_in_repository(file.src_uri) for file in files.documentation_pages()}
+    # A program of docs/ is no page by itself; what leads to it brings its text.
+    known = {_in_repository(f.src_uri) for f in files if not f.src_uri.endswith(".py")}
     waiting = [ROOT / path for path in known if path.endswith(".md")]
     waiting += [ROOT / path for path in _named(config.nav) if (ROOT / path).is_file()]
     while waiting:
