@@ -9,9 +9,12 @@ from typing import Any
 
 import typer
 from messages import every_message  # beside this file
+from remarks import remarks_of
 
 from edge.cli.app import app, register_other_rooms
 from edge.line_file import line_schema
+from reference.data import augment
+from reference.recipe import Recipe, recipe
 
 Schema = dict[str, Any]
 
@@ -29,10 +32,20 @@ def line_file_keys() -> str:
     return "\n".join(_sections(line_schema(), top="The file itself"))
 
 
+def recipe_keys() -> str:
+    """Every key of a recipe, from its schema and from what its source says of each."""
+    schema = Recipe.model_json_schema()
+    for (section, key), said in {**remarks_of(recipe), **remarks_of(augment)}.items():
+        node = schema if section == "Recipe" else schema["$defs"].get(section, {})
+        node.get("properties", {}).get(key, {}).setdefault("description", said)
+    return "\n".join(_sections(schema, top="The recipe itself"))
+
+
 MAKERS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "line_file_keys": line_file_keys,
     "messages": every_message,
+    "recipe_keys": recipe_keys,
 }
 
 
@@ -110,7 +123,8 @@ def _kind(value: Schema) -> str:
     if "enum" in value:
         return ", ".join(f"`{one}`" for one in value["enum"])
     if value.get("type") == "array":
-        return f"a list of: {_kind(value.get('items', {}))}"
+        each = [_kind(one) for one in value.get("prefixItems", ())]
+        return f"a list: {'; '.join(each)}" if each else f"a list of: {_kind(value['items'])}"
     words = {
         "string": "text",
         "boolean": "true or false",
@@ -126,8 +140,9 @@ def _bounds(value: Schema) -> str:
     most = value.get("maximum", value.get("exclusiveMaximum"))
     if least is None:
         return "" if most is None else f", at most {most:g}"
-    above = ", above" if "exclusiveMinimum" in value else ","
-    return f"{above} {least:g}" + (" or more" if most is None else f" to {most:g}")
+    if "exclusiveMinimum" in value:
+        return f", above {least:g}" + ("" if most is None else f", to {most:g}")
+    return f", {least:g}" + (" or more" if most is None else f" to {most:g}")
 
 
 def _default(key: str, value: Schema, must: Any) -> str:
@@ -144,7 +159,7 @@ def _default(key: str, value: Schema, must: Any) -> str:
 
 def _words(name: str) -> str:
     """`GpiodInputSettings` as a title."""
-    name = name.removesuffix("Settings")
+    name = name.removesuffix("Settings").removesuffix("Section")
     return _OWN_NAMES.get(name) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).capitalize()
 
 

@@ -2,7 +2,7 @@
 
 A block of `sh` is run, page by page in order, in a folder of the page's own; what takes a person
 minutes takes a test seconds (stands/quick_trackside.py). A block of `yaml` is a part of a line
-file, and is read as one. What cannot run here says so, and why, in its title, which the page shows.
+file, or a recipe, and is read as one. What cannot run here says why in its title, which is shown.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from markdown_it import MarkdownIt
 
 from edge.cli.app import app, register_other_rooms
 from edge.line_file import LineSettings, read_line
+from reference.recipe import read_recipe
 from stands.places import EXAMPLES, ROOT, TESTS_PATH
 
 NOT_RUN = "Not run by the tests: "
@@ -129,7 +130,11 @@ def test_a_block_does_what_it_says(
     if block.language == "yaml":
         monkeypatch.setenv("WEB_TOKEN", "3f1c9a7e5b2d8046")
         monkeypatch.setenv("METRICS_TOKEN", "8e20c4d6a19b7f53")
-        read_as_a_line_file(block, folder)
+        if block.title == "A whole recipe":
+            (folder / "recipe.yaml").write_text(block.text, encoding="utf-8")
+            read_recipe(folder / "recipe.yaml")
+        else:
+            read_as_a_line_file(block, folder)
     else:
         assert block.language == "sh", f'{block}: say title="{NOT_RUN}..." and why'
         done = subprocess.run(
@@ -214,5 +219,6 @@ def test_the_manual_is_built_without_a_warning_and_fetches_nothing(tmp_path: Pat
     # What the program itself makes is there, and nothing that was to be made is left.
     assert ">trackside bundle activate<" in built[tmp_path / "commands.html"]
     assert "<code>min_extent_mm</code>" in built[tmp_path / "line-file.html"]
+    assert "<code>learning_rate</code>" in built[tmp_path / "recipes.html"]
     assert "the native engine was not built" in built[tmp_path / "messages.html"]
     assert [path.name for path, text in built.items() if "<!-- made:" in text] == []
