@@ -110,6 +110,8 @@ class Programs:
         mix = squeeze = None
         if branches:
             mix = draw.integers(-2000, 4000, channels)
+            if len(branches) == 1 and draw.integers(2):
+                mix *= 0  # as a separable convolution has it: bodies take a shorter way
             squeeze = draw.integers(200, 900, channels)
         return Module(source, target, branches, mix, squeeze, pointwise, residual, stride, offset)
 

@@ -8,6 +8,10 @@
 #include "body.hpp"
 #pragma GCC push_options
 #pragma GCC target("avx2")
+#include "x86_depthwise_pairs.hpp"
+#include "x86_head.hpp"
+#include "x86_pointwise.hpp"
+#include "x86_sum.hpp"
 #include "ymm.hpp"
 
 namespace trackside {
@@ -23,8 +27,15 @@ struct Multiply : Ymm {
 
 }  // namespace
 
-const Body AVX2 = {"avx2", true, [] { return __builtin_cpu_supports("avx2") != 0; },
-                  pack_quads, depthwise<Ymm>, pointwise<Multiply>, add<Ymm>};
+const Body AVX2 = {"avx2",
+                   Weave::PAIRS,
+                     0,
+                   [] { return __builtin_cpu_supports("avx2") != 0; },
+                   pack_pointwise<Ymm::BYTES>,
+                   depthwise_pairs<Ymm>,
+                   pointwise_ymm<Multiply>,
+                   add<Ymm>,
+                     head};
 
 }  // namespace trackside
 #pragma GCC pop_options

@@ -8,6 +8,10 @@
 #include "body.hpp"
 #pragma GCC push_options
 #pragma GCC target("avx2,avxvnni")
+#include "x86_depthwise_quads.hpp"
+#include "x86_head.hpp"
+#include "x86_pointwise.hpp"
+#include "x86_sum.hpp"
 #include "ymm.hpp"
 
 namespace trackside {
@@ -19,8 +23,15 @@ struct Dot : Ymm {
 
 }  // namespace
 
-const Body AVX_VNNI = {"avxvnni", true, [] { return __builtin_cpu_supports("avxvnni") != 0; },
-                      pack_quads, depthwise<Ymm>, pointwise<Dot>, add<Ymm>};
+const Body AVX_VNNI = {"avxvnni",
+                       Weave::QUADS,
+                     0,
+                       [] { return __builtin_cpu_supports("avxvnni") != 0; },
+                       pack_pointwise<Ymm::BYTES>,
+                       depthwise_quads<Dot>,
+                       pointwise_ymm<Dot>,
+                       add<Ymm>,
+                     head};
 
 }  // namespace trackside
 #pragma GCC pop_options

@@ -1,6 +1,10 @@
 // What a body must provide: kernels that make one row of an operation, and how it wants its weights.
 #pragma once
 
+#include <algorithm>
+#include <climits>
+#include <utility>
+
 #include "artefact.hpp"
 #include "memory.hpp"
 
@@ -15,30 +19,72 @@ struct Tap {
     int offset;  // bytes
 };
 
-// Depthwise weights in the order a body reads them. A row is one flat array of pixels times
-// channels; weights are repeated so that they fit every vector of it.
+// The order in which a body's depthwise kernel reads its weights. A row is one flat array of pixels
+// times channels; weights are repeated so that they fit every vector of it.
+enum class Weave {
+    TAPS,   // nine, one after the other
+    PAIRS,  // of bytes, in two planes: the low and the high 8 channels of each 16
+    QUADS,  // of bytes, in four planes, each of 4 channels of each 16
+};
+
 struct PackedBranch {
-    Array<s8> pairs;             // for bodies whose vectors split in halves
-    Array<s16> taps;             // for the others: 9 times a period
-    Array<s16> bias, low, high;  // z is clamped to low..high: one of them is 0
+    Array<s16> taps;             // 9 times a period
+    Array<s8> pairs;             // five times two planes: see packing.cpp
+    Array<s8> quads;             // three columns of four planes
+    Array<s32> wide_bias;        // of quads: what narrowing to 16 bits is to clamp is in it
+    Array<s16> back;             // of quads: takes that off again
+    Array<s16> bias, low, high;  // of the others: z is clamped to low..high, of which one is 0
 };
 
 struct PackedBranches {
     int channels, period;  // channels after which the weights repeat
+    bool plain;            // one branch, no negative sign and nothing to mix: s is z where that is positive
     std::vector<PackedBranch> branches;
     Array<s16> mix, squeeze;
 };
+
+// Where a branch's sums come from and go to: the first begins with `mix`, the last makes outputs.
+enum class Place { PLAIN, ONLY, FIRST, BETWEEN, LAST };
+
+constexpr bool begins(Place place) { return place == Place::ONLY || place == Place::FIRST; }
+constexpr bool ends(Place place) { return place == Place::PLAIN || place == Place::ONLY || place == Place::LAST; }
+
+inline Place place(const PackedBranches& packed, std::size_t branch) {
+    const bool first = branch == 0, last = branch + 1 == packed.branches.size();
+    if (packed.plain) return Place::PLAIN;
+    return first ? (last ? Place::ONLY : Place::FIRST) : (last ? Place::LAST : Place::BETWEEN);
+}
 
 struct PackedPointwise {
     int inputs, outputs;
     Array<s8> weights;
     Array<s32> bias, shift;
-    Array<s16> multiplier, residual;  // repeated, so that VECTOR of them can begin anywhere
+    Array<s16> multiplier, residual;  // the second is zeros without one
+};
+
+// Where a row's inputs lie, four by four: of pixel x the quad k is at first + x * pixel + k * quad.
+struct Quads {
+    const u8* first;
+    std::ptrdiff_t pixel, quad;
+};
+
+struct PackedHead {
+    int inputs, outputs;
+    Array<s16> weights;  // N,C
+    std::vector<float> scale, bias;
 };
 
 struct BranchRow {
     const u8* rows[3][2];  // above, at and below; each row's sources
     Tap taps[3];
+
+    // From which to which offset the taps read a source.
+    std::pair<int, int> reach(int source) const {
+        int first = INT_MAX, last = INT_MIN;
+        for (const Tap& tap : taps)
+            if (tap.source == source) first = std::min(first, tap.offset), last = std::max(last, tap.offset);
+        return {first, last};
+    }
 };
 
 // One summand of one row. A half-size tensor has two rows, near and far, and is doubled.
@@ -47,27 +93,34 @@ struct SummandRow {
     const u8 *near, *far;   // no far one: the summand's size is the sum's
 };
 
+// Outputs that a depthwise kernel makes at a time: what it weaves for them stays in the first cache.
+constexpr int CHUNK = 4096;
+
+inline int chunk(int period) { return std::max(period, CHUNK / period * period); }
+
 // What kernels keep between their steps; nothing in it outlives a row.
 struct Workspace {
-    Array<u8> pairs[2], sides, middle;  // rows woven for x86, in planes of the low and high half
-    Array<s16> sums;
+    Array<u8> woven[2];  // four planes of a chunk with what its taps reach beyond it; odd pixels have their own
+    Array<s16> sums;     // of a chunk, as many as a plane has bytes, or of a sum's row
     Array<s16> column, doubled[5];
-    int plane;  // bytes of a plane, the borders of its row in it
+    int plane = 0;       // bytes of a plane
 };
 
 struct Body {
     const char* name;
-    // Whether vectors split 16 channels in two halves, as x86's unpack does.
-    bool halves;
+    Weave weave;
+    int zero;  // what the quads' products take pixels less of: 128 where they are of signed bytes
     bool (*supported)();
     void (*pack)(const Pointwise& from, PackedPointwise& to);
     // `size` is pixels times channels, a multiple of VECTOR.
     void (*depthwise)(const PackedBranches& weights, const BranchRow* rows, int size, Workspace& work,
                       u8* out);
     // `residual` may be null. Reads up to 16 pixels beyond the row; writes none.
-    void (*pointwise)(const PackedPointwise& weights, const u8* in, int width, const u8* residual,
+    void (*pointwise)(const PackedPointwise& weights, const Quads& in, int width, const u8* residual,
                       u8* out);
     void (*add)(const SummandRow* rows, int count, int width, int channels, Workspace& work, u8* out);
+    // Logits of one row: `plane` of them lie between two maps. Reads up to 16 pixels beyond the row.
+    void (*head)(const PackedHead& weights, const u8* in, int width, float* logits, std::ptrdiff_t plane);
 };
 
 // Those that this CPU runs, the fastest first.

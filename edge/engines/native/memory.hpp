@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <vector>
 
 namespace trackside {
 
@@ -35,5 +36,12 @@ private:
     std::size_t bytes_ = 0;
     std::unique_ptr<T, Free> data_;
 };
+
+template <class To, class From>
+Array<To> copied(const std::vector<From>& from) {
+    Array<To> to(from.size());
+    for (std::size_t i = 0; i < from.size(); ++i) to[i] = from[i];
+    return to;
+}
 
 }  // namespace trackside

@@ -1,7 +1,7 @@
 // The body for 64-bit ARM with dot products (Raspberry Pi 5, Jetson Orin; not Pi 4).
 //
 // Its dot product is of signed bytes: activations are taken less 128, and 128 times the weights' sum
-// is in the bias. Depthwise weights stay in registers along the row, as in the x86 bodies.
+// is in the bias. Its depthwise convolution is that of x86_depthwise_quads.hpp, whose comments say why.
 #if defined(__aarch64__)
 #include <arm_neon.h>
 #include <sys/auxv.h>
@@ -23,6 +23,11 @@ constexpr unsigned long HAS_DOT_PRODUCT = 1 << 20;  // HWCAP_ASIMDDP
 
 void pack(const Pointwise& from, PackedPointwise& to) {
     const std::size_t inputs = from.inputs, outputs = from.outputs;
+    const Requantisation& r = from.requantisation;
+    to.bias = copied<s32>(r.bias);
+    to.shift = copied<s32>(r.shift);
+    to.multiplier = copied<s16>(r.multiplier);
+    to.residual = copied<s16>(r.residual);
     to.weights = Array<s8>(inputs * outputs);
     for (std::size_t n = 0; n < outputs; ++n) {
         s32 sum = 0;
@@ -34,44 +39,112 @@ void pack(const Pointwise& from, PackedPointwise& to) {
     }
 }
 
-// 8 channels of a branch.
-struct Eight {
-    int16x8_t weights[9], bias, low, high;
+// Rows above, at and below, woven into quads of which the last weighs nothing, in four planes.
+void weave(const u8* above, const u8* at, const u8* below, int size, u8* quads, int plane) {
+    for (int i = 0; i < size; i += 16) {
+        const uint8x16_t less128 = vdupq_n_u8(0x80);
+        const uint8x16_t a = veorq_u8(vld1q_u8(above + i), less128), b = veorq_u8(vld1q_u8(at + i), less128);
+        const uint8x16_t c = veorq_u8(vld1q_u8(below + i), less128);
+        const uint16x8_t pairs[] = {vreinterpretq_u16_u8(vzip1q_u8(a, b)), vreinterpretq_u16_u8(vzip2q_u8(a, b))};
+        const uint16x8_t belows[] = {vreinterpretq_u16_u8(vzip1q_u8(c, c)), vreinterpretq_u16_u8(vzip2q_u8(c, c))};
+        for (int half = 0; half < 2; ++half, quads += 2 * plane) {
+            vst1q_u8(quads + i, vreinterpretq_u8_u16(vzip1q_u16(pairs[half], belows[half])));
+            vst1q_u8(quads + plane + i, vreinterpretq_u8_u16(vzip2q_u16(pairs[half], belows[half])));
+        }
+        quads -= 4 * plane;
+    }
+}
 
-    Eight(const PackedBranch& branch, int period, int at)
-        : bias(vld1q_s16(branch.bias.get() + at)),
-          low(vld1q_s16(branch.low.get() + at)),
-          high(vld1q_s16(branch.high.get() + at)) {
-        for (int tap = 0; tap < 9; ++tap) weights[tap] = vld1q_s16(branch.taps.get() + tap * period + at);
+// Where output `from` finds each column's quads, once its chunk is woven.
+struct Columns {
+    const u8* at[3];
+};
+
+Columns weave_chunk(const BranchRow& row, int from, int count, Workspace& work) {
+    Columns columns;
+    for (int source = 0; source <= row.taps[0].source; ++source) {
+        const auto [first, last] = row.reach(source);
+        const std::ptrdiff_t start = from + first;
+        u8* quads = work.woven[source].get();
+        weave(row.rows[0][source] + start, row.rows[1][source] + start, row.rows[2][source] + start,
+              count + last - first, quads, work.plane);
+        for (int tap = 0; tap < 3; ++tap)
+            if (row.taps[tap].source == source) columns.at[tap] = quads + row.taps[tap].offset - first;
+    }
+    return columns;
+}
+
+// 16 channels of a branch, with what they weigh: 32 registers hold it all.
+struct Sixteen {
+    int8x16_t weights[3][4];
+    int32x4_t bias[4];
+    int16x8_t back[2];
+
+    Sixteen(const PackedBranch& branch, int period, int phase) {
+        for (int plane = 0; plane < 4; ++plane) {
+            for (int column = 0; column < 3; ++column)
+                weights[column][plane] = vld1q_s8(branch.quads.get() + (4 * column + plane) * period + phase);
+            bias[plane] = vld1q_s32(branch.wide_bias.get() + (plane * period + phase) / 4);
+        }
+        for (int half = 0; half < 2; ++half) back[half] = vld1q_s16(branch.back.get() + (half * period + phase) / 2);
     }
 
-    int16x8_t operator()(const u8* const* taps, int at) const {
-        int16x8_t z = bias;
-        for (int tap = 0; tap < 9; ++tap)
-            z = vmlaq_s16(z, vreinterpretq_s16_u16(vmovl_u8(vld1_u8(taps[tap] + at))), weights[tap]);
-        return vminq_s16(vmaxq_s16(z, low), high);
+    int32x4_t sum(const Columns& columns, std::ptrdiff_t at, int plane) const {
+        int32x4_t z = bias[plane];
+        for (int column = 0; column < 3; ++column)
+            z = vdotq_s32(z, vreinterpretq_s8_u8(vld1q_u8(columns.at[column] + at)), weights[column][plane]);
+        return z;
+    }
+
+    // 8 channels, clamped. In a plain module negative ones are 0 and that is all.
+    int16x8_t clamped(const Columns& columns, std::ptrdiff_t at, int plane_size, int half, bool plain) const {
+        const int32x4_t a = sum(columns, at + 2 * half * plane_size, 2 * half);
+        const int32x4_t b = sum(columns, at + (2 * half + 1) * plane_size, 2 * half + 1);
+        if (plain) return vreinterpretq_s16_u16(vqmovun_high_s32(vqmovun_s32(a), b));
+        return vaddq_s16(vqmovn_high_s32(vqmovn_s32(a), b), back[half]);
     }
 };
 
-void depthwise(const PackedBranches& weights, const BranchRow* rows, int size, Workspace& work, u8* out) {
-    s16* sums = work.sums.get();
-    const std::size_t last = weights.branches.size() - 1;
-    for (std::size_t i = 0; i <= last; ++i) {
-        const u8* taps[9];
-        for (int tap = 0; tap < 9; ++tap) {
-            const Tap& column = rows[i].taps[tap % 3];
-            taps[tap] = rows[i].rows[tap / 3][column.source] + column.offset;
-        }
-        for (int phase = 0; phase < weights.period; phase += 8) {
-            const Eight eight(weights.branches[i], weights.period, phase);
-            const int16x8_t mix = vld1q_s16(weights.mix.get() + phase);
-            const int16x8_t squeeze = vld1q_s16(weights.squeeze.get() + phase);
-            for (int at = phase; at < size; at += weights.period) {
-                const int16x8_t before = i == 0 ? mix : vld1q_s16(sums + at);
-                const int16x8_t sum = vqaddq_s16(before, eight(taps, at));
-                vst1q_s16(sums + at, sum);
-                if (i == last) vst1_u8(out + at, vqmovun_s16(vqrdmulhq_s16(sum, squeeze)));
+template <Place PLACE>
+void branch(const PackedBranches& packed, const PackedBranch& from, const Columns& columns, int size, int plane,
+            s16* sums, u8* out) {
+    for (int phase = 0; phase < packed.period; phase += 16) {
+        const Sixteen sixteen(from, packed.period, phase);
+        for (int at = phase; at < size; at += packed.period) {
+            int16x8_t s[2];
+            for (int half = 0; half < 2; ++half) {
+                const int slot = (half * packed.period + phase) / 2;
+                s[half] = sixteen.clamped(columns, at, plane, half, PLACE == Place::PLAIN);
+                if (PLACE != Place::PLAIN) {
+                    const s16* before = begins(PLACE) ? packed.mix.get() + slot : sums + at + 8 * half;
+                    s[half] = vqaddq_s16(vld1q_s16(before), s[half]);
+                }
+                if (ends(PLACE)) {
+                    s[half] = vqrdmulhq_s16(s[half], vld1q_s16(packed.squeeze.get() + slot));
+                } else {
+                    vst1q_s16(sums + at + 8 * half, s[half]);
+                }
             }
+            if (ends(PLACE)) vst1q_u8(out + at, vqmovun_high_s16(vqmovun_s16(s[0]), s[1]));
+        }
+    }
+}
+
+void depthwise(const PackedBranches& packed, const BranchRow* rows, int size, Workspace& work, u8* out) {
+    const int step = chunk(packed.period);
+    for (int from = 0; from < size; from += step) {
+        const int count = std::min(step, size - from);
+        for (std::size_t i = 0; i < packed.branches.size(); ++i) {
+            const Columns columns = weave_chunk(rows[i], from, count, work);
+            auto* kernel = branch<Place::BETWEEN>;
+            switch (place(packed, i)) {
+                case Place::PLAIN: kernel = branch<Place::PLAIN>; break;
+                case Place::ONLY: kernel = branch<Place::ONLY>; break;
+                case Place::FIRST: kernel = branch<Place::FIRST>; break;
+                case Place::LAST: kernel = branch<Place::LAST>; break;
+                case Place::BETWEEN: break;
+            }
+            kernel(packed, packed.branches[i], columns, count, work.plane, work.sums.get(), out + from);
         }
     }
 }
@@ -91,7 +164,7 @@ uint8x8_t requantised(const PackedPointwise& w, int32x4_t a, int32x4_t b, int n,
 
 constexpr int PIXELS = 4, VECTORS = 4;  // of a block: 16 sums in registers
 
-void block(const PackedPointwise& w, const u8* in, int count, int n, const u8* residual, u8* out) {
+void block(const PackedPointwise& w, const u8* in, const Quads& row, int count, int n, const u8* residual, u8* out) {
     int32x4_t sums[PIXELS][VECTORS];
     for (auto& pixel : sums)
         for (int v = 0; v < VECTORS; ++v) pixel[v] = vld1q_s32(w.bias.get() + n + 4 * v);
@@ -101,7 +174,7 @@ void block(const PackedPointwise& w, const u8* in, int count, int n, const u8* r
         for (int v = 0; v < VECTORS; ++v) columns[v] = vld1q_s8(weights + 16 * v);
         for (int p = 0; p < PIXELS; ++p) {
             s32 bytes;
-            std::memcpy(&bytes, in + p * w.inputs + k, 4);
+            std::memcpy(&bytes, in + p * row.pixel + k / 4 * row.quad, 4);
             const uint8x16_t four = vreinterpretq_u8_s32(vdupq_n_s32(bytes));
             const int8x16_t less128 = vreinterpretq_s8_u8(veorq_u8(four, vdupq_n_u8(0x80)));
             for (int v = 0; v < VECTORS; ++v) sums[p][v] = vdotq_s32(sums[p][v], columns[v], less128);
@@ -110,16 +183,17 @@ void block(const PackedPointwise& w, const u8* in, int count, int n, const u8* r
     for (int p = 0; p < count; ++p)
         for (int v = 0; v < VECTORS; v += 2) {
             const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(p) * w.outputs + n + 4 * v;
-            vst1_u8(out + at, requantised(w, sums[p][v], sums[p][v + 1], n + 4 * v, residual ? residual + at : nullptr));
+            const u8* from = residual ? residual + at : nullptr;
+            vst1_u8(out + at, requantised(w, sums[p][v], sums[p][v + 1], n + 4 * v, from));
         }
 }
 
-void pointwise(const PackedPointwise& w, const u8* in, int width, const u8* residual, u8* out) {
+void pointwise(const PackedPointwise& w, const Quads& in, int width, const u8* residual, u8* out) {
     for (int n = 0; n < w.outputs; n += 4 * VECTORS)
         for (int x = 0; x < width; x += PIXELS) {
             const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(x) * w.outputs;
-            block(w, in + static_cast<std::ptrdiff_t>(x) * w.inputs, std::min(PIXELS, width - x), n,
-                  residual ? residual + at : nullptr, out + at);
+            const u8* from = residual ? residual + at : nullptr;
+            block(w, in.first + x * in.pixel, in, std::min(PIXELS, width - x), n, from, out + at);
         }
 }
 
@@ -160,10 +234,35 @@ void add(const SummandRow* rows, int count, int width, int channels, Workspace& 
         }
 }
 
+s32 sum_of(const u8* pixel, const s16* weights, int inputs) {
+    int32x4_t sums[2] = {vdupq_n_s32(0), vdupq_n_s32(0)};
+    for (int c = 0; c < inputs; c += 8) {
+        const int16x8_t values = eight(pixel + c), w = vld1q_s16(weights + c);
+        sums[0] = vmlal_s16(sums[0], vget_low_s16(values), vget_low_s16(w));
+        sums[1] = vmlal_high_s16(sums[1], values, w);
+    }
+    return vaddvq_s32(vaddq_s32(sums[0], sums[1]));
+}
+
+void head(const PackedHead& w, const u8* in, int width, float* logits, std::ptrdiff_t plane) {
+    for (int n = 0; n < w.outputs; ++n, logits += plane)
+        for (std::ptrdiff_t x = 0; x < width; ++x) {
+            const s32 sum = sum_of(in + x * w.inputs, w.weights.get() + n * w.inputs, w.inputs);
+            logits[x] = static_cast<float>(sum) * w.scale[n] + w.bias[n];
+        }
+}
+
 }  // namespace
 
-const Body NEON = {"neon", false, [] { return (getauxval(AT_HWCAP) & HAS_DOT_PRODUCT) != 0; },
-                   pack, depthwise, pointwise, add};
+const Body NEON = {"neon",
+                   Weave::QUADS,
+                   128,
+                   [] { return (getauxval(AT_HWCAP) & HAS_DOT_PRODUCT) != 0; },
+                   pack,
+                   depthwise,
+                   pointwise,
+                   add,
+                   head};
 
 }  // namespace trackside
 #pragma GCC pop_options

@@ -7,7 +7,7 @@
 namespace trackside {
 namespace {
 
-constexpr int IMAGE_BORDER = 8;  // pixels beside the image's rows; the stem reads one and three
+constexpr int IMAGE_BORDER = 8;  // pixels beside the stem's rows; it reads one before and two after
 
 int checked(int side) {
     if (side < 32 || side % 32 || side > 16384)
@@ -37,16 +37,17 @@ void Network::reserve_workspace() {
     }
     const std::size_t bordered = row + 2 * BORDER * channels;
     const std::size_t slack = SLACK * channels;
-    work_.plane = static_cast<int>((bordered + VECTOR - 1) / VECTOR * VECTOR);
-    for (Array<u8>* woven : {&work_.pairs[0], &work_.pairs[1], &work_.sides, &work_.middle})
-        *woven = Array<u8>(2 * work_.plane);
-    work_.sums = Array<s16>(row + slack);
+    for (const Packed& packed : packed_)
+        if (const PackedBranches& branches = packed.branches; !branches.branches.empty())
+            work_.plane = std::max(work_.plane, chunk(branches.period) + 2 * BORDER * branches.channels + VECTOR);
+    for (Array<u8>& woven : work_.woven) woven = Array<u8>(4 * static_cast<std::size_t>(work_.plane));
+    work_.sums = Array<s16>(std::max<std::size_t>(row + slack, work_.plane));
     work_.column = Array<s16>(row + slack);
     for (Array<s16>& doubled : work_.doubled) doubled = Array<s16>(row + slack);
-    const std::size_t image = (height_ + 2) * (pixels + IMAGE_BORDER);
+    const std::size_t image = 3 * (pixels + IMAGE_BORDER);
     image_ = Array<u8>(image);
     std::memset(image_.get(), program_.padding, image);  // no run writes to the border
-    middle_ = Array<u8>(std::max(row, pixels / 2 * 12) + slack);
+    middle_ = Array<u8>(row + slack);
     zeros_ = Array<u8>(bordered + slack);
     slice_ = Array<u8>(row + slack);
     split_ = Array<u8>(6 * bordered);
@@ -59,7 +60,7 @@ Shape Network::shape_of(std::size_t operation) const {
 }
 
 void Network::run(const u8* pixels, float* logits, float* names) {
-    take(pixels);
+    pixels_ = pixels;
     logits_ = logits;
     names_ = names;
     for (const Chain& chain : layout_.chains)
@@ -73,20 +74,20 @@ void Network::run(const u8* pixels, float* logits, float* names) {
             }
 }
 
-void Network::take(const u8* pixels) {
-    const std::ptrdiff_t stride = width_ + IMAGE_BORDER;
-    for (std::ptrdiff_t y = 0; y < height_; ++y)
-        std::memcpy(image_.get() + (y + 1) * stride + 1, pixels + y * width_, width_);
-}
-
+// Its three rows of pixels, each with what lies beside the image.
 void Network::make(const Stem& stem, const Packed& packed, int y) {
     const Map& out = layout_.maps[stem.output];
     const std::ptrdiff_t stride = width_ + IMAGE_BORDER;
-    const u8* from = image_.get() + 2 * y * stride;
-    u8* patch = middle_.get();
-    for (int x = 0; x < out.width; ++x, patch += 12)
-        for (int row = 0; row < 3; ++row) std::memcpy(patch + 4 * row, from + row * stride + 2 * x, 4);
-    body_.pointwise(packed.pointwise[0], middle_.get(), out.width, nullptr, out.row(y));
+    for (std::ptrdiff_t row = 0; row < 3; ++row) {
+        u8* to = image_.get() + row * stride + 1;
+        const std::ptrdiff_t from = 2 * y + row - 1;
+        if (from < 0) {
+            std::memset(to, program_.padding, width_);
+        } else {
+            std::memcpy(to, pixels_ + from * width_, width_);
+        }
+    }
+    body_.pointwise(packed.pointwise[0], {image_.get(), 2, stride}, out.width, nullptr, out.row(y));
 }
 
 void Network::make(const Module& module, const Packed& packed, int y) {
@@ -95,7 +96,6 @@ void Network::make(const Module& module, const Packed& packed, int y) {
     int channels = in.channels;
     if (!module.branches.empty()) {
         const int size = out.width * channels;
-        clear_borders(channels, size);
         BranchRow rows[4];
         branch_rows(module, y, rows);
         const int whole_vectors = (size + VECTOR - 1) / VECTOR * VECTOR;
@@ -106,23 +106,10 @@ void Network::make(const Module& module, const Packed& packed, int y) {
         const u8* residual = module.residual == NONE ? nullptr : layout_.maps[module.residual].row(y);
         channels = pointwise.outputs;
         u8* to = channels == out.channels ? out.row(y) : slice_.get();
-        body_.pointwise(pointwise, made, out.width, residual, to);
+        body_.pointwise(pointwise, {made, pointwise.inputs, 4}, out.width, residual, to);
         made = to;
     }
     if (made != out.row(y)) copy_slice(made, channels, out, y, module.offset);
-}
-
-// What rows of another shape left beside theirs is these rows' border.
-void Network::clear_borders(int channels, int size) {
-    if (channels == border_channels_ && size == border_size_) return;
-    border_channels_ = channels;
-    border_size_ = size;
-    const int border = BORDER * channels;
-    for (Array<u8>& pairs : work_.pairs)
-        for (u8* plane : {pairs.get(), pairs.get() + work_.plane}) {
-            std::memset(plane, 0, border);
-            std::memset(plane + border + size, 0, border);
-        }
 }
 
 void Network::copy_slice(const u8* from, int channels, const Map& out, int y, int offset) {
@@ -186,20 +173,12 @@ void Network::make(const Add& add, const Packed& packed, int y) {
     body_.add(rows, count, out.width, out.channels, work_, out.row(y));
 }
 
-void Network::make(const Head& head, const Packed&, int y) {
+void Network::make(const Head& head, const Packed& packed, int y) {
     const Map& in = layout_.maps[head.input];
     const bool decides = &head == &std::get<Head>(program_.operations.back());
     const std::ptrdiff_t plane = static_cast<std::ptrdiff_t>(in.height) * in.width;
-    const s16* weights = head.weights.data();
-    float* logit = (decides ? logits_ : names_) + static_cast<std::ptrdiff_t>(y) * in.width;
-    for (int n = 0; n < head.outputs; ++n, weights += in.channels, logit += plane) {
-        const u8* pixel = in.row(y);
-        for (int x = 0; x < in.width; ++x, pixel += in.channels) {
-            s32 sum = 0;
-            for (int c = 0; c < in.channels; ++c) sum += weights[c] * pixel[c];
-            logit[x] = static_cast<float>(sum) * head.scale[n] + head.bias[n];
-        }
-    }
+    float* logits = (decides ? logits_ : names_) + static_cast<std::ptrdiff_t>(y) * in.width;
+    body_.head(packed.head, in.row(y), in.width, logits, plane);
 }
 
 }  // namespace trackside

@@ -28,7 +28,6 @@ public:
 private:
     void reserve_workspace();
     Shape shape_of(std::size_t head) const;
-    void take(const u8* pixels);
 
     // Each makes row `y` of its output.
     void make(const Stem& stem, const Packed& packed, int y);
@@ -39,7 +38,6 @@ private:
     void branch_rows(const Module& module, int y, BranchRow* rows);
     void split_row(const Map& from, int y, int slot, const u8** sources);
     const u8* row_or_zeros(const Map& map, int y) const;
-    void clear_borders(int channels, int size);
     static void copy_slice(const u8* from, int channels, const Map& out, int y, int offset);
 
     const Program program_;
@@ -49,7 +47,7 @@ private:
     std::vector<Packed> packed_;
     Workspace work_;
     Array<u8> image_, middle_, zeros_, slice_, split_;
-    int border_channels_ = 0, border_size_ = 0;  // of the rows in the workspace
+    const u8* pixels_ = nullptr;
     float *logits_ = nullptr, *names_ = nullptr;
 };
 

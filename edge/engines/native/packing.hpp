@@ -9,6 +9,7 @@ struct Packed {
     PackedBranches branches;
     std::vector<PackedPointwise> pointwise;
     std::vector<Array<s16>> multipliers;  // of a sum
+    PackedHead head;
 };
 
 Packed pack(const Operation& operation, const Body& body);

@@ -15,10 +15,15 @@ inline s32 scaled(s32 a, s32 multiplier) { return (a * multiplier + (1 << 14)) >
 
 void pack(const Pointwise& from, PackedPointwise& to) {
     const std::size_t inputs = from.inputs;
+    const Requantisation& r = from.requantisation;
     to.weights = Array<s8>(from.weights.size());
     for (std::size_t n = 0; n < static_cast<std::size_t>(from.outputs); ++n)
         for (std::size_t k = 0; k < inputs; ++k)
             to.weights[k * from.outputs + n] = from.weights[n * inputs + k];
+    to.bias = copied<s32>(r.bias);
+    to.shift = copied<s32>(r.shift);
+    to.multiplier = copied<s16>(r.multiplier);
+    to.residual = copied<s16>(r.residual);
 }
 
 void branch(const PackedBranches& weights, int index, const BranchRow& row, int size, s16* sums) {
@@ -59,14 +64,17 @@ u8 requantised(const PackedPointwise& w, s32 sum, int n, const u8* residual) {
     return static_cast<u8>(clamp((total + 32) >> 6, 0, 255));
 }
 
-void pointwise(const PackedPointwise& w, const u8* in, int width, const u8* residual, u8* out) {
+void pointwise(const PackedPointwise& w, const Quads& in, int width, const u8* residual, u8* out) {
     s32 sums[4096];
-    for (int x = 0; x < width; ++x, in += w.inputs, out += w.outputs) {
+    for (std::ptrdiff_t x = 0; x < width; ++x, out += w.outputs) {
         std::memcpy(sums, w.bias.get(), w.outputs * sizeof(s32));
-        for (int k = 0; k < w.inputs; ++k) {
-            const s8* row = w.weights.get() + static_cast<std::size_t>(k) * w.outputs;
-            for (int n = 0; n < w.outputs; ++n) sums[n] += row[n] * in[k];
-        }
+        const s8* row = w.weights.get();
+        const u8* quad = in.first + x * in.pixel;
+        for (int k = 0; k < w.inputs; k += 4, quad += in.quad)
+            for (int i = 0; i < 4; ++i, row += w.outputs) {
+                const s32 pixel = quad[i];
+                for (int n = 0; n < w.outputs; ++n) sums[n] += row[n] * pixel;
+            }
         for (int n = 0; n < w.outputs; ++n)
             out[n] = requantised(w, sums[n], n, residual ? residual + n : nullptr);
         if (residual) residual += w.outputs;
@@ -103,8 +111,19 @@ void add(const SummandRow* rows, int count, int width, int channels, Workspace& 
     for (int at = 0; at < size; ++at) out[at] = static_cast<u8>(clamp((sums[at] + 32) >> 6, 0, 255));
 }
 
+void head(const PackedHead& w, const u8* in, int width, float* logits, std::ptrdiff_t plane) {
+    for (int n = 0; n < w.outputs; ++n, logits += plane) {
+        const s16* weights = w.weights.get() + n * w.inputs;
+        for (std::ptrdiff_t x = 0; x < width; ++x) {
+            s32 sum = 0;
+            for (int c = 0; c < w.inputs; ++c) sum += weights[c] * in[x * w.inputs + c];
+            logits[x] = static_cast<float>(sum) * w.scale[n] + w.bias[n];
+        }
+    }
+}
+
 }  // namespace
 
-const Body PORTABLE = {"portable", false, [] { return true; }, pack, depthwise, pointwise, add};
+const Body PORTABLE = {"portable", Weave::TAPS, 0, [] { return true; }, pack, depthwise, pointwise, add, head};
 
 }  // namespace trackside

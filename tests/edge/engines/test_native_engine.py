@@ -101,7 +101,16 @@ def test_every_body_gives_them_where_tensors_outgrow_the_cache() -> None:
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize(
     ("channels", "outputs", "dilations"),
-    [(16, 16, ()), (32, 16, (1,)), (64, 32, (8, 3)), (96, 96, (1, 2, 4, 8)), (128, 192, (2,))],
+    [
+        (16, 16, ()),
+        (16, 32, (1, 2)),
+        (32, 16, (1,)),
+        (32, 64, (1, 2)),
+        (16, 64, (3, 2, 1)),
+        (64, 32, (8, 3)),
+        (96, 96, (1, 2, 4, 8)),
+        (128, 192, (2,)),
+    ],
 )
 def test_every_body_gives_them_for_every_width_of_channels(
     body: str, channels: int, outputs: int, dilations: tuple[int, ...]
@@ -109,6 +118,20 @@ def test_every_body_gives_them_for_every_width_of_channels(
     program = Programs(7).separable(channels, outputs, dilations)
     network = NativeNetwork(program.to_bytes(), SIZE, SIZE, body)
     _same(network.run(pixels(1)), model(program, pixels(1)))
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize(
+    ("channels", "dilations"), [(16, (1, 8)), (16, (3, 2)), (96, (1, 2)), (64, (1, 2, 4, 8))]
+)
+def test_every_body_gives_them_along_rows_that_it_makes_in_chunks(
+    body: str, channels: int, dilations: tuple[int, ...]
+) -> None:
+    image = pixels(4, 32, 1056)
+    for seed in range(2):
+        program = Programs(seed).separable(channels, 16, dilations)
+        network = NativeNetwork(program.to_bytes(), *image.shape, body)
+        _same(network.run(image), model(program, image))
 
 
 def trained(mi: str = "full", backbone: str | None = None, class_maps: int = 0) -> torch.nn.Module:
