@@ -37,7 +37,7 @@ int run(char** arguments) {
     std::vector<float> logits(size_of(network.output())), names(size_of(network.names()));
     network.run(pixels.data(), logits.data(), names.data());
     std::fwrite(logits.data(), sizeof(float), logits.size(), stdout);
-    std::fwrite(names.data(), sizeof(float), names.size(), stdout);
+    if (!names.empty()) std::fwrite(names.data(), sizeof(float), names.size(), stdout);
     return 0;
 }
 
