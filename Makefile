@@ -58,7 +58,7 @@ bundle-strip: $(DEV)/ready $(DATA)/simulated/frames.jsonl
 bundle-rail: $(DEV)/ready $(DATA)/track/frames.jsonl
 	$(DEV)/bin/trackside quantize $(CHECKPOINTS)/minet_rail.safetensors --data-root $(DATA) \
 	  --out edge/bundles/rail.bundle --max-drop $(RAIL_DROP) --auto --layers \
-	  --threshold 0.72 --min-area-mm2 5 --min-extent-mm 2 --follow rail
+	  --threshold 0.8 --min-area-mm2 5 --min-extent-mm 2 --follow rail
 
 $(DATA)/simulated/frames.jsonl:
 	$(DEV)/bin/trackside simulate --out $(DATA)/simulated --frames 1800 --lines 300 --seed 100000

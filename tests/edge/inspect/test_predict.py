@@ -112,7 +112,7 @@ def test_the_rail_in_pictures_of_any_size_is_followed_and_named_at_its_own_scale
         assert true.stretch.start_um < 250 * (y + height / 2) < true.stretch.end_um
         assert 0 < 250 * (x - 300 + width / 2) - true.left_um < 1000 * true.width_mm
         assert defect["class"] in {None, true.kind} and 0 < defect["class_score"] <= 1
-        assert defect["score"] > 0.72 and defect["code"] is None
+        assert defect["score"] > 0.8 and defect["code"] is None
     assert [each["class"] for each in worn["defects"]].count(None) <= 1
     assert {each["class"] for each in jointed["reported"]} == {"gap"}
     assert "gap" not in {each["class"] for each in jointed["defects"]}
