@@ -22,8 +22,14 @@ class Device(str, Enum):
 
 def train(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE.yaml", help="What to train, and how.")],
-    data_root: Annotated[Path, typer.Option(help="The folder that the recipe's data lies in.")],
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints, log and pictures.")],
+    data_root: Annotated[
+        Path | None,
+        typer.Option(help="The folder that its data lies in; the recipe's own if left out."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for checkpoints, log and pictures; else `run` beside it."),
+    ] = None,
     resume: Annotated[
         Path | None,
         typer.Option(help="Go on from a checkpoint; exactly, on a CPU or if `deterministic`."),
@@ -66,8 +72,8 @@ def train(
     torch.set_flush_denormal(True)  # a weight that has all but died must not cost ten times a live
     train_network(
         changed(read_recipe(recipe), changes or ()),
-        data_root=data_root,
-        out=out,
+        data_root=recipe.parent if data_root is None else data_root,
+        out=recipe.parent / "run" if out is None else out,
         recipe_folder=recipe.parent,
         resume=resume,
         start_from=start_from,

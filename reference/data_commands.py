@@ -23,8 +23,15 @@ def check(
     layout: Annotated[str | None, typer.Option(help="What it is; else its folders say.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
     picture: Annotated[Path | None, typer.Option(help="A PNG of what was found.")] = None,
+    least: Annotated[
+        int, typer.Option(min=1, help="Fewer images with a defect to train on are wrong.")
+    ] = 10,
 ) -> None:
-    """Find broken files and masks, and images on two sides; exit 1 if something is wrong."""
+    """Say what a data set is taken for, what is wrong with it and what is left out; exit 1 if
+    something is wrong.
+
+    It is read as `train` and `new` read it.
+    """
     from rich.console import Console
     from rich.progress import track
 
@@ -39,13 +46,13 @@ def check(
     progress, total = Console(stderr=True), len(listing.samples)
     looks = track(look(listing.samples), "Looking", total, console=progress, transient=True)
     seen = list(looks)
-    report = DataReport(folder, layout, seen, judge(listing, seen))
+    report = DataReport(folder, layout, seen, judge(listing, seen, least=least))
     if picture is not None:
         write_image(picture, picture_of(report))
     if as_json:
         print(json.dumps(report.record()))
     else:
-        _show(report)
+        show(report)
     sys.exit(1 if report.is_wrong else 0)
 
 
@@ -63,25 +70,27 @@ def layouts() -> None:
     Console().print(table)
 
 
-def _show(report: DataReport) -> None:
+def show(report: DataReport) -> None:
     """A line for what it is, and for each kind of finding some of its files."""
     from reference.data import KINDS
     from reference.datasets import LAYOUTS
 
     record = report.record()
     print(f"{report.root}: {LAYOUTS[report.layout].title}, {record['images']} images")
-    for name in ("splits", "classes", "sizes"):
+    for name in ("taken_for", "splits", "classes", "sizes"):
         counts = [f"{key} {count}" for key, count in record[name].most_common(8)]
-        print(f"  {name}: {', '.join(counts)}{' ...' if len(record[name]) > 8 else ''}")
+        shown = f"{', '.join(counts)}{' ...' if len(record[name]) > 8 else ''}"
+        print(f"  {name.replace('_', ' ')}: {shown}")
     for kind, remedy in KINDS.items():
         found = [finding for finding in report.findings if finding.kind == kind]
         if not found:
             continue
-        print(f"{'WRONG' if found[0].is_wrong else 'Note'}, {len(found)} times: {remedy}")
+        times = f", {len(found)} times" if len(found) > 1 else ""
+        print(f"{'WRONG' if found[0].is_wrong else 'Note'}{times}: {remedy}")
         for finding in found[:_SHOWN]:
             files = ", ".join(str(file.relative_to(report.root)) for file in finding.files)
             print(f"  {files}{': ' if finding.detail else ''}{finding.detail}")
         if len(found) > _SHOWN:
             print(f"  and {len(found) - _SHOWN} more: --json lists them")
     if not report.findings:
-        print("Nothing found.")
+        print("Nothing is wrong with it.")

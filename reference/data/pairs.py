@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from edge.errors import FrameError
 from edge.files.image_file import read_image
+from edge.inspect.tiling import spans
+from edge.line_file.view import OVERLAP_PX
 from edge.types import Image
 from reference.data.augment import AS_ON_THE_LINE, Augmentation, Variation, draw, moved, varied
 from reference.datasets import FREE, Box, DataError, Sample, Split, Strength, list_samples
@@ -34,6 +36,8 @@ class Pair:
     boxes: Boxes = field(default_factory=no_boxes)
     class_number: int = IGNORED  # of the class of an image of which no more is known
     levels: NDArray[np.uint8] | None = None  # H,W of the mask's file, where they were asked for
+    file: str = ""  # the image, by its path from the data set's folder
+    too_dark: int = 0  # the brightest value of a mask of one's own in which nothing counts
 
     @property
     def plane(self) -> Plane:
@@ -64,10 +68,18 @@ class Boxed(Protocol):
     def boxes(self) -> tuple[Box, ...]: ...
 
 
-def read(root: Path, layout: str, *, colour: bool = False, levels: bool = False) -> list[Pair]:
+def read(
+    root: Path,
+    layout: str,
+    *,
+    colour: bool = False,
+    levels: bool = False,
+    marked_from: int | None = None,
+) -> list[Pair]:
     """Every image of a data set with its mask; an image without one is an error.
 
-    With the masks' grey `levels` too, where there are such, for who counts them otherwise.
+    With the masks' grey `levels` too, where there are such, for who counts them otherwise. Grey
+    masks mark from `marked_from` on, where it is given.
     """
     listing = list_samples(root, layout)
     if alone := listing.images_alone:
@@ -75,7 +87,11 @@ def read(root: Path, layout: str, *, colour: bool = False, levels: bool = False)
             f"{root} lacks masks for {len(alone)} images: "
             f"{', '.join(str(path.relative_to(root)) for path in alone[:5])}"
         )
-    pairs = [read_pair(sample, colour=colour) for sample in listing.samples]
+    samples = [_marked_from(sample, marked_from) for sample in listing.samples]
+    pairs = [
+        replace(read_pair(one, colour=colour), file=one.image.relative_to(root).as_posix())
+        for one in samples
+    ]
     if not levels:
         return pairs
     masks = (sample.mask for sample in listing.samples)
@@ -85,11 +101,17 @@ def read(root: Path, layout: str, *, colour: bool = False, levels: bool = False)
     ]
 
 
+def _marked_from(sample: Sample, level: int | None) -> Sample:
+    if level is None or not isinstance(sample.mask, GreyMask):
+        return sample
+    return replace(sample, mask=replace(sample.mask, at_least=level))
+
+
 def read_pair(sample: Sample, *, colour: bool = False) -> Pair:
     """The pixels of a sample, its class where the mask alone tells it, and of these its region."""
     try:
         image = read_image(sample.image, colour=colour)
-        labels = sample.mask.read() if sample.mask else np.zeros(image.shape[:2], np.uint8)
+        labels, too_dark = _labels_of(sample, image)
     except (FrameError, OSError) as error:
         raise DataError(str(error)) from error
     if labels.shape != image.shape[:2]:
@@ -97,7 +119,18 @@ def read_pair(sample: Sample, *, colour: bool = False) -> Pair:
             f"{sample.image} is {image.shape[:2]} but its mask is {labels.shape}: "
             "restore the published files"
         )
-    return pair_of(sample, image, labels)
+    return replace(pair_of(sample, image, labels), too_dark=too_dark)
+
+
+def _labels_of(sample: Sample, image: Image) -> tuple[Image, int]:
+    """A sample's labels, and the brightest value of its mask where that is too dark to count."""
+    if sample.mask is None:
+        return np.zeros(image.shape[:2], np.uint8), 0
+    if not isinstance(sample.mask, GreyMask):
+        return sample.mask.read(), 0
+    levels = sample.mask.levels()
+    labels = sample.mask.marked(levels)
+    return labels, 0 if labels.any() or not sample.mask.own else int(levels.max(initial=0))
 
 
 def pair_of(sample: Sample, image: Image, labels: Image) -> Pair:
@@ -153,6 +186,32 @@ def cut(pair: Pair, rows: slice, columns: slice) -> Pair:
     left, top, right, bottom = boxes[:, 1:].T
     seen = (left < width) & (top < height) & (right > 0) & (bottom > 0)
     return replace(pair, image=image, mask=mask, labels=labels, boxes=boxes[seen])
+
+
+def tiles(pair: Pair, side: int) -> list[Pair]:
+    """A picture's parts, squares that cover it as a line's tiles do; a small one is its own."""
+    rows, columns = pair.mask.shape
+    if max(rows, columns) <= side:
+        return [pair]
+    parts = []
+    for top, bottom in spans(rows, side, min(side // 4, OVERLAP_PX)):
+        for left, right in spans(columns, side, min(side // 4, OVERLAP_PX)):
+            part = cut(pair, slice(top, bottom), slice(left, right))
+            parts.append(replace(part, name=f"{pair.name}/{top}-{left}", class_name=_shows(part)))
+    return parts
+
+
+def _shows(part: Pair) -> str:
+    """The class of a part: what most of its own pixels, or its boxes, are."""
+    if part.strength == "boxes":
+        numbers = part.boxes[:, 0].astype(int)
+    else:
+        numbers = part.plane[part.plane > 0].astype(int)
+    if part.strength != "class" and not len(numbers):
+        return FREE
+    if not part.classes or not len(numbers):
+        return part.class_name
+    return part.classes[int(np.bincount(numbers).argmax()) - 1]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 MOST_MARKED = 0.5  # of the usual picture with a defect: more is sound surface, not defect
+LEAST_DEFECTIVE = 10  # pictures to train on: what fewer teach cannot be relied on
 
 
 def fault_of(shares: Sequence[float]) -> tuple[str, str] | None:

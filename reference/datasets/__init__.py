@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
-from reference.datasets.coco import COCO, FILES
-from reference.datasets.folders import PLAIN, SIMULATED
+from reference.datasets.coco import COCO, FILES, SECTIONS
+from reference.datasets.exports import CVAT, CVAT_FILES, LABEL_STUDIO, is_label_studio
+from reference.datasets.folders import BY_CLASS, PLAIN, SIMULATED
 from reference.datasets.masks import Box, DataError, Mask
 from reference.datasets.parts import KOLEKTOR, KOLEKTOR_WINDOWS, MAGNETIC_TILE
 from reference.datasets.rail import NRSD, RSDDS
 from reference.datasets.rail_defect import RAIL_DEFECT
-from reference.datasets.sample import FREE, Layout, Listing, Sample, Split, Strength
+from reference.datasets.sample import (
+    FREE,
+    Layout,
+    Listing,
+    Sample,
+    Split,
+    Strength,
+    pictures_below,
+)
 from reference.datasets.scenes import CRACKFOREST, ORSSD
 from reference.datasets.strip import NEU_DET, NEU_SEG, SD900
 
@@ -42,7 +53,10 @@ LAYOUTS: dict[str, Layout] = {
     "orssd": ORSSD,
     "simulated": SIMULATED,
     "rail_defect": RAIL_DEFECT,
+    "by_class": BY_CLASS,
     "coco": COCO,
+    "label_studio": LABEL_STUDIO,
+    "cvat": CVAT,
     "plain": PLAIN,
 }
 
@@ -56,15 +70,32 @@ def list_samples(root: Path, layout: str) -> Listing:
     chosen = LAYOUTS[layout]
     if missing := chosen.missing(root):
         raise DataError(f"{root} is no {chosen.title}: it holds no {', no '.join(missing)}")
-    return chosen.find(root)
+    listing = chosen.find(root)
+    unseen = pictures_below(root) - listing.known
+    return replace(listing, left_out=tuple(sorted(unseen)))
 
 
 def recognise(root: Path) -> str:
-    """The layout whose marks a folder bears; a folder with none is plain, or COCO's by its file."""
+    """The layout whose marks a folder bears; with none it is what its annotations say, or plain."""
     if not root.is_dir():
         raise DataError(f"{root} is no folder: give the one that holds the data set")
     for name, layout in LAYOUTS.items():
         if layout.marks and not layout.missing(root):
             return name
-    has_annotations = any(next(root.glob(file), None) for file in FILES)
-    return "coco" if has_annotations else "plain"
+    if any(next(root.glob(file), None) for file in FILES):
+        return "coco"
+    if any(next(root.glob(file), None) for file in CVAT_FILES):
+        return "cvat"
+    told = (_annotates(path) for path in sorted(root.glob("*.json")))
+    return next((layout for layout in told if layout), "plain")
+
+
+def _annotates(path: Path) -> str | None:
+    """The layout of a JSON file beside its images, if it is an annotation tool's."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    if isinstance(document, dict) and set(document) >= SECTIONS:
+        return "coco"
+    return "label_studio" if is_label_studio(document) else None

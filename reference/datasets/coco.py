@@ -17,10 +17,10 @@ from reference.datasets.folders import SPLIT_FOLDERS
 from reference.datasets.masks import Box, DataError
 from reference.datasets.sample import Layout, Listing, Sample, Split, Strength
 
-# Together in `annotations`, or beside the images of each split.
+# Together in `annotations`, or beside the images of each split; or one beside all of them.
 FILES = ("annotations/*.json", "*/_annotations.coco.json")
 _NOWHERE = (0, 0, 0, 0)
-_SECTIONS = {"images", "annotations", "categories"}
+SECTIONS = {"images", "annotations", "categories"}
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ def _lies_nowhere(segmentation: Any, box: Any) -> bool:
 
 def _coco(root: Path) -> Listing:
     listing = Listing(())
-    for path in sorted(found for mark in FILES for found in root.glob(mark)):
+    for path in sorted(found for mark in (*FILES, "*.json") for found in root.glob(mark)):
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(document, dict) and set(document) >= _SECTIONS:
+            if isinstance(document, dict) and set(document) >= SECTIONS:
                 listing += read_document(root, path, document)
         except DataError:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from reference.datasets.masks import DataError, GreyMask, LabelMask
@@ -22,10 +23,14 @@ SPLIT_FOLDERS: dict[str, Split] = {
     "testing": "test",
     "testset": "test",
 }
+_BESIDE = ("_mask", "_label")  # how a mask is called that lies beside its image
 
 
 def _plain(root: Path) -> Listing:
-    """`images`, `masks` and perhaps `good`, alone or by split: `train/images` or `images/train`."""
+    """`images`, `masks` and perhaps `good`, alone or by split: `train/images` or `images/train`.
+
+    Or images and masks in one folder, told by their names: `x.jpg` and `x_mask.png`.
+    """
     listing = Listing(())
     bases: dict[Path, Split] = {root: "train", **_by_split(root)}
     for base, split in bases.items():
@@ -35,12 +40,17 @@ def _plain(root: Path) -> Listing:
             listing += _pairs(images, masks, split, prefix)
             for part, side in _by_split(images).items():
                 listing += _pairs(part, masks / part.name, side, f"{part.name}/")
+        else:
+            listing += _beside(base, split, prefix)
         if sound := _named(base, FREE_FOLDERS):
             listing += _sound(sound, split, f"{prefix}{sound.name}/")
+            for part, side in _by_split(sound).items():
+                listing += _sound(part, side, f"{prefix}{sound.name}/{part.name}/")
     if not listing.samples and not listing.images_alone:
         raise DataError(
             f"{root} holds no images beside masks: name the folders one of "
-            f"{', '.join(IMAGE_FOLDERS)} and one of {', '.join(MASK_FOLDERS)}"
+            f"{', '.join(IMAGE_FOLDERS)} and one of {', '.join(MASK_FOLDERS)}, or lay x_mask.png "
+            "beside x.jpg; `trackside data layouts` lists what else is known"
         )
     return listing
 
@@ -57,14 +67,55 @@ def _by_split(base: Path) -> dict[Path, Split]:
 
 def _pairs(images: Path, masks: Path, split: Split, prefix: str) -> Listing:
     def describe(image: Path, mask: Path) -> Sample:
-        return Sample(f"{prefix}{image.stem}", image, GreyMask(mask), None, split)
+        return Sample(f"{prefix}{image.stem}", image, GreyMask(mask, own=True), None, split)
 
     return pair_up(pictures(images), pictures(masks), describe)
+
+
+def _beside(folder: Path, split: Split, prefix: str) -> Listing:
+    """Of one folder's pictures the pairs; none where no mask is among them."""
+
+    def describe(image: Path, mask: Path) -> Sample:
+        return Sample(f"{prefix}{image.stem}", image, GreyMask(mask, own=True), None, split)
+
+    found = pictures(folder)
+    masks = [path for path in found if path.stem.lower().endswith(_BESIDE)]
+    images = [path for path in found if path not in masks]
+    return pair_up(images, masks, describe) if masks else Listing(())
 
 
 def _sound(folder: Path, split: Split, prefix: str) -> Listing:
     samples = (Sample(f"{prefix}{p.stem}", p, None, FREE, split) for p in pictures(folder))
     return Listing(tuple(samples))
+
+
+def _by_class(root: Path) -> Listing:
+    """`train/good`, and under `test` a folder for each class, its masks in `ground_truth`.
+
+    Its sides are for who learns from sound pictures alone: here all are to split.
+    """
+    listing = Listing(())
+    unused = {mask for folder in (root / "ground_truth").glob("*") for mask in pictures(folder)}
+    for side in ("train", "test"):
+        for folder in sorted(p for p in (root / side).glob("*") if p.is_dir()):
+            if folder.name.lower() in FREE_FOLDERS:
+                listing += _sound(folder, "train", f"{side}/{folder.name}/")
+            else:
+                masks = pictures(root / "ground_truth" / folder.name)
+                found = _of_class(folder, masks)
+                unused -= {s.mask.path for s in found.samples if s.mask}
+                listing += replace(found, masks_alone=())  # of the other side, it may be
+    return listing + Listing((), masks_alone=tuple(sorted(unused)))
+
+
+def _of_class(folder: Path, masks: list[Path]) -> Listing:
+    prefix = f"{folder.parent.name}/{folder.name}/"
+
+    def describe(image: Path, mask: Path) -> Sample:
+        truth = GreyMask(mask, own=True)
+        return Sample(f"{prefix}{image.stem}", image, truth, folder.name)
+
+    return pair_up(pictures(folder), masks, describe)
 
 
 def _simulated(root: Path) -> Listing:
@@ -79,7 +130,9 @@ def _simulated(root: Path) -> Listing:
         truth = LabelMask(named, classes) if classes else GreyMask(mask)
         return Sample(image.stem, image, truth, kind)
 
-    return pair_up(pictures(root / "images"), pictures(root / "masks"), describe)
+    masks = pictures(root / "masks")
+    listing = pair_up(pictures(root / "images"), masks, describe)
+    return replace(listing, set_aside=tuple(masks)) if classes else listing
 
 
 def _classes(path: Path) -> tuple[str, ...]:
@@ -108,6 +161,11 @@ def _kinds_of(path: Path) -> dict[str, list[str]]:
 
 PLAIN = Layout(
     "your own: images/, masks/, and good/ for images without a defect, by split or not", (), _plain
+)
+BY_CLASS = Layout(
+    "your own by class, as MVTec AD: train/good, test/CLASS, ground_truth/CLASS",
+    ("test/*/*", "ground_truth/*/*"),
+    _by_class,
 )
 SIMULATED = Layout(
     "the simulated line, by `trackside simulate`",

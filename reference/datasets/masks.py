@@ -57,6 +57,7 @@ class GreyMask:
     path: Path
     at_least: int = 128
     classes: tuple[str, ...] = ("defect",)
+    own: bool = False  # somebody's own, who can save it otherwise, and none as it was published
 
     def levels(self) -> Image:
         """The grey values as they are on disk."""

@@ -48,13 +48,27 @@ class Listing:
     samples: tuple[Sample, ...]
     images_alone: tuple[Path, ...] = ()  # that should have a mask
     masks_alone: tuple[Path, ...] = ()
+    set_aside: tuple[Path, ...] = ()  # that were published, and not to learn from
+    left_out: tuple[Path, ...] = ()  # pictures below the folder in which the layout sees nothing
 
     def __add__(self, other: Listing) -> Listing:
         return Listing(
             self.samples + other.samples,
             self.images_alone + other.images_alone,
             self.masks_alone + other.masks_alone,
+            self.set_aside + other.set_aside,
+            self.left_out + other.left_out,
         )
+
+    @property
+    def known(self) -> set[Path]:
+        """Every file that the layout has seen something in."""
+        files = {*self.images_alone, *self.masks_alone, *self.set_aside}
+        for sample in self.samples:
+            files.add(sample.image)
+            if sample.mask is not None:
+                files.add(sample.mask.path)
+        return files
 
 
 @dataclass(frozen=True)
@@ -73,8 +87,8 @@ class Layout:
 def pair_up(
     images: Iterable[Path], masks: Iterable[Path], describe: Callable[[Path, Path], Sample]
 ) -> Listing:
-    """Each image with the mask of the same stem; `x_label` is the mask of `x`."""
-    mask_of = {mask.stem.removesuffix("_label"): mask for mask in masks}
+    """Each image with the mask of the same stem; `x_label` or `x_mask` is the mask of `x`."""
+    mask_of = {mask.stem.removesuffix("_label").removesuffix("_mask"): mask for mask in masks}
     samples, alone = [], []
     for image in images:
         if mask := mask_of.pop(image.stem, None):
@@ -89,7 +103,14 @@ def pictures(folder: Path, *suffixes: str) -> list[Path]:
     wanted = set(suffixes) or IMAGE_SUFFIXES
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in wanted)
+    found = (path for path in folder.iterdir() if path.suffix.lower() in wanted)
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def pictures_below(root: Path) -> set[Path]:
+    """All image files of a folder and its folders, but for hidden ones."""
+    found = (path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    return {p for p in found if not any(part[0] == "." for part in p.relative_to(root).parts)}
 
 
 def number_in(name: str) -> int:

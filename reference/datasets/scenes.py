@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from reference.datasets.masks import GreyMask, MatlabMask
@@ -17,8 +18,10 @@ def _crackforest(root: Path) -> Listing:
         split: Split = "validation" if number_in(image.stem) % 5 == 0 else "train"
         return Sample(image.stem, image, MatlabMask(truth), "crack", split)
 
-    images = [p for p in pictures(root / "image") if number_in(p.stem) <= _CRACKFOREST_LAST]
-    return pair_up(images, sorted((root / "groundTruth").glob("*.mat")), describe)
+    images = pictures(root / "image")
+    with_truth = [p for p in images if number_in(p.stem) <= _CRACKFOREST_LAST]
+    listing = pair_up(with_truth, sorted((root / "groundTruth").glob("*.mat")), describe)
+    return replace(listing, set_aside=tuple(sorted(set(images) - set(with_truth))))
 
 
 def _orssd(root: Path) -> Listing:

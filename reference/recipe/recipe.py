@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from edge.errors import ConfigurationError
 from edge.files import read_yaml
 from reference.data import AS_ON_THE_LINE, Augmentation, ordered
 from reference.datasets import LAYOUTS
@@ -69,12 +70,23 @@ class HoldOut(_Section):
     seed: NonNegativeInt = 0
 
 
+class HoldOutList(_Section):
+    """Images that a text file names, one a line, by their paths from the data set's folder."""
+
+    list: str  # a path from the recipe's folder; what follows a # is a remark
+    images: tuple[str, ...] = ()  # what it names, kept with what is trained
+
+
 class DataSection(_Section):
     """One data set, its folder below the data root, and its images in every batch."""
 
     layout: str
     path: str
-    share: PositiveInt
+    share: PositiveInt = 8
+    # The grey value of a mask from which on it marks; left out, as the layout has it.
+    marked_from: int | None = Field(default=None, ge=1, le=255)
+    # Larger images are cut to squares of this side first of all, as a line cuts frames to tiles.
+    tiles: int | None = Field(default=None, ge=32)
     zoom: Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(ordered)] = (1.0, 1.0)
     augment: Augmentation = AS_ON_THE_LINE
     # Images that show one of these; `free` is without a defect. A crop aims at these alone.
@@ -86,8 +98,8 @@ class DataSection(_Section):
     weight: PositiveFloat = 1.0  # of each image's losses
     # What chooses the best: `runs`, what the layout holds out, neighbours together; `none`, so that
     # all of the training side is trained on and the last is kept; `test`, the test side, by which
-    # some papers choose and which then flatters them; or so many images drawn.
-    hold_out: Literal["runs", "none", "test"] | PositiveInt | HoldOut = "runs"
+    # some papers choose and which then flatters them; so many images drawn; or those of a list.
+    hold_out: Literal["runs", "none", "test"] | PositiveInt | HoldOut | HoldOutList = "runs"
 
     @field_validator("layout")
     @classmethod
@@ -100,8 +112,8 @@ class DataSection(_Section):
 class ValidationSection(_Section):
     """The network's input size for validation, how often it is done, and what decides the best."""
 
-    size: PositiveInt
-    every: PositiveInt
+    size: PositiveInt = 352
+    every: PositiveInt = 250
     best: Figure = "s_measure"
     protocol: Literal["line", "float", "minet", "csepnet", "lsanet", "nadinet", "dms"] = "line"
 
@@ -153,33 +165,46 @@ class TeacherSection(_Section):
     temperature: PositiveFloat = 1.0
 
 
+class LineSection(_Section):
+    """What `quantize` takes where its options are left out: what the network is to be good for."""
+
+    um_per_px: PositiveFloat = 250  # surface that a pixel of the network shows
+    min_area_mm2: NonNegativeFloat = 4  # of the smallest defect that counts
+    min_extent_mm: NonNegativeFloat = 2
+    golden: str | None = None  # a picture that may be shown; a path from the data root
+
+
 class Recipe(_Section):
     """Everything that decides a training run but the data's place on disk."""
 
-    network: dict[str, Any]
+    network: dict[str, Any] = {"name": "minet", "align_corners": False}
     names: tuple[str, ...] = ()  # of the classes that the network tells apart, in its order
     report_only: tuple[str, ...] = ()  # of them, what is found and named but is no defect
     data: list[DataSection] = Field(min_length=1)
-    validation: ValidationSection
+    # Fewer images with a defect to train on are refused: what they teach is worth nothing.
+    least_defective: PositiveInt = 10
+    line: LineSection | None = None
+    validation: ValidationSection = ValidationSection()
     colour: bool = False  # pictures are red, green and blue to the network, else three equal planes
-    mean: float | tuple[float, float, float]
-    std: PositiveFloat | tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+    mean: float | tuple[float, float, float] = 0.45
+    std: PositiveFloat | tuple[PositiveFloat, PositiveFloat, PositiveFloat] = 0.225
     divide_by_maximum: bool = False  # each image by its own: for the papers, never for a line
-    crop: PositiveInt
+    crop: PositiveInt = 256
     loss: LossSection = LossSection(each_map={"bce": 1, "iou": 1}, first_map={"ssim_half": 1})
     teacher: TeacherSection | None = None
     # `kaiming` is of all but a backbone, whose weights come from elsewhere.
     initialisation: Literal["xavier", "kaiming"] | None = None
-    # A checkpoint whose averaged weights are the first ones; a path from the recipe's folder.
+    # A checkpoint whose averaged weights are the first ones: a path from the recipe's folder, or
+    # `strip` or `rail` for one that is installed.
     start_from: str | None = None
     # Of the network, by how its parameters' names begin; all of it if nothing is said. The rest
     # stays as it is to the bit, its normalisations too.
     trains: tuple[str, ...] = ()
     optimizer: OptimizerSection = OptimizerSection()
-    learning_rate: PositiveFloat
+    learning_rate: PositiveFloat = 0.0015
     schedule: ScheduleSection = ScheduleSection()
     warmup: PositiveInt = 1
-    iterations: PositiveInt | None = None
+    iterations: PositiveInt | None = None  # 3,000 where no length is given
     epochs: PositiveInt | None = None  # of the first data set
     decay: PositiveInt = 1
     clip: PositiveFloat | None = 5.0  # the gradient's norm
@@ -188,7 +213,8 @@ class Recipe(_Section):
     precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
     deterministic: bool = False  # on a GPU, slower: the same run to the bit, resumed or not
     ema: float = Field(default=0, ge=0, lt=1)  # 0: the weights themselves
-    seed: int = Field(ge=0, lt=2**40)  # torch's is made of it and the iteration, in 64 bits
+    # torch's is made of it and the iteration, in 64 bits.
+    seed: int = Field(default=0, ge=0, lt=2**40)
 
     @property
     def channels(self) -> Literal[1, 3]:
@@ -233,13 +259,41 @@ class Recipe(_Section):
                 )
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _some_length(cls, written: Any) -> Any:
+        keys = ("iterations", "epochs")
+        if isinstance(written, dict) and all(written.get(key) is None for key in keys):
+            return written | {"iterations": 3000}
+        return written
+
     @model_validator(mode="after")
     def _one_length(self) -> Recipe:
-        if (self.iterations is None) == (self.epochs is None):
+        if self.iterations is not None and self.epochs is not None:
             raise ValueError("give the length once: either `iterations` or `epochs`")
         return self
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe file; mistakes are named with their line, key and remedy."""
-    return read_yaml(path, Recipe)
+    """Read a recipe file and the lists it names; mistakes are named with line, key and remedy."""
+    recipe = read_yaml(path, Recipe)
+    sections = [_with_its_list(section, path.parent) for section in recipe.data]
+    return recipe.model_copy(update={"data": sections})
+
+
+def _with_its_list(section: DataSection, folder: Path) -> DataSection:
+    listed = section.hold_out
+    if not isinstance(listed, HoldOutList) or listed.images:
+        return section
+    path = folder / listed.list
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read ({error}): it should name the images held out, one a line"
+        ) from error
+    named = dict.fromkeys(line.partition("#")[0].strip() for line in lines)
+    images = tuple(name for name in named if name)
+    if not images:
+        raise ConfigurationError(f"{path} names no image: write those to hold out, one a line")
+    return section.model_copy(update={"hold_out": listed.model_copy(update={"images": images})})

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.errors import ConfigurationError
 from reference.data import KINDS, Pair, Source
-from reference.data.pairs import cut, read
+from reference.data.pairs import cut, read, tiles
 from reference.data.worth import fault_of
 from reference.datasets.labels import IGNORED, Naming, no_boxes
 from reference.recipe.recipe import DataSection, Recipe
@@ -27,11 +27,12 @@ def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pa
     named: dict[str, Pair] = {}
     for section in recipe.data:
         place = f"{section.layout}:{section.path}"
-        if place not in kept:
-            folder = data_root / section.path
-            kept[place] = read(folder, section.layout, colour=recipe.colour)
-        pairs, chosen = _chosen(kept[place], section, data_root)
-        pairs = resplit(pairs, section)
+        read_as = f"{place}:{section.marked_from}:{section.tiles}"
+        if read_as not in kept:
+            kept[read_as] = _read(section, data_root, recipe.colour)
+        pairs, chosen = _chosen(kept[read_as], section, data_root)
+        if section.tiles is None:
+            pairs = resplit(pairs, section)
         training = [pair for pair in pairs if pair.split == "train"]
         if not training:
             raise ConfigurationError(
@@ -40,7 +41,7 @@ def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pa
             )
         held = (pair for pair in pairs if pair.split == "validation")
         held_out |= {f"{place}:{pair.name}": _shown(pair, recipe) for pair in held}
-        taken_as = f"{place}:{section.boxes}:{section.rename}:{section.ignore}"
+        taken_as = f"{read_as}:{section.boxes}:{section.rename}:{section.ignore}"
         for pair in training:
             if (own := f"{taken_as}:{pair.name}") not in named:
                 named[own] = _named(pair, section, recipe.names)
@@ -63,14 +64,38 @@ def held_out_names(pairs: list[Pair], section: DataSection) -> set[str]:
     return {pair.name for pair in resplit(chosen, section) if pair.split == "validation"}
 
 
+def _read(section: DataSection, data_root: Path, colour: bool) -> list[Pair]:
+    """All of a data set's pairs; where they are cut, whole pictures are held out before."""
+    folder, marked_from = data_root / section.path, section.marked_from
+    pairs = read(folder, section.layout, colour=colour, marked_from=marked_from)
+    if section.tiles is None:
+        return pairs
+    side = section.tiles
+    return [part for pair in resplit(pairs, section) for part in tiles(pair, side)]
+
+
 def _refuse_worthless(sources: list[Source], recipe: Recipe) -> None:
     """A network that nothing is shown to marks nothing, and scores well where little is marked."""
     pairs = [pair for source in sources for pair in source.pairs]
+    folders = ", ".join(dict.fromkeys(section.path for section in recipe.data))
     shares = [pair.marked for pair in pairs]
     known = [share for share in shares if share is not None]
     if len(known) == len(pairs) and (fault := fault_of(known)) is not None:
-        folders = ", ".join(section.path for section in recipe.data)
         raise ConfigurationError(f"{folders}: {fault[1]}: {KINDS[fault[0]]}")
+    if dark := {pair.name: pair.too_dark for pair in pairs if pair.too_dark}:
+        first = next(iter(dark))
+        raise ConfigurationError(
+            f"{folders}: {len(dark)} masks mark nothing that counts; the brightest value of "
+            f"{first}'s is {dark[first]}: save them with 0 and 255, or, if all masks are like it, "
+            f"write `marked_from: {dark[first]}` under data"
+        )
+    shown = {pair.name for pair in pairs if pair.marked != 0}
+    if len(shown) < recipe.least_defective:
+        raise ConfigurationError(
+            f"{folders}: {len(shown)} images to train on show a defect, which teaches nothing that "
+            f"can be relied on: label {recipe.least_defective} or more, 100 being usual; or, to "
+            "try the way, write a smaller least_defective"
+        )
 
 
 def _chosen(

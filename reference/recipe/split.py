@@ -10,7 +10,7 @@ import numpy as np
 from edge.errors import ConfigurationError
 from reference.data import Pair
 from reference.datasets import Split
-from reference.recipe.recipe import DataSection, HoldOut
+from reference.recipe.recipe import DataSection, HoldOut, HoldOutList
 
 
 def resplit(pairs: Sequence[Pair], section: DataSection) -> list[Pair]:
@@ -23,6 +23,8 @@ def resplit(pairs: Sequence[Pair], section: DataSection) -> list[Pair]:
         sides: dict[Split, Split] = {"validation": "train", "test": "validation"}
         return [_on(pair, sides.get(pair.split, "train")) for pair in pairs]
     drawn = section.hold_out
+    if isinstance(drawn, HoldOutList):
+        return _listed(pairs, drawn, section.path)
     how = drawn if isinstance(drawn, HoldOut) else HoldOut(images=drawn)
     pool = [n for n, pair in enumerate(pairs) if how.of == "all" or pair.split != "test"]
     if how.images >= len(pool):
@@ -38,6 +40,17 @@ def resplit(pairs: Sequence[Pair], section: DataSection) -> list[Pair]:
         else _on(pair, "validation" if n in held else "train")
         for n, pair in enumerate(pairs)
     ]
+
+
+def _listed(pairs: Sequence[Pair], drawn: HoldOutList, folder: str) -> list[Pair]:
+    """What a list names is held out; all else is to train on."""
+    named = set(drawn.images)
+    if unknown := named - {pair.file for pair in pairs}:
+        raise ConfigurationError(
+            f"{drawn.list} names {min(unknown)}, and {folder} has no such image: write its path "
+            "from there, or take the line out"
+        )
+    return [_on(pair, "validation" if pair.file in named else "train") for pair in pairs]
 
 
 def _drawn(classes: Sequence[str], count: int, seed: int) -> list[int]:

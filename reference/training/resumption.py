@@ -11,8 +11,8 @@ from reference.networks import complete
 from reference.recipe import Recipe
 from reference.trained import CheckpointError
 
-# The length, with the decay at its end, and what only watches.
-_FREE = {"iterations", "epochs", "decay", "validation"}
+# The length, with the decay at its end, what only watches, and what only a bundle is told.
+_FREE = {"iterations", "epochs", "decay", "validation", "least_defective", "line"}
 
 
 def check_unchanged(stored: Recipe, given: Recipe, path: Path) -> None:

@@ -32,6 +32,11 @@ from reference.training.stop import StopRequest
 from reference.training.track import Track, held_out_track
 from reference.training.trainer import Trainer
 
+_CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
+INSTALLED = {  # what the shipped bundles were made of
+    "strip": _CHECKPOINTS / "minet_line.safetensors",
+    "rail": _CHECKPOINTS / "minet_rail.safetensors",
+}
 LOGGED = (
     "mae",
     "s_measure",
@@ -79,7 +84,7 @@ def train(
     sources, validation = read_sources(recipe, data_root)
     track = held_out_track(recipe, data_root) if recipe.validation.best == "found" else None
     _check_held_out(recipe, validation)
-    start_from = start_from or (recipe.start_from and recipe_folder / recipe.start_from) or None
+    start_from = start_from or first_weights(recipe, recipe_folder)
     classes = classes_of(sources, recipe)
     run = begin(
         recipe,
@@ -133,6 +138,13 @@ def train(
             if stopping and not at_end:
                 raise TrainingStopped(f"stopped at {run.iteration}: go on with --resume {last}")
     return run
+
+
+def first_weights(recipe: Recipe, folder: Path) -> Path | None:
+    """The checkpoint that a recipe starts from: one that is installed, by its name, or a path."""
+    if recipe.start_from is None:
+        return None
+    return INSTALLED.get(recipe.start_from, folder / recipe.start_from)
 
 
 def _check_held_out(recipe: Recipe, pairs: list[Pair]) -> None:

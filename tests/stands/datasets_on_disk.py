@@ -180,6 +180,71 @@ def coco(root: Path) -> None:
         (root / "annotations" / f"instances_{side}.json").write_text(json.dumps(document))
 
 
+def by_class(root: Path) -> None:
+    for number, name in enumerate(("train/good/000", "test/good/000", "test/dent/000")):
+        image, mask = picture(number, defect=name == "test/dent/000")
+        write(root / f"{name}.png", image)
+    write(root / "ground_truth" / "dent" / "000_mask.png", mask)
+    image, mask = picture(7)  # so that the side to train on shows a defect too
+    write(root / "train" / "dent" / "001.png", image)
+    write(root / "ground_truth" / "dent" / "001_mask.png", mask)
+
+
+LABELLED = ("square", "brushed", "boxed", "sound")  # what both tools' exports show, in this order
+
+
+def _brush(mask: NDArray[np.uint8]) -> list[int]:
+    """A mask as Label Studio packs it: each value of four planes given, a byte at a time."""
+    values = np.repeat(mask.ravel(), 4)
+    bits = f"{len(values):032b}{7:05b}" + f"{7:04b}" * 4  # lengths of 8 bits, so 256 at a time
+    for start in range(0, len(values), 256):
+        run = values[start : start + 256]
+        same = bool((run == run[0]).all())
+        bits += f"{int(same)}00{len(run) - 1:08b}"
+        bits += "".join(f"{value:08b}" for value in (run[:1] if same else run))
+    bits += "0" * (-len(bits) % 8)
+    return [int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)]
+
+
+def label_studio(root: Path) -> None:
+    def result(kind: str, **value: object) -> dict[str, object]:
+        size = {"original_width": SIDE, "original_height": SIDE}
+        return {"type": kind, "value": {**value, kind: ["dent"]}, **size}
+
+    brushed = np.zeros((SIDE, SIDE), np.uint8)
+    brushed[8:24, 30:40] = 255
+    corners = [[12.5, 12.5], [37.5, 12.5], [37.5, 37.5], [12.5, 37.5]]
+    box = {"x": 12.5, "y": 25, "width": 25, "height": 12.5, "rotation": 0}
+    results = {
+        "square": [result("polygonlabels", points=corners)],
+        "brushed": [result("brushlabels", format="rle", rle=_brush(brushed))],
+        "boxed": [result("rectanglelabels", **box)],
+        "sound": [],
+    }
+    tasks = []
+    for number, name in enumerate(LABELLED):
+        write(root / "pictures" / f"{name}.png", picture(number)[0])
+        data = {"image": f"/data/upload/1/0123abcd-{name}.png"}
+        annotation = {"was_cancelled": False, "result": results[name]}
+        tasks.append({"id": number, "data": data, "annotations": [annotation]})
+    (root / "project-1.json").write_text(json.dumps(tasks))
+
+
+def cvat(root: Path) -> None:
+    shapes = {
+        "square": '<polygon label="dent" points="8,8;24,8;24,24;8,24"/>',
+        "brushed": '<mask label="dent" rle="0,160" left="30" top="8" width="10" height="16"/>',
+        "boxed": '<box label="dent" xtl="8" ytl="16" xbr="24" ybr="24"/>',
+        "sound": "",
+    }
+    items = []
+    for number, name in enumerate(LABELLED):
+        write(root / "images" / f"{name}.png", picture(number)[0])
+        size = f'width="{SIDE}" height="{SIDE}"'
+        items.append(f'<image id="{number}" name="{name}.png" {size}>{shapes[name]}</image>')
+    (root / "annotations.xml").write_text(f"<annotations>{''.join(items)}</annotations>")
+
+
 def plain(root: Path) -> None:
     for number, side in enumerate(("train", "train", "val", "test")):
         image, mask = picture(number)
@@ -201,6 +266,9 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "simulated": simulated,
     "rail_defect": rail_defect,
     "coco": coco,
+    "by_class": by_class,
+    "label_studio": label_studio,
+    "cvat": cvat,
     "plain": plain,
 }
 

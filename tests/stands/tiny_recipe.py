@@ -23,6 +23,7 @@ RECIPE: dict[str, Any] = {
     "decay": 2,
     "ema": 0.9,
     "seed": 5,
+    "least_defective": 1,
 }
 
 

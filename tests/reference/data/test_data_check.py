@@ -29,11 +29,11 @@ from stands.tiny_recipe import recipe_with
 
 
 def run(
-    capsys: pytest.CaptureFixture[str], root: Path, **options: Any
+    capsys: pytest.CaptureFixture[str], root: Path, *, least: int = 1, **options: Any
 ) -> tuple[int, dict[str, Any]]:
     """The command's exit code and JSON."""
     with pytest.raises(SystemExit) as ended:
-        check(root, as_json=True, **options)
+        check(root, as_json=True, least=least, **options)
     assert isinstance(ended.value.code, int)
     return ended.value.code, json.loads(capsys.readouterr().out)
 
@@ -275,3 +275,60 @@ def test_masks_that_teach_nothing_are_found_and_not_trained_on(
     recipe = recipe_with(data=[section])
     with pytest.raises(ConfigurationError, match=re.escape(KINDS[kind])):
         read_sources(recipe, tmp_path)
+
+
+def own_set(root: Path, count: int = 12) -> None:
+    for number in range(count):
+        image, mask = picture(number)
+        write(root / "images" / f"{number:02}.png", image)
+        write(root / "masks" / f"{number:02}.png", mask)
+
+
+def kinds(report: dict[str, Any]) -> list[tuple[str, bool, str]]:
+    return [(f["kind"], f["wrong"], Path(f["files"][0]).name) for f in report["findings"]]
+
+
+def test_folders_that_are_not_read_are_named_and_those_of_sound_pictures_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own_set(tmp_path)
+    for number, place in enumerate(("good/train", "good/val", "holdout", "scratch/new")):
+        write(tmp_path / place / "1.png", picture(30 + number, defect=False)[0])
+    exit_code, report = run(capsys, tmp_path, least=10)
+    assert (exit_code, report["taken_for"]) == (0, {"with a mask": 12, "sound, without a mask": 2})
+    assert report["splits"] == {"train": 13, "validation": 1}
+    assert kinds(report) == [("left_out", False, "holdout"), ("left_out", False, "new")]
+
+
+def test_masks_saved_as_jpeg_are_remarked_and_too_few_pictures_are_wrong_and_not_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own_set(tmp_path, 3)
+    mask = tmp_path / "masks" / "00.png"
+    write(mask.with_suffix(".jpg"), picture(0)[1])
+    mask.unlink()
+    exit_code, report = run(capsys, tmp_path, least=10)
+    assert (exit_code, kinds(report)) == (
+        1,
+        [("lossy_mask", False, "00.jpg"), ("too_few", True, "images")],
+    )
+    recipe = recipe_with(data=[{"layout": "plain", "path": "."}], least_defective=10)
+    with pytest.raises(ConfigurationError, match=r"3 images to train on show a defect.*label 10"):
+        read_sources(recipe, tmp_path)
+
+
+def test_a_mask_among_others_that_is_too_dark_to_count_is_not_trained_on_as_sound(
+    tmp_path: Path,
+) -> None:
+    own_set(tmp_path)
+    masks = sorted((tmp_path / "masks").iterdir())
+    write(masks[3], picture(3)[1] // 255)
+    section = {"layout": "plain", "path": "."}
+    with pytest.raises(ConfigurationError, match=r"1 masks .* of 03's is 1: .*`marked_from: 1`"):
+        read_sources(recipe_with(data=[section]), tmp_path)
+    for number, mask in enumerate(masks):
+        write(mask, picture(number)[1] // 255)
+    [source], _ = read_sources(
+        recipe_with(data=[section | {"marked_from": 1, "hold_out": "none"}]), tmp_path
+    )
+    assert [pair.mask.sum() for pair in source.pairs] == [256] * 12

@@ -80,6 +80,24 @@ TRUTH = {
         "validation/val_2": ("dent", "validation", 8 * 6),
         "validation/val_3": ("free", "validation", 0),
     },
+    "by_class": {
+        "train/good/000": ("free", "train", 0),
+        "train/dent/001": ("dent", "train", SQUARE),
+        "test/good/000": ("free", "train", 0),
+        "test/dent/000": ("dent", "train", SQUARE),
+    },
+    "label_studio": {
+        "square": ("dent", "train", SQUARE),
+        "brushed": ("dent", "train", 16 * 10),
+        "boxed": ("dent", "train", 16 * 8),
+        "sound": ("free", "train", 0),
+    },
+    "cvat": {
+        "square": ("dent", "train", SQUARE),
+        "brushed": ("dent", "train", 16 * 10),
+        "boxed": ("dent", "train", 16 * 8),
+        "sound": ("free", "train", 0),
+    },
     "plain": {
         "train/0": ("defect", "train", SQUARE),
         "train/1": ("defect", "train", SQUARE),
