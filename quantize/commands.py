@@ -49,7 +49,8 @@ def quantize(
     checkpoint: Checkpoint,
     out: Annotated[Path, typer.Option("--out", "-o", help="The bundle to write.")],
     data_root: Annotated[
-        Path | None, typer.Option(help="The folder that the recipe's paths start at.")
+        Path | None,
+        typer.Option(help="The folder that the recipe's data lies in; else where it was trained."),
     ] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="A folder of images, not the recipe's training images.")
@@ -84,24 +85,37 @@ def quantize(
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="How many to calibrate on.")] = 200,
     seed: Annotated[int, typer.Option(help="Another seed, another choice of images.")] = 0,
-    frames: Annotated[int, typer.Option(min=0, help="Simulated frames to compare on.")] = 540,
+    frames: Annotated[
+        int | None,
+        typer.Option(min=0, help="Simulated frames to compare on; 540, or none of your own data."),
+    ] = None,
     golden: Annotated[
         Path | None,
         typer.Option(
-            help="A picture for the golden pair, which every bundle shows; else a simulated one."
+            help="A picture for the golden pair, which every bundle shows; else the recipe's, or a "
+            "simulated one."
         ),
     ] = None,
     size: Annotated[
         int | None,
         typer.Option(min=32, help="Pixels a side that the network sees; the recipe's if left out."),
     ] = None,
-    um_per_px: Annotated[float, typer.Option(help="Surface that a network pixel shows.")] = 250,
+    um_per_px: Annotated[
+        float | None,
+        typer.Option(help="Surface that a network pixel shows; else the recipe's, or 250."),
+    ] = None,
     follow: Annotated[
         Literal["rail"] | None, typer.Option(help="Pictures are looked at along a rail in them.")
     ] = None,
     threshold: Annotated[float, typer.Option(help="Probability above which it is defect.")] = 0.5,
-    min_area_mm2: Annotated[float, typer.Option(help="Smallest defect it is good for.")] = 4,
-    min_extent_mm: Annotated[float, typer.Option(help="Shortest defect it is good for.")] = 2,
+    min_area_mm2: Annotated[
+        float | None,
+        typer.Option(help="Smallest defect it is good for; else the recipe's, or 4."),
+    ] = None,
+    min_extent_mm: Annotated[
+        float | None,
+        typer.Option(help="Shortest defect it is good for; else the recipe's, or 2."),
+    ] = None,
 ) -> None:
     """Make a bundle of a checkpoint: INT8 for every engine, measured against the FP32 network."""
     with _steps() as step:
@@ -110,11 +124,22 @@ def quantize(
             from quantize.deploy import read_trained
             from quantize.describe import Purpose, input_spec
             from quantize.display import show_packing
-            from quantize.inputs import read_inputs
+            from quantize.inputs import read_inputs, told
             from quantize.pack import Wishes, build
             from quantize.parity import ParityError, parse_limits
             from quantize.targets import choose, parse_targets
 
+            trained = read_trained(checkpoint)
+            given = told(
+                checkpoint,
+                trained.recipe,
+                data_root=data_root,
+                golden=golden,
+                frames=frames,
+                um_per_px=um_per_px,
+                min_area_mm2=min_area_mm2,
+                min_extent_mm=min_extent_mm,
+            )
             wishes = Wishes(
                 targets=parse_targets(targets),
                 max_drop=parse_limits(max_drop),
@@ -123,18 +148,20 @@ def quantize(
                 layers=layers,
                 full_range=vnni,
                 accuracy_aware=accuracy_aware,
-                frames=frames,
-                golden=golden,
+                frames=given.frames,
+                golden=given.golden,
             )
         with step("Read the checkpoint and the images"):
-            trained = read_trained(checkpoint)
             trained = trained if size is None else trained.at(size)
-            candidates, pairs = read_inputs(trained.recipe, data_root, calibration, validation)
+            candidates, pairs = read_inputs(
+                trained.recipe, given.data_root, calibration, validation
+            )
         with step("Choose the calibration images"):
-            spec = input_spec(trained, um_per_px)
+            spec = input_spec(trained, given.line.um_per_px)
             chosen = choose(candidates, spec, count=images, seed=seed)
-        limits = Limits(min_area_mm2=min_area_mm2, min_extent_mm=min_extent_mm)
-        purpose = Purpose(out.stem, um_per_px, threshold, limits, follow)
+        line = given.line
+        limits = Limits(min_area_mm2=line.min_area_mm2, min_extent_mm=line.min_extent_mm)
+        purpose = Purpose(out.stem, line.um_per_px, threshold, limits, follow)
         packing = build(trained, chosen, pairs, purpose, wishes, out=out, step=step)
         if report is not None:
             report.write_bytes(packing.page)

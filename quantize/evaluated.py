@@ -25,6 +25,7 @@ from edge.network import (
     sound_share,
 )
 from reference.data import Pair, read
+from reference.data.pairs import tiles
 from reference.datasets import FREE, recognise
 from reference.datasets.labels import Naming
 from reference.evaluation import (
@@ -38,7 +39,7 @@ from reference.evaluation import (
     cases_of_folders,
     cases_of_maps,
 )
-from reference.recipe import Recipe, resplit
+from reference.recipe import HoldOut, Recipe, resplit
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +70,16 @@ class DataChoice:
         levels = self.protocol.grey_masks or self.protocol.counts_from != LINE.counts_from
         layout = self.layout or recognise(self.root)
         colour = colour or (recipe is not None and recipe.colour)
-        pairs = read(self.root, layout, colour=colour, levels=levels)
-        sections = [] if recipe is None else [s for s in recipe.data if s.layout == layout]
-        for section in sections[:1]:
-            if section.classes and not isinstance(section.hold_out, str):  # drawn of these alone
+        sections = [] if recipe is None else [s for s in recipe.data if s.layout == layout][:1]
+        marked_from = sections[0].marked_from if sections else None
+        pairs = read(self.root, layout, colour=colour, levels=levels, marked_from=marked_from)
+        for section in sections:
+            drawn = isinstance(section.hold_out, int | HoldOut)
+            if section.classes and drawn:  # of these alone
                 pairs = [pair for pair in pairs if pair.shown & set(section.classes)]
             pairs = resplit(pairs, section)
+            if (side := section.tiles) is not None:
+                pairs = [part for pair in pairs for part in tiles(pair, side)]
         chosen = [pair for pair in pairs if self.split in {"all", pair.split}]
         if not chosen:
             here = ", ".join(sorted({pair.split for pair in pairs}))

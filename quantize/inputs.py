@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import UsageError
@@ -9,7 +10,55 @@ from quantize.targets import Candidate, of_pairs, read_folder
 from reference.data import Pair, read
 from reference.data.pairs import cut
 from reference.datasets import recognise
-from reference.recipe import Recipe, read_sources
+from reference.recipe import LineSection, Recipe, read_sources
+from reference.trained import origin_of
+
+SIMULATED_FRAMES = 540  # that bundles are compared on, if nobody's own data say more
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a bundle is made by, where the command left it to the recipe and to where it ran."""
+
+    data_root: Path | None
+    golden: Path | None
+    frames: int
+    line: LineSection
+
+
+def told(
+    checkpoint: Path,
+    recipe: Recipe,
+    *,
+    data_root: Path | None,
+    golden: Path | None,
+    frames: int | None,
+    um_per_px: float | None,
+    min_area_mm2: float | None,
+    min_extent_mm: float | None,
+) -> Told:
+    """What the command says, else the recipe's `line`, else what is usual on steel.
+
+    Paths that are the recipe's start where it was trained, which is told beside the checkpoint.
+    """
+    origin, line = origin_of(checkpoint), recipe.line or LineSection()
+    asked = {
+        "um_per_px": um_per_px,
+        "min_area_mm2": min_area_mm2,
+        "min_extent_mm": min_extent_mm,
+    }
+    line = line.model_copy(update={key: value for key, value in asked.items() if value is not None})
+    if origin is not None and data_root is None:
+        data_root = origin.data_root
+    if golden is None and line.golden is not None:
+        if origin is None:
+            raise UsageError(
+                f"the recipe's golden picture is {line.golden}, beside a recipe that is not here: "
+                "give --golden"
+            )
+        golden = origin.recipe_folder / line.golden
+    usual = SIMULATED_FRAMES if recipe.line is None else 0
+    return Told(data_root, golden, usual if frames is None else frames, line)
 
 
 def read_inputs(

@@ -23,6 +23,10 @@ def check(
     layout: Annotated[str | None, typer.Option(help="What it is; else its folders say.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
     picture: Annotated[Path | None, typer.Option(help="A PNG of what was found.")] = None,
+    marked_from: Annotated[
+        int | None,
+        typer.Option(min=1, max=255, help="Grey value of a mask that marks a defect; else 128."),
+    ] = None,
     least: Annotated[
         int, typer.Option(min=1, help="Fewer images with a defect to train on are wrong.")
     ] = 10,
@@ -42,7 +46,7 @@ def check(
     if picture is not None:
         check_suffix(picture)
     layout = layout or recognise(folder)
-    listing = list_samples(folder, layout)
+    listing = list_samples(folder, layout, marked_from=marked_from)
     progress, total = Console(stderr=True), len(listing.samples)
     looks = track(look(listing.samples), "Looking", total, console=progress, transient=True)
     seen = list(looks)

@@ -46,8 +46,8 @@ def new(
     """
     from reference.proposal import plan, split, survey, write_line
 
-    report = _looked_at(data, layout, least)
-    found = survey(report, least=least, marked_from=marked_from)
+    report = _looked_at(data, layout, least, marked_from)
+    found = survey(report, least=least)
     sides = split(found)
     scale_um, said = _scale(um_per_px, found.layout)
     proposed = plan(found, sides, scale_um, least=least, marked_from=marked_from)
@@ -63,7 +63,7 @@ def new(
         print(f"  {command}")
 
 
-def _looked_at(data: Path, layout: str | None, least: int) -> DataReport:
+def _looked_at(data: Path, layout: str | None, least: int, marked_from: int | None) -> DataReport:
     from rich.console import Console
     from rich.progress import track
 
@@ -71,7 +71,7 @@ def _looked_at(data: Path, layout: str | None, least: int) -> DataReport:
     from reference.datasets import list_samples, recognise
 
     layout = layout or recognise(data)
-    listing = list_samples(data, layout)
+    listing = list_samples(data, layout, marked_from=marked_from)
     progress, total = Console(stderr=True), len(listing.samples)
     seen = list(track(look(listing.samples), "Looking", total, console=progress, transient=True))
     return DataReport(data, layout, seen, judge(listing, seen, least=least))
@@ -136,12 +136,16 @@ def recipe_check(
     ] = None,
 ) -> None:
     """Read a recipe and its data, and try its sizes, as `train` does before its first step."""
+    import torch
+
     from reference.recipe import read_recipe, read_sources
-    from reference.training.rehearsal import rehearse_recipe
+    from reference.training.rehearsal import rehearse
+    from reference.training.run import begin
+    from reference.training.train import classes_of, first_weights
 
     checked = read_recipe(path)
     sources, held_out = read_sources(checked, data_root or path.parent)
-    for said in rehearse_recipe(checked, held_out):
-        print(said)
+    classes, weights = classes_of(sources, checked), first_weights(checked, path.parent)
+    rehearse(begin(checked, classes, torch.device("cpu"), start_from=weights), held_out)
     shown = sum(len(source.pairs) for source in sources)
     print(f"{path}: {shown} images to train on, {len(held_out)} held out; it can be trained.")

@@ -29,7 +29,7 @@ KINDS = {
     "no_image": "a mask without its image: add it, or take the mask out",
     "size_mismatch": "image and mask differ in size: restore both",
     "dark_mask": "a mask too dark to count: save it with 0 and 255, or, if all masks are like it, "
-    "write `marked_from` in the recipe",
+    "say --marked-from 1, or what their brightest value is (`marked_from` in a recipe)",
     "grey_mask": "a mask of more than two levels, taken as defect from its threshold on: save it "
     "with 0 and 255",
     "lossy_mask": "a mask saved as JPEG, which blurs its edge: save it as PNG",

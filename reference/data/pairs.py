@@ -78,19 +78,17 @@ def read(
 ) -> list[Pair]:
     """Every image of a data set with its mask; an image without one is an error.
 
-    With the masks' grey `levels` too, where there are such, for who counts them otherwise. Grey
-    masks mark from `marked_from` on, where it is given.
+    With the masks' grey `levels` too, where there are such, for who counts them otherwise.
     """
-    listing = list_samples(root, layout)
+    listing = list_samples(root, layout, marked_from=marked_from)
     if alone := listing.images_alone:
         raise DataError(
             f"{root} lacks masks for {len(alone)} images: "
             f"{', '.join(str(path.relative_to(root)) for path in alone[:5])}"
         )
-    samples = [_marked_from(sample, marked_from) for sample in listing.samples]
     pairs = [
         replace(read_pair(one, colour=colour), file=one.image.relative_to(root).as_posix())
-        for one in samples
+        for one in listing.samples
     ]
     if not levels:
         return pairs
@@ -99,12 +97,6 @@ def read(
         replace(pair, levels=mask.levels()) if isinstance(mask, GreyMask) else pair
         for pair, mask in zip(pairs, masks, strict=True)
     ]
-
-
-def _marked_from(sample: Sample, level: int | None) -> Sample:
-    if level is None or not isinstance(sample.mask, GreyMask):
-        return sample
-    return replace(sample, mask=replace(sample.mask, at_least=level))
 
 
 def read_pair(sample: Sample, *, colour: bool = False) -> Pair:
@@ -194,9 +186,10 @@ def tiles(pair: Pair, side: int) -> list[Pair]:
     if max(rows, columns) <= side:
         return [pair]
     parts = []
-    for top, bottom in spans(rows, side, min(side // 4, OVERLAP_PX)):
-        for left, right in spans(columns, side, min(side // 4, OVERLAP_PX)):
-            part = cut(pair, slice(top, bottom), slice(left, right))
+    overlap = min(side // 4, OVERLAP_PX)
+    for top, _ in spans(rows, side, overlap):
+        for left, _ in spans(columns, side, overlap):
+            part = cut(pair, slice(top, top + side), slice(left, left + side))
             parts.append(replace(part, name=f"{pair.name}/{top}-{left}", class_name=_shows(part)))
     return parts
 

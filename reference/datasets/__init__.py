@@ -9,7 +9,7 @@ from pathlib import Path
 from reference.datasets.coco import COCO, FILES, SECTIONS
 from reference.datasets.exports import CVAT, CVAT_FILES, LABEL_STUDIO, is_label_studio
 from reference.datasets.folders import BY_CLASS, PLAIN, SIMULATED
-from reference.datasets.masks import Box, DataError, Mask
+from reference.datasets.masks import Box, DataError, GreyMask, Mask
 from reference.datasets.parts import KOLEKTOR, KOLEKTOR_WINDOWS, MAGNETIC_TILE
 from reference.datasets.rail import NRSD, RSDDS
 from reference.datasets.rail_defect import RAIL_DEFECT
@@ -61,8 +61,11 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 
-def list_samples(root: Path, layout: str) -> Listing:
-    """What a folder of the named layout holds; a folder that is none says what it lacks."""
+def list_samples(root: Path, layout: str, *, marked_from: int | None = None) -> Listing:
+    """What a folder of the named layout holds; a folder that is none says what it lacks.
+
+    Grey masks mark from `marked_from` on, where it is given, else as the layout has it.
+    """
     if layout not in LAYOUTS:
         raise DataError(f"there is no layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
     if not root.is_dir():
@@ -72,7 +75,14 @@ def list_samples(root: Path, layout: str) -> Listing:
         raise DataError(f"{root} is no {chosen.title}: it holds no {', no '.join(missing)}")
     listing = chosen.find(root)
     unseen = pictures_below(root) - listing.known
-    return replace(listing, left_out=tuple(sorted(unseen)))
+    samples = tuple(_marked_from(sample, marked_from) for sample in listing.samples)
+    return replace(listing, samples=samples, left_out=tuple(sorted(unseen)))
+
+
+def _marked_from(sample: Sample, level: int | None) -> Sample:
+    if level is None or not isinstance(sample.mask, GreyMask):
+        return sample
+    return replace(sample, mask=replace(sample.mask, at_least=level))
 
 
 def recognise(root: Path) -> str:

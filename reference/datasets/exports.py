@@ -199,7 +199,7 @@ def _listed(path: Path, found: list[tuple[Path, tuple[int, int], list[Region], S
     samples = []
     for image, (height, width), regions, split in found:
         shown = tuple((classes.index(label) + 1, *rest) for label, *rest in regions)
-        mask = RegionMask(path, image.name, classes, height, width, shown)  # type: ignore[arg-type]
+        mask = RegionMask(path, image.name, classes, height, width, shown)
         if shown:
             samples.append(Sample(image.stem, image, mask, None, split, mask.strength))
         else:

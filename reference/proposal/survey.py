@@ -46,11 +46,9 @@ class Survey:
         return len({one.shape for one in self.seen}) == 1
 
 
-def survey(report: DataReport, *, least: int, marked_from: int | None) -> Survey:
+def survey(report: DataReport, *, least: int) -> Survey:
     """The numbers of a data set that can be learned from, or what must be mended first."""
     spoilt = [f for f in report.findings if f.kind in _SPOILS and f.is_wrong]
-    if marked_from is not None:
-        spoilt = [f for f in spoilt if f.kind != "dark_mask"]
     if spoilt:
         counts = Counter(finding.kind for finding in spoilt)
         said = "; ".join(f"{count} times {KINDS[kind]}" for kind, count in counts.items())

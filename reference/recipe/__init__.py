@@ -1,11 +1,20 @@
 """A training recipe: one YAML file, checked before any time is spent."""
 
 from reference.recipe.changes import changed
-from reference.recipe.recipe import LossSection, OptimizerSection, Recipe, read_recipe
+from reference.recipe.recipe import (
+    HoldOut,
+    LineSection,
+    LossSection,
+    OptimizerSection,
+    Recipe,
+    read_recipe,
+)
 from reference.recipe.sources import held_out_names, read_sources
 from reference.recipe.split import resplit
 
 __all__ = [
+    "HoldOut",
+    "LineSection",
     "LossSection",
     "OptimizerSection",
     "Recipe",

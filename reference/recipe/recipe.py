@@ -171,7 +171,7 @@ class LineSection(_Section):
     um_per_px: PositiveFloat = 250  # surface that a pixel of the network shows
     min_area_mm2: NonNegativeFloat = 4  # of the smallest defect that counts
     min_extent_mm: NonNegativeFloat = 2
-    golden: str | None = None  # a picture that may be shown; a path from the data root
+    golden: str | None = None  # a picture that may be shown; a path from the recipe's folder
 
 
 class Recipe(_Section):

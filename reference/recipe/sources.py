@@ -12,7 +12,7 @@ from reference.data import KINDS, Pair, Source
 from reference.data.pairs import cut, read, tiles
 from reference.data.worth import fault_of
 from reference.datasets.labels import IGNORED, Naming, no_boxes
-from reference.recipe.recipe import DataSection, Recipe
+from reference.recipe.recipe import DataSection, HoldOutList, Recipe
 from reference.recipe.split import resplit
 
 
@@ -27,11 +27,11 @@ def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pa
     named: dict[str, Pair] = {}
     for section in recipe.data:
         place = f"{section.layout}:{section.path}"
-        read_as = f"{place}:{section.marked_from}:{section.tiles}"
+        read_as = f"{place}:{section.marked_from}:{section.tiles}:{_sides_of(section)}"
         if read_as not in kept:
             kept[read_as] = _read(section, data_root, recipe.colour)
         pairs, chosen = _chosen(kept[read_as], section, data_root)
-        if section.tiles is None:
+        if not _splits_whole(section):
             pairs = resplit(pairs, section)
         training = [pair for pair in pairs if pair.split == "train"]
         if not training:
@@ -60,18 +60,31 @@ def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pa
 
 def held_out_names(pairs: list[Pair], section: DataSection) -> set[str]:
     """The pictures of a data set that one section of a recipe does not train on, but chooses by."""
-    chosen, _ = _chosen(pairs, section, Path())
-    return {pair.name for pair in resplit(chosen, section) if pair.split == "validation"}
+    if _splits_whole(section):
+        chosen, _ = _chosen(resplit(pairs, section), section, Path())
+    else:
+        chosen = resplit(_chosen(pairs, section, Path())[0], section)
+    return {pair.name for pair in chosen if pair.split == "validation"}
 
 
 def _read(section: DataSection, data_root: Path, colour: bool) -> list[Pair]:
-    """All of a data set's pairs; where they are cut, whole pictures are held out before."""
+    """All of a data set's pairs; where they are cut or listed, held out before some are chosen."""
     folder, marked_from = data_root / section.path, section.marked_from
     pairs = read(folder, section.layout, colour=colour, marked_from=marked_from)
-    if section.tiles is None:
-        return pairs
+    if _splits_whole(section):
+        pairs = resplit(pairs, section)
     side = section.tiles
-    return [part for pair in resplit(pairs, section) for part in tiles(pair, side)]
+    return pairs if side is None else [part for pair in pairs for part in tiles(pair, side)]
+
+
+def _sides_of(section: DataSection) -> str:
+    """By what its pictures are held out before some are chosen; nothing where they are not."""
+    return str(section.hold_out) if _splits_whole(section) else ""
+
+
+def _splits_whole(section: DataSection) -> bool:
+    """Whether sides are of whole pictures of every class, not drawn of what a section takes."""
+    return section.tiles is not None or isinstance(section.hold_out, HoldOutList)
 
 
 def _refuse_worthless(sources: list[Source], recipe: Recipe) -> None:

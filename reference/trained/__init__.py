@@ -2,6 +2,7 @@
 
 from reference.trained.checkpoint import CheckpointError
 from reference.trained.network import TrainedNetwork, open_network
+from reference.trained.origin import Origin, origin_of, write_origin
 from reference.trained.predictor import (
     laid_out,
     memory_format,
@@ -11,10 +12,13 @@ from reference.trained.predictor import (
 
 __all__ = [
     "CheckpointError",
+    "Origin",
     "TrainedNetwork",
     "laid_out",
     "memory_format",
     "network_input",
     "open_network",
+    "origin_of",
     "resized",
+    "write_origin",
 ]

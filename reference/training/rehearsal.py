@@ -11,6 +11,8 @@ from reference.evaluation import Said, evaluate, protocol_of
 from reference.trained import network_input
 from reference.training.run import Run
 
+BUNDLED = 32  # a bundle's network takes pictures whose sides are multiples of it
+
 
 def rehearse(run: Run, held_out: list[Pair]) -> None:
     """Have the averaged network answer at both sizes, and take the figure that decides the best.
@@ -41,4 +43,7 @@ def _answer(run: Run, setting: str, size: int) -> None:
         run.ema(network_input(image, run.recipe))
     except (ArithmeticError, RuntimeError, ValueError) as error:  # the network's, or torch's own
         said = " ".join(str(error).split())
+        if setting == "validation.size" and size % BUNDLED:  # what the network takes may be less
+            padded = -(-size // BUNDLED) * BUNDLED
+            said = f"{size} is not a multiple of {BUNDLED}, as a bundle wants: pad to {padded}"
         raise ConfigurationError(f"{setting}: the network takes no {size}, {said}") from error

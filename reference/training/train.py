@@ -22,11 +22,11 @@ from reference.data import Pair, Source
 from reference.evaluation import Said, evaluate, protocol_of, scoring_processes
 from reference.kernels.cpu_kernels import use_kernels
 from reference.recipe import Recipe, read_sources
-from reference.trained import TrainedNetwork, open_network
+from reference.trained import TrainedNetwork, open_network, write_origin
 from reference.training.feed import batches
 from reference.training.journal import Journal
 from reference.training.optimizer import Length, learning_rate
-from reference.training.rehearsal import rehearse
+from reference.training.rehearsal import BUNDLED, rehearse
 from reference.training.run import Run, backbone_of, begin
 from reference.training.stop import StopRequest
 from reference.training.track import Track, held_out_track
@@ -76,10 +76,7 @@ def train(
     every batch, and the first one validates and writes.
     """
     last = out / "last.safetensors"
-    if resume is None and last.exists():
-        raise UsageError(f"{last} is there: go on with --resume {last}, or give another --out")
-    if resume is not None and (start_from is not None or backbone_weights is not None):
-        raise UsageError("--resume brings all weights: leave out --start-from, --backbone-weights")
+    _check_beginning(last, resume, start_from or backbone_weights)
     fabric = launch(device, recipe)
     sources, validation = read_sources(recipe, data_root)
     track = held_out_track(recipe, data_root) if recipe.validation.best == "found" else None
@@ -112,7 +109,10 @@ def train(
     if recipe.teacher is not None:
         teacher = open_network(recipe_folder / recipe.teacher.checkpoint, fabric.device)
     trainer = Trainer(fabric, run, forward, length, teacher)
-    journal = Journal(out, run.iteration, length.iterations) if fabric.is_global_zero else None
+    journal = None
+    if fabric.is_global_zero:
+        write_origin(out, data_root, recipe_folder)
+        journal = Journal(out, run.iteration, length.iterations)
     pending: list[Tensor] = []
     scored_here = len(validation) if journal is not None else 0
     with (
@@ -138,6 +138,14 @@ def train(
             if stopping and not at_end:
                 raise TrainingStopped(f"stopped at {run.iteration}: go on with --resume {last}")
     return run
+
+
+def _check_beginning(last: Path, resume: Path | None, weights: Path | None) -> None:
+    """A run begins once, or goes on with what it had."""
+    if resume is None and last.exists():
+        raise UsageError(f"{last} is there: go on with --resume {last}, or give another --out")
+    if resume is not None and weights is not None:
+        raise UsageError("--resume brings all weights: leave out --start-from, --backbone-weights")
 
 
 def first_weights(recipe: Recipe, folder: Path) -> Path | None:
@@ -245,10 +253,10 @@ def remarks(run: Run, weights: Path | None) -> Iterator[str]:
     """What a person should know before the first step."""
     if (said := begins_at_random(run, weights)) is not None:
         yield said
-    if (size := run.recipe.validation.size) % 32:
+    if (size := run.recipe.validation.size) % BUNDLED:
         yield (
-            f"NOTE: validation.size {size} is no multiple of 32, as a bundle's network wants: for "
-            "one, train with another size, or pack it with quantize --size"
+            f"NOTE: validation.size {size} is no multiple of {BUNDLED}, as a bundle's network "
+            "wants: for one, train with another size, or pack it with quantize --size"
         )
 
 
