@@ -9,7 +9,7 @@ from typing import Literal
 from edge.errors import ConfigurationError, UsageError
 from reference.data import read
 from reference.datasets import LAYOUTS, Sample, list_samples, recognise
-from reference.recipe import Recipe, held_out_names, read_recipe
+from reference.recipe import DataSection, held_out_names, read_recipe
 
 Side = Literal["train", "validation", "test", "all"]
 
@@ -53,10 +53,11 @@ def _held_out(data: Path, path: Path) -> Chosen:
     found = _of(path, data)
     if found is None:
         raise UsageError(f"{path} trains on other data than {data}: give its own, or --split")
-    recipe, number = found
-    section = recipe.data[number]
-    names = held_out_names(read(data, section.layout), section)
-    samples = list_samples(data, section.layout).samples
+    names = set[str]()
+    for section in found:  # of one data set, there is one for defects and one for what is sound
+        names |= held_out_names(read(data, section.layout), section)
+    layout, marked_from = found[0].layout, found[0].marked_from
+    samples = list_samples(data, layout, marked_from=marked_from).samples
     held = tuple(each for each in samples if each.name in names)
     if not held:
         raise ConfigurationError(
@@ -66,13 +67,11 @@ def _held_out(data: Path, path: Path) -> Chosen:
     return Chosen(held, f"{len(held)} pictures of {data} that {path} holds out")
 
 
-def _of(path: Path, data: Path) -> tuple[Recipe, int] | None:
-    """The recipe, and which of its sections is of this data."""
-    recipe = read_recipe(path)
-    for number, section in enumerate(recipe.data):
-        if (path.parent / section.path).resolve() == data.resolve():
-            return recipe, number
-    return None
+def _of(path: Path, data: Path) -> list[DataSection] | None:
+    """The sections of a recipe that are of this data; None where there is none."""
+    sections = read_recipe(path).data
+    own = [each for each in sections if (path.parent / each.path).resolve() == data.resolve()]
+    return own or None
 
 
 def _some(samples: tuple[Sample, ...], data: Path) -> tuple[Sample, ...]:

@@ -2,6 +2,7 @@
 
 from reference.recipe.changes import changed
 from reference.recipe.recipe import (
+    DataSection,
     HoldOut,
     LineSection,
     LossSection,
@@ -13,6 +14,7 @@ from reference.recipe.sources import held_out_names, read_sources
 from reference.recipe.split import resplit
 
 __all__ = [
+    "DataSection",
     "HoldOut",
     "LineSection",
     "LossSection",

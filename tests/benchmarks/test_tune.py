@@ -15,6 +15,7 @@ import yaml
 from benchmarks.qualify.rates import share_at_least, share_at_most
 from benchmarks.tune.costs import Cost, Share, choose
 from benchmarks.tune.grid import Setting
+from benchmarks.tune.pictures import choose_pictures
 from benchmarks.tune.study import Study, study
 from edge.assembly import pictures_of
 from edge.errors import ConfigurationError, UsageError
@@ -185,6 +186,20 @@ def test_pictures_that_the_recipe_beside_the_line_holds_out_are_taken_and_no_oth
     assert len(studied(line, side="all").looked.cases) == DEFECTS + SOUND
     with pytest.raises(UsageError, match="leave --split out"):
         studied(line, side="all", recipe=line.parent / "recipe.yaml")
+
+
+def test_what_a_recipe_of_several_sections_holds_out_by_a_list_is_taken_whole(line: Path) -> None:
+    sections = [
+        {"layout": "plain", "path": "data", "classes": [name], "hold_out": {"list": "held.txt"}}
+        for name in ("defect", "free")
+    ]
+    recipe = line.parent / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump({"data": sections}), encoding="utf-8")
+    held = ["good/s3.png", "images/d01.png", "images/d07.png"]
+    (line.parent / "held.txt").write_text("\n".join(["# these", *held]), encoding="utf-8")
+    chosen = choose_pictures(line.parent / "data", line, None, None)
+    root = line.parent / "data"
+    assert sorted(s.image.relative_to(root).as_posix() for s in chosen.samples) == held
 
 
 def test_pictures_without_a_defect_and_rules_of_several_sizes_are_told(line: Path) -> None:
