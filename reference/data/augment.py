@@ -34,8 +34,10 @@ class _Section(BaseModel):
 class Effect(_Section):
     """What happens to some of the images, to an extent drawn from a range."""
 
-    chance: float = Field(default=1.0, gt=0, le=1)
-    range: Annotated[tuple[float, float], AfterValidator(ordered)]
+    chance: float = Field(default=1.0, gt=0, le=1, description="Of how many images.")
+    range: Annotated[tuple[float, float], AfterValidator(ordered)] = Field(
+        description="The least and the most of it."
+    )
 
     def happens(self, rng: np.random.Generator) -> bool:
         return self.chance == 1 or bool(rng.random() < self.chance)
@@ -53,14 +55,22 @@ class Augmentation(_Section):
     aim: float = Field(
         default=0, ge=0, le=1, description="The chance that a crop is aimed at a box."
     )
-    quarter_turns: bool = True
-    mirror: tuple[Literal["horizontal", "vertical"], ...] = ("horizontal",)
+    quarter_turns: bool = Field(default=True, description="By none to three quarters.")
+    mirror: tuple[Literal["horizontal", "vertical"], ...] = Field(
+        default=("horizontal",), description="Half of the images, in each direction that is named."
+    )
     rotate_deg: float = Field(
         default=0, ge=0, description="To either side; what comes in is black."
     )
-    gamma: Effect | None = Effect(chance=0.5, range=(0.7, 1.4))
-    gain: Effect | None = Effect(range=(0.7, 1.3))
-    offset: Effect | None = Effect(range=(-0.12, 0.12))
+    gamma: Effect | None = Field(
+        default=Effect(chance=0.5, range=(0.7, 1.4)), description="The power of its grey."
+    )
+    gain: Effect | None = Field(
+        default=Effect(range=(0.7, 1.3)), description="Of its contrast about the middle grey."
+    )
+    offset: Effect | None = Field(
+        default=Effect(range=(-0.12, 0.12)), description="Added to its grey, of 0 to 1."
+    )
     colour: Effect | None = Field(
         default=None, description="A gain for each channel, as of a lamp."
     )
@@ -69,7 +79,9 @@ class Augmentation(_Section):
         default=Effect(chance=0.3, range=(0.1, 0.4)),
         description="A ramp of light across the image.",
     )
-    noise: Effect | None = Effect(chance=0.3, range=(0.005, 0.03))
+    noise: Effect | None = Field(
+        default=Effect(chance=0.3, range=(0.005, 0.03)), description="Deviation of each pixel's."
+    )
     salt_and_pepper: Effect | None = Field(default=None, description="The share of the pixels.")
 
     @field_validator("gamma", "noise", "salt_and_pepper")

@@ -1,14 +1,13 @@
 """A training recipe: one YAML file, checked before any time is spent."""
 
 from reference.recipe.changes import changed
-from reference.recipe.recipe import (
+from reference.recipe.recipe import Recipe, read_recipe
+from reference.recipe.sections import (
     DataSection,
     HoldOut,
     LineSection,
     LossSection,
     OptimizerSection,
-    Recipe,
-    read_recipe,
 )
 from reference.recipe.sources import held_out_names, read_sources
 from reference.recipe.split import resplit

@@ -12,7 +12,8 @@ from reference.data import KINDS, Pair, Source
 from reference.data.pairs import cut, read, tiles
 from reference.data.worth import fault_of
 from reference.datasets.labels import IGNORED, Naming, no_boxes
-from reference.recipe.recipe import DataSection, HoldOutList, Recipe
+from reference.recipe.recipe import Recipe
+from reference.recipe.sections import DataSection, HoldOutList
 from reference.recipe.split import resplit
 
 

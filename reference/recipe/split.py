@@ -10,7 +10,7 @@ import numpy as np
 from edge.errors import ConfigurationError
 from reference.data import Pair
 from reference.datasets import Split
-from reference.recipe.recipe import DataSection, HoldOut, HoldOutList
+from reference.recipe.sections import DataSection, HoldOut, HoldOutList
 
 
 def resplit(pairs: Sequence[Pair], section: DataSection) -> list[Pair]:

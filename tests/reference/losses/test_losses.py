@@ -20,7 +20,7 @@ from reference.losses.supervision import OUTPUT_LOSSES, boxes
 from reference.networks.dms import DMSOutput
 from reference.networks.lsanet import LSANetOutput
 from reference.recipe import LossSection
-from reference.recipe.recipe import MapLoss, OutputLoss
+from reference.recipe.sections import MapLoss, OutputLoss
 
 SIDE = 16
 EMPTY, FULL = torch.zeros(1, 1, SIDE, SIDE), torch.ones(1, 1, SIDE, SIDE)

@@ -11,7 +11,7 @@ from edge.errors import ConfigurationError
 from reference.data import Pair
 from reference.datasets import Split
 from reference.recipe import resplit
-from reference.recipe.recipe import DataSection
+from reference.recipe.sections import DataSection
 
 SIDES: dict[Split, int] = {"train": 40, "validation": 10, "test": 50}
 

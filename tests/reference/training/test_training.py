@@ -35,7 +35,7 @@ from reference.data.pairs import taken
 from reference.networks.backbone_weights import BackboneWeightsError
 from reference.networks.backbones import squeezenet1_1
 from reference.recipe import OptimizerSection, Recipe, read_recipe, read_sources
-from reference.recipe.recipe import ValidationSection
+from reference.recipe.sections import ValidationSection
 from reference.trained import checkpoint, open_network
 from reference.training.feed import shared_out
 from reference.training.rehearsal import rehearse
