@@ -105,7 +105,8 @@ def quantize(
         typer.Option(help="Surface that a network pixel shows; else the recipe's, or 250."),
     ] = None,
     follow: Annotated[
-        Literal["rail"] | None, typer.Option(help="Pictures are looked at along a rail in them.")
+        Literal["rail"] | None,
+        typer.Option(help="Pictures are looked at along a rail in them; else as the recipe says."),
     ] = None,
     threshold: Annotated[float, typer.Option(help="Probability above which it is defect.")] = 0.5,
     min_area_mm2: Annotated[
@@ -161,7 +162,7 @@ def quantize(
             chosen = choose(candidates, spec, count=images, seed=seed)
         line = given.line
         limits = Limits(min_area_mm2=line.min_area_mm2, min_extent_mm=line.min_extent_mm)
-        purpose = Purpose(out.stem, line.um_per_px, threshold, limits, follow)
+        purpose = Purpose(out.stem, line.um_per_px, threshold, limits, follow or line.follow)
         packing = build(trained, chosen, pairs, purpose, wishes, out=out, step=step)
         if report is not None:
             report.write_bytes(packing.page)

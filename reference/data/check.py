@@ -80,6 +80,7 @@ class Seen:
     classes: frozenset[str] = frozenset()  # that it shows, as training has them; none if unknown
     light: tuple[float, float] = (0.0, 0.0)  # mean and deviation of its grey, from 0 to 1
     defects: tuple[tuple[int, int], ...] = ()  # area and greatest extent in pixels, of each
+    looked_at: tuple[int, ...] = ()  # rows and columns of what the network is shown of it
 
     @property
     def shows_defect(self) -> bool:
@@ -143,6 +144,7 @@ def look(samples: Iterable[Sample]) -> Iterator[Seen]:
             continue
         findings, classes, marked = list[Finding](), frozenset[str](), None
         defects: tuple[tuple[int, int], ...] = ()
+        looked_at: tuple[int, ...] = image.shape
         try:
             levels, labels = _read_mask(sample, image)
         except (FrameError, DataError, OSError) as error:
@@ -153,8 +155,9 @@ def look(samples: Iterable[Sample]) -> Iterator[Seen]:
             if labels.shape == image.shape:
                 pair = pair_of(sample, image, labels)
                 classes, marked, defects = frozenset(pair.shown), pair.marked, _defects(pair)
+                looked_at = pair.mask.shape
         light = float(image.mean()) / 255, float(image.std()) / 255
-        told = image.shape, fingerprint(image), marked, classes, light, defects
+        told = image.shape, fingerprint(image), marked, classes, light, defects, looked_at
         yield Seen(sample, tuple(findings), *told)
 
 

@@ -14,6 +14,7 @@ _SMALLEST, _LARGEST = 192, 352  # pixels a side that a network is shown, usually
 _TELLING_PX = 5.0  # a square of fewer pixels a side is hardly seen in what the network is shown
 _CLEAR_PX = 8.0  # what is aimed at where pictures are cut to tiles
 _LONGEST = 3.0  # a picture longer than this times its width is cut, not stretched
+_LEAST_STD = 0.1  # a surface of less contrast is not blown up to its noise
 _OF_SMALLEST = 0.5  # of the smallest defect that was labelled, what still counts
 
 
@@ -56,7 +57,7 @@ def plan(
         crop=_multiple(0.8 * size),
         zoom=(round(0.8 * scale, 3), round(1.25 * scale, 3)),
         mean=round(found.mean, 3),
-        std=round(max(found.std, 0.05), 3),
+        std=round(max(found.std, _LEAST_STD), 3),
         names=found.classes if len(found.classes) > 1 else (),
         split_sound=found.sound >= 10 or bool(tiles and _mostly_sound(found, tiles)),
         iterations=100 * ceil(min(3000, max(1000, 10 * training)) / 100),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -38,12 +39,13 @@ class Survey:
     sound: int
 
     @property
-    def has_boxes(self) -> bool:
-        return any(one.sample.strength == "boxes" for one in self.seen)
+    def follow(self) -> Literal["rail"] | None:
+        """What the line's pictures are to be looked at along."""
+        return "rail" if self.layout == "rail_defect" else None
 
     @property
-    def has_one_size(self) -> bool:
-        return len({one.shape for one in self.seen}) == 1
+    def has_boxes(self) -> bool:
+        return any(one.sample.strength == "boxes" for one in self.seen)
 
 
 def survey(report: DataReport, *, least: int) -> Survey:
@@ -62,7 +64,7 @@ def survey(report: DataReport, *, least: int) -> Survey:
             f"{report.root}: {showing} of {len(seen)} pictures show a defect where it is: label "
             f"{least} or more with masks or boxes, 100 being usual; --least tries the way with less"
         )
-    rows, columns = np.median([one.shape[:2] for one in seen if one.shape], axis=0)
+    rows, columns = np.median([one.looked_at for one in seen], axis=0)
     means, stds = np.array([one.light for one in seen]).T
     return Survey(
         root=report.root,

@@ -9,6 +9,7 @@ from edge.errors import ConfigurationError, UsageError
 from edge.files import write_whole
 from edge.files.image_file import write_image
 from edge.line_file import LineSettings, read_line
+from edge.types import Image
 from reference.proposal import pictures
 from reference.proposal.plan import Plan
 from reference.proposal.sides import Sides
@@ -40,9 +41,7 @@ def write_line(out: Path, found: Survey, sides: Sides, plan: Plan) -> tuple[Reci
     if sides.listed:
         write_whole(out / LIST, _list(found, sides).encode())
     write_whole(out / RECIPE, _recipe(out, found, sides, plan).encode())
-    rows, columns = shown[0].shape[:2]
-    limits = pictures.quality(shown)
-    write_whole(out / LINE, _line(out, plan, limits, rows, columns).encode())
+    write_whole(out / LINE, _line(out, found, plan, shown).encode())
     return read_recipe(out / RECIPE), read_line(out / LINE)
 
 
@@ -82,10 +81,11 @@ def _recipe(out: Path, found: Survey, sides: Sides, plan: Plan) -> str:
         "# defect that counts (half the smallest that was marked), and a picture that will be in",
         "# the bundle, for everybody who has it to see: give another if this must not be shown.",
         "line:",
-        f"  um_per_px: {plan.um_per_px:g}",
-        f"  min_area_mm2: {plan.min_area_mm2:g}",
-        f"  min_extent_mm: {plan.min_extent_mm:g}",
+        f"  um_per_px: {_plain(plan.um_per_px)}",
+        f"  min_area_mm2: {_plain(plan.min_area_mm2)}",
+        f"  min_extent_mm: {_plain(plan.min_extent_mm)}",
         f"  golden: {GOLDEN}",
+        *([f"  follow: {found.follow}"] if found.follow else []),
         "",
     ]
     return "\n".join(lines)
@@ -143,12 +143,13 @@ def _loss(found: Survey, plan: Plan) -> list[str]:
     return [f"loss: {{{each}{boxes if found.has_boxes else ''}{named}}}"]
 
 
-def _line(out: Path, plan: Plan, limits: dict[str, float], rows: int, columns: int) -> str:
+def _line(out: Path, found: Survey, plan: Plan, shown: list[Image]) -> str:
     """A line that runs at once: four pictures a second go by, and are rejected four later."""
     if plan.tiles is None:
         along_um, across_um = plan.along_um, plan.across_um
     else:
         along_um = across_um = plan.um_per_px * plan.size / plan.tiles
+    rows, columns = shown[0].shape[:2]
     frame_mm = rows * along_um / 1000
     lines = [
         "# A line that runs at once: held-out pictures as its camera, laid end to end, under a",
@@ -161,8 +162,8 @@ def _line(out: Path, plan: Plan, limits: dict[str, float], rows: int, columns: i
         "  # For a camera: type v4l2, rtsp, picamera2 or genicam.",
         "  type: folder",
         f"  path: {FRAMES}  # {columns}x{rows} each",
-        f"  along_um: {along_um:.6g}  # that a row shows; a ruler in a picture tells",
-        f"  across_um: {across_um:.6g}",
+        f"  along_um: {_plain(along_um)}  # that a row shows; a ruler in a picture tells",
+        f"  across_um: {_plain(across_um)}",
         "",
         *(
             [
@@ -173,6 +174,7 @@ def _line(out: Path, plan: Plan, limits: dict[str, float], rows: int, columns: i
             if plan.tiles
             else []
         ),
+        *(["region:", f"  follow: {found.follow}", ""] if found.follow else []),
         "encoder:",
         "  type: simulated  # gpiod, modbus or serial where there is one",
         f"  speed_mm_s: {_nice(4 * frame_mm)}",
@@ -195,8 +197,8 @@ def _line(out: Path, plan: Plan, limits: dict[str, float], rows: int, columns: i
         "  # `trackside tune` weighs these against labelled pictures, and writes them.",
         "  reject_if:",
         "    any:",
-        f"      - min_area_mm2: {plan.min_area_mm2:g}",
-        *(_quality(limits)),
+        f"      - min_area_mm2: {_plain(plan.min_area_mm2)}",
+        *(_quality(pictures.quality(shown))),
         "",
     ]
     return "\n".join(lines)
@@ -210,4 +212,10 @@ def _quality(limits: dict[str, float]) -> list[str]:
 
 
 def _nice(value_mm: float) -> str:
-    return f"{max(value_mm, 0.001):.3g}" if value_mm < 1000 else f"{value_mm:.0f}"
+    """Three digits."""
+    return _plain(float(f"{value_mm:.3g}"))
+
+
+def _plain(value: float) -> str:
+    """Without an exponent, which YAML would take for text."""
+    return f"{max(value, 1e-6):.6f}".rstrip("0").rstrip(".")

@@ -208,5 +208,7 @@ class LineSection(Section):
     """Of the smallest defect that counts."""
     min_extent_mm: NonNegativeFloat = 2
     """Length or width of the smallest defect that counts, whichever is more."""
+    follow: Literal["rail"] | None = None
+    """Along what pictures are looked at."""
     golden: str | None = None
     """A picture that may be shown, for the golden pair; a path from the recipe's folder."""

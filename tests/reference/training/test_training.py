@@ -489,7 +489,11 @@ def test_with_none_held_out_the_last_weights_are_kept_and_there_is_no_best(
     section = RECIPE["data"][0]
     recipe = recipe_with(iterations=2, data=[section | {"hold_out": "none"}])
     train(recipe, data_root=data_root, out=tmp_path, device="cpu")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.safetensors", "log.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "last.safetensors",
+        "log.csv",
+        "origin.json",
+    ]
     assert len(read_sources(recipe, data_root)[0][0].pairs) == 8
     unsplit = recipe_with(data=[{"layout": "simulated", "path": "simulated", "share": 2}])
     with pytest.raises(ConfigurationError, match=r"`hold_out: N` under one .* `hold_out: none`"):
