@@ -9,7 +9,7 @@ from reference.recipe.sections import (
     LossSection,
     OptimizerSection,
 )
-from reference.recipe.sources import held_out_names, read_sources
+from reference.recipe.sources import held_out_names, read_sources, refuse_too_few
 from reference.recipe.split import resplit
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "held_out_names",
     "read_recipe",
     "read_sources",
+    "refuse_too_few",
     "resplit",
 ]

@@ -103,7 +103,12 @@ def _refuse_worthless(sources: list[Source], recipe: Recipe) -> None:
             f"{first}'s is {dark[first]}: save them with 0 and 255, or, if all masks are like it, "
             f"write `marked_from: {dark[first]}` under data"
         )
-    shown = {pair.name for pair in pairs if pair.marked != 0}
+
+
+def refuse_too_few(sources: list[Source], recipe: Recipe) -> None:
+    """What a handful of images teach is worth nothing, though it is learned by heart."""
+    folders = ", ".join(dict.fromkeys(section.path for section in recipe.data))
+    shown = {pair.name for source in sources for pair in source.pairs if pair.marked != 0}
     if len(shown) < recipe.least_defective:
         raise ConfigurationError(
             f"{folders}: {len(shown)} images to train on show a defect, which teaches nothing that "

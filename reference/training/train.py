@@ -21,7 +21,7 @@ from edge.errors import ConfigurationError, TracksideError, UsageError
 from reference.data import Pair, Source
 from reference.evaluation import Said, evaluate, protocol_of, scoring_processes
 from reference.kernels.cpu_kernels import use_kernels
-from reference.recipe import Recipe, read_sources
+from reference.recipe import Recipe, read_sources, refuse_too_few
 from reference.trained import TrainedNetwork, open_network, write_origin
 from reference.training.feed import batches
 from reference.training.journal import Journal
@@ -80,6 +80,7 @@ def train(
     fabric = launch(device, recipe)
     sources, validation = read_sources(recipe, data_root)
     track = held_out_track(recipe, data_root) if recipe.validation.best == "found" else None
+    refuse_too_few(sources, recipe)
     _check_held_out(recipe, validation)
     start_from = start_from or first_weights(recipe, recipe_folder)
     classes = classes_of(sources, recipe)

@@ -23,7 +23,7 @@ from reference.data import KINDS, judge, look, read
 from reference.data.duplicates import find_twins, fingerprint
 from reference.data_commands import check
 from reference.datasets import list_samples, recognise
-from reference.recipe import read_sources
+from reference.recipe import read_sources, refuse_too_few
 from stands.datasets_on_disk import SIDE, WRITERS, picture, plain, real_data, write
 from stands.tiny_recipe import recipe_with
 
@@ -313,8 +313,9 @@ def test_masks_saved_as_jpeg_are_remarked_and_too_few_pictures_are_wrong_and_not
         [("lossy_mask", False, "00.jpg"), ("too_few", True, "images")],
     )
     recipe = recipe_with(data=[{"layout": "plain", "path": "."}], least_defective=10)
+    sources, _ = read_sources(recipe, tmp_path)
     with pytest.raises(ConfigurationError, match=r"3 images to train on show a defect.*label 10"):
-        read_sources(recipe, tmp_path)
+        refuse_too_few(sources, recipe)
 
 
 def test_a_mask_among_others_that_is_too_dark_to_count_is_not_trained_on_as_sound(
