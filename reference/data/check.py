@@ -103,14 +103,11 @@ class DataReport:
     def record(self) -> dict[str, Any]:
         """What scripts read."""
         samples = [seen.sample for seen in self.seen]
-        taken_for = Counter(
-            "sound, without a mask" if s.mask is None else _AS[s.strength] for s in samples
-        )
         return {
             "root": str(self.root),
             "layout": self.layout,
             "images": len(samples),
-            "taken_for": taken_for,
+            "taken_for": taken_for(samples),
             "with_a_defect": sum(bool(one.shows_defect) for one in self.seen),
             "splits": Counter(sample.split for sample in samples),
             "classes": Counter(name for seen in self.seen for name in sorted(seen.classes)),
@@ -126,6 +123,16 @@ class DataReport:
                 for finding in self.findings
             ],
         }
+
+
+def taken_for(samples: Iterable[Sample]) -> Counter[str]:
+    """How many images are taken for what, by their labels."""
+    return Counter("sound, without a mask" if s.mask is None else _AS[s.strength] for s in samples)
+
+
+def left_out(listing: Listing) -> Counter[Path]:
+    """How many pictures are not read, by their folder."""
+    return Counter(path.parent for path in listing.left_out)
 
 
 def _size(shape: Sequence[float]) -> str:
@@ -237,7 +244,7 @@ def judge(listing: Listing, seen: Sequence[Seen], *, least: int = LEAST_DEFECTIV
 
 def _left_out(listing: Listing) -> Iterator[Finding]:
     """A folder for a finding: what vanishes without a word is missed when it is too late."""
-    for folder, count in Counter(path.parent for path in listing.left_out).items():
+    for folder, count in left_out(listing).items():
         yield Finding("left_out", (folder,), f"{count} pictures")
 
 

@@ -9,7 +9,7 @@ from reference.recipe.sections import (
     LossSection,
     OptimizerSection,
 )
-from reference.recipe.sources import held_out_names, read_sources, refuse_too_few
+from reference.recipe.sources import held_out_names, read_sources, refuse_too_few, told_of
 from reference.recipe.split import resplit
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "read_sources",
     "refuse_too_few",
     "resplit",
+    "told_of",
 ]

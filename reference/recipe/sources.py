@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import numpy as np
 
 from edge.errors import ConfigurationError
 from reference.data import KINDS, Pair, Source
+from reference.data.check import left_out, taken_for
 from reference.data.pairs import cut, read, tiles
 from reference.data.worth import fault_of
+from reference.datasets import LAYOUTS, list_samples
 from reference.datasets.labels import IGNORED, Naming, no_boxes
 from reference.recipe.recipe import Recipe
 from reference.recipe.sections import DataSection, HoldOutList
@@ -57,6 +60,17 @@ def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pa
         sources.append(source)
     _refuse_worthless(sources, recipe)
     return sources, list(held_out.values())
+
+
+def told_of(recipe: Recipe, data_root: Path) -> Iterator[str]:
+    """What each data set is taken for, and what of it is left out, as `data check` says it."""
+    for layout, path in dict.fromkeys((section.layout, section.path) for section in recipe.data):
+        root = data_root / path
+        listing = list_samples(root, layout)
+        counts = (f"{count} {kind}" for kind, count in taken_for(listing.samples).items())
+        said = f"{path}, {LAYOUTS[layout].title}: {', '.join(counts)}"
+        outside = (f"{p.relative_to(root)} ({n})" for p, n in left_out(listing).items())
+        yield said + (f"; NOT READ: {', '.join(outside)}" if listing.left_out else "")
 
 
 def held_out_names(pairs: list[Pair], section: DataSection) -> set[str]:

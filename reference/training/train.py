@@ -21,7 +21,7 @@ from edge.errors import ConfigurationError, TracksideError, UsageError
 from reference.data import Pair, Source
 from reference.evaluation import Said, evaluate, protocol_of, scoring_processes
 from reference.kernels.cpu_kernels import use_kernels
-from reference.recipe import Recipe, read_sources, refuse_too_few
+from reference.recipe import Recipe, read_sources, refuse_too_few, told_of
 from reference.trained import TrainedNetwork, open_network, write_origin
 from reference.training.feed import batches
 from reference.training.journal import Journal
@@ -93,7 +93,7 @@ def train(
         backbone_weights=backbone_weights,
         processes=fabric.world_size,
     )
-    for said in remarks(run, start_from or resume):
+    for said in (*told_of(recipe, data_root), *remarks(run, start_from or resume)):
         print(said, file=sys.stderr)
     length = Length.of(recipe, len(sources[0].pairs), sources[0].share)
     remaining = still_to_do(run, length)

@@ -23,7 +23,7 @@ from reference.data import KINDS, judge, look, read
 from reference.data.duplicates import find_twins, fingerprint
 from reference.data_commands import check
 from reference.datasets import list_samples, recognise
-from reference.recipe import read_sources, refuse_too_few
+from reference.recipe import read_sources, refuse_too_few, told_of
 from stands.datasets_on_disk import SIDE, WRITERS, picture, plain, real_data, write
 from stands.tiny_recipe import recipe_with
 
@@ -298,6 +298,10 @@ def test_folders_that_are_not_read_are_named_and_those_of_sound_pictures_are_rea
     assert (exit_code, report["taken_for"]) == (0, {"with a mask": 12, "sound, without a mask": 2})
     assert report["splits"] == {"train": 13, "validation": 1}
     assert kinds(report) == [("left_out", False, "holdout"), ("left_out", False, "new")]
+    [said] = told_of(recipe_with(data=[{"layout": "plain", "path": "."}]), tmp_path)
+    assert said.endswith(
+        ": 12 with a mask, 2 sound, without a mask; NOT READ: holdout (1), scratch/new (1)"
+    )
 
 
 def test_masks_saved_as_jpeg_are_remarked_and_too_few_pictures_are_wrong_and_not_trained_on(

@@ -87,8 +87,8 @@ def test_a_folder_of_pictures_becomes_a_recipe_and_a_line_that_can_be_read(
 def test_defects_too_small_to_be_seen_in_whole_pictures_are_looked_at_in_tiles(
     tmp_path: Path,
 ) -> None:
-    castings(tmp_path / "data", side=(800, 1000), pore=3)
-    propose(tmp_path / "data", tmp_path / "mine")
+    castings(tmp_path / "data", rolls=4, side=(800, 1000), pore=3)
+    propose(tmp_path / "data", tmp_path / "mine", least=5)
     recipe = read_recipe(tmp_path / "mine" / "recipe.yaml")
     assert recipe.data[0].tiles == recipe.validation.size == 352
     sources, held_out = read_sources(recipe, tmp_path / "mine")
