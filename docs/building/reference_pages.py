@@ -9,12 +9,10 @@ from typing import Any
 
 import typer
 from messages import every_message  # beside this file
-from remarks import remarks_of
 
 from edge.cli.app import app, register_other_rooms
 from edge.line_file import line_schema
-from reference.data import augment
-from reference.recipe import Recipe, recipe
+from reference.recipe import Recipe
 
 Schema = dict[str, Any]
 
@@ -33,12 +31,8 @@ def line_file_keys() -> str:
 
 
 def recipe_keys() -> str:
-    """Every key of a recipe, from its schema and from what its source says of each."""
-    schema = Recipe.model_json_schema()
-    for (section, key), said in {**remarks_of(recipe), **remarks_of(augment)}.items():
-        node = schema if section == "Recipe" else schema["$defs"].get(section, {})
-        node.get("properties", {}).get(key, {}).setdefault("description", said)
-    return "\n".join(_sections(schema, top="The recipe itself"))
+    """Every key of a recipe, from `trackside recipe schema`."""
+    return "\n".join(_sections(Recipe.model_json_schema(), top="The recipe itself"))
 
 
 MAKERS: dict[str, Callable[[], str]] = {
