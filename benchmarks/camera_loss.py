@@ -105,7 +105,7 @@ class Trials:
         self._fault = next(self._kinds, None)
         if self._fault is None:
             self._pulse.end()
-            self._line.camera.close()
+            self._line.stop()
         else:
             Timer(self._random.uniform(0, _LATEST_S), self._fail, [self._fault]).start()
 
@@ -124,7 +124,9 @@ def a_line(speed_mm_s: float, lost_after_mm: float) -> LineSettings:
     live = {"fps": 60.0, "overlap_mm": 30.0, "lost_after_mm": lost_after_mm}
     return line.model_copy(
         update={
-            "camera": line.camera.model_copy(update=live),
+            "cameras": {
+                name: camera.model_copy(update=live) for name, camera in line.cameras.items()
+            },
             "encoder": line.encoder.model_copy(update={"speed_mm_s": speed_mm_s}),
         }
     )
@@ -133,7 +135,7 @@ def a_line(speed_mm_s: float, lost_after_mm: float) -> LineSettings:
 def run_trials(config: LineSettings, trials: int, seed: int) -> list[Trial]:
     """Each kind of failure in turn."""
     faults = Faults()
-    with open_line(config, camera_faults=faults) as line:
+    with open_line(config, camera_faults={config.lookout().name: faults}) as line:
         run = Trials(line, faults, islice(cycle(Fault), trials), seed)
         line.run(run.see)
     return run.done

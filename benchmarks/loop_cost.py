@@ -94,16 +94,22 @@ def lines(folder: Path, stack: ExitStack) -> Iterator[tuple[str, dict[str, Any]]
     full = line_settings(folder, seed=7, broker=broker)
     bare = _bare(full)
     yield "frames that wait", bare
-    yield "a live camera", {**bare, "camera": full["camera"]}
+    yield "a live camera", {**bare, "cameras": full["cameras"]}
     yield "a live camera, and all that is kept and told", full
 
 
 def _bare(full: Mapping[str, Any]) -> dict[str, Any]:
     """A line that keeps and tells nothing, and whose frames wait for it."""
     bare = {name: section for name, section in full.items() if name not in _KEEPING}
-    for section, keys in (("reject", {"ledger"}), ("camera", {"fps", "overlap_mm"})):
-        bare[section] = {key: value for key, value in full[section].items() if key not in keys}
+    bare["reject"] = _less(full["reject"], {"ledger"})
+    bare["cameras"] = {
+        name: _less(camera, {"fps", "overlap_mm"}) for name, camera in full["cameras"].items()
+    }
     return bare
+
+
+def _less(section: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key not in keys}
 
 
 def start_cost(engine: str, folder: Path) -> StartCost:

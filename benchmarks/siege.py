@@ -190,7 +190,7 @@ def besieged(attack: str, seconds: float, folder: Path) -> Felt:
 
 def _line(folder: Path, page: int, metrics: int) -> dict[str, object]:
     line = yaml.safe_load((EXAMPLES / "steel.yaml").read_text())
-    line["camera"] |= {"defects_per_metre": 6, "seed": 3}
+    line["cameras"]["top"] |= {"defects_per_metre": 6, "seed": 3}
     line["reject"] |= {"margin_mm": 40, "tolerance_mm": 40, "isolation": "thread"}
     return {
         **line,

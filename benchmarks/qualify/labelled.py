@@ -67,7 +67,7 @@ def study_of_folder(config: LineSettings, line: Path, folder: Path, measure: str
         origin="labelled",
         population=f"what {len(samples)} images of {folder.name} ({LAYOUTS[layout].title}) are a "
         "fair sample of, as they were marked and chosen; the camera of the line must show as much",
-        of=judgement_of(config, network.bundle, network.engine.name, scale_um),
+        of=judgement_of(config.lookout(), network.bundle, network.engine.name, scale_um),
         specimens=[specimen for each in looked for specimen in each.specimens],
         measure=measure,
         data={
@@ -97,7 +97,7 @@ def _look_at(config: LineSettings, network: Network, sample: Sample, scale_um: S
     marked = list(marks_of(sample, image))
     boxes = [mark.box(scale_um) for mark in marked]
     signals = Signals(boxes)
-    sight = look(make_inspector(config, network, lambda: 0, None), [frame], signals.watch)
+    sight = look(make_inspector(config.lookout(), network, lambda: 0, None), [frame], signals.watch)
     if sight.unknown:
         return _Looked([], [], 0, {"in images that are UNKNOWN": len(marked)})
     alone, specimens = isolated(boxes, round(_APART_PX * max(along_um, across_um))), []

@@ -48,14 +48,14 @@ class Marked:
 
 def scale_of(config: LineSettings) -> Scale:
     """Of marked pictures, by the line's camera."""
-    camera = config.camera
+    camera = config.lookout().camera
     if isinstance(camera, SyntheticSettings):
         return camera.um_per_px, camera.um_per_px
     assert isinstance(camera, ScaledSettings)
     if camera.along_um is None or camera.across_um is None:
         raise ConfigurationError(
-            "camera.calibration rectifies a camera's own pictures: for marked images give "
-            "camera.along_um and camera.across_um"
+            "a calibration rectifies the camera's own pictures: for marked images give its "
+            "along_um and across_um"
         )
     return camera.along_um, camera.across_um
 

@@ -72,9 +72,9 @@ def study_of_recording(folder: Path, known: Path, measure: str | None) -> Study:
     network = load_network(config.engine, watched.recording.bundle, config.bundle_key)
     try:
         watched.signals = Signals([each.box for each in defects])
-        inspector = make_inspector(
-            config, network, lambda: watched.now_ns, watched.recording.baseline
-        )
+        lookout = config.lookout()
+        baseline = watched.recording.baseline(lookout.name)
+        inspector = make_inspector(lookout, network, lambda: watched.now_ns, baseline)
         sight = look(inspector, watched.frames(), watched.signals.watch)
     finally:
         network.engine.close()
@@ -143,7 +143,7 @@ def _study(
         origin="recorded",
         population=f"the rail that {recording.folder.name} shows, with the {len(defects)} defects "
         f"of {known.name}; that others are found as well is as likely as they are alike",
-        of=judgement_of(recording.config, network.bundle, network.engine.name, scale_um),
+        of=judgement_of(recording.config.lookout(), network.bundle, network.engine.name, scale_um),
         specimens=specimens,
         measure=measure,
         data={

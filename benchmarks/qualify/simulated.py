@@ -62,7 +62,7 @@ class _Looked:
 
 def study_of_simulation(config: LineSettings, path: Path, measure: str, plan: Plan) -> Study:
     """Under a progress bar on stderr."""
-    camera = config.camera
+    camera = config.lookout().camera
     if not isinstance(camera, SyntheticSettings):
         raise UsageError(
             f"{path} has no synthetic camera, whose truth is known: give --labelled images, or "
@@ -84,7 +84,7 @@ def study_of_simulation(config: LineSettings, path: Path, measure: str, plan: Pl
         population=f"the simulated {camera.surface} of {path.name}: {len(sections)} surfaces, the "
         f"simulator's five kinds of defect from {plan.smallest:.0%} to all of their usual size, "
         f"{_DENSITY:g} a metre; it speaks for no real {camera.surface}",
-        of=judgement_of(config, bundle, engine, scale_um),
+        of=judgement_of(config.lookout(), bundle, engine, scale_um),
         specimens=[specimen for each in seen for specimen in each.specimens],
         measure=measure,
         data={path.name: sha256(path.read_bytes()).hexdigest(), "bundle": bundle.digest},
@@ -138,12 +138,12 @@ def _opened(path: Path) -> tuple[LineSettings, Inspector]:
     """Once a process."""
     config = read_line(path)
     network = load_network(config.engine, config.bundle, config.bundle_key)
-    return config, make_inspector(config, network, lambda: 0, None)
+    return config, make_inspector(config.lookout(), network, lambda: 0, None)
 
 
 def _look_at(section: _Section) -> _Looked:
     config, opened = _opened(section.line)
-    camera = config.camera
+    camera = config.lookout().camera
     assert isinstance(camera, SyntheticSettings)
     line = replace(
         simulated_line(camera),
@@ -159,10 +159,10 @@ def _look_at(section: _Section) -> _Looked:
     signals = Signals(boxes)
     sights = []
     for number in range(section.passes):
-        inspector = make_inspector(config, opened.network, lambda: 0, None)
+        inspector = make_inspector(config.lookout(), opened.network, lambda: 0, None)
         frames = _frames(line, camera.height_px, section, number)
         sights.append(look(inspector, frames, signals.watch if number == 0 else lambda _: None))
-    surface = _Surface(line, config.region, camera, section)
+    surface = _Surface(line, camera.region, camera, section)
     specimens, left_out = _specimens(surface, truth, signals, sights)
     false_calls = [
         FalseCall(surface.where(call), surface.picture(call))

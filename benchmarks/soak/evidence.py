@@ -129,7 +129,7 @@ class Evidence:
         """Of the messages that came, and those that waited in the spool; each once."""
         found: dict[int, Told] = {}
         for message in [*self.heard, *self.unsent]:
-            if message.topic == "verdict":
+            if message.topic.startswith("verdict/"):
                 found.setdefault(message.number, _told(message.body))
         return [found[number] for number in sorted(found)]
 

@@ -65,8 +65,12 @@ def latencies(evidence: Evidence) -> dict[str, dict[str, Quantiles]]:
 
 def deadlines(config: LineSettings, evidence: Evidence) -> dict[str, int]:
     """Frames that were judged too late for their first row to be rejected."""
-    deadline_ns = deadline_of(config)
-    late = [s for s in evidence.judged if s.decided_ns - s.captured_ns > deadline_ns(s.stretch)]
+    deadline_ns, camera = deadline_of(config), config.lookout().name
+    late = [
+        seen
+        for seen in evidence.judged
+        if seen.decided_ns - seen.captured_ns > deadline_ns(camera, seen.stretch)
+    ]
     during = sum(evidence.during(seen.decided_ns) for seen in late)
     return {"during faults": during, "outside faults": len(late) - during}
 

@@ -135,7 +135,7 @@ def messages_in_order(evidence: Evidence) -> Finding:
         for before, number in zip([0, *numbers], numbers, strict=False)
         if number != before + 1
     ]
-    verdicts = sum(len(n) for (topic, _), n in topics.items() if topic == "verdict")
+    verdicts = sum(len(n) for (topic, _), n in topics.items() if topic.startswith("verdict/"))
     if verdicts != len(evidence.judged):
         against.append(f"{len(evidence.judged)} frames were judged, {verdicts} verdicts were told")
     counts = ", ".join(f"{len(n)} {topic}" for (topic, _), n in topics.items())

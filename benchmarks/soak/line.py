@@ -114,10 +114,10 @@ def _obey(faults: Faults) -> None:
 
 def main() -> None:
     log_to_stderr(as_json=False, verbose=False)
-    faults = Faults()
+    config, faults = read_line(Path(sys.argv[1])), Faults()
     threading.Thread(target=_obey, args=(faults,), name="faults", daemon=True).start()
     with closing(Probe(int(sys.argv[2]))) as probe:
-        run_line(read_line(Path(sys.argv[1])), watch=probe.watch, camera_faults=faults)
+        run_line(config, watch=probe.watch, camera_faults={config.lookout().name: faults})
 
 
 if __name__ == "__main__":

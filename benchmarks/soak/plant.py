@@ -33,15 +33,17 @@ def line_settings(
     line: dict[str, Any] = {
         "name": "soak",
         "bundle": "strip",
-        "camera": {
-            "type": "synthetic",
-            "seed": seed,
-            "height_px": 368,
-            "width_px": 368,
-            "defects_per_metre": 2.0,
-            "distractors_per_metre": 2.0,
-            "fps": 30,
-            "overlap_mm": 40,
+        "cameras": {
+            "top": {
+                "type": "synthetic",
+                "seed": seed,
+                "height_px": 368,
+                "width_px": 368,
+                "defects_per_metre": 2.0,
+                "distractors_per_metre": 2.0,
+                "fps": 30,
+                "overlap_mm": 40,
+            }
         },
         "encoder": {"type": "simulated", "speed_mm_s": 500},
         "reject": {

@@ -182,7 +182,7 @@ def show(folder: Path, frames: int) -> Shown:
     defects = []
     for number in range(frames):
         frame = good[number % len(good)]
-        picture = RECORDING / "frames" / f"{frame['index']:06d}.png"
+        picture = RECORDING / "frames" / "top" / f"{frame['index']:06d}.png"
         (folder / f"{number:06d}.png").symlink_to(picture)
         from_um = number * ROWS * 1000 - frame["start_um"]
         defects += [(from_um + start, from_um + end) for start, end in frame["defects"]]
@@ -199,11 +199,14 @@ def line_settings(folder: Path, port: int, reject: Mapping[str, Any]) -> dict[st
     return {
         "name": "rail",
         "bundle": str(RECORDING / "line.bundle"),
-        "camera": {
-            "type": "folder",
-            "path": str(folder / "shown"),
-            "along_um": 1000,
-            "across_um": 1000,
+        "cameras": {
+            "top": {
+                "type": "folder",
+                "path": str(folder / "shown"),
+                "along_um": 1000,
+                "across_um": 1000,
+                "quality": {"stale_after_ms": 60_000},
+            }
         },
         "engine": {"type": "onnxruntime"},
         "encoder": {
@@ -223,7 +226,6 @@ def line_settings(folder: Path, port: int, reject: Mapping[str, Any]) -> dict[st
         },
         "heartbeat": {"output": place("coil", rail_plc.BEAT, timeout_ms=2000)},
         "rules": {"reject_if": {"min_area_mm2": 20}},
-        "quality": {"stale_after_ms": 60_000},
     }
 
 

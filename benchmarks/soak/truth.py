@@ -55,8 +55,9 @@ def fates(config: LineSettings, evidence: Evidence) -> list[Fate]:
 
 
 def _rail(config: LineSettings) -> SimulatedLine:
-    assert isinstance(config.camera, SyntheticSettings)  # of which alone the truth is known
-    return simulated_line(config.camera)
+    camera = config.lookout().camera
+    assert isinstance(camera, SyntheticSettings)  # of which alone the truth is known
+    return simulated_line(camera)
 
 
 def pulses(config: LineSettings, evidence: Evidence) -> list[Stretch]:

@@ -112,7 +112,7 @@ class Watch:
     def _was_told(self, frame: int) -> bool:
         if self._plant.broker is None:
             return True
-        verdicts = (h for h in reversed(self._evidence.heard) if h.topic == "verdict")
+        verdicts = (h for h in reversed(self._evidence.heard) if h.topic.startswith("verdict/"))
         latest = next(verdicts, None)
         return latest is not None and latest.body["frame"] >= frame
 
@@ -123,8 +123,8 @@ class Watch:
         ordered = _rows(self._plant.disk / "ledger.sqlite", query)
         if not kept or not ordered:
             return False
-        [(tag,)] = ordered  # "frame 7"
-        return kept[-1].frame >= frame and int(tag.split()[1]) >= frame
+        [(tag,)] = ordered  # "top frame 7"
+        return kept[-1].frame >= frame and int(tag.split()[-1]) >= frame
 
     def _read_report(self) -> None:
         for text in self._plant.line.report:

@@ -51,7 +51,7 @@ def look_at_all(
     manifest, left_out = network.bundle.manifest, Counter[str]()
     colour = manifest.input.channels == 3
     try:
-        inspector = pictures_of(config, network)
+        inspector = pictures_of(config.lookout(), network)
         pictures = [_read(each, config, manifest, colour=colour) for each in samples]
         sizes = [mark.sizes(scale_um) for picture in pictures for mark in picture.marks]
         grid = grid_of(

@@ -116,9 +116,12 @@ def _kind(value: Schema) -> str:
         return f"`{value['const']}`"
     if "enum" in value:
         return ", ".join(f"`{one}`" for one in value["enum"])
-    if value.get("type") == "array":
-        each = [_kind(one) for one in value.get("prefixItems", ())]
-        return f"a list: {'; '.join(each)}" if each else f"a list of: {_kind(value['items'])}"
+    each = [_kind(one) for one in value.get("prefixItems", ())]
+    for key, said in (("items", "a list of"), ("additionalProperties", "names, and")):
+        if isinstance(inner := value.get(key), dict):
+            each.append(f"{said}: {_kind(inner)}")
+    if each:
+        return f"a list: {'; '.join(each)}" if "prefixItems" in value else each[0]
     words = {
         "string": "text",
         "boolean": "true or false",

@@ -1,4 +1,4 @@
-"""From what a line file says of the camera to an open one."""
+"""From what a line file says of a camera to an open one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from edge.bridge import Reading
 from edge.cameras import (
     Camera,
     Faults,
@@ -34,8 +35,8 @@ from edge.line_file import (
     CameraSettings,
     GenicamSettings,
     HardwareSettings,
-    LineSettings,
     LiveSettings,
+    Lookout,
     Picamera2Settings,
     RtspSettings,
     SyntheticSettings,
@@ -112,10 +113,10 @@ def rail_plane(settings: CameraSettings) -> RailPlane:
     return RailPlane(settings.along_um, settings.across_um, as_it_is)
 
 
-def pictures_of(config: LineSettings, network: Network) -> PictureInspector:
-    """What judges pictures from files as the line judges its camera's."""
-    plane = rail_plane(config.camera)
-    return by_line(config, network, (plane.along_um, plane.across_um), plane.rectify)
+def pictures_of(lookout: Lookout, network: Network) -> PictureInspector:
+    """What judges pictures from files as the line judges this camera's."""
+    plane = rail_plane(lookout.camera)
+    return by_line(lookout, network, (plane.along_um, plane.across_um), plane.rectify)
 
 
 def live_settings(settings: CameraSettings) -> LiveSettings | None:
@@ -131,7 +132,7 @@ def is_line_scan(settings: LiveSettings) -> bool:
 
 
 def open_live_camera(
-    config: LineSettings,
+    settings: CameraSettings,
     where: Callable[[], Place],
     *,
     check: Callable[[], None],
@@ -139,17 +140,17 @@ def open_live_camera(
     limit: int | None,
     faults: Faults,
 ) -> LiveCamera:
-    """The configured camera, over a rail that is at `where`."""
-    settings = config.camera
+    """The configured camera, over a rail that is at `where` for the line."""
     assert isinstance(settings, LiveSettings)
-    plane, region = rail_plane(settings), region_of(config.region)
+    plane, region = rail_plane(settings), region_of(settings.region)
+    where = partial(_upstream, where, settings.downstream_um)
 
     def exposure(image: Image) -> tuple[str, ...]:
         try:
             lit = region.lit(region.inside(image, plane.across_um))
         except FrameError as error:  # no rail is found in it, so nothing can be followed
             return (str(error),)
-        return exposure_faults(image, config.quality, lit)
+        return exposure_faults(image, settings.quality, lit)
 
     return LiveCamera(
         partial(_open_source, settings, plane.rectify, where, faults),
@@ -161,6 +162,12 @@ def open_live_camera(
         waited=waited,
         limit=limit,
     )
+
+
+def _upstream(where: Callable[[], Place], downstream_um: int) -> Place:
+    """What lies under a camera that looks so far downstream of the line's origin."""
+    place = where()
+    return Reading(place.position_um - downstream_um, place.at_ns) if downstream_um else place
 
 
 def _open_source(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from edge.assembly.camera import live_settings, open_camera, open_live_camera
 from edge.bridge import (
@@ -23,9 +24,9 @@ from edge.cameras import Camera, CameraCounts, Faults, LiveCamera
 from edge.cameras.paced_camera import PacedCamera
 from edge.clock import clock_ns
 from edge.engines import Engine
-from edge.inspect import Inspection, Inspector, make_inspector, run
+from edge.inspect import Inspection, Inspector, Watch, Watching, make_inspector, run
 from edge.line_file import LineSettings
-from edge.network import network_of
+from edge.network import Network, network_of
 from edge.swap import open_in_force
 
 _POLL_S = 0.002  # between two looks at the encoder
@@ -39,20 +40,30 @@ class Line:
     """One inspection line, wired and ready."""
 
     config: LineSettings
-    camera: Camera
-    inspector: Inspector
+    watches: tuple[Watch, ...]
     bridge: Bridge
     wait_for: WaitFor
+    watching: Watching
+
+    @property
+    def inspectors(self) -> dict[str, Inspector]:
+        """By camera."""
+        return {watch.name: watch.inspector for watch in self.watches}
+
+    @property
+    def network(self) -> Network:
+        """Which is in force; while it is changed, for the first camera."""
+        return self.watches[0].inspector.network
 
     @property
     def bundle(self) -> Bundle:
         """Which is in force."""
-        return self.inspector.network.bundle
+        return self.network.bundle
 
     @property
     def engine(self) -> Engine:
         """Which runs it."""
-        return self.inspector.network.engine
+        return self.network.engine
 
     @property
     def rehearsal(self) -> Rehearsal:
@@ -60,23 +71,33 @@ class Line:
         return self.bridge.rehearsal()
 
     def run(self, record: Callable[[Inspection], None]) -> None:
-        """Inspect until the camera ends. TracksideError for whatever ends it before.
+        """Inspect until the cameras end. TracksideError for whatever ends one of them before.
 
         LineStopped at a frame that is UNKNOWN, where the line file says `on_unknown: stop`.
         """
-        with bridge_errors_as_ours():
+        with bridge_errors_as_ours(), closing(self.watching.judged(self.watches)) as judged:
             run(
-                self.camera,
-                self.inspector,
+                judged,
                 self.bridge,
-                self.bridge.heartbeat,
+                self.bridge,
                 record,
                 stop_at_unknown=self.config.reject.on_unknown == "stop",
             )
 
-    def camera_counts(self) -> CameraCounts | None:
-        """How a live camera is doing; None of any other."""
-        return self.camera.counts() if isinstance(self.camera, LiveCamera) else None
+    def stop(self) -> None:
+        """Close the cameras, which ends the loop after the frames that it is in; waits for nothing,
+        so a signal's handler may call it.
+        """
+        for watch in self.watches:
+            watch.camera.close()
+
+    def camera_counts(self) -> dict[str, CameraCounts]:
+        """How each camera is doing that runs freely."""
+        return {
+            watch.name: watch.camera.counts()
+            for watch in self.watches
+            if isinstance(watch.camera, LiveCamera)
+        }
 
     def report(self) -> RejectReport:
         """What became of the orders so far."""
@@ -88,8 +109,8 @@ def open_line(
     config: LineSettings,
     *,
     frames: int | None = None,
-    waited: Callable[[], None] = lambda: None,
-    camera_faults: Faults | None = None,
+    waited: Callable[[str], None] = lambda _: None,
+    camera_faults: Mapping[str, Faults] | None = None,
 ) -> Iterator[Line]:
     """Wire a line. Leaving it leaves the output at reject, since nobody inspects any more.
 
@@ -97,63 +118,85 @@ def open_line(
     and CameraUnavailable among them) for what must be changed first, CameraError for a camera that
     shows nothing, any other TracksideError for outputs, inputs, encoder and ledger.
 
-    `waited` is called, now and then, while all is in order and there is no frame. A synthetic
-    camera that runs freely suffers `camera_faults`.
+    Each camera gives so many `frames`, or all it has. `waited` is told the name of a camera, now
+    and then, while all is in order and it has no frame. Synthetic cameras that run freely suffer
+    `camera_faults`.
     """
     # Python lets a thread run for 5 ms before another has its turn. The reject thread cannot wait
     # so long: at line speed that is millimetres of rail.
     sys.setswitchinterval(0.0005)
     with bridge_errors_as_ours(), ExitStack() as stack:
-        # The inspector alone holds the network, so that a swap leaves nothing of the old one.
-        inspector = make_inspector(
-            config,
-            network_of(config.engine, open_in_force(config)),
-            clock_ns,
-            config.health.baseline,
-        )
+        # The inspectors alone hold the network, so that a swap leaves nothing of the old one.
+        inspectors = inspectors_of(config, network_of(config.engine, open_in_force(config)))
 
         @stack.callback
         def close_engine() -> None:  # asked for late: after a swap it is another engine
-            inspector.network.engine.close()
+            for engine in {id(each): each for each in engines_of(inspectors)}.values():
+                engine.close()
 
-        camera: Camera
-        if live_settings(config.camera) is not None:
-            bridge = stack.enter_context(open_bridge(config))
-            wait_for = _waiter(config, bridge, waited)
-            live = open_live_camera(
-                config,
-                bridge.where,
-                check=bridge.check,
-                waited=waited,
-                limit=frames,
-                faults=camera_faults or Faults(),
-            )
-            camera = stack.enter_context(live)
-        else:
-            recorded = open_camera(config.camera)
-            stack.callback(recorded.close)
-            bridge = stack.enter_context(open_bridge(config))
-            wait_for = _waiter(config, bridge, waited)
-            camera = PacedCamera(recorded, wait_for, limit=frames)
+        recorded = {}
+        for name, settings in config.cameras.items():
+            if live_settings(settings) is None:
+                recorded[name] = open_camera(settings)
+                stack.callback(recorded[name].close)
+        bridge = stack.enter_context(open_bridge(config))
+        watching = Watching(config.workers, waited)
+        watches = []
+        for name, settings in config.cameras.items():
+            no_frame = partial(watching.no_frame, name)
+            camera: Camera
+            if name in recorded:
+                wait_for = _waiter(config, bridge, no_frame, settings.downstream_um)
+                camera = PacedCamera(recorded[name], wait_for, limit=frames)
+            else:
+                camera = stack.enter_context(
+                    open_live_camera(
+                        settings,
+                        bridge.where,
+                        check=bridge.check,
+                        waited=no_frame,
+                        limit=frames,
+                        faults=(camera_faults or {}).get(name) or Faults(),
+                    )
+                )
+            watches.append(Watch(camera, inspectors[name]))
+        first = partial(watching.no_frame, watches[0].name)
         yield Line(
             config=config,
-            camera=camera,
-            inspector=inspector,
+            watches=tuple(watches),
             bridge=bridge,
-            wait_for=wait_for,
+            wait_for=_waiter(config, bridge, first, 0),
+            watching=watching,
         )
 
 
-def _waiter(config: LineSettings, bridge: Bridge, waited: Callable[[], None]) -> WaitFor:
-    """Of a rail whose speed is known by the clock, of any other by its encoder."""
+def inspectors_of(config: LineSettings, network: Network) -> dict[str, Inspector]:
+    """One for each camera, which share a network."""
+    return {
+        each.name: make_inspector(each, network, clock_ns, each.camera.baseline)
+        for each in config.lookouts
+    }
+
+
+def engines_of(inspectors: Mapping[str, Inspector]) -> Iterator[Engine]:
+    """What runs their networks."""
+    return (each.network.engine for each in inspectors.values())
+
+
+def _waiter(
+    config: LineSettings, bridge: Bridge, waited: Callable[[], None], downstream_um: int
+) -> WaitFor:
+    """For rail that comes so far downstream of the line's origin: where its speed is known, by the
+    clock, else by its encoder.
+    """
     if config.encoder.type == "simulated" and bridge.rig is not None:
-        return _wait_by_clock(bridge.rig.encoder)
+        return _wait_by_clock(bridge.rig.encoder, downstream_um)
 
     def wait_for(position_um: int) -> int | None:
         for _ in range(_POLLS):
             bridge.check()
             reading = bridge.where()
-            if reading.position_um >= position_um:
+            if reading.position_um >= position_um + downstream_um:
                 return reading.at_ns
             time.sleep(_POLL_S)
         waited()
@@ -162,11 +205,11 @@ def _waiter(config: LineSettings, bridge: Bridge, waited: Callable[[], None]) ->
     return wait_for
 
 
-def _wait_by_clock(encoder: Encoder) -> WaitFor:
+def _wait_by_clock(encoder: Encoder, downstream_um: int) -> WaitFor:
     assert isinstance(encoder, SimulatedEncoder)
 
     def wait_for(position_um: int) -> int:
-        due_ns = encoder.when_ns(position_um)
+        due_ns = encoder.when_ns(position_um + downstream_um)
         assert due_ns is not None, "a line file's speed is above 0"
         time.sleep(max(0, due_ns - clock_ns()) / 1e9)
         return due_ns

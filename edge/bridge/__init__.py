@@ -4,6 +4,7 @@ from edge.bridge.bench import HELD_S, open_bench
 from edge.bridge.bridge import Bridge, Rehearsal, bridge_errors_as_ours, open_bridge
 from edge.bridge.ledger import find_gaps, last_entry, latest_entries
 from edge.bridge.recorded_rail import STEP_NS, RecordedRail
+from edge.bridge.rounds import Rounds
 from edge.bridge.wires import open_input
 from firmware_bridge.desk import RejectReport
 from firmware_bridge.ledger import Entry
@@ -24,6 +25,7 @@ __all__ = [
     "RecordedRail",
     "Rehearsal",
     "RejectReport",
+    "Rounds",
     "SimulatedEncoder",
     "bridge_errors_as_ours",
     "find_gaps",

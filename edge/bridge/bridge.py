@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
+from edge.bridge.rails import Rails, rail_of
+from edge.bridge.rounds import Rounds
 from edge.bridge.wires import (
     actuator_traits,
     open_board,
@@ -18,6 +20,7 @@ from edge.bridge.wires import (
 from edge.clock import clock_ns
 from edge.errors import TracksideError, UsageError
 from edge.line_file import InputSettings, LineSettings, RejectSettings, SerialEncoderSettings
+from edge.types import Stretch
 from firmware_bridge.core import Confirmation, News, Role
 from firmware_bridge.desk import (
     DeskSettings,
@@ -55,16 +58,27 @@ class Bridge:
     where: Callable[[], Reading]  # the newest reading of the encoder, for any thread
     rig: Rig | None  # None where another process or a board has it
     ledger: Ledger | None
+    rails: Rails
+    rounds: Rounds  # of all cameras, for which the heartbeat stands
 
-    def submit(self, start_um: int, end_um: int, tag: str) -> None:
-        """Have this rail rejected; RejectorStopped, as of `let_by`, once orders are no longer
-        fired.
+    def submit(self, camera: str, start_um: int, end_um: int, tag: str) -> None:
+        """Have this rail rejected by all actuators that the camera orders; RejectorStopped, as of
+        `let_by`, once orders are no longer fired.
         """
-        self.desk.submit(start_um, end_um, tag)
+        for rail in self.rails.watched_by(camera):
+            self.desk.submit(start_um, end_um, tag, rail)
 
-    def let_by(self, start_um: int, end_um: int, tag: str) -> None:
-        """This rail was inspected: it may pass, but for what of it was ordered to leave."""
-        self.desk.submit_pass(start_um, end_um, tag)
+    def let_by(self, camera: str, start_um: int, end_um: int, tag: str) -> None:
+        """A camera has inspected this rail: once all that watch it have, it may pass, but for what
+        of it was ordered to leave.
+        """
+        for rail, cleared in self.rails.let_by(camera, Stretch(start_um, end_um)):
+            self.desk.submit_pass(cleared.start_um, cleared.end_um, tag, rail)
+
+    def beat(self, camera: str) -> None:
+        """The loop has dealt with a frame of this camera."""
+        if self.rounds.done(camera):
+            self.heartbeat.beat()
 
     def check(self) -> None:
         """Raise unless orders are being fired and the inputs are being read."""
@@ -134,7 +148,8 @@ def open_bridge(
 
         desk, where, rig = _open_desk(config, watch, ledger, stack, trial=trial)
         stack.enter_context(inputs.reporting_to(desk))
-        yield Bridge(desk, inputs, Heartbeat(beat), beat, where, rig, ledger)
+        rails, rounds = Rails(config), Rounds(config.cameras)
+        yield Bridge(desk, inputs, Heartbeat(beat), beat, where, rig, ledger, rails, rounds)
 
 
 def _open_desk(
@@ -160,6 +175,7 @@ def _open_desk(
             actuator_traits(reject),
             settings,
             name=reject.name,
+            rail=rail_of(config, reject.name),
             stop_line=open_stop_line(reject, stack),
             release_on_close=reject.safe == "pass",
             ledger=ledger,
@@ -168,7 +184,8 @@ def _open_desk(
         stack.enter_context(board)
         return board, board.read, None
     priority = reject.priority
-    claim = partial(open_rig, encoder, reject)
+    rails = {each.name: rail_of(config, each.name) for each in reject.actuators}
+    claim = partial(open_rig, encoder, reject, rails)
     if reject.isolation == "process":
         apart = ProcessRejector(
             claim, clock_ns, settings, priority=priority, ledger=ledger, watch=watch

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Mapping
 
+from edge.bridge.rails import Rails, rail_of
 from edge.bridge.wires import actuator_traits
 from edge.line_file import LineSettings
+from edge.types import Stretch
 from firmware_bridge.core import ActuatorTraits, Tracker
 from firmware_bridge.types import SECOND_NS, Order, Pulse, Reading
 
@@ -24,18 +27,29 @@ class RecordedRail:
             self._readings.append(Reading(a_second_on, only.at_ns + SECOND_NS))
         self._now_ns = from_ns
         self._settings = {each.name: actuator_traits(each) for each in config.reject.actuators}
+        self._rails = Rails(config)
         self._trackers = {
             name: Tracker(settings, default_reject=True)
             for name, settings in self._settings.items()
         }
+        self._serving = defaultdict[str, list[Tracker]](list)
+        for name, tracker in self._trackers.items():
+            self._serving[rail_of(config, name)].append(tracker)
         self.rejects: dict[str, list[tuple[int, int]]] = {name: [] for name in self._trackers}
 
-    def order(self, start_um: int, end_um: int, tag: str, at_ns: int, *, is_pass: bool) -> None:
-        """Give every actuator an order, at a moment of the recording."""
+    def order(self, camera: str, stretch: Stretch, tag: str, at_ns: int) -> None:
+        """Have every actuator that a camera orders reject this, at a moment of the recording."""
         self._advance(at_ns)
-        order = Order(start_um, end_um, tag)
-        for tracker in self._trackers.values():
-            (tracker.let_pass if is_pass else tracker.order)(order)
+        for rail in self._rails.watched_by(camera):
+            for tracker in self._serving[rail]:
+                tracker.order(Order(stretch.start_um, stretch.end_um, tag, rail))
+
+    def let_by(self, camera: str, stretch: Stretch, tag: str, at_ns: int) -> None:
+        """A camera has let this by, at a moment of the recording."""
+        self._advance(at_ns)
+        for rail, cleared in self._rails.let_by(camera, stretch):
+            for tracker in self._serving[rail]:
+                tracker.let_pass(Order(cleared.start_um, cleared.end_um, tag, rail))
 
     def finish(self, end_um: int) -> None:
         """Let the rail up to its last frame's end go by every actuator, if it was going on."""

@@ -5,7 +5,7 @@ Those that need a driver are imported when a line file asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from edge.clock import clock_ns
@@ -165,6 +165,7 @@ def open_board(
     settings: DeskSettings,
     *,
     name: str = "reject",
+    rail: str = "",
     stop_line: OutputLine | None = None,
     release_on_close: bool = False,
     ledger: Ledger | None = None,
@@ -182,6 +183,7 @@ def open_board(
         firmware=encoder.firmware,
         baud=encoder.baud,
         name=name,
+        rail=rail,
         stop_line=stop_line,
         release_on_close=release_on_close,
         ledger=ledger,
@@ -189,8 +191,10 @@ def open_board(
     )
 
 
-def open_rig(encoder: EncoderSettings, reject: RejectSettings, stack: ExitStack) -> Rig:
-    """Encoder, outputs and stop line, which the stack closes."""
+def open_rig(
+    encoder: EncoderSettings, reject: RejectSettings, rails: Mapping[str, str], stack: ExitStack
+) -> Rig:
+    """Encoder, outputs and stop line, which the stack closes; each actuator serves its rail."""
     silence_ns = round(reject.silence_ms * 1e6)
     counted = stack.enter_context(open_encoder(encoder, silence_ns=silence_ns))
     outputs = []
@@ -199,7 +203,7 @@ def open_rig(encoder: EncoderSettings, reject: RejectSettings, stack: ExitStack)
         safe = actuator.safe == "reject"
         line = stack.enter_context(open_output(actuator.output, safe_active=safe))
         line.set(True)  # reject from the start: nobody has looked at the rail under it yet
-        placed = Actuator(actuator.name, actuator_traits(actuator))
+        placed = Actuator(actuator.name, actuator_traits(actuator), rails[actuator.name])
         released = actuator.safe == "pass"
         outputs.append(Output(placed, line, released_on_close=released))
     return Rig(counted, outputs, open_stop_line(reject, stack), _place_of(counted))

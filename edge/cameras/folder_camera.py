@@ -71,7 +71,7 @@ def _find_images(folder: Path) -> list[Path]:
         ]
     except OSError as error:
         raise CameraError(
-            f"{folder}: {error.strerror}: set camera.path to a folder of images"
+            f"{folder}: {error.strerror}: set the camera's path to a folder of images"
         ) from error
     if not images:
         raise CameraError(f"{folder} holds no image: put {', '.join(sorted(IMAGE_SUFFIXES))} there")

@@ -168,5 +168,5 @@ class LiveCamera:
         if self._laying.drop == "never" and grab.taken_ns is None:
             raise ConfigurationError(
                 "this camera does not tell when a picture was taken, so none may wait in it: set "
-                "camera.drop to oldest"
+                "its drop to oldest"
             )

@@ -13,8 +13,8 @@ from edge.types import Frame, Image, LostFrame, Stretch
 # How many looks ahead it is decided that rail is lost. The place may be one look old, the next look
 # is one on, and what is given then takes about one more to reach the rejector.
 _AHEAD = 3
-_SLOW = "the network is slower than the line: slow the line, or lower camera.overlap_mm"
-_APART = "the frames came too far apart: raise the frame rate, or camera.overlap_mm"
+_SLOW = "the network is slower than the line: slow the line, or lower overlap_mm"
+_APART = "the frames came too far apart: raise the frame rate, or overlap_mm"
 _SILENT = "no picture came while the rail moved: see to the camera's cable and power"
 
 
@@ -113,9 +113,9 @@ def _check_lengths(laying: Laying, length_um: int) -> None:
     long = f"a frame is {length_um / 1000:g} mm long"
     if laying.overlap_um >= length_um:
         raise ConfigurationError(
-            f"camera.overlap_mm is {laying.overlap_um / 1000:g}, and {long}: set it to less"
+            f"overlap_mm is {laying.overlap_um / 1000:g}, and {long}: set it to less"
         )
     if laying.lost_after_um <= length_um:
         raise ConfigurationError(
-            f"camera.lost_after_mm is {laying.lost_after_um / 1000:g}, and {long}: set it to more"
+            f"lost_after_mm is {laying.lost_after_um / 1000:g}, and {long}: set it to more"
         )

@@ -20,9 +20,7 @@ _TEXTURE_ROWS = 8
 _ALIKE = 0.4
 _NEW_AGAIN = 3  # in a row, until a camera that froze is believed: a key frame alone may look new
 _AGAIN = "the same picture again while the rail moved: restart the camera"
-_TURNED = (
-    "the picture moves against the rail: turn it by camera.turn_deg, or mend the encoder's sign"
-)
+_TURNED = "the picture moves against the rail: turn it by turn_deg, or mend the encoder's sign"
 
 
 class Sight:

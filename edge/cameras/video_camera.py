@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import RLock
 
 import cv2
 import numpy as np
@@ -33,13 +34,15 @@ class VideoCamera:
         rectify: Callable[[Image], Image] = as_it_is,
     ) -> None:
         if not path.is_file():
-            raise CameraError(f"{path} is not a file: set camera.path to a video")
+            raise CameraError(f"{path} is not a file: set the camera's path to a video")
         self._path = path
         self._colour = colour
         self._rectify = rectify
         self._clock_ns = clock_ns
         limit_ffmpeg()
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        # It may be closed while another thread decodes, or by a signal's handler in the same one.
+        self._turn = RLock()
         first = self._read()
         if first is None:
             self.close()
@@ -62,7 +65,8 @@ class VideoCamera:
         yield from self._lose_from(index)
 
     def close(self) -> None:
-        self._capture.release()
+        with self._turn:
+            self._capture.release()
 
     def _lose_from(self, first: int) -> Iterator[LostFrame]:
         reason = (
@@ -75,7 +79,8 @@ class VideoCamera:
             yield self._layout.lost(index, reason, self._clock_ns())
 
     def _read(self) -> Image | None:
-        decoded, image = self._capture.read()  # always H,W,3
+        with self._turn:
+            decoded, image = self._capture.read()  # always H,W,3
         if not decoded:
             return None
         if not self._colour:

@@ -9,27 +9,29 @@ from pathlib import Path
 from edge.bundle import Bundle
 from edge.certificate.certificate import SUFFIX, Certificate, Judgement, read_certificate
 from edge.errors import ConfigurationError
-from edge.line_file import LineSettings
+from edge.line_file import Lookout
 
 _SAME_SCALE = 0.02  # a scale that differs by more shows the network defects of another size
 
 
 def judgement_of(
-    config: LineSettings, bundle: Bundle, engine: str, scale_um: tuple[float, float] | None
+    lookout: Lookout, bundle: Bundle, engine: str, scale_um: tuple[float, float] | None
 ) -> Judgement:
-    """All that decides this line's verdicts; the scale is along and across, if it is known."""
-    along_um, across_um = scale_um or (None, None)
+    """All that decides the verdicts of a line's camera; the scale is along and across, if it is
+    known.
+    """
+    (along_um, across_um), camera = scale_um or (None, None), lookout.camera
     return Judgement(
-        line=config.name,
+        line=lookout.line,
         bundle=bundle.manifest.name,
         digest=bundle.digest,
         engine=engine,
         along_um=along_um,
         across_um=across_um,
-        tiles=None if config.tiles is None else config.tiles.model_dump(mode="json"),
-        region=config.region.model_dump(mode="json"),
-        rules=config.rules.model_dump(mode="json"),
-        quality=config.quality.model_dump(mode="json"),
+        tiles=None if camera.tiles is None else camera.tiles.model_dump(mode="json"),
+        region=camera.region.model_dump(mode="json"),
+        rules=lookout.rules.model_dump(mode="json"),
+        quality=camera.quality.model_dump(mode="json"),
     )
 
 

@@ -19,7 +19,7 @@ def calibrate(
         list[Path],
         typer.Argument(help="Frames that are not rectified yet: those of `trackside record`."),
     ],
-    out: Annotated[Path, typer.Option(help="The calibration, for camera.calibration.")],
+    out: Annotated[Path, typer.Option(help="The calibration, for a camera's `calibration:`.")],
     board: Annotated[
         str | None, typer.Option(help="Inner corners of a checkerboard, such as 9x6.")
     ] = None,

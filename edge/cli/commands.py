@@ -91,19 +91,26 @@ def commission(
     line: LineFile,
     frames: Annotated[int, typer.Option(min=200, help="How many frames to look at.")] = 2000,
     to: Annotated[
-        Path | None, typer.Option(help="The baseline; the line file's, or LINE.baseline.json.")
+        Path | None,
+        typer.Option(
+            help="The baseline of a line with one camera; the line file's, or LINE.baseline.json."
+        ),
     ] = None,
 ) -> None:
     """Run a line in good order, and record what it looks like: drift is told by it later."""
     from edge.commissioning.commission import commission
+    from edge.errors import UsageError
     from edge.inspect import write_baseline
     from edge.line_file import read_line
 
     config = read_line(line)
-    path = to or config.health.baseline or line.with_suffix(".baseline.json")
-    baseline = commission(config, frames)
-    write_baseline(baseline, path)
-    print(f"{path}: {baseline.frames} frames")
+    if to is not None and len(config.cameras) > 1:
+        raise UsageError("this line has several cameras: give each its `baseline:`, and leave --to")
+    for name, baseline in commission(config, frames).items():
+        own = ".baseline.json" if len(config.cameras) == 1 else f".{name}.baseline.json"
+        path = to or config.cameras[name].baseline or line.with_suffix(own)
+        write_baseline(baseline, path)
+        print(f"{path}: {baseline.frames} frames")
 
 
 def reject_trial(
@@ -212,6 +219,9 @@ def predict(
     line: Annotated[
         Path | None, typer.Option(help="A line file: its scale, region, tiles, rules and quality.")
     ] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="Which of the line's cameras, where it has several.")
+    ] = None,
     fail_on_ng: Annotated[bool, typer.Option(help="Exit 1 if any image is NG.")] = False,
 ) -> None:
     """Inspect image files: a saliency map, an overlay and a verdict for each.
@@ -229,10 +239,10 @@ def predict(
 
     if line is not None and um_per_px is not None:
         raise UsageError("--line says the scale of its camera: leave --um-per-px out")
-    config = None if line is None else read_line(line)
+    lookout = None if line is None else read_line(line).lookout(camera)
     images = collect_images(paths)
     network = load_network(engine_by_name(engine), bundle)
-    inspector = by_bundle(network, um_per_px) if config is None else pictures_of(config, network)
+    inspector = by_bundle(network, um_per_px) if lookout is None else pictures_of(lookout, network)
     predictions = predict(images, inspector, out)
     states = show_predictions(predictions, total=len(images), out=out)
     network.engine.close()

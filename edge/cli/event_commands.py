@@ -37,6 +37,7 @@ Since = Annotated[
         help="Only those after this moment, in UTC.", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"]
     ),
 ]
+Camera = Annotated[str | None, typer.Option(help="Only those of this camera.")]
 Run = Annotated[int | None, typer.Option(help="Only those of this run, by its number.")]
 _RAIL_M = {"min": -1e12, "max": 1e12}  # what fits micrometres in 64 bits
 FromM = Annotated[
@@ -57,6 +58,7 @@ def list_events(
     classes: Classes = None,
     since: Since = None,
     run: Run = None,
+    camera: Camera = None,
     from_m: FromM = None,
     to_m: ToM = None,
     last: Last = 50,
@@ -66,7 +68,9 @@ def list_events(
     from edge.store import describe, read_events, read_losses
 
     root = _store(store)
-    for event in read_events(root, _wanted(state, why, classes, since, run, from_m, to_m, last)):
+    for event in read_events(
+        root, _wanted(state, why, classes, since, run, camera, from_m, to_m, last)
+    ):
         print(json.dumps(asdict(event)) if as_json else describe(event))
     for utc, count, reason in read_losses(root):
         print(f"{utc} {count} events could not be entered: {reason}", file=sys.stderr)
@@ -106,6 +110,7 @@ def export(
     classes: Classes = None,
     since: Since = None,
     run: Run = None,
+    camera: Camera = None,
     from_m: FromM = None,
     to_m: ToM = None,
     last: Last = None,
@@ -116,7 +121,7 @@ def export(
     root = _store(store)
     if kind in {"coco", "cvat"}:
         why = why or ["NG", "UNKNOWN", "unsure"]
-    found = read_events(root, _wanted(state, why, classes, since, run, from_m, to_m, last))
+    found = read_events(root, _wanted(state, why, classes, since, run, camera, from_m, to_m, last))
     if kind == "csv":
         write_csv(found, root, out)
     elif kind == "parquet":
@@ -151,6 +156,7 @@ def _wanted(
     classes: list[str] | None,
     since: datetime | None,
     run: int | None,
+    camera: str | None,
     from_m: float | None,
     to_m: float | None,
     last: int | None,
@@ -169,6 +175,7 @@ def _wanted(
         classes=tuple(classes or ()),
         since_utc=None if since is None else since.replace(tzinfo=timezone.utc).isoformat(),
         run=run,
+        camera=camera,
         from_um=None if from_m is None else round(from_m * 1e6),
         to_um=None if to_m is None else round(to_m * 1e6),
         last=last,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib import import_module
@@ -17,6 +18,7 @@ from edge.checks import Check
 from edge.clock import clock_ns
 from edge.commissioning.sums import (
     check_limits,
+    check_load,
     check_pace,
     check_pictures,
     check_reach,
@@ -25,13 +27,15 @@ from edge.commissioning.sums import (
     check_sight,
     check_tiles,
     further_on,
+    period_ms_of,
 )
 from edge.errors import CameraError, ConfigurationError
 from edge.extras import require
-from edge.inspect import Inspection, read_baseline
+from edge.inspect import Inspection, Inspector, read_baseline
 from edge.line_file import (
     CameraSettings,
     LineSettings,
+    Lookout,
     MetricsSettings,
     MqttSettings,
     ScaledSettings,
@@ -48,37 +52,69 @@ ROUNDS = 31  # inspections; the slowest stands for the line's latency
 
 
 def check_line(config: LineSettings, rounds: int = ROUNDS) -> list[Check]:
-    """Open all that a line file names, then do the sums.
+    """Open all that a line file names, then do the sums, for each camera by itself.
 
     What does not open raises its own error, as `open_line` does; what can be opened and is not good
     enough is a Check that did not pass.
     """
-    frame = first_frame(config)
+    frames = {each.name: first_frame(each) for each in config.lookouts}
     with open_line(_without_ledger(config)) as line:
-        inspections = [_inspect_now(line, frame, number) for number in range(rounds)]
-        latency_ms = max(i.latency_ns for i in inspections[1:]) / 1e6  # the first one warms up
         manifest = line.bundle.manifest
         signed = ", signed by the pinned key" if config.bundle_key else ""
+        sights = [
+            Sight(each, line.inspectors[each.name], frames[each.name], rounds)
+            for each in config.lookouts
+        ]
         return [
             Check("bundle", True, f"{manifest.name}: every file matches its sha256{signed}"),
             *check_named(config),
             Check("engine", True, f"{line.engine.name}: reproduces the golden pair"),
             *check_bridge(line),
-            *check_calibration(config.camera),
-            check_sight(frame, inspections[-1].verdict),
-            check_scale(frame, manifest, config.cut_to),
-            check_limits(frame, manifest),
-            check_rules(config.rules, manifest),
-            *check_tiles(line, frame),
-            *check_pictures(config, frame, latency_ms),
-            check_pace(config, frame, latency_ms),
-            check_reach(config, frame, latency_ms),
+            *(check for sight in sights for check in check_camera(sight, line)),
+            *check_together(sights, config.workers),
             *check_store(config.store),
             *check_ledger(config.reject.ledger),
-            *check_baseline(config.health.baseline),
-            *check_certificate(line, frame),
+            *check_certificate(line, frames),
             *check_telling(config),
         ]
+
+
+class Sight:
+    """A frame of one camera, and what the line makes of it."""
+
+    def __init__(self, lookout: Lookout, inspector: Inspector, frame: Frame, rounds: int) -> None:
+        self.lookout, self.inspector, self.frame = lookout, inspector, frame
+        inspections = [_inspect_now(inspector, frame, number) for number in range(rounds)]
+        self.verdict = inspections[-1].verdict
+        self.latency_ms = max(i.latency_ns for i in inspections[1:]) / 1e6  # the first warms up
+
+
+def check_camera(sight: Sight, line: Line) -> Iterator[Check]:
+    """What is worked out of one camera; of several each is named."""
+    lookout, frame, latency_ms = sight.lookout, sight.frame, sight.latency_ms
+    camera, manifest = lookout.camera, line.bundle.manifest
+    for check in (
+        *check_calibration(camera),
+        check_sight(frame, sight.verdict),
+        check_scale(frame, manifest, camera.cut_to),
+        check_limits(frame, manifest),
+        check_rules(lookout.rules, manifest),
+        *check_tiles(sight.inspector, frame),
+        *check_pictures(lookout, frame, latency_ms),
+        check_pace(lookout, frame, latency_ms),
+        check_reach(lookout, frame, latency_ms),
+        *check_baseline(camera.baseline),
+    ):
+        yield check if lookout.is_alone else replace(check, name=f"{lookout.name} {check.name}")
+
+
+def check_together(sights: Sequence[Sight], workers: int) -> list[Check]:
+    """Whether several cameras keep up side by side; each by itself has been looked at already."""
+    if len(sights) == 1:
+        return []
+    return [
+        check_load(sum(s.latency_ms / period_ms_of(s.lookout, s.frame) for s in sights), workers)
+    ]
 
 
 def _without_ledger(config: LineSettings) -> LineSettings:
@@ -86,24 +122,26 @@ def _without_ledger(config: LineSettings) -> LineSettings:
     return config.model_copy(update={"reject": config.reject.model_copy(update={"ledger": None})})
 
 
-def _inspect_now(line: Line, frame: Frame, number: int) -> Inspection:
+def _inspect_now(inspector: Inspector, frame: Frame, number: int) -> Inspection:
     """As if it had just been taken of the rail further on: loading the engine may have made it
     stale, and a frame that follows another may take longer.
     """
     further = further_on(frame, number)
-    return line.inspector.inspect(replace(further, captured_ns=clock_ns()))
+    return inspector.inspect(replace(further, captured_ns=clock_ns()))
 
 
-def first_frame(config: LineSettings) -> Frame:
+def first_frame(lookout: Lookout) -> Frame:
     """The camera's first good frame; CameraError where there is none in ten."""
-    camera = open_camera(config.camera)
+    camera = open_camera(lookout.camera)
     try:
         for seen in islice(camera.frames(), 10):
             if isinstance(seen, Frame):
                 return seen
     finally:
         camera.close()
-    raise CameraError("the camera gave no good frame in ten: look at its source and its cable")
+    raise CameraError(
+        f"the camera {lookout.name} gave no good frame in ten: look at its source and its cable"
+    )
 
 
 def check_named(config: LineSettings) -> list[Check]:
@@ -142,22 +180,23 @@ def check_baseline(path: Path | None) -> list[Check]:
     return [Check("baseline", True, f"{path}: {read_baseline(path).frames} frames")]
 
 
-def check_certificate(line: Line, frame: Frame) -> list[Check]:
+def check_certificate(line: Line, frames: Mapping[str, Frame]) -> list[Check]:
     """Whether what was shown of a line holds for this one; there may be no certificate."""
     path, key = line.config.certificate, line.config.bundle_key
     if path is None:
         return []
-    scale_um = (frame.along_um, frame.across_um)
     try:
         certificate = read_certificate(path) if key is None else read_signed(path, key)
     except ConfigurationError as error:
         return [Check("certificate", True, f"covers nothing: {error}", warns=True)]
-    now = judgement_of(line.config, line.bundle, line.engine.name, scale_um)
-    if differences := uncovered(certificate, now):
-        detail = (
-            f"does not cover this line ({'; '.join(differences)}): run `trackside qualify` anew"
-        )
-        return [Check("certificate", True, detail, warns=True)]
+    for each in line.config.lookouts:
+        scale_um = (frames[each.name].along_um, frames[each.name].across_um)
+        now = judgement_of(each, line.bundle, line.engine.name, scale_um)
+        if differences := uncovered(certificate, now):
+            what = "this line" if each.is_alone else f"the camera {each.name}"
+            said = "; ".join(differences)
+            detail = f"does not cover {what} ({said}): run `trackside qualify` anew"
+            return [Check("certificate", True, detail, warns=True)]
     return [Check("certificate", True, f"{path.name} of {certificate.made[:10]} covers this line")]
 
 

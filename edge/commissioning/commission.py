@@ -5,41 +5,61 @@ from __future__ import annotations
 from edge.assembly import open_line
 from edge.errors import TracksideError
 from edge.health import ENOUGH, add_appearance, brightness_distribution, score_distribution
-from edge.inspect import Baseline, Inspection, Look, grey, look_at, usual_of
-from edge.line_file import HealthSettings, LineSettings
+from edge.inspect import Baseline, Inspection, Inspector, Look, grey, look_at, usual_of
+from edge.line_file import LineSettings
 from edge.types import Frame
 
 
-def commission(config: LineSettings, frames: int, enough: int = ENOUGH) -> Baseline:
-    """Run the line, rejects and all, over so many frames, and keep what they look like.
+def commission(config: LineSettings, frames: int, enough: int = ENOUGH) -> dict[str, Baseline]:
+    """Run the line, rejects and all, over so many frames of each camera, and keep what they look
+    like, by camera.
 
     They are held against the fixed bounds alone: what was usual before may no longer be.
-    TracksideError where fewer than `enough` of them could be judged.
+    TracksideError where fewer than `enough` of a camera's could be judged.
     """
-    brightness, score = brightness_distribution(frames), score_distribution(frames)
-    looks = list[Look]()
+    seen = {name: _Seen(frames) for name in config.cameras}
 
     def record(inspection: Inspection) -> None:
-        add_appearance(inspection, brightness, score)
-        if isinstance(inspection.seen, Frame) and inspection.mask is not None:
-            image, across_um = inspection.seen.image, inspection.seen.across_um
-            looks.append(look_at(grey(image), line.inspector.region.inside(image, across_um)))
+        seen[inspection.camera].add(inspection, line.inspectors[inspection.camera])
 
-    anew = config.model_copy(update={"health": HealthSettings()})
-    with open_line(anew, frames=frames) as line:
+    anew = {
+        name: each.model_copy(update={"baseline": None}) for name, each in config.cameras.items()
+    }
+    with open_line(config.model_copy(update={"cameras": anew}), frames=frames) as line:
         line.run(record)
         digest = line.bundle.digest
-    judged = sum(score.counts)
-    if judged < enough:
-        raise TracksideError(
-            f"only {judged} frames could be judged, and {enough} are needed: see what `trackside "
-            "check` says of the camera, and let the line run for longer"
+    for name, each in seen.items():
+        if each.judged < enough:
+            raise TracksideError(
+                f"only {each.judged} frames of {name} could be judged, and {enough} are needed: "
+                "see what `trackside check` says of it, and let the line run for longer"
+            )
+    return {name: each.baseline(config.name, digest) for name, each in seen.items()}
+
+
+class _Seen:
+    """What the frames of one camera look like."""
+
+    def __init__(self, frames: int) -> None:
+        self._brightness, self._score = brightness_distribution(frames), score_distribution(frames)
+        self._looks = list[Look]()
+
+    def add(self, inspection: Inspection, inspector: Inspector) -> None:
+        add_appearance(inspection, self._brightness, self._score)
+        if isinstance(inspection.seen, Frame) and inspection.mask is not None:
+            image, across_um = inspection.seen.image, inspection.seen.across_um
+            self._looks.append(look_at(grey(image), inspector.region.inside(image, across_um)))
+
+    @property
+    def judged(self) -> int:
+        return sum(self._score.counts)
+
+    def baseline(self, line: str, digest: str) -> Baseline:
+        return Baseline(
+            line=line,
+            bundle=digest,
+            frames=self.judged,
+            brightness=self._brightness.counts,
+            score=self._score.counts,
+            usual=usual_of(self._looks),
         )
-    return Baseline(
-        line=config.name,
-        bundle=digest,
-        frames=judged,
-        brightness=brightness.counts,
-        score=score.counts,
-        usual=usual_of(looks),
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import socket
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
@@ -31,7 +32,7 @@ from edge.commissioning.check import first_frame
 from edge.errors import FrameError
 from edge.extras import NotInstalled, install, require
 from edge.inspect import faults, read_baseline, region_of
-from edge.line_file import AutoSettings, LineSettings, StoreSettings
+from edge.line_file import AutoSettings, LineSettings, Lookout, StoreSettings
 from edge.network import SHIPPED, network_of
 from edge.store import KEPT, NO_IMAGE, Wanted, kept_aside, read_events, read_losses
 from edge.swap import open_in_force
@@ -60,7 +61,9 @@ def examine(config: LineSettings | None, box: Box) -> Iterator[Check]:
     for device, keys in sorted(_devices(config.model_dump()).items()):
         yield check_device(Path(device), keys)
     yield check_realtime(config.reject, resource.getrlimit(resource.RLIMIT_RTPRIO)[0])
-    yield tried("camera", lambda: _sight(config))
+    for each in config.lookouts:
+        name = "camera" if each.is_alone else f"camera {each.name}"
+        yield tried(name, partial(_sight, each, name))
     if config.metrics is not None:
         yield tried("metrics", lambda: _installed("prometheus_client"))
     if config.mqtt is not None:
@@ -68,8 +71,10 @@ def examine(config: LineSettings | None, box: Box) -> Iterator[Check]:
         yield check_broker(config.mqtt.host, config.mqtt.port)
     if config.web is not None:
         yield tried("web", lambda: _installed("starlette"))
-    if (baseline := config.health.baseline) is not None:
-        yield tried("baseline", lambda: f"{read_baseline(baseline).frames} frames")
+    for each in config.lookouts:
+        if each.camera.baseline is not None:
+            name = "baseline" if each.is_alone else f"baseline {each.name}"
+            yield tried(name, partial(_baseline, each.camera.baseline))
     if (store := config.store) is not None:
         yield tried("store", lambda: check_store(store))
     if (ledger := config.reject.ledger) is not None:
@@ -152,21 +157,25 @@ def _golden_in_force(config: LineSettings) -> str:
     return _golden(config.engine, open_in_force(config))
 
 
-def _sight(config: LineSettings) -> Check:
-    frame = first_frame(config)
+def _baseline(path: Path) -> str:
+    return f"{read_baseline(path).frames} frames"
+
+
+def _sight(lookout: Lookout, name: str) -> Check:
+    frame, camera = first_frame(lookout), lookout.camera
     rows, columns = frame.image.shape[:2]
     detail = f"{columns}x{rows} px"
     try:
-        region = region_of(config.region)
+        region = region_of(camera.region)
         inside = region.inside(frame.image, frame.across_um)
         lit = region.lit(inside)
-        reasons = faults(frame, config.quality, frame.captured_ns, inside, lit=lit)
+        reasons = faults(frame, camera.quality, frame.captured_ns, inside, lit=lit)
     except FrameError as error:
         reasons = (str(error),)
     if reasons:
         remedy = "see to lamp, lens and `quality`"
-        return Check("camera", False, f"{detail}, {'; '.join(reasons)}: {remedy}")
-    return Check("camera", True, detail)
+        return Check(name, False, f"{detail}, {'; '.join(reasons)}: {remedy}")
+    return Check(name, True, detail)
 
 
 def _devices(node: Any) -> dict[str, list[str]]:

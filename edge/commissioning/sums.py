@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from edge.assembly import Line, is_line_scan, live_settings
+from edge.assembly import is_line_scan, live_settings
 from edge.bundle import Manifest
 from edge.checks import Check
 from edge.errors import FrameError
-from edge.inspect import Shown, TiledView
+from edge.inspect import Inspector, Shown, TiledView
 from edge.line_file import (
     ActuatorSettings,
-    LineSettings,
+    Lookout,
     RtspSettings,
     Rules,
     TileSettings,
@@ -84,24 +84,24 @@ def check_rules(rules: Rules, manifest: Manifest) -> Check:
     return Check("rules", False, f"{'; '.join(below)}: {remedy}")
 
 
-def check_tiles(line: Line, frame: Frame) -> list[Check]:
+def check_tiles(inspector: Inspector, frame: Frame) -> list[Check]:
     """How many tiles a frame is cut to that follows another; there may be none."""
-    view, spec = line.inspector.view, line.bundle.manifest.input
+    view, spec = inspector.view, inspector.network.bundle.manifest.input
     if not isinstance(view, TiledView):
         return []
     try:
-        inside = line.inspector.region.inside(frame.image, frame.across_um)
+        inside = inspector.region.inside(frame.image, frame.across_um)
     except FrameError:
         return []  # `check_sight` has said already that nothing can be seen
     shown = view.widen(Shown(frame, inside), Shown(further_on(frame, 1), inside), spec)
-    tiles = len(view.cut(shown, spec, line.inspector.network.prepare))
+    tiles = len(view.cut(shown, spec, inspector.network.prepare))
     detail = f"{tiles} of {spec.width}x{spec.height} px a frame, {shown.rows_before} rows of it "
     return [Check("tiles", True, f"{detail}from the frame before")]
 
 
-def check_pictures(config: LineSettings, frame: Frame, latency_ms: float) -> list[Check]:
+def check_pictures(lookout: Lookout, frame: Frame, latency_ms: float) -> list[Check]:
     """Pictures of a camera that runs freely must overlap, and come before they are given up."""
-    camera, speed_mm_s = live_settings(config.camera), config.encoder.speed_mm_s
+    camera, speed_mm_s = live_settings(lookout.camera), lookout.speed_mm_s
     if camera is None:
         return []
     most_mm = frame.stretch.length_mm if is_line_scan(camera) else camera.overlap_mm
@@ -109,7 +109,7 @@ def check_pictures(config: LineSettings, frame: Frame, latency_ms: float) -> lis
     step_mm = speed_mm_s / fps if fps else most_mm  # from one picture to the next
     detail = f"{speed_mm_s / most_mm:.3g} a second are needed" + (f", {fps:g} come" if fps else "")
     if step_mm > most_mm:
-        remedy = f"raise camera.fps, or camera.overlap_mm to {math.ceil(step_mm)}"
+        remedy = f"raise fps, or overlap_mm to {math.ceil(step_mm)}"
         return [Check("pictures", False, f"{detail}: {remedy}")]
     # The rail's place is looked at after each frame that is judged, and rail is given up one look
     # before the limit would be passed: a picture must be there two frames' latency sooner.
@@ -118,17 +118,35 @@ def check_pictures(config: LineSettings, frame: Frame, latency_ms: float) -> lis
     held_mm = step_mm if isinstance(camera, RtspSettings) else 0
     needed_mm = frame.stretch.length_mm + step_mm - most_mm + held_mm + on_the_way_mm
     if camera.lost_after_mm < needed_mm:
-        remedy = f"good frames would be lost: set camera.lost_after_mm to {math.ceil(needed_mm)}"
+        remedy = f"good frames would be lost: set lost_after_mm to {math.ceil(needed_mm)}"
         return [Check("pictures", False, remedy)]
     return [Check("pictures", True, f"{detail}; rail is lost after {camera.lost_after_mm:g} mm")]
 
 
-def check_pace(config: LineSettings, frame: Frame, latency_ms: float) -> Check:
-    """Each frame must be judged before the next one comes."""
-    camera, step_mm = live_settings(config.camera), frame.stretch.length_mm
+def period_ms_of(lookout: Lookout, frame: Frame) -> float:
+    """From one frame to the next, at the line's full speed."""
+    return _step_mm(lookout, frame) / lookout.speed_mm_s * 1000
+
+
+def _step_mm(lookout: Lookout, frame: Frame) -> float:
+    camera, step_mm = live_settings(lookout.camera), frame.stretch.length_mm
     if camera is not None and not is_line_scan(camera):
         step_mm -= camera.overlap_mm
-    period_ms = step_mm / config.encoder.speed_mm_s * 1000
+    return step_mm
+
+
+def check_load(busy: float, workers: int) -> Check:
+    """All cameras together: what they keep the workers busy, of whom there are so many."""
+    detail = f"all cameras together keep {busy:.2f} workers busy, of {workers}"
+    if busy < workers:
+        return Check("load", True, detail)
+    remedy = "slow the line, or raise `workers:` and the engine's threads where there are cores"
+    return Check("load", False, f"{detail}: {remedy}")
+
+
+def check_pace(lookout: Lookout, frame: Frame, latency_ms: float) -> Check:
+    """Each frame must be judged before the next one comes."""
+    step_mm, period_ms = _step_mm(lookout, frame), period_ms_of(lookout, frame)
     detail = f"a frame every {period_ms:.1f} ms, judged within {latency_ms:.1f} ms"
     if latency_ms < period_ms:
         return Check("pace", True, detail)
@@ -136,21 +154,21 @@ def check_pace(config: LineSettings, frame: Frame, latency_ms: float) -> Check:
     return Check("pace", False, f"{detail}: run the line below {math.floor(fastest)} mm/s")
 
 
-def check_reach(config: LineSettings, frame: Frame, latency_ms: float) -> Check:
+def check_reach(lookout: Lookout, frame: Frame, latency_ms: float) -> Check:
     """The order for a frame's first row must come before that row is under an actuator.
 
     The frame is whole when its last row has passed, so its first row is a frame's length ahead. Of
     a camera that runs freely the order may come when the rail has gone on to where it is lost.
     """
-    camera, seen_mm, shorten = live_settings(config.camera), frame.stretch.length_mm, "the frame"
+    camera, seen_mm, shorten = live_settings(lookout.camera), frame.stretch.length_mm, "the frame"
     if camera is not None:
-        seen_mm, shorten = camera.lost_after_mm, "camera.lost_after_mm"
+        seen_mm, shorten = camera.lost_after_mm, "lost_after_mm"
 
     def spare_mm(actuator: ActuatorSettings) -> float:
-        return actuator.room_mm(seen_mm, config.encoder.speed_mm_s, latency_ms)
+        return lookout.room_mm(actuator, seen_mm, latency_ms)
 
-    nearest = min(config.reject.actuators, key=spare_mm)
-    spare, offset_mm = spare_mm(nearest), nearest.offset_mm
+    nearest = min(lookout.actuators, key=spare_mm)
+    spare, offset_mm = spare_mm(nearest), nearest.offset_mm - lookout.camera.along_mm
     detail = f"{nearest.name} is {offset_mm:g} mm on, {offset_mm - spare:.0f} mm are needed"
     if spare > 0:
         return Check("deadline", True, f"{detail}: {spare:.0f} mm to spare")

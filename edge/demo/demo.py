@@ -112,11 +112,12 @@ def run_demo(
     UsageError for a camera whose truth is not known, or that runs freely; else as `open_line` and
     `Line.run`.
     """
-    if not isinstance(config.camera, SyntheticSettings):
+    camera = config.lookout().camera
+    if not isinstance(camera, SyntheticSettings):
         raise UsageError("the demo knows the truth only of a synthetic camera: use `trackside run`")
-    if config.camera.fps is not None:
-        raise UsageError("the demo lays its frames end to end: leave camera.fps out")
-    frame_um = config.camera.height_px * config.camera.um_per_px
+    if camera.fps is not None:
+        raise UsageError("the demo lays its frames end to end: leave the camera's fps out")
+    frame_um = camera.height_px * camera.um_per_px
     frames = math.ceil(seconds * config.encoder.speed_mm_s * 1000 / frame_um)
     tally, verdicts = Tally(), []
 
@@ -129,20 +130,21 @@ def run_demo(
             watch(line, tally)
         line.run(record)
         line.wait_for(frames * frame_um + round(config.reject.offset_mm * 1000) + frame_um)
-        return _hold_against_truth(line, tally, verdicts, frames * config.camera.height_px)
+        return _hold_against_truth(line, tally, verdicts, frames * camera.height_px)
 
 
 def _hold_against_truth(line: Line, tally: Tally, verdicts: list[Verdict], rows: int) -> DemoResult:
     config, reject, limits = line.config, line.config.reject, line.bundle.manifest.limits
-    assert isinstance(config.camera, SyntheticSettings)
-    simulated = simulated_line(config.camera)
+    camera = config.lookout().camera
+    assert isinstance(camera, SyntheticSettings)
+    simulated = simulated_line(camera)
     margin_um, tolerance_um = round(reject.margin_mm * 1000), round(reject.tolerance_mm * 1000)
-    reach_rows = round(_REACH_MM * 1000 / config.camera.um_per_px)
+    reach_rows = round(_REACH_MM * 1000 / camera.um_per_px)
     around = simulated.true_defects(-reach_rows, rows + reach_rows)
     near = [defect.stretch.widened(margin_um + tolerance_um) for defect in around]
     truth = [d for d in simulated.true_defects(0, rows) if _is_above(limits, d)]
     ordered = [stretch for verdict in verdicts for stretch in reject_stretches(verdict)]
-    rail = Stretch(0, rows * config.camera.um_per_px)
+    rail = Stretch(0, rows * camera.um_per_px)
     rejected, report = pulses_on_rail(line), line.report()
     unseen = [Stretch(-_FAR_UM, rail.start_um), Stretch(rail.end_um, _FAR_UM)]
     # Rail that nobody saw is rejected, and for safety a margin beyond it.

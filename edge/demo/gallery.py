@@ -63,7 +63,7 @@ def _jpeg(image: Image) -> str:
 
 def _got_away(result: DemoResult) -> Iterator[_Picture]:
     """The simulated rail drawn once more, since a frame that was found OK is not kept."""
-    camera = result.config.camera
+    camera = result.config.lookout().camera
     assert isinstance(camera, SyntheticSettings)
     line = simulated_line(camera)
     for fate in result.fates:

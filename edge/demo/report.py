@@ -155,7 +155,7 @@ def _truth_row(fate: Fate) -> str:
 
 
 def _known(config: LineSettings, result: DemoResult) -> Iterator[tuple[str, str]]:
-    camera, reject = config.camera, config.reject
+    camera, reject = config.lookout().camera, config.reject
     yield "network", f"{result.bundle} on {result.engine}"
     yield "engine threads", f"{config.engine.threads}"
     if isinstance(camera, SyntheticSettings):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
+from threading import Semaphore
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -37,7 +38,10 @@ class Answer(NamedTuple):
 
 
 class Engine(Protocol):
-    """A loaded network. One thread at a time; `close` gives its memory back."""
+    """A loaded network, for any thread: as many run it at once as its settings say.
+
+    `close` gives its memory back.
+    """
 
     name: str
     takes_pixels: bool  # it normalises them itself; `edge.network.prepare` makes what it takes
@@ -173,6 +177,7 @@ class _BundleEngine:
         self._run: Callable[[Prepared], Answer] | None = run
         self._shape = (1, spec.channels, spec.height, spec.width)
         self.takes_pixels = takes_pixels
+        self._turns = Semaphore(side_by_side)  # not every vendor's can be run by two at once
         self._pool = ThreadPoolExecutor(side_by_side, "engine") if side_by_side > 1 else None
 
     def infer(self, tensor: Prepared) -> Answer:
@@ -185,7 +190,8 @@ class _BundleEngine:
                 f"not {tensor.dtype} {tensor.shape}: make it with `prepare`"
             )
         try:
-            return self._run(tensor)
+            with self._turns:
+                return self._run(tensor)
         except Exception as error:
             raise EngineError(
                 f"engine {self.name} failed ({_in_one_line(error)}): check its device and driver, "

@@ -262,6 +262,8 @@ def _part(schema: dict[str, Any], loc: Place) -> dict[str, Any]:
             part = part["items"]
         elif step in part.get("properties", {}):
             part = part["properties"][step]
+        elif isinstance(part.get("additionalProperties"), dict):  # under names of one's own
+            part = part["additionalProperties"]
         elif step in types:
             part = {"$ref": types[step]}
         match [option for option in part.get("anyOf", ()) if option.get("type") != "null"]:

@@ -1,29 +1,30 @@
 """How a line is doing, and how far it has drifted from what it was commissioned as."""
 
+from edge.health.camera_health import CameraHealth, Kind, add_appearance
 from edge.health.drift import (
     ENOUGH,
     brightness_distribution,
     score_distribution,
 )
-from edge.health.health import Health, add_appearance, deadline_of
+from edge.health.health import DeadlineNs, Health, deadline_of
 from edge.health.line_health import (
-    BOUNDS_NS,
     Cause,
-    Counted,
     Facts,
     Keeping,
-    Kind,
     LineHealth,
     Messages,
     Outputs,
     Rejects,
 )
+from edge.health.times import BOUNDS_NS, Counted
 
 __all__ = [
     "BOUNDS_NS",
     "ENOUGH",
+    "CameraHealth",
     "Cause",
     "Counted",
+    "DeadlineNs",
     "Facts",
     "Health",
     "Keeping",

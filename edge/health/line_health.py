@@ -2,51 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from edge.box import BoxState
-from edge.cameras import CameraCounts
+from edge.health.camera_health import STAGES, CameraHealth, Kind
+from edge.health.times import Counted, added
 from edge.swap import SwapStatus
 from edge.types import State
-
-_MS = 1_000_000
-BOUNDS_NS = tuple(
-    round(ms * _MS) for ms in (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """A histogram at one moment: how many values lie above each bound and not above the next."""
-
-    counts: tuple[int, ...]  # one more than there are bounds
-    total_ns: int
-
-    @property
-    def count(self) -> int:
-        return sum(self.counts)
-
-    @property
-    def mean_ms(self) -> float:
-        return self.total_ns / self.count / _MS if self.count else 0.0
-
-
-@dataclass
-class Histogram:
-    """Times, counted between `BOUNDS_NS`."""
-
-    _counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_NS) + 1))
-    _total_ns: int = 0
-
-    def add(self, ns: int) -> None:
-        self._counts[bisect_left(BOUNDS_NS, ns)] += 1
-        self._total_ns += ns
-
-    def counted(self) -> Counted:
-        return Counted(tuple(self._counts), self._total_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,31 +70,57 @@ class Messages:
     given_up: int  # for which the spool had no room
 
 
-class Kind(NamedTuple):
-    """Of what is found."""
-
-    name: str  # its class, or a word in place of it
-    is_reported: bool
-
-
 @dataclass(frozen=True, slots=True)
 class LineHealth:
     """How the line is doing at one moment. What is counted is counted from the start of the run."""
 
     facts: Facts
-    frames: Mapping[State, int]
-    found: Mapping[Kind, int]  # defects that count, and things that are only reported
-    lost_frames: int  # the camera gave no image for their rail
-    deadlines_missed: int
-    last_frame_age_s: float | None  # since it was done with; None before the first one
-    stages: Mapping[str, Counted]
-    latency: Counted  # from the light on the sensor to the verdict
-    drift: Mapping[str, float]  # empty without a baseline, and before enough frames
+    cameras: Mapping[str, CameraHealth]
     rejects: Rejects
     outputs: Outputs
-    bundle: str | None  # digest of the one that the latest frame was judged with
     keeping: Keeping
     swap: SwapStatus | None  # None where the bundle cannot be changed
-    camera: CameraCounts | None  # None of a camera that does not run freely
     box: BoxState
     messages: Messages | None  # None of a line without a broker
+
+    @property
+    def frames(self) -> Mapping[State, int]:
+        """Of all cameras, as all that follows."""
+        each = self.cameras.values()
+        return {state: sum(camera.frames[state] for camera in each) for state in State}
+
+    @property
+    def found(self) -> Mapping[Kind, int]:
+        total = Counter[Kind]()
+        for camera in self.cameras.values():
+            total.update(camera.found)
+        return total
+
+    @property
+    def lost_frames(self) -> int:
+        return sum(camera.lost_frames for camera in self.cameras.values())
+
+    @property
+    def deadlines_missed(self) -> int:
+        return sum(camera.deadlines_missed for camera in self.cameras.values())
+
+    @property
+    def last_frame_age_s(self) -> float | None:
+        """Of the camera that has been silent for longest; None before each has shown one."""
+        ages_s = [camera.last_frame_age_s for camera in self.cameras.values()]
+        known_s = [age_s for age_s in ages_s if age_s is not None]
+        return max(known_s) if known_s and len(known_s) == len(ages_s) else None
+
+    @property
+    def stages(self) -> Mapping[str, Counted]:
+        each = self.cameras.values()
+        return {stage: added(camera.stages[stage] for camera in each) for stage in STAGES}
+
+    @property
+    def latency(self) -> Counted:
+        return added(camera.latency for camera in self.cameras.values())
+
+    @property
+    def bundle(self) -> str | None:
+        """Digest of the one that the latest frames were judged with; while it is changed, one."""
+        return next((each.bundle for each in self.cameras.values() if each.bundle), None)

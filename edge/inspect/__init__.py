@@ -18,6 +18,7 @@ from edge.inspect.naming import NAMELESS, Naming, naming_of
 from edge.inspect.overlay import draw_overlay
 from edge.inspect.quality import exposure_faults, faults, grey
 from edge.inspect.region import region_of
+from edge.inspect.side_by_side import Watch, Watching
 from edge.inspect.tiling import Shown, TiledView
 from edge.inspect.verdict import Judge, as_ruled, reject_stretches
 
@@ -36,6 +37,8 @@ __all__ = [
     "Prediction",
     "Shown",
     "TiledView",
+    "Watch",
+    "Watching",
     "as_ruled",
     "by_bundle",
     "by_line",

@@ -24,7 +24,7 @@ from edge.inspect.overlay import draw_overlay
 from edge.inspect.region import Region, region_of
 from edge.inspect.tiling import View, WholeView
 from edge.inspect.verdict import Judge
-from edge.line_file import OVERLAP_PX, LineSettings, MinArea, Quality, Rules, TileSettings
+from edge.line_file import OVERLAP_PX, Lookout, MinArea, Quality, Rules, TileSettings
 from edge.network import Network
 from edge.types import Defect, Frame, Image, State, Stretch, Verdict
 
@@ -144,15 +144,15 @@ def _as_it_is(image: Image) -> Image:
 
 
 def by_line(
-    config: LineSettings,
+    lookout: Lookout,
     network: Network,
     scale_um: tuple[float, float],
     prepare: Callable[[Image], Image],
 ) -> PictureInspector:
-    """As a line judges the frames of its camera."""
-    region = region_of(config.region)
+    """As a line judges the frames of one of its cameras."""
+    camera, region = lookout.camera, region_of(lookout.camera.region)
     return PictureInspector(
-        network, config.rules, config.quality, region, config.cut_to, scale_um, prepare
+        network, lookout.rules, camera.quality, region, camera.cut_to, scale_um, prepare
     )
 
 

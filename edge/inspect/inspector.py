@@ -18,7 +18,7 @@ from edge.inspect.quality import faults
 from edge.inspect.region import Region, region_of
 from edge.inspect.tiling import Shown, TiledView, View, WholeView
 from edge.inspect.verdict import Judge, as_ruled, unknown
-from edge.line_file import LineSettings, Quality, Rules, TileSettings
+from edge.line_file import Lookout, Quality, Rules, TileSettings
 from edge.network import Network, refuse_what_is_no_image
 from edge.types import Frame, LostFrame, Mask, State, Verdict
 
@@ -33,6 +33,7 @@ class Inspection:
     stage_ns: dict[str, int]
     decided_ns: int
     bundle: str  # the digest of the one it was judged with
+    camera: str = ""  # its name in the line file; none of a picture from a file
 
     @property
     def latency_ns(self) -> int:
@@ -42,7 +43,7 @@ class Inspection:
 
 @dataclass
 class Inspector:
-    """The network, the rules and the limits of one line."""
+    """The network, the rules and the limits of one camera. One thread at a time."""
 
     network: Network
     rules: Rules
@@ -51,6 +52,7 @@ class Inspector:
     view: View = field(default_factory=WholeView)
     region: Region = field(default_factory=Region)
     usual: Usual | None = None  # what frames look like; None where no baseline says
+    camera: str = ""
     _familiar: Familiar | None = field(default=None, init=False)
     _finder: Finder = field(default_factory=Finder, init=False)
     _before: Shown | None = field(default=None, init=False)
@@ -79,7 +81,8 @@ class Inspector:
             self._before = None
         marks.append(("decide", self.clock_ns()))
         digest = self.network.bundle.digest
-        return Inspection(seen, verdict, mask, _durations(marks), marks[-1][1], digest)
+        times = _durations(marks)
+        return Inspection(seen, verdict, mask, times, marks[-1][1], digest, self.camera)
 
     def _look(self, frame: Frame, marks: list[tuple[str, int]]) -> tuple[Verdict, Mask | None]:
         manifest = as_ruled(self.network.bundle.manifest, self.rules)
@@ -108,20 +111,22 @@ class Inspector:
 
 
 def make_inspector(
-    config: LineSettings,
+    lookout: Lookout,
     network: Network,
     clock_ns: Callable[[], int],
     baseline: Path | None,
 ) -> Inspector:
-    """As the line file describes it, beside a baseline."""
+    """As the line file describes one of its cameras, beside a baseline."""
+    camera = lookout.camera
     return Inspector(
         network,
-        config.rules,
-        config.quality,
+        lookout.rules,
+        camera.quality,
         clock_ns,
-        view=view_of(config.cut_to, follows_rail=config.region.follow == "rail"),
-        region=region_of(config.region),
+        view=view_of(camera.cut_to, follows_rail=camera.region.follow == "rail"),
+        region=region_of(camera.region),
         usual=None if baseline is None else read_baseline(baseline).usual,
+        camera=lookout.name,
     )
 
 

@@ -30,6 +30,7 @@ from edge.line_file.engine import (
     settings_for,
 )
 from edge.line_file.line import EXAMPLES, LineSettings, PublicKey, line_schema, read_line
+from edge.line_file.lookout import Lookout
 from edge.line_file.reject import (
     ActuatorSettings,
     Confirm,
@@ -40,7 +41,7 @@ from edge.line_file.reject import (
 from edge.line_file.rules import MinArea, Quality, Rules, too_small
 from edge.line_file.section import Section
 from edge.line_file.storage import DATABASE, StoreSettings, SwapSettings
-from edge.line_file.telemetry import HealthSettings, MetricsSettings, MqttSettings, TlsSettings
+from edge.line_file.telemetry import MetricsSettings, MqttSettings, TlsSettings
 from edge.line_file.view import OVERLAP_PX, Polygon, RegionSettings, TileSettings
 from edge.line_file.web import WebSettings
 from edge.line_file.wires import InputWire, OutputWire
@@ -59,13 +60,13 @@ __all__ = [
     "GenicamSettings",
     "GpiodEncoderSettings",
     "HardwareSettings",
-    "HealthSettings",
     "HeartbeatSettings",
     "InputSettings",
     "InputWire",
     "LineSettings",
     "LiteRtSettings",
     "LiveSettings",
+    "Lookout",
     "MetricsSettings",
     "MinArea",
     "ModbusEncoderSettings",

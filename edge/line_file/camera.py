@@ -1,4 +1,4 @@
-"""What a line file says of the camera: where frames come from, and how they lie on the rail."""
+"""What a line file says of a camera: where its frames come from, and how they lie on the rail."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import (
     model_validator,
 )
 
+from edge.line_file.every_camera import EveryCamera
 from edge.line_file.section import (
     Exposure,
     Frames,
@@ -21,12 +22,11 @@ from edge.line_file.section import (
     Place,
     Rate,
     Scale,
-    Section,
     TimeOrNone,
 )
 
 
-class ScaledSettings(Section):
+class ScaledSettings(EveryCamera):
     """How large a pixel is: by a calibration, or as it was measured with a ruler."""
 
     along_um: Scale | None = Field(default=None, description="Micrometres of rail a row shows.")
@@ -68,7 +68,7 @@ class VideoSettings(_Recording):
     type: Literal["video"]
 
 
-class LiveSettings(Section):
+class LiveSettings(EveryCamera):
     """How the pictures of a camera that runs freely are laid on the rail."""
 
     overlap_mm: Length = Field(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from edge.errors import ConfigurationError
+from edge.errors import ConfigurationError, UsageError
 from edge.files import read_yaml
 from edge.line_file.camera import CameraSettings
 from edge.line_file.encoder import EncoderSettings
 from edge.line_file.engine import AutoSettings, EngineChoice
+from edge.line_file.lookout import Lookout, check_cameras, orders
 from edge.line_file.reject import (
     HeartbeatSettings,
     InputSettings,
@@ -21,11 +23,10 @@ from edge.line_file.reject import (
     check_stop,
     check_wires,
 )
-from edge.line_file.rules import Quality, Rules
-from edge.line_file.section import LinePath, Section
+from edge.line_file.rules import Rules
+from edge.line_file.section import LinePath, Section, Threads
 from edge.line_file.storage import StoreSettings, SwapSettings
-from edge.line_file.telemetry import HealthSettings, MetricsSettings, MqttSettings
-from edge.line_file.view import OVERLAP_PX, RegionSettings, TileSettings
+from edge.line_file.telemetry import MetricsSettings, MqttSettings
 from edge.line_file.web import WebSettings, check_key
 
 EXAMPLES = Path(__file__).parents[1] / "examples"  # commented line files to copy
@@ -37,6 +38,16 @@ PublicKey = Annotated[
         description="What `trackside bundle keygen` printed, `ed25519:...=`.",
     ),
 ]
+
+
+def _is_a_name(name: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", name) is None:
+        raise ValueError("a camera's name has letters, digits, - and _ alone, such as `left`")
+    return name
+
+
+# In topics and the names of files, too.
+CameraName = Annotated[str, AfterValidator(_is_a_name)]
 
 
 class LineSettings(Section):
@@ -61,29 +72,25 @@ class LineSettings(Section):
         description="What `trackside qualify --out` wrote of this line: `check` warns where the "
         "line is no longer the one that was qualified.",
     )
-    camera: CameraSettings = Field(description="Where frames come from.")
     engine: EngineChoice = Field(default=AutoSettings(), description="What runs the network.")
     encoder: EncoderSettings = Field(description="What tells how far the rail has moved.")
     reject: RejectSettings = Field(description="What takes a defective stretch out of the line.")
+    cameras: dict[CameraName, CameraSettings] = Field(
+        min_length=1,
+        description="Where frames come from: the cameras, each under its name.",
+    )
+    workers: Threads = Field(
+        default=2,
+        description="Frames of different cameras that are judged side by side; the network itself "
+        "by as many threads as `engine` says.",
+    )
     heartbeat: HeartbeatSettings = Field(
         description="What tells the line that inspection is alive."
     )
     inputs: tuple[InputSettings, ...] = Field(
         default=(), strict=False, description="Keys, buttons and sensors; may be left out."
     )
-    region: RegionSettings = Field(
-        default=RegionSettings(), description="What of a frame is inspected; all if left out."
-    )
-    tiles: TileSettings | None = Field(
-        default=None,
-        description="Cuts frames to tiles of the network's size; left out, they are stretched to "
-        f"it, or, if the region follows the rail, cut to tiles that share {OVERLAP_PX} pixels.",
-    )
     rules: Rules = Field(description="When a frame is NG.")
-    quality: Quality = Field(default=Quality(), description="When a frame is UNKNOWN.")
-    health: HealthSettings = Field(
-        default=HealthSettings(), description="What the line's health is held against."
-    )
     metrics: MetricsSettings | None = Field(
         default=None, description="Serves the line's health to Prometheus; off if left out."
     )
@@ -105,6 +112,16 @@ class LineSettings(Section):
         if encoder is not None:
             check_board(encoder, reject)
         return reject
+
+    @field_validator("cameras")
+    @classmethod
+    def _look_at_rail_of_their_own(
+        cls, cameras: dict[str, CameraSettings], info: ValidationInfo
+    ) -> dict[str, CameraSettings]:
+        reject = info.data.get("reject")
+        if reject is not None:
+            check_cameras(cameras, [each.name for each in reject.actuators])
+        return cameras
 
     @field_validator("heartbeat")
     @classmethod
@@ -136,11 +153,33 @@ class LineSettings(Section):
         return web
 
     @property
-    def cut_to(self) -> TileSettings | None:
-        """The tiles that frames are cut to; None where they are stretched."""
-        if self.tiles is None and self.region.follow is not None:
-            return TileSettings(overlap_px=OVERLAP_PX)
-        return self.tiles
+    def lookouts(self) -> tuple[Lookout, ...]:
+        """Its cameras, each with what its verdicts hang on."""
+        return tuple(
+            Lookout(
+                self.name,
+                name,
+                camera,
+                camera.rules or self.rules,
+                tuple(each for each in self.reject.actuators if orders(camera, each.name)),
+                self.encoder.speed_mm_s,
+                is_alone=len(self.cameras) == 1,
+            )
+            for name, camera in self.cameras.items()
+        )
+
+    def lookout(self, name: str | None = None) -> Lookout:
+        """The camera of that name, or the only one; UsageError where there is no such."""
+        known = ", ".join(self.cameras)
+        if name is None and len(self.cameras) > 1:
+            raise UsageError(f"this line has several cameras, and one is wanted: {known}")
+        if name is not None and name not in self.cameras:
+            raise UsageError(f"no camera is called {name}: choose from {known}")
+        return next(each for each in self.lookouts if name in {None, each.name})
+
+    def watching(self, actuator: str) -> tuple[str, ...]:
+        """The cameras that order an actuator; rail passes it once all of them have passed it."""
+        return tuple(name for name, each in self.cameras.items() if orders(each, actuator))
 
     @property
     def kept_files(self) -> tuple[Path, ...]:

@@ -136,7 +136,9 @@ class RejectSettings(ActuatorSettings):
 
 
 class HeartbeatSettings(Section):
-    """What tells the line that inspection is alive: one edge for each frame."""
+    """What tells the line that inspection is alive: one edge for each frame; of several cameras one
+    once each of them has had a frame.
+    """
 
     output: OutputWire = Field(description="The output that toggles.")
     timeout_ms: Time = Field(default=500, description="Silence for longer than this means reject.")

@@ -1,4 +1,4 @@
-"""What a line file says of what leaves the box: `health`, `metrics` and `mqtt`."""
+"""What a line file says of what leaves the box: `metrics` and `mqtt`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,6 @@ from pydantic import Field, SecretStr, model_validator
 
 from edge.line_file.section import LinePath, Section
 from edge.line_file.served import ServedSection
-
-
-class HealthSettings(Section):
-    """What the line's health is held against."""
-
-    baseline: LinePath | None = Field(
-        default=None,
-        description="What `trackside commission` recorded; without it drift is not reported, and "
-        "frames are held against fixed bounds alone.",
-    )
 
 
 class MetricsSettings(ServedSection):
@@ -49,7 +39,7 @@ class MqttSettings(Section):
     )
     topic: str = Field(
         pattern=r"^[^#+/\x00]+(/[^#+/\x00]+)*$",
-        description="Messages go to TOPIC/verdict, TOPIC/health and TOPIC/availability.",
+        description="Messages go to TOPIC/verdict/CAMERA, TOPIC/health and TOPIC/availability.",
     )
     username: str | None = Field(default=None, description="Whom the broker takes this box for.")
     password: SecretStr | None = Field(

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from edge.errors import ConfigurationError
 from edge.files import parsed, write_whole
-from edge.types import Verdict
+from edge.inspect import Inspection
 
 Extent = tuple[int, int]  # start_um, end_um
 
@@ -20,16 +20,18 @@ Extent = tuple[int, int]  # start_um, end_um
 class Judged:
     """What was decided of one frame."""
 
+    camera: str
     index: int
     start_um: int
     state: str
     defects: tuple[Extent, ...]
 
     @classmethod
-    def of(cls, verdict: Verdict) -> Judged:
+    def of(cls, inspection: Inspection) -> Judged:
+        camera, verdict = inspection.camera, inspection.verdict
         places = sorted((d.stretch.start_um, d.stretch.end_um) for d in verdict.defects)
         state, start_um = verdict.state.value, verdict.stretch.start_um
-        return cls(verdict.frame_index, start_um, state, tuple(places))
+        return cls(camera, verdict.frame_index, start_um, state, tuple(places))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,10 @@ def judged_differently(
     if len(found) != len(expected):
         yield f"expected {len(expected)} frames, there are {len(found)}"
     for one, two in zip(expected, found, strict=False):
-        where = f"frame {one.index} at {one.start_um / 1e6:.3f} m"
-        if two.state != one.state:
+        where = f"{one.camera} frame {one.index} at {one.start_um / 1e6:.3f} m"
+        if two.camera != one.camera:
+            yield f"{where}: expected here, it is of {two.camera}"
+        elif two.state != one.state:
             yield f"{where}: expected {one.state}, it is {two.state}"
         else:
             yield from _moved(f"{where}: defect", one.defects, two.defects, tolerance_um)

@@ -45,7 +45,7 @@ def record_line(line_file: Path, folder: Path, *, frames: int | None = None) -> 
 
     def record(inspection: Inspection) -> None:
         recorder.record(inspection, line.bridge.where())
-        judged.append(Judged.of(inspection.verdict))
+        judged.append(Judged.of(inspection))
 
     with (
         closing(recorder),
@@ -68,7 +68,8 @@ class Recorder:
     def __init__(self, folder: Path, line_file: Path, config: LineSettings) -> None:
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty: give --out a folder of its own")
-        (folder / "frames").mkdir(parents=True, exist_ok=True)
+        for name in config.cameras:
+            (folder / "frames" / name).mkdir(parents=True, exist_ok=True)
         with named(folder):
             self._begin(folder, line_file, config)
         self._folder = folder
@@ -79,8 +80,9 @@ class Recorder:
     def _begin(folder: Path, line_file: Path, config: LineSettings) -> None:
         """All that a recording has but its frames."""
         shutil.copyfile(line_file, folder / "line.yaml")
-        if config.health.baseline is not None:
-            shutil.copyfile(config.health.baseline, baseline_path(folder))
+        for name, camera in config.cameras.items():
+            if camera.baseline is not None:
+                shutil.copyfile(camera.baseline, baseline_path(folder, name))
         bundle = open_in_force(config)
         bundle.save(folder / "line.bundle")
         facts = {"format": FORMAT, "line": config.name, "bundle": bundle.digest}
@@ -93,7 +95,7 @@ class Recorder:
         if self._first_ns is None:
             self._first_ns = seen.captured_ns
         if isinstance(seen, Frame):
-            write_image(picture_path(self._folder, seen.index), seen.image)
+            write_image(picture_path(self._folder, inspection.camera, seen.index), seen.image)
         row = _row(inspection, reading, self._first_ns)
         with named(self._folder):
             print(json.dumps(asdict(row)), file=self._rows, flush=True)
@@ -109,6 +111,7 @@ def _row(inspection: Inspection, reading: Reading, first_ns: int) -> RecordedFra
     since_looked_ns = sum(stages.values()) - stages.get("preprocess", 0)
     frame = seen if isinstance(seen, Frame) else None
     return RecordedFrame(
+        camera=inspection.camera,
         index=seen.index,
         start_um=seen.stretch.start_um,
         end_um=seen.stretch.end_um,

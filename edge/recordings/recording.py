@@ -2,10 +2,10 @@
 
     DIR/line.yaml        the line file as written: secrets stay in the environment of the line
     DIR/line.bundle      the network
-    DIR/baseline.json    what frames were held against, if anything
+    DIR/CAMERA.baseline.json  what a camera's frames were held against, if anything
     DIR/recording.json   format, digest of the bundle, version
-    DIR/frames.jsonl     a line for each frame, written as it comes
-    DIR/frames/*.png     the frames, without loss
+    DIR/frames.jsonl     a line for each frame, written as it is judged
+    DIR/frames/CAMERA/*.png   the frames, without loss
     DIR/expected.json    what the loop makes of it
 
 Times are nanoseconds from the first frame on.
@@ -26,10 +26,10 @@ from edge.files.image_file import read_image
 from edge.line_file import LineSettings
 from edge.types import Frame, LostFrame, Stretch
 
-FORMAT = 1
+FORMAT = 2
 
 # A replay keeps nothing and tells nobody; the files of these sections are on the line's own box.
-_NO_PART = ("health", "metrics", "mqtt", "store", "swap", "web")
+_NO_PART = ("metrics", "mqtt", "store", "swap", "web")
 
 Pitch = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -46,6 +46,7 @@ class _Facts:
 class RecordedFrame:
     """One frame, without its image."""
 
+    camera: str
     index: int
     start_um: int
     end_um: int
@@ -76,9 +77,8 @@ class Recording:
     def bundle(self) -> Path:
         return self.folder / "line.bundle"
 
-    @property
-    def baseline(self) -> Path | None:
-        path = baseline_path(self.folder)
+    def baseline(self, camera: str) -> Path | None:
+        path = baseline_path(self.folder, camera)
         return path if path.exists() else None
 
     @property
@@ -86,13 +86,15 @@ class Recording:
         return self.folder / "expected.json"
 
     def camera_frames(self) -> Iterator[tuple[RecordedFrame, Frame | LostFrame]]:
-        """Each frame as the camera gave it."""
+        """Each frame as its camera gave it, in the order in which they were judged."""
         for each in self.frames:
             stretch = Stretch(each.start_um, each.end_um)
             if each.across_um is None:
                 yield each, LostFrame(each.index, each.captured_ns, stretch, each.lost or "")
                 continue
-            image = read_image(picture_path(self.folder, each.index), colour=each.colour)
+            image = read_image(
+                picture_path(self.folder, each.camera, each.index), colour=each.colour
+            )
             yield each, Frame(each.index, image, each.captured_ns, stretch, each.across_um)
 
 
@@ -107,6 +109,8 @@ def read_recording(folder: Path) -> Recording:
             )
         frames = _read_frames(folder / "frames.jsonl")
         config = read_yaml(folder / "line.yaml", LineSettings, without=_NO_PART, lenient=True)
+        if strangers := {each.camera for each in frames} - set(config.cameras):
+            raise ValueError(f"its line file names no camera {min(strangers)}")
         recording = Recording(folder, config, facts.bundle, frames)
         for _ in recording.camera_frames():
             pass
@@ -128,11 +132,11 @@ def _read_frames(path: Path) -> tuple[RecordedFrame, ...]:
     )
 
 
-def baseline_path(folder: Path) -> Path:
-    """Where a line's lies that had one."""
-    return folder / "baseline.json"
+def baseline_path(folder: Path, camera: str) -> Path:
+    """Where that of a camera lies that had one."""
+    return folder / f"{camera}.baseline.json"
 
 
-def picture_path(folder: Path, index: int) -> Path:
+def picture_path(folder: Path, camera: str, index: int) -> Path:
     """Where a frame lies."""
-    return folder / "frames" / f"{index:06d}.png"
+    return folder / "frames" / camera / f"{index:06d}.png"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from edge.bridge import SECOND_NS, STEP_NS, RecordedRail
 from edge.errors import ConfigurationError, LineStopped
-from edge.inspect import Inspection, make_inspector, run
+from edge.inspect import Inspection, Inspector, make_inspector, run
 from edge.network import load_network
 from edge.recordings.expectation import Expectation, Judged, Replayed, write_expectation
 from edge.recordings.recording import RecordedFrame, Recording
-from edge.types import Frame, LostFrame
+from edge.types import Stretch
 
 
 def replay(recording: Recording, bundle: str | None = None) -> Replayed:
@@ -30,11 +30,13 @@ def replay(recording: Recording, bundle: str | None = None) -> Replayed:
                 "name another with --bundle"
             )
         world = _World(recording)
-        inspector = make_inspector(config, network, world.clock_ns, recording.baseline)
+        inspectors = {
+            each.name: make_inspector(each, network, world.clock_ns, recording.baseline(each.name))
+            for each in config.lookouts
+        }
         with suppress(LineStopped):  # the recorded line would have ended there too
             run(
-                world,
-                inspector,
+                world.inspections(inspectors),
                 world,
                 world,
                 world.record,
@@ -56,7 +58,7 @@ def accept(recording: Recording, replayed: Replayed) -> None:
 
 
 class _World:
-    """All that is round the loop, as it was: camera and clock, rejector and heartbeat."""
+    """All that is round the loop, as it was: cameras and clock, rejector and heartbeat."""
 
     def __init__(self, recording: Recording) -> None:
         self.rail = RecordedRail(
@@ -68,28 +70,26 @@ class _World:
         self._recording = recording
         self._now: RecordedFrame = recording.frames[0]
 
-    def frames(self) -> Iterator[Frame | LostFrame]:
+    def inspections(self, inspectors: Mapping[str, Inspector]) -> Iterator[Inspection]:
+        """Each frame, in the order in which the line judged them."""
         for now, seen in self._recording.camera_frames():
             self._now = now
-            yield seen
-
-    def close(self) -> None:
-        """There is nothing to let go of."""
+            yield inspectors[now.camera].inspect(seen)
 
     def clock_ns(self) -> int:
         return self._now.looked_ns
 
-    def submit(self, start_um: int, end_um: int, tag: str) -> None:
-        self.rail.order(start_um, end_um, tag, self._now.decided_ns, is_pass=False)
+    def submit(self, camera: str, start_um: int, end_um: int, tag: str) -> None:
+        self.rail.order(camera, Stretch(start_um, end_um), tag, self._now.decided_ns)
 
-    def let_by(self, start_um: int, end_um: int, tag: str) -> None:
-        self.rail.order(start_um, end_um, tag, self._now.decided_ns, is_pass=True)
+    def let_by(self, camera: str, start_um: int, end_um: int, tag: str) -> None:
+        self.rail.let_by(camera, Stretch(start_um, end_um), tag, self._now.decided_ns)
 
     def check(self) -> None:
         """Orders are fired here, or this would not run."""
 
-    def beat(self) -> None:
+    def beat(self, camera: str) -> None:
         """Nobody listens."""
 
     def record(self, inspection: Inspection) -> None:
-        self.judged.append(Judged.of(inspection.verdict))
+        self.judged.append(Judged.of(inspection))

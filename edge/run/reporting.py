@@ -24,6 +24,7 @@ from edge.health import (
     deadline_of,
 )
 from edge.inspect import Baseline, Inspection, read_baseline
+from edge.line_file import Lookout
 from edge.store import EventStore
 from edge.swap import Swapper
 from edge.telemetry import Outbox, Spool
@@ -100,18 +101,18 @@ def health_of(
     return Health(
         deadline_of(line.config),
         rejects,
-        _baseline(line),
+        {each.name: _baseline(line, each) for each in line.config.lookouts},
         facts=lambda: _facts(line),
         outputs=outputs,
         keeping=keeping,
         swap=lambda: None if swapper is None else swapper.status(),
-        camera=line.camera_counts,
+        sources=line.camera_counts,
         messages=messages,
     )
 
 
-def _baseline(line: Line) -> Baseline | None:
-    path = line.config.health.baseline
+def _baseline(line: Line, lookout: Lookout) -> Baseline | None:
+    path = lookout.camera.baseline
     if path is None:
         return None
     baseline = read_baseline(path)

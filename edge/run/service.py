@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
@@ -21,7 +21,7 @@ from edge.run.systemd import notifying
 from edge.run.tally import Tally
 from edge.store import keeping
 from edge.swap import POLL_S, swapping
-from edge.types import State, Verdict
+from edge.types import State
 
 _LEVEL = {True: logging.WARNING, False: logging.INFO}  # that it went blind, that it sees again
 
@@ -33,14 +33,14 @@ def run_line(
     *,
     frames: int | None = None,
     watch: Callable[[Line], Callable[[Inspection], None]] = lambda line: lambda inspection: None,
-    camera_faults: Faults | None = None,
+    camera_faults: Mapping[str, Faults] | None = None,
     swap_poll_s: float = POLL_S,
 ) -> Tally:
     """Inspect, and log what is not OK. Told to stop, the line ends at the frame it is in.
 
     Orders still on their way then are not lost: the output is left at reject. `watch` is given the
-    live line, and what it returns is given every inspection; neither may wait. A synthetic camera
-    that runs freely suffers `camera_faults`. Another bundle is looked for every `swap_poll_s`.
+    live line, and what it returns is given every inspection; neither may wait. Synthetic cameras
+    that run freely suffer `camera_faults`. Another bundle is looked for every `swap_poll_s`.
 
     Raises as `open_line` and `Line.run` do; ConfigurationError too for an address that cannot be
     served at, a spool or a swap folder that another line has; StoreError for such a store.
@@ -55,24 +55,24 @@ def run_line(
         if store is not None:
             store.record(inspection)
         tally.add(inspection)
-        verdicts.add(inspection.verdict)
+        verdicts.add(inspection)
         tell(inspection)
         if swapper is not None:
             swapper.between_frames(inspection)
 
     with (
         keeping(config.store, lambda: datetime.now(timezone.utc)) as store,
-        notifying(os.environ) as notifier,
+        notifying(os.environ, config.cameras) as notifier,
         # The line is closed before the store: its outputs are safe while the store writes the rest.
         open_line(
             config,
             frames=frames,
-            waited=lambda: notifier.waited(clock_ns()),
+            waited=lambda camera: notifier.waited(camera, clock_ns()),
             camera_faults=camera_faults,
         ) as line,
         stop_on_signals(line),
         giving_back_memory(),
-        swapping(config, line.inspector, swap_poll_s) as swapper,
+        swapping(config, line.inspectors, swap_poll_s) as swapper,
         reporting(line, store, swapper) as report,
     ):
         tell = watch(line)
@@ -103,9 +103,9 @@ def _log_end(line: Line, tally: Tally) -> None:
 
 @contextmanager
 def stop_on_signals(line: Line) -> Iterator[None]:
-    """SIGTERM and Ctrl-C close the camera, which ends the loop after the frame it is in."""
+    """SIGTERM and Ctrl-C close the cameras, which ends the loop after the frames it is in."""
     numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, lambda *_: line.camera.close()) for number in numbers]
+    before = [signal.signal(number, lambda *_: line.stop()) for number in numbers]
     try:
         yield
     finally:
@@ -114,20 +114,25 @@ def stop_on_signals(line: Line) -> Iterator[None]:
 
 
 class VerdictLog:
-    """Says once that frames cannot be judged, and once that they can again; each one at `debug`."""
+    """Says once that a camera's frames cannot be judged, and once that they can again; each one at
+    `debug`.
+    """
 
     def __init__(self) -> None:
-        self._blind = False
+        self._blind = set[str]()  # cameras
 
-    def add(self, verdict: Verdict) -> None:
-        if verdict.state is State.OK and not self._blind:
+    def add(self, inspection: Inspection) -> None:
+        camera, verdict = inspection.camera, inspection.verdict
+        was_blind = camera in self._blind
+        if verdict.state is State.OK and not was_blind:
             return
-        blind, was_blind = verdict.state is State.UNKNOWN, self._blind
-        self._blind = blind
+        blind = verdict.state is State.UNKNOWN
+        (self._blind.add if blind else self._blind.discard)(camera)
         level = logging.DEBUG if blind == was_blind else _LEVEL[blind]
         if not log.isEnabledFor(level):
             return
         at_m = verdict.stretch.start_um / 1e6
         reasons = "; ".join(verdict.reasons) or "judged again"
-        figures = {"frame": verdict.frame_index, "at_m": at_m, "state": verdict.state.value}
-        log.log(level, "%.3f m %s: %s", at_m, verdict.state.value, reasons, extra=figures)
+        state = verdict.state.value
+        figures = {"camera": camera, "frame": verdict.frame_index, "at_m": at_m, "state": state}
+        log.log(level, "%s at %.3f m %s: %s", camera, at_m, state, reasons, extra=figures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -33,6 +34,7 @@ class Event:
     """One frame that was kept. `id` and `run` are given by the store."""
 
     utc: str
+    camera: str
     frame: int
     state: State
     why: Why
@@ -63,13 +65,13 @@ class Selection:
     """Picks what is worth keeping, frame by frame."""
 
     settings: StoreSettings
-    _ok_frames: int = field(default=0, init=False)
+    _ok_frames: Counter[str] = field(default_factory=Counter, init=False)  # by camera
 
     def why(self, inspection: Inspection, confidence: float | None) -> Why | None:
         """None for a frame that nobody will ask for."""
         state = inspection.verdict.state
         if state is State.OK:
-            self._ok_frames += 1
+            self._ok_frames[inspection.camera] += 1
         if state is State.UNKNOWN:
             return Why.UNKNOWN
         if confidence is not None and confidence < self.settings.unsure_below:
@@ -82,7 +84,8 @@ class Selection:
             return Why.REPORTED
         every = self.settings.ok_every
         # The first of a run is kept, so that each run shows what good rail looked like.
-        return Why.SAMPLE if every and self._ok_frames % every == 1 % every else None
+        count = self._ok_frames[inspection.camera]
+        return Why.SAMPLE if every and count % every == 1 % every else None
 
 
 def confidence(inspection: Inspection) -> float | None:
@@ -106,6 +109,7 @@ def event_of(
     verdict = inspection.verdict
     return Event(
         utc=utc,
+        camera=inspection.camera,
         frame=verdict.frame_index,
         state=verdict.state,
         why=why,
@@ -130,4 +134,5 @@ def describe(event: Event) -> str:
     let_by = [f"let by {each.said or f'{each.area_mm2:.0f} mm2'}" for each in event.let_by]
     said = "; ".join([*event.reasons, *reported, *let_by]) or event.why.value
     gone = "" if event.evidence == KEPT else f" (no picture: {event.evidence})"
-    return f"{event.id} {event.utc} run {event.run} {place} {event.state.value}: {said}{gone}"
+    where = f"run {event.run} {event.camera} {place}"
+    return f"{event.id} {event.utc} {where} {event.state.value}: {said}{gone}"

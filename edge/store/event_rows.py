@@ -18,12 +18,12 @@ from edge.types import Defect, State, Stretch
 _NAMES = [column.name for column in fields(Event)]
 EVENT_COLUMNS = ", ".join(_NAMES)
 INSERT = f"INSERT INTO events ({EVENT_COLUMNS}) VALUES ({', '.join('?' * len(_NAMES))})"
-VERSION = 3  # of what follows; an older one lacks classes, or what rules let by
+VERSION = 4  # of what follows; an older one lacks classes, what rules let by, or cameras
 # An id is never given twice, so a picture never comes to lie under another event's.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, utc TEXT NOT NULL,
-    frame INTEGER NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL,
+    camera TEXT NOT NULL, frame INTEGER NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL,
     start_um INTEGER NOT NULL, end_um INTEGER NOT NULL, reasons TEXT NOT NULL,
     defects TEXT NOT NULL, reported TEXT NOT NULL, let_by TEXT NOT NULL, confidence REAL,
     latency_ns INTEGER NOT NULL, stage_ns TEXT NOT NULL, bundle TEXT NOT NULL,

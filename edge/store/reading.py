@@ -37,6 +37,7 @@ class Wanted:
     since_utc: str | None = None
     classes: tuple[str, ...] = ()  # or codes, of what is found in them
     run: int | None = None
+    camera: str | None = None
     from_um: int | None = None
     to_um: int | None = None
     last: int | None = None
@@ -95,6 +96,7 @@ def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
     for condition, value in (
         ("utc >= ?", wanted.since_utc),
         ("run = ?", wanted.run),
+        ("camera = ?", wanted.camera),
         ("end_um > ?", wanted.from_um),
         ("start_um < ?", wanted.to_um),
     ):

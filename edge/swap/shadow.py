@@ -1,11 +1,13 @@
 """The shadow period: two networks over the same frames, and what their answers have in common.
 
-The main loop leaves its latest frame in a slot and goes on; whoever shadows takes it from there. A
-frame that was not taken in time is replaced by the next one.
+The main loop leaves each camera's latest frame in a slot and goes on; whoever shadows takes them
+from there, one camera's after another's. A frame that was not taken in time is replaced by the next
+one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from threading import Condition
 
@@ -21,33 +23,38 @@ from edge.types import Frame, State, Stretch
 
 
 class Slot:
-    """Holds the latest frame that was put; one thread puts, another takes."""
+    """Holds the latest frame that was put of each camera; one thread puts, another takes."""
 
     def __init__(self) -> None:
         self._filled = Condition()
-        self._latest: Frame | None = None
+        self._latest: dict[str, Frame] = {}
+        self._taken: dict[str, int] = {}  # how many of each camera
 
-    def put(self, frame: Frame) -> None:
+    def put(self, camera: str, frame: Frame) -> None:
         with self._filled:  # held for these two lines only, on either side
-            self._latest = frame
+            self._latest[camera] = frame
             self._filled.notify()
 
-    def take(self, timeout_s: float) -> Frame | None:
+    def take(self, timeout_s: float) -> tuple[str, Frame] | None:
+        """Of the camera that fewest were taken of."""
         with self._filled:
-            self._filled.wait_for(lambda: self._latest is not None, timeout_s)
-            latest, self._latest = self._latest, None
-        return latest
+            if not self._filled.wait_for(lambda: self._latest, timeout_s):
+                return None
+            camera = min(self._latest, key=lambda name: self._taken.get(name, 0))
+            self._taken[camera] = self._taken.get(camera, 0) + 1
+            return camera, self._latest.pop(camera)
 
 
 @dataclass
 class Shadow:
     """Has two networks look at the same frames in the same thread, and compares.
 
-    The old one is there a second time: in the loop's thread its times would be another thing.
+    The old one is there a second time: in the loop's thread its times would be another thing. Each
+    has an inspector for each camera.
     """
 
-    old: Inspector
-    new: Inspector
+    old: Mapping[str, Inspector]
+    new: Mapping[str, Inspector]
     _agreed: int = 0
     _rejected: int = 0
     _rejected_too: int = 0
@@ -60,17 +67,18 @@ class Shadow:
     def frames(self) -> int:
         return len(self._new_ns)
 
-    def look(self, frame: Frame) -> None:
+    def look(self, camera: str, frame: Frame) -> None:
         """Count one frame; one that the old network cannot judge says nothing."""
+        first, second = self.old[camera], self.new[camera]
         if self.frames % 2:  # whoever is second finds the frame in the cache
-            old, new = _inspect(self.old, frame), _inspect(self.new, frame)
+            old, new = _inspect(first, frame), _inspect(second, frame)
         else:
-            new, old = _inspect(self.new, frame), _inspect(self.old, frame)
+            new, old = _inspect(second, frame), _inspect(first, frame)
         if old.mask is None:
             return
         if new.mask is None:
             reasons = "; ".join(new.verdict.reasons)
-            raise TracksideError(f"it cannot judge frame {frame.index} ({reasons})")
+            raise TracksideError(f"it cannot judge frame {frame.index} of {camera} ({reasons})")
         self._agreed += new.verdict.state is old.verdict.state
         if old.verdict.state is State.NG:
             self._rejected += 1
@@ -89,7 +97,7 @@ class Shadow:
             agreement=self._agreed / self.frames,
             rejected=self._rejected,
             rejected_too=self._rejected_too,
-            golden_missed=_misses_golden(self.old, self.new),
+            golden_missed=any(_misses_golden(self.old[name], self.new[name]) for name in self.old),
             overlap=self._shared_px / self._marked_px if self._marked_px else None,
             old_p50_ms=round(float(old_p50), 3),
             old_p99_ms=round(float(old_p99), 3),

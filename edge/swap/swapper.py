@@ -1,7 +1,9 @@
 """Changes the bundle of a line that runs: a thread tries what is asked for, the loop takes it.
 
-    with swapping(config, inspector) as swapper:
+    with swapping(config, inspectors) as swapper:
         swapper.between_frames(inspection)   # by the main loop, after each frame; never waits
+
+Each camera is given the new network between two of its own frames, when nothing else has it.
 
 A request is answered once. One whose answer a kill or a full disk prevented is found again by the
 next look, and tried again unless its bundle is in force by then. One that lines have ended over is
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -64,16 +66,16 @@ class _Abandoned(Exception):
 
 
 class Swapper:
-    """Of one line. `between_frames` and the inspector's network belong to the main loop."""
+    """Of one line. `between_frames` and the inspectors' networks belong to the main loop."""
 
     def __init__(
         self,
         config: LineSettings,
         settings: SwapSettings,
-        inspector: Inspector,
+        inspectors: Mapping[str, Inspector],
         poll_s: float = POLL_S,
     ) -> None:
-        self._config, self._settings, self._inspector = config, settings, inspector
+        self._config, self._settings, self._inspectors = config, settings, inspectors
         self._poll_s = poll_s
         self._folder = SwapFolder(settings.folder)
         self._standing = self._folder.standing()
@@ -91,14 +93,16 @@ class Swapper:
         """Show the shadow a frame, and take a network that is ready."""
         slot, ready = self._slot, self._ready
         if slot is not None and isinstance(inspection.seen, Frame):
-            slot.put(inspection.seen)
+            slot.put(inspection.camera, inspection.seen)
         if ready is not None:
-            self._inspector.network, self._ready = ready, None
-            self._taken.set()
+            self._inspectors[inspection.camera].network = ready
+            if all(each.network is ready for each in self._inspectors.values()):
+                self._ready = None
+                self._taken.set()
 
     def status(self) -> SwapStatus:
         """At any time, for any thread."""
-        bundle = self._inspector.network.bundle
+        bundle = self._network.bundle
         return SwapStatus(
             bundle=bundle.manifest.name,
             digest=bundle.digest,
@@ -107,6 +111,11 @@ class Swapper:
             taken_over=self._taken_over,
             refused=self._refused,
         )
+
+    @property
+    def _network(self) -> Network:
+        """In force; while it is changed, for the first camera."""
+        return next(iter(self._inspectors.values())).network
 
     def __enter__(self) -> Swapper:
         self._thread.start()
@@ -144,7 +153,7 @@ class Swapper:
             return
         if self._last is not None and self._last.request.id == request.id:
             self._settle(self._last)  # decided already, but the disk had refused to keep it
-        elif request.digest == self._inspector.network.bundle.digest:
+        elif request.digest == self._network.bundle.digest:
             self._answer(request, None, None)
         elif (ended := self._folder.lines_begun(request)) >= _LINES:
             self._answer(
@@ -160,7 +169,7 @@ class Swapper:
 
     def _try(self, request: Request) -> None:
         log.info("%s: bundle %s, %s", request.kind, request.name, request.digest[:12])
-        old, comparison = self._inspector.network, None
+        old, comparison = self._network, None
         try:
             self._tell(request, "loading")
             if request.kind == "rollback" and request.digest != self._standing.before:
@@ -175,7 +184,7 @@ class Swapper:
                 if request.kind == "activate" and not request.allow_older:
                     _check_age(network.bundle.manifest, old.bundle.manifest)
                 # raises where the network does not fit the line
-                new = replace(self._inspector, network=network)
+                new = _with(self._inspectors, network)
                 # Rolling back is not held to the verdicts of the very bundle that is to go.
                 if request.kind == "activate":
                     comparison = self._compare(request, new)
@@ -191,10 +200,10 @@ class Swapper:
             old.engine.close()
             self._answer(request, None, comparison)
 
-    def _compare(self, request: Request, new: Inspector) -> Comparison:
-        again = network_of(self._config.engine, self._inspector.network.bundle)
+    def _compare(self, request: Request, new: Mapping[str, Inspector]) -> Comparison:
+        again = network_of(self._config.engine, self._network.bundle)
         with closing(again.engine):
-            return self._shadow(request, Shadow(replace(new, network=again), new))
+            return self._shadow(request, Shadow(_with(new, again), new))
 
     def _shadow(self, request: Request, shadow: Shadow) -> Comparison:
         slot = self._slot = Slot()
@@ -203,18 +212,18 @@ class Swapper:
             if time.monotonic() - told_s >= _TELL_S:
                 self._tell(request, "shadowing", shadow.frames)
                 told_s = time.monotonic()
-            frame = slot.take(self._poll_s)
+            taken = slot.take(self._poll_s)
             if self._stop.is_set():
                 raise _Abandoned
-            if frame is not None:
-                shadow.look(frame)
+            if taken is not None:
+                shadow.look(*taken)
         self._slot = None
         return shadow.comparison()
 
     def _hand_over(self, request: Request, network: Network) -> None:
         """On disk first: a disk that refuses leaves the old one in force, here and after a kill."""
         self._tell(request, "handing over")
-        old = self._inspector.network.bundle
+        old = self._network.bundle
         with self._folder.changing():
             self._go_on(request)
             if not self._folder.bundle_path(old.digest).exists():
@@ -266,6 +275,11 @@ class Swapper:
         self._complaint = complaint
 
 
+def _with(inspectors: Mapping[str, Inspector], network: Network) -> dict[str, Inspector]:
+    """The same for another network, with nothing in mind of what was seen."""
+    return {name: replace(each, network=network) for name, each in inspectors.items()}
+
+
 def _check_age(new: Manifest, in_force: Manifest) -> None:
     """Refuse one that is older, or does not say that it is not: it was signed once, as all were."""
     if in_force.version is None or (new.version or 0) >= in_force.version:
@@ -279,7 +293,7 @@ def _check_age(new: Manifest, in_force: Manifest) -> None:
 
 @contextmanager
 def swapping(
-    config: LineSettings, inspector: Inspector, poll_s: float = POLL_S
+    config: LineSettings, inspectors: Mapping[str, Inspector], poll_s: float = POLL_S
 ) -> Iterator[Swapper | None]:
     """Change a running line's bundle when that is asked for; None where its file has no `swap`.
 
@@ -298,9 +312,9 @@ def swapping(
             )
         in_force = folder.standing().in_force
         if in_force is not None:
-            if in_force != inspector.network.bundle.digest:
+            if any(each.network.bundle.digest != in_force for each in inspectors.values()):
                 raise TracksideError(f"{folder.root} was changed during the start: start again")
             if (said := left_out(config)) is not None:
                 log.warning("%s", said)
-        with Swapper(config, settings, inspector, poll_s) as swapper:
+        with Swapper(config, settings, inspectors, poll_s) as swapper:
             yield swapper

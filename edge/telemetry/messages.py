@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge.health import LineHealth
+from edge.health import CameraHealth, LineHealth
 from edge.types import Defect, State, Verdict
 
 
@@ -27,7 +27,7 @@ Counter = Annotated[int, Field(ge=0, description="Counted from the start of the 
 class Stamp(_Part):
     """Which message this is."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     line: str = Field(description="The line's name.")
     run: str = Field(description="Another one with each start.")
     number: int = Field(ge=1, description="In this topic, of this run.")
@@ -58,8 +58,9 @@ class DefectPart(_Part):
 
 
 class VerdictMessage(Stamp):
-    """TOPIC/verdict: what was decided of one frame."""
+    """TOPIC/verdict/CAMERA: what was decided of one frame."""
 
+    camera: str = Field(description="Which camera's.")
     frame: int = Field(ge=0)
     state: State = Field(description="UNKNOWN: nobody could look, and it is rejected too.")
     start_um: Micrometres
@@ -82,8 +83,8 @@ class RejectsPart(_Part):
     mode: str = Field(description="What the outputs are at.")
 
 
-class HealthMessage(Stamp):
-    """TOPIC/health: how the line is doing."""
+class CameraPart(_Part):
+    """How one camera is doing."""
 
     frames: dict[State, Counter]
     lost_frames: Counter
@@ -94,13 +95,19 @@ class HealthMessage(Stamp):
     drift: dict[str, float] = Field(
         description="Population stability index against the commissioning; 0.25 is a strong drift."
     )
+    fault: str | None = Field(
+        description="Why it shows nothing now; null if it does, or does not run freely."
+    )
+
+
+class HealthMessage(Stamp):
+    """TOPIC/health: how the line is doing."""
+
+    cameras: dict[str, CameraPart]
     rejects: RejectsPart
     bundle: str | None = Field(description="Digest of what judged the latest frame.")
     troubles: dict[str, str] = Field(
         description="What is wrong now with what is to be kept on disk: of store and ledger."
-    )
-    camera_fault: str | None = Field(
-        description="Why the camera shows nothing now; null if it does, or does not run freely."
     )
     memory_bytes: int = Field(ge=0)
     temperatures_c: dict[str, float]
@@ -139,11 +146,8 @@ def _part(defect: Defect) -> DefectPart:
     )
 
 
-def health_message(stamp: Mapping[str, Any], health: LineHealth) -> HealthMessage:
-    box, messages = health.box, health.messages
-    assert messages is not None  # this is one
-    return HealthMessage(
-        **stamp,
+def _camera(health: CameraHealth) -> CameraPart:
+    return CameraPart(
         frames=dict(health.frames),
         lost_frames=health.lost_frames,
         deadlines_missed=health.deadlines_missed,
@@ -151,10 +155,19 @@ def health_message(stamp: Mapping[str, Any], health: LineHealth) -> HealthMessag
         latency_ms=health.latency.mean_ms,
         stages_ms={name: times.mean_ms for name, times in health.stages.items()},
         drift=dict(health.drift),
+        fault=None if health.source is None else health.source.fault,
+    )
+
+
+def health_message(stamp: Mapping[str, Any], health: LineHealth) -> HealthMessage:
+    box, messages = health.box, health.messages
+    assert messages is not None  # this is one
+    return HealthMessage(
+        **stamp,
+        cameras={name: _camera(each) for name, each in health.cameras.items()},
         rejects=RejectsPart(**asdict(health.rejects), mode=health.outputs.mode),
         bundle=health.bundle,
         troubles=dict(health.keeping.troubles),
-        camera_fault=None if health.camera is None else health.camera.fault,
         memory_bytes=box.memory_bytes,
         temperatures_c=box.temperatures_c,
         throttled=box.throttled,
@@ -168,5 +181,5 @@ def message_schemas() -> dict[str, Any]:
     return {
         "availability": {"enum": ["online", "offline"], "description": "Retained; not JSON."},
         "health": HealthMessage.model_json_schema(),
-        "verdict": VerdictMessage.model_json_schema(),
+        "verdict/CAMERA": VerdictMessage.model_json_schema(),
     }

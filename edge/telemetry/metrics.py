@@ -18,7 +18,6 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from edge.box import BoxState
-from edge.cameras import CameraCounts
 from edge.health import BOUNDS_NS, Counted, Keeping, LineHealth, Messages
 from edge.line_file import MetricsSettings
 from edge.serving import Message, Served, serving
@@ -34,8 +33,7 @@ def line_metrics(health: LineHealth) -> Iterator[Metric]:
     yield from _times(health)
     yield from _drift_and_rejects(health)
     yield from _keeping(health.keeping)
-    if health.camera is not None:
-        yield from _camera(health.camera)
+    yield from _sources(health)
     if health.swap is not None:
         swaps = CounterMetricFamily(
             "trackside_swaps",
@@ -52,64 +50,83 @@ def line_metrics(health: LineHealth) -> Iterator[Metric]:
 
 def _frames(health: LineHealth) -> Iterator[Metric]:
     frames = CounterMetricFamily(
-        "trackside_frames", "Frames that were judged, by verdict.", labels=["state"]
+        "trackside_frames", "Frames that were judged, by verdict.", labels=["camera", "state"]
     )
-    for state, count in health.frames.items():
-        frames.add_metric([state.value], count)
+    for name, camera in health.cameras.items():
+        for state, count in camera.frames.items():
+            frames.add_metric([name, state.value], count)
     yield frames
-    for name, what, is_reported in (
+    for family, what, is_reported in (
         ("defects", "Defects that counted, by class.", False),
         ("reported", "What was seen and is never rejected, by class.", True),
     ):
-        found = CounterMetricFamily(f"trackside_{name}", what, labels=["class"])
-        for kind, count in health.found.items():
-            if kind.is_reported is is_reported:
-                found.add_metric([kind.name], count)
+        found = CounterMetricFamily(f"trackside_{family}", what, labels=["camera", "class"])
+        for name, camera in health.cameras.items():
+            for kind, count in camera.found.items():
+                if kind.is_reported is is_reported:
+                    found.add_metric([name, kind.name], count)
         yield found
-    yield CounterMetricFamily(
+    lost = CounterMetricFamily(
         "trackside_frames_lost",
         "Frames of which the camera gave no image; they are UNKNOWN.",
-        value=health.lost_frames,
+        labels=["camera"],
     )
-    yield CounterMetricFamily(
+    missed = CounterMetricFamily(
         "trackside_deadlines_missed",
         "Frames judged too late for their first row to be rejected at the line's full speed.",
-        value=health.deadlines_missed,
+        labels=["camera"],
     )
+    for name, camera in health.cameras.items():
+        lost.add_metric([name], camera.lost_frames)
+        missed.add_metric([name], camera.deadlines_missed)
+    yield from (lost, missed)
 
 
 def _times(health: LineHealth) -> Iterator[Metric]:
     stages = HistogramMetricFamily(
-        "trackside_stage_seconds", "Time a frame spent in each stage.", labels=["stage"]
+        "trackside_stage_seconds", "Time a frame spent in each stage.", labels=["camera", "stage"]
     )
-    for stage, times in health.stages.items():
-        stages.add_metric([stage], _buckets(times), times.total_ns / 1e9)
-    yield stages
     latency = HistogramMetricFamily(
-        "trackside_latency_seconds", "Time from the light on the sensor to the verdict."
+        "trackside_latency_seconds",
+        "Time from the light on the sensor to the verdict.",
+        labels=["camera"],
     )
-    latency.add_metric([], _buckets(health.latency), health.latency.total_ns / 1e9)
-    yield latency
-    if health.last_frame_age_s is not None:
-        yield GaugeMetricFamily(
-            "trackside_last_frame_age_seconds",
-            "Time since the latest frame was done with.",
-            value=health.last_frame_age_s,
+    age = GaugeMetricFamily(
+        "trackside_last_frame_age_seconds",
+        "Time since the latest frame was done with.",
+        labels=["camera"],
+    )
+    for name, camera in health.cameras.items():
+        for stage, times in camera.stages.items():
+            stages.add_metric([name, stage], _buckets(times), times.total_ns / 1e9)
+        latency.add_metric([name], _buckets(camera.latency), camera.latency.total_ns / 1e9)
+        if camera.last_frame_age_s is not None:
+            age.add_metric([name], camera.last_frame_age_s)
+    yield from (stages, latency, age)
+
+
+def _sources(health: LineHealth) -> Iterator[Metric]:
+    """Of cameras that run freely."""
+    up = GaugeMetricFamily(
+        "trackside_camera_up", "1 while the camera gives pictures.", labels=["camera"]
+    )
+    families = [
+        (count, CounterMetricFamily(f"trackside_camera_{name}", what, labels=["camera"]))
+        for count, name, what in (
+            ("grabbed", "pictures", "Pictures that the camera gave."),
+            ("dropped", "frames_dropped", "Frames that the network was too slow for."),
+            ("held", "frames_held", "Frames for which the camera had to wait."),
+            ("reopened", "reopened", "Times that the camera was opened anew."),
+            ("abandoned", "abandoned", "Times that the camera's driver did not come back."),
         )
-
-
-def _camera(counts: CameraCounts) -> Iterator[Metric]:
-    yield GaugeMetricFamily(
-        "trackside_camera_up", "1 while the camera gives pictures.", value=counts.fault is None
-    )
-    for name, what, count in (
-        ("pictures", "Pictures that the camera gave.", counts.grabbed),
-        ("frames_dropped", "Frames that the network was too slow for.", counts.dropped),
-        ("frames_held", "Frames for which the camera had to wait.", counts.held),
-        ("reopened", "Times that the camera was opened anew.", counts.reopened),
-        ("abandoned", "Times that the camera's driver did not come back.", counts.abandoned),
-    ):
-        yield CounterMetricFamily(f"trackside_camera_{name}", what, value=count)
+    ]
+    for name, camera in health.cameras.items():
+        if camera.source is not None:
+            up.add_metric([name], camera.source.fault is None)
+            for count, family in families:
+                family.add_metric([name], getattr(camera.source, count))
+    if up.samples:
+        yield from (up, *(family for _, family in families))
 
 
 def _keeping(keeping: Keeping) -> Iterator[Metric]:
@@ -136,10 +153,11 @@ def _drift_and_rejects(health: LineHealth) -> Iterator[Metric]:
         "trackside_drift",
         "Population stability index of the latest frames against the commissioning; 0 is no drift, "
         "0.25 a strong one.",
-        labels=["of"],
+        labels=["camera", "of"],
     )
-    for name, index in health.drift.items():
-        drift.add_metric([name], index)
+    for name, camera in health.cameras.items():
+        for figure, index in camera.drift.items():
+            drift.add_metric([name, figure], index)
     yield drift
     rejects = health.rejects
     for name, what, count in (

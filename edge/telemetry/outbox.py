@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,7 @@ _RETRY_S = 1.0  # after a disk that would not have them
 
 @dataclass(frozen=True, slots=True)
 class _Told:
+    camera: str
     verdict: Verdict
     latency_ns: int
     at: datetime
@@ -53,7 +55,7 @@ class Outbox:
         self._health, self._every_ns = health, round(health_every_s * 1e9)
         self._clock_ns, self._utc_now = clock_ns, utc_now
         self._limit = limit
-        self._numbers = {"verdict": 0, "health": 0}
+        self._numbers = Counter[str]()  # by topic
         self._queue: SimpleQueue[_Told | None] = SimpleQueue()
         self._waiting: list[Message] = []  # not in the spool yet
         self._fails = False
@@ -63,7 +65,8 @@ class Outbox:
         if not self._thread.is_alive():  # it failed and said so; what nobody takes must not pile up
             self.given_up += 1
             return
-        self._queue.put(_Told(inspection.verdict, inspection.latency_ns, self._utc_now()))
+        verdict, latency_ns = inspection.verdict, inspection.latency_ns
+        self._queue.put(_Told(inspection.camera, verdict, latency_ns, self._utc_now()))
 
     @property
     def spooled(self) -> int:
@@ -125,8 +128,9 @@ class Outbox:
         self.given_up += over
 
     def _verdict(self, told: _Told) -> Message:
-        stamp = self._stamp("verdict", told.at)
-        return self._message("verdict", verdict_message(stamp, told.verdict, told.latency_ns))
+        topic = f"verdict/{told.camera}"
+        stamp = self._stamp(topic, told.at) | {"camera": told.camera}
+        return self._message(topic, verdict_message(stamp, told.verdict, told.latency_ns))
 
     def _state(self) -> Message:
         stamp = self._stamp("health", self._utc_now())

@@ -22,8 +22,8 @@ _LONGEST_NAME = 64  # of who presses a button
 class Answers:
     """By what is asked."""
 
-    def __init__(self, line: WatchedLine, page: PageState, frame: LiveFrame) -> None:
-        self._line, self._page, self._frame = line, page, frame
+    def __init__(self, line: WatchedLine, page: PageState, frames: Mapping[str, LiveFrame]) -> None:
+        self._line, self._page, self._frames = line, page, frames
 
     @property
     def quick(self) -> dict[str, Answer]:
@@ -43,11 +43,13 @@ class Answers:
         news = self._page.turn()
         return Message({}, _json(news) if news else b"")
 
-    def _newest_frame(self, _: Mapping[str, Any]) -> Message:
-        newest = self._page.newest
+    def _newest_frame(self, asked: Mapping[str, Any]) -> Message:
+        """Of one camera; of the first where none is named."""
+        camera = str(asked.get("camera") or next(iter(self._frames)))
+        newest = self._page.newest.get(camera)
         if newest is None:
             return Message({"frame": None})
-        index, jpeg = self._frame.of(newest)
+        index, jpeg = self._frames[camera].of(newest)
         return Message({"frame": index}, jpeg)
 
     def _picture(self, asked: Mapping[str, Any]) -> Message:

@@ -19,6 +19,7 @@ _Item = TypeVar("_Item")
 class Passed:
     """A frame that was dealt with, without its image."""
 
+    camera: str
     verdict: Verdict
     latency_ns: int
     decided_ns: int
@@ -30,21 +31,21 @@ class Feed:
     """
 
     def __init__(self) -> None:
-        self.newest: Inspection | None = None
-        self._last_state: State | None = None
+        self.newest: dict[str, Inspection] = {}  # by camera
+        self._last_states: dict[str, State] = {}
         self._passed: deque[Passed] = deque(maxlen=MOST_PASSED)
         self._rejected: deque[Inspection] = deque(maxlen=MOST_REJECTED)
 
     def publish(self, inspection: Inspection) -> None:
         """Show it to whoever looks."""
-        verdict = inspection.verdict
+        camera, verdict = inspection.camera, inspection.verdict
         # Of frames that are UNKNOWN on end the first shows what is wrong with all of them.
-        repeats = verdict.state is State.UNKNOWN is self._last_state
+        repeats = verdict.state is State.UNKNOWN is self._last_states.get(camera)
         if verdict.state is not State.OK and not repeats:
             self._rejected.append(inspection)
-        self._last_state = verdict.state
-        self._passed.append(Passed(verdict, inspection.latency_ns, inspection.decided_ns))
-        self.newest = inspection
+        self._last_states[camera] = verdict.state
+        self._passed.append(Passed(camera, verdict, inspection.latency_ns, inspection.decided_ns))
+        self.newest[camera] = inspection
 
     def take_passed(self) -> list[Passed]:
         """What has come since, in order."""

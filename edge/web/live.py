@@ -48,7 +48,10 @@ def live_page(line: Line, health: Health) -> Iterator[Callable[[Inspection], Non
 
 def served_page(settings: WebSettings, line: WatchedLine, page: PageState) -> Served:
     """What the page's process is told, and what it may ask."""
-    answers = Answers(line, page, LiveFrame(_LEAST_FRAME_NS, line.clock_ns))
+    # So many cameras may be looked at at once that each is drawn more seldom.
+    least_ns = _LEAST_FRAME_NS * max(1, len(line.across_mm))
+    frames = {name: LiveFrame(least_ns, line.clock_ns) for name in line.across_mm}
+    answers = Answers(line, page, frames)
     own = socket.gethostname()
     return Served(
         address=settings.address("web"),
@@ -59,6 +62,7 @@ def served_page(settings: WebSettings, line: WatchedLine, page: PageState) -> Se
             "token": settings.word,
             "names": ["localhost", own, f"{own}.local", settings.host, *settings.names],
             "session_s": settings.session_hours * 3600,
+            "cameras": list(line.across_mm),
             "encrypted": settings.certificate is not None,
         },
         answers=answers.quick,
@@ -72,6 +76,7 @@ def _watched(line: Line, health: Health) -> WatchedLine:
         place_um=partial(_place_um, line),
         outcomes=partial(_outcomes, line),
         actuators=[(each.name, each.offset_mm) for each in line.config.reject.actuators],
+        across_mm={name: each.across_mm for name, each in line.config.cameras.items()},
         deadline_ns=deadline_of(line.config),
         refusal=partial(_refusal, line),
         acknowledge=partial(_acknowledge, line),
@@ -116,7 +121,7 @@ def _acknowledge(line: Line, who: str) -> None:
 
 
 def _self_check(line: Line, health: Health) -> list[Check]:
-    network = line.inspector.network
+    network = line.network
 
     def bridge() -> str:
         with bridge_errors_as_ours():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from edge.health import LineHealth
+from edge.health import CameraHealth, LineHealth
 from edge.inspect import Inspection, reject_stretches
 from edge.swap import SwapStatus
 from edge.types import Defect, Frame, State, Stretch, Verdict
@@ -32,6 +32,7 @@ class Reject:
 
     name: str  # of its picture, which no other has, of another run neither
     utc: str
+    camera: str
     verdict: Verdict
     last: Verdict
     frames: int
@@ -44,15 +45,17 @@ class PageState:
 
     def __init__(self, line: WatchedLine, feed: Feed, utc_now: Callable[[], datetime]) -> None:
         self._line, self._feed, self._utc_now = line, feed, utc_now
-        self.newest: Inspection | None = None
+        self.newest: dict[str, Inspection] = {}  # by camera
         self._run = secrets.token_hex(4)
         self._started_ns = line.clock_ns()
         self._passed: deque[Json] = deque(maxlen=MOST_PASSED)
         self._bins: deque[Json] = deque(maxlen=MOST_BINS)
         self._rejects: deque[Reject] = deque(maxlen=2 * MOST_REJECTS)
         self._numbered = 0  # how many rejects there were so far
-        self._images: dict[int, Inspection] = {}  # by frame, until its verdict is taken
-        self._last_state: State | None = None
+        # by camera and frame, until its verdict is taken
+        self._images: dict[tuple[str, int], Inspection] = {}
+        self._last_states: dict[str, State] = {}
+        self._latest_rejects: dict[str, Reject] = {}
         self._latest_outcomes: list[Json] = []
         self._latest_mm: float | None = None
         self._health: Json = {}
@@ -62,10 +65,10 @@ class PageState:
         """What is new since the last turn; empty if nothing is."""
         now_ns = self._line.clock_ns()
         news: Json = {}
-        self.newest = self._feed.newest  # before its verdict is taken, with all the others
+        self.newest = dict(self._feed.newest)  # before their verdict is taken, with all the others
         if passed := [self._see(each) for each in self._taken()]:
             news["passed"] = passed
-            self._forget_images(passed[-1]["frame"])
+            self._forget_images({each["camera"]: each["frame"] for each in passed})
         if any(each["state"] != State.OK.value for each in passed):
             news["rejects"] = self._reject_list()
         if (place_mm := self._place_mm()) != self._latest_mm:
@@ -102,19 +105,21 @@ class PageState:
         """What has come; in this order, because a frame's image is left before its verdict."""
         passed = self._feed.take_passed()
         for inspection in self._feed.take_rejected():
-            self._images[inspection.verdict.frame_index] = inspection
+            self._images[inspection.camera, inspection.verdict.frame_index] = inspection
         return passed
 
-    def _forget_images(self, until: int) -> None:
+    def _forget_images(self, until: dict[str, int]) -> None:
         """Of frames whose verdict gave way to later ones while the server was held up."""
-        for frame in [frame for frame in self._images if frame <= until]:
-            del self._images[frame]
+        for camera, frame in list(self._images):
+            if frame <= until.get(camera, -1):
+                del self._images[camera, frame]
 
     def _see(self, passed: Passed) -> Json:
         verdict = passed.verdict
         at_s = (passed.decided_ns - self._started_ns) / 1e9
         entry = {
             **_where(verdict.stretch),
+            "camera": passed.camera,
             "frame": verdict.frame_index,
             "state": verdict.state.value,
             "at_s": round(at_s, 3),
@@ -127,8 +132,9 @@ class PageState:
         self._passed.append(entry)
         self._count(verdict.state, at_s)
         if verdict.state is not State.OK:
-            self._enter(verdict, self._images.pop(verdict.frame_index, None))
-        self._last_state = verdict.state
+            image = self._images.pop((passed.camera, verdict.frame_index), None)
+            self._enter(passed.camera, verdict, image)
+        self._last_states[passed.camera] = verdict.state
         return entry
 
     def _count(self, state: State, at_s: float) -> None:
@@ -137,16 +143,20 @@ class PageState:
             self._bins.append({"start_s": start_s, **{each.value: 0 for each in State}})
         self._bins[-1][state.value] += 1
 
-    def _enter(self, verdict: Verdict, inspection: Inspection | None) -> None:
-        if verdict.state is self._last_state and _goes_on(self._rejects[-1].last, verdict):
-            self._rejects[-1].last = verdict
-            self._rejects[-1].frames += 1
+    def _enter(self, camera: str, verdict: Verdict, inspection: Inspection | None) -> None:
+        latest = self._latest_rejects.get(camera)
+        goes_on = verdict.state is self._last_states.get(camera)
+        if latest is not None and goes_on and _goes_on(latest.last, verdict):
+            latest.last = verdict
+            latest.frames += 1
             return
         cutting = None if inspection is None else cutting_of(inspection)
         self._numbered += 1
         utc = self._utc_now().isoformat(timespec="milliseconds")
         name = f"{self._run}-{self._numbered}"
-        self._rejects.append(Reject(name, utc, verdict, verdict, 1, cutting))
+        reject = Reject(name, utc, camera, verdict, verdict, 1, cutting)
+        self._rejects.append(reject)
+        self._latest_rejects[camera] = reject
 
     def _reject_list(self) -> list[Json]:
         """The newest first."""
@@ -166,19 +176,51 @@ class PageState:
             "uptime_s": round((now_ns - self._started_ns) / 1e9, 1),
             "deadline_ms": self._deadline_ms(),
             "refusal": self._line.refusal(),
-            "strip": {"width_mm": self._width_mm(), "actuators": self._line.actuators},
+            "strip": {
+                "lanes": lanes(self._line.across_mm, self._widths_mm()),
+                "actuators": self._line.actuators,
+            },
         }
 
     def _deadline_ms(self) -> float | None:
-        newest = self.newest
-        return None if newest is None else self._line.deadline_ns(newest.verdict.stretch) / 1e6
+        """Of the camera whose verdicts have least time."""
+        return min(
+            (
+                self._line.deadline_ns(camera, each.verdict.stretch) / 1e6
+                for camera, each in self.newest.items()
+            ),
+            default=None,
+        )
 
-    def _width_mm(self) -> float | None:
-        newest = self.newest
-        if newest is None or not isinstance(newest.seen, Frame):
-            return None
-        columns: int = newest.seen.image.shape[1]
-        return columns * newest.seen.across_um / 1000
+    def _widths_mm(self) -> dict[str, float]:
+        """Of what each camera shows."""
+        return {
+            camera: each.seen.image.shape[1] * each.seen.across_um / 1000
+            for camera, each in self.newest.items()
+            if isinstance(each.seen, Frame)
+        }
+
+
+def lanes(across_mm: Mapping[str, float | None], widths_mm: Mapping[str, float]) -> list[Json]:
+    """Where each camera looks, across all that is seen: as they lie on the surface that they share;
+    those that share none one beside the other.
+    """
+    placed = {name: at_mm for name, at_mm in across_mm.items() if at_mm is not None}
+    left_mm = min(placed.values(), default=0.0)
+    widest_mm = max(widths_mm.values(), default=0.0)
+    found = {
+        name: (at_mm - left_mm, widths_mm.get(name, widest_mm)) for name, at_mm in placed.items()
+    }
+    end_mm = max((at_mm + width_mm for at_mm, width_mm in found.values()), default=0.0)
+    for name in across_mm:
+        if name not in placed:
+            width_mm = widths_mm.get(name, widest_mm)
+            found[name] = (end_mm, width_mm)
+            end_mm += width_mm
+    return [
+        {"camera": name, "left_mm": found[name][0], "width_mm": found[name][1]}
+        for name in across_mm
+    ]
 
 
 def _goes_on(before: Verdict, verdict: Verdict) -> bool:
@@ -196,13 +238,21 @@ def health_json(health: LineHealth) -> Json:
         "deadlines_missed": health.deadlines_missed,
         "last_frame_age_s": health.last_frame_age_s,
         "stages_ms": {name: round(each.mean_ms, 3) for name, each in health.stages.items()},
-        "drift": {name: round(index, 3) for name, index in health.drift.items()},
         "rejects": asdict(health.rejects),
         "outputs": asdict(health.outputs),
         "troubles": dict(health.keeping.troubles),
         "swap": None if health.swap is None else _swap(health.swap),
-        "camera": None if health.camera is None else asdict(health.camera),
+        "cameras": {name: _camera(each) for name, each in health.cameras.items()},
         "box": asdict(health.box),
+    }
+
+
+def _camera(health: CameraHealth) -> Json:
+    """What may stand out of one camera."""
+    return {
+        "last_frame_age_s": health.last_frame_age_s,
+        "drift": {name: round(index, 3) for name, index in health.drift.items()},
+        "source": None if health.source is None else asdict(health.source),
     }
 
 
@@ -235,6 +285,7 @@ def _reject(reject: Reject) -> Json:
     return {
         "name": reject.name,
         "utc": reject.utc,
+        "camera": reject.camera,
         "state": verdict.state.value,
         "frame": verdict.frame_index,
         "frames": reject.frames,

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from mimetypes import guess_type
 from pathlib import Path
@@ -46,7 +47,7 @@ class Pages:
     hub: Hub
     door: Door
     state_now: Fresh
-    frame_now: Fresh
+    frames_now: Mapping[str, Fresh]  # by camera
     pictures: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
 
     async def state(self, request: Request) -> Response:
@@ -66,7 +67,10 @@ class Pages:
         return _said(503, _FULL) if viewer is None else _Stream(self.hub, viewer)
 
     async def live_frame(self, request: Request) -> Response:
-        answer = await self.frame_now()
+        camera = request.query_params.get("camera", next(iter(self.frames_now)))
+        if camera not in self.frames_now:
+            return _said(404, f"choose a camera from {', '.join(self.frames_now)}")
+        answer = await self.frames_now[camera]()
         if "error" in answer.facts:
             return _said(500, answer.facts["error"])
         index = answer.facts["frame"]
@@ -188,14 +192,16 @@ _SEAL = [(name.lower().encode(), value.encode()) for name, value in HEADERS.item
 
 def page_app(line: AskedLine, settings: Mapping[str, Any]) -> ASGIApp:
     """All of it, as one application."""
-    access = Access(**{**settings, "names": tuple(settings["names"])})
+    cameras = settings["cameras"]
+    door_settings = {key: value for key, value in settings.items() if key != "cameras"}
+    access = Access(**{**door_settings, "names": tuple(settings["names"])})
     door = Door(access, time.monotonic_ns)
     pages = Pages(
         line,
         Hub(line),
         door,
         Fresh(lambda: line.ask("state"), TURN_S),
-        Fresh(lambda: line.ask("frame"), TURN_S),
+        {name: Fresh(partial(line.ask, "frame", camera=name), TURN_S) for name in cameras},
     )
     static = {f"/static/{path.name}": _file(path.name) for path in _STATIC.iterdir()}
     routes = [

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edge.checks import Check
-from edge.health import LineHealth
+from edge.health import DeadlineNs, LineHealth
 from edge.types import Stretch
 
 
@@ -23,10 +23,11 @@ class WatchedLine:
     """A running line, as its page watches it."""
 
     health: Callable[[int], LineHealth]  # at a time of the clock
-    place_um: Callable[[], int | None]  # of the rail under the camera; None where it is not known
+    place_um: Callable[[], int | None]  # of the rail at the line's origin; None: it is not known
     outcomes: Callable[[], tuple[OrderOutcome, ...]]  # the latest
-    actuators: Sequence[tuple[str, float]]  # name, and millimetres downstream of the camera
-    deadline_ns: Callable[[Stretch], int]
+    actuators: Sequence[tuple[str, float]]  # name, and millimetres downstream of the origin
+    across_mm: Mapping[str, float | None]  # where each camera looks; None: at a surface of its own
+    deadline_ns: DeadlineNs
     refusal: Callable[[], str | None]  # why the buttons do not work now
     acknowledge: Callable[[str], None]
     self_check: Callable[[], list[Check]]  # the only one that may take its time

@@ -158,23 +158,24 @@ def _line(out: Path, found: Survey, plan: Plan, shown: list[Image]) -> str:
         f"name: {_quoted(out.resolve().name)}",
         "bundle: my.bundle  # as `trackside quantize` writes it",
         "",
-        "camera:",
-        "  # For a camera: type v4l2, rtsp, picamera2 or genicam.",
-        "  type: folder",
-        f"  path: {FRAMES}  # {columns}x{rows} each",
-        f"  along_um: {_plain(along_um)}  # that a row shows; a ruler in a picture tells",
-        f"  across_um: {_plain(across_um)}",
-        "",
+        "cameras:",
+        "  top:  # its name; a line may have several",
+        "    # For a camera: type v4l2, rtsp, picamera2 or genicam.",
+        "    type: folder",
+        f"    path: {FRAMES}  # {columns}x{rows} each",
+        f"    along_um: {_plain(along_um)}  # that a row shows; a ruler in a picture tells",
+        f"    across_um: {_plain(across_um)}",
         *(
             [
-                "tiles:  # frames are cut to the network's size, at the scale it learned",
-                "  overlap_px: 64",
-                "",
+                "    tiles:  # frames are cut to the network's size, at the scale it learned",
+                "      overlap_px: 64",
             ]
             if plan.tiles
             else []
         ),
-        *(["region:", f"  follow: {found.follow}", ""] if found.follow else []),
+        *(["    region:", f"      follow: {found.follow}"] if found.follow else []),
+        *(_quality(pictures.quality(shown))),
+        "",
         "encoder:",
         "  type: simulated  # gpiod, modbus or serial where there is one",
         f"  speed_mm_s: {_nice(4 * frame_mm)}",
@@ -198,7 +199,6 @@ def _line(out: Path, found: Survey, plan: Plan, shown: list[Image]) -> str:
         "  reject_if:",
         "    any:",
         f"      - min_area_mm2: {_plain(plan.min_area_mm2)}",
-        *(_quality(pictures.quality(shown))),
         "",
     ]
     return "\n".join(lines)
@@ -207,8 +207,8 @@ def _line(out: Path, found: Survey, plan: Plan, shown: list[Image]) -> str:
 def _quality(limits: dict[str, float]) -> list[str]:
     if not limits:
         return []
-    head = ["", "quality:  # outside these a frame is UNKNOWN; these pictures are within them"]
-    return head + [f"  {key}: {value:g}" for key, value in limits.items()]
+    head = ["    quality:  # outside these a frame is UNKNOWN; these pictures are within them"]
+    return head + [f"      {key}: {value:g}" for key, value in limits.items()]
 
 
 def _nice(value_mm: float) -> str:

@@ -110,7 +110,7 @@ def with_a_message_lost(config: LineSettings, evidence: Evidence) -> LineSetting
 
 
 def with_messages_out_of_order(config: LineSettings, evidence: Evidence) -> LineSettings:
-    verdicts = [i for i, message in enumerate(evidence.heard) if message.topic == "verdict"]
+    verdicts = [i for i, message in enumerate(evidence.heard) if message.topic == "verdict/top"]
     i, j = verdicts[5], verdicts[6]
     evidence.heard[i], evidence.heard[j] = evidence.heard[j], evidence.heard[i]
     return config

@@ -30,13 +30,18 @@ DEFECTS, SOUND = 12, 8
 LINE = """\
 name: bench # of the tests
 bundle: smoother.bundle
-camera: {type: folder, path: data/images, along_um: 250, across_um: 250}
+cameras:
+  top:
+    type: folder
+    path: data/images
+    along_um: 250
+    across_um: 250
+    quality: {min_sharpness: 0, min_texture_share: 0, dark_below: 0}
 engine: {type: onnxruntime}
 encoder: {type: simulated, speed_mm_s: 500}
 reject: {output: {type: memory}, offset_mm: 800,
   delay_ms: 20, margin_mm: 20, min_pulse_ms: 20, tolerance_mm: 20}
 heartbeat: {output: {type: memory}, timeout_ms: 500}
-quality: {min_sharpness: 0, min_texture_share: 0, dark_below: 0}
 
 rules:
   # what the customer wants
@@ -97,7 +102,7 @@ def test_every_setting_costs_what_the_line_itself_makes_of_it(line: Path) -> Non
         line.write_text(with_value(text, place, cost.setting.size or 0), encoding="utf-8")
         config = read_line(line)
         network = load_network(config.engine, config.bundle)
-        inspector = pictures_of(config, network)
+        inspector = pictures_of(config.lookout(), network)
         states = {
             path.stem: inspector.inspect(read_image(path, colour=False)).verdict.state
             for path in (line.parent / "data").glob("*/*.png")

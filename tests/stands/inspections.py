@@ -14,6 +14,7 @@ from edge.health import Rejects
 from edge.inspect import Inspection
 from edge.simulation import SimulatedLine
 from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict
+from stands.line_files import CAMERA
 from stands.places import STEEL_LINE
 
 MS = 1_000_000
@@ -31,7 +32,7 @@ def inspection(
     mask = Mask(np.full((32, 32), -5, np.float32), 0.5)
     frame = Frame(index, image, taken_ns, stretch, 250)
     verdict = Verdict(state, index, stretch)
-    return Inspection(frame, verdict, mask, stages, taken_ns + latency_ns, DIGEST)
+    return Inspection(frame, verdict, mask, stages, taken_ns + latency_ns, DIGEST, CAMERA)
 
 
 def found_in(index: int) -> Inspection:
@@ -49,7 +50,7 @@ def lost(index: int) -> Inspection:
     stretch = Stretch(index * 88_000, (index + 1) * 88_000)
     seen = LostFrame(index, index * MS, stretch, "cable")
     verdict = Verdict(State.UNKNOWN, index, stretch, reasons=("cable",))
-    return Inspection(seen, verdict, None, {"decide": 0}, index * MS, DIGEST)
+    return Inspection(seen, verdict, None, {"decide": 0}, index * MS, DIGEST, CAMERA)
 
 
 def recorded_line(folder: Path, frames: int) -> Path:
@@ -60,9 +61,9 @@ def recorded_line(folder: Path, frames: int) -> Path:
         image, _ = rail.render(64 * index, 64)
         cv2.imwrite(str(folder / "frames" / f"{index}.png"), image)
     line = yaml.safe_load(STEEL_LINE.read_text())
-    line["camera"] = {"type": "folder", "path": "frames", "along_um": 1000, "across_um": 1000}
+    camera = {"type": "folder", "path": "frames", "along_um": 1000, "across_um": 1000}
+    line["cameras"] = {CAMERA: camera | {"quality": {"stale_after_ms": 600_000}}}
     line["encoder"]["speed_mm_s"] = 20_000
-    line["quality"] = {"stale_after_ms": 600_000}
     path = folder / "line.yaml"
     path.write_text(yaml.safe_dump(line))
     return path

@@ -20,6 +20,7 @@ from edge.bundle import Artefact, write_bundle
 from edge.recordings import record_line
 from edge.simulation import SimulatedLine
 from stands.bundles import expected_logits, golden_image, kernel, manifest, onnx_model
+from stands.line_files import CAMERA
 from stands.places import RECORDING
 
 FRAMES, ROWS, COLUMNS = 24, 64, 96
@@ -30,7 +31,15 @@ RAIL = SimulatedLine(seed=7, width_px=COLUMNS, um_per_px=1000, defects_per_metre
 LINE = {
     "name": "simulated-line",
     "bundle": "line.bundle",
-    "camera": {"type": "folder", "path": "shown", "along_um": 1000, "across_um": 1000},
+    "cameras": {
+        CAMERA: {
+            "type": "folder",
+            "path": "shown",
+            "along_um": 1000,
+            "across_um": 1000,
+            "quality": {"stale_after_ms": 60_000},
+        }
+    },
     "engine": {"type": "onnxruntime"},
     "encoder": {"type": "simulated", "speed_mm_s": 500},
     "reject": {
@@ -42,7 +51,6 @@ LINE = {
     },
     "heartbeat": {"output": {"type": "memory"}},
     "rules": {"reject_if": {"min_area_mm2": 20}},
-    "quality": {"stale_after_ms": 60_000},
 }
 
 

@@ -56,8 +56,8 @@ def _run(arguments: list[str]) -> int:
 
 def _sound() -> dict[str, Any]:
     line: dict[str, Any] = yaml.safe_load((EXAMPLES / "demo.yaml").read_text(encoding="utf-8"))
-    line["camera"] |= {"defects_per_metre": 0, "distractors_per_metre": 0}
-    line["quality"] = {"stale_after_ms": 600_000}
+    line["cameras"]["top"] |= {"defects_per_metre": 0, "distractors_per_metre": 0}
+    line["cameras"]["top"]["quality"] = {"stale_after_ms": 600_000}
     return line
 
 
@@ -67,7 +67,8 @@ def _at_speed(path: Path, speed_mm_s: float) -> Iterator[None]:
     written = path.read_text(encoding="utf-8")
     line = yaml.safe_load(written)
     line["encoder"]["speed_mm_s"] = speed_mm_s
-    line.setdefault("quality", {})["stale_after_ms"] = 600_000
+    for camera in line["cameras"].values():
+        camera.setdefault("quality", {})["stale_after_ms"] = 600_000
     path.write_text(yaml.safe_dump(line), encoding="utf-8")
     try:
         yield

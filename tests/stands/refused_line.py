@@ -73,7 +73,7 @@ def main(disk: Path, how: str) -> None:
         "settled": [entry.number for entry in entries if entry.kind in OUTCOMES],
         "not ok": tally.frames - tally.states[State.OK],
         "kept": sum(event.state is not State.OK for event in kept),
-        "verdicts": sum(message.topic.endswith("/verdict") for message in messages),
+        "verdicts": sum(message.topic.endswith("/verdict/top") for message in messages),
     }
     print(json.dumps(said), flush=True)
 

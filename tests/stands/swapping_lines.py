@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from threading import Thread
@@ -19,20 +19,24 @@ from edge.inspect import Inspection
 from edge.line_file import LineSettings, read_line
 from edge.run import run_line
 from edge.swap import POLL_S, Decision, activate, answers
+from stands.line_files import CAMERA
 from stands.places import STEEL_LINE
 
 # Frames of 16 mm, 250 a second.
-CAMERA = {"type": "synthetic", "seed": 3, "height_px": 64, "width_px": 64, "um_per_px": 250}
+SMALL = {"type": "synthetic", "seed": 3, "height_px": 64, "width_px": 64, "um_per_px": 250}
+PATIENT = {"stale_after_ms": 600_000}
 QUICK_S = 0.002  # between two looks, so that neither line nor command lets the other wait
 LENIENT = {"folder": "swap", "shadow_frames": 2, "max_slowdown": 1e6}
 
 
-def write_line(folder: Path, bundle: str, **sections: object) -> Path:
+def write_line(
+    folder: Path, bundle: str, *, camera: Mapping[str, object] = SMALL, **sections: object
+) -> Path:
     line = yaml.safe_load(STEEL_LINE.read_text())
     line["encoder"]["speed_mm_s"] = 4000
     line["reject"]["silence_ms"] = 20_000  # the machine may be busy with other things
-    line |= {"bundle": bundle, "camera": CAMERA, "swap": LENIENT}
-    line |= {"engine": {"type": "onnxruntime"}, "quality": {"stale_after_ms": 600_000}}
+    line |= {"bundle": bundle, "swap": LENIENT, "engine": {"type": "onnxruntime"}}
+    line["cameras"] = {CAMERA: {**camera, "quality": PATIENT}}
     path = folder / "line.yaml"
     path.write_text(yaml.safe_dump(line | sections))
     return path

@@ -27,12 +27,14 @@ export function showMode(mode) {
 }
 
 /** What somebody has to see to. */
-function* alarms({ outputs, camera, troubles, swap }) {
+function* alarms({ outputs, cameras, troubles, swap }) {
   const { mode, causes } = outputs;
   const overriding = causes.filter((each) => each.mode !== "as ordered");
   const reasons = overriding.map((each) => `${each.name}: ${each.reason}`);
   if (mode !== "as ordered") yield `Outputs: ${mode}. ${because(reasons)}`;
-  if (camera?.fault) yield `Camera: ${camera.fault}`;
+  for (const [name, { source }] of Object.entries(cameras)) {
+    if (source?.fault) yield `Camera ${name}: ${source.fault}`;
+  }
   for (const trouble of Object.values(troubles)) yield trouble;
   if (swap?.last?.refusal) yield `Bundle ${swap.last.request.name} was refused: ${swap.last.refusal}`;
 }
@@ -54,10 +56,21 @@ function showCounts(frames) {
   Object.values(frames).forEach((count, index) => say(list.children[index].lastChild, whole(count)));
 }
 
-function* ofTheCamera(camera) {
-  if (!camera) return;
-  yield ["Frames dropped", whole(camera.dropped), camera.dropped > 0];
-  yield ["Camera reopened", whole(camera.reopened), camera.reopened > 0];
+/** What is told of each camera; its name is left out where there is no other. */
+function* ofTheCameras(cameras) {
+  const several = Object.keys(cameras).length > 1;
+  for (const [name, { source, drift }] of Object.entries(cameras)) {
+    const of = several ? `, ${name}` : "";
+    if (source) {
+      yield [`Frames dropped${of}`, whole(source.dropped), source.dropped > 0];
+      yield [`Camera reopened${of}`, whole(source.reopened), source.reopened > 0];
+    }
+    const figures = Object.entries(drift);
+    if (!figures.length) yield [`Drift${of}`, "not measured", false];
+    for (const [figure, index] of figures) {
+      yield [`Drift of ${figure}${of}`, index.toFixed(2), index >= STRONG_DRIFT];
+    }
+  }
 }
 
 function* ofTheBox({ memory_bytes, temperatures_c, throttled }) {
@@ -68,18 +81,12 @@ function* ofTheBox({ memory_bytes, temperatures_c, throttled }) {
 }
 
 function tiles(health) {
-  const drift = Object.entries(health.drift);
   return [
     ["Running for", duration(health.uptime_s)],
     ["Last frame", health.last_frame_age_s === null ? "none yet" : `${duration(health.last_frame_age_s)} ago`, health.last_frame_age_s > 2],
     ["Lost frames", whole(health.lost_frames), health.lost_frames > 0],
-    ...ofTheCamera(health.camera),
     ["Deadlines missed", whole(health.deadlines_missed), health.deadlines_missed > 0],
-    ...(drift.length ? drift : [["", null]]).map(([of, index]) => [
-      `Drift${of && ` of ${of}`}`,
-      index === null ? "not measured" : index.toFixed(2),
-      index >= STRONG_DRIFT,
-    ]),
+    ...ofTheCameras(health.cameras),
     ...ofTheBox(health.box),
   ];
 }

@@ -1,7 +1,7 @@
 // The page: one stream of small messages in, everything else drawn from what they say.
 import { latencyChart, verdictChart } from "./charts.js";
 import { Controls } from "./controls.js";
-import { because, byId, GLYPH, milliseconds, say, timeOfDay } from "./format.js";
+import { because, byId, GLYPH, make, milliseconds, say, timeOfDay } from "./format.js";
 import { showHealth, showMode } from "./health.js";
 import { Rejects } from "./rejects.js";
 import { Strip } from "./strip.js";
@@ -12,6 +12,7 @@ const SILENT_MS = 4000; // health comes every second
 const [strip, rejects, controls] = [new Strip(), new Rejects(), new Controls()];
 let [run, passed, bins, health] = [null, [], [], null];
 let [heardAt, frameShown, fetching] = [performance.now(), null, false];
+let pictured = null; // the camera whose frames are shown
 
 function take(state) {
   const restarted = run !== null && run !== state.run;
@@ -47,6 +48,7 @@ function add(news) {
 
 function show(hasPassed, hasHealth = true) {
   if (hasPassed) {
+    showCameras();
     showVerdict();
     showFrame();
   }
@@ -66,10 +68,43 @@ function show(hasPassed, hasHealth = true) {
   }
 }
 
+const latestOf = (camera) => passed.findLast((each) => each.camera === camera);
+
+/** A button for each camera, with its latest verdict, where there are several. */
+function showCameras() {
+  const names = (health.strip?.lanes ?? []).map(({ camera }) => camera);
+  pictured ??= names[0] ?? passed.at(-1)?.camera ?? null;
+  const list = byId("cameras");
+  list.hidden = names.length < 2;
+  if (list.hidden) return;
+  if (list.children.length !== names.length) {
+    list.replaceChildren(...names.map((camera) => {
+      const button = make("button", { type: "button" }, make("b"), ` ${camera}`);
+      button.addEventListener("click", () => {
+        [pictured, frameShown] = [camera, null];
+        showCameras();
+        showFrame();
+      });
+      return make("li", {}, button);
+    }));
+  }
+  names.forEach((camera, index) => {
+    const button = list.children[index].firstChild;
+    const state = latestOf(camera)?.state;
+    say(button.firstChild, GLYPH[state] ?? "·");
+    button.dataset.state = state ?? "none";
+    button.setAttribute("aria-pressed", camera === pictured);
+    button.title = `${camera}: ${state ?? "no frame yet"}`;
+  });
+}
+
 /** Of the frame that is pictured, not of one that came after it. */
 function showVerdict() {
-  const pictured = document.hidden ? null : passed.find((each) => each.frame === frameShown);
-  const { frame, state, reasons } = pictured ?? passed.at(-1);
+  const mine = passed.filter((each) => each.camera === pictured);
+  const shown = document.hidden ? null : mine.find((each) => each.frame === frameShown);
+  const known = shown ?? mine.at(-1);
+  if (!known) return;
+  const { frame, state, reasons } = known;
   const verdict = byId("verdict");
   verdict.dataset.state = state;
   say(verdict.firstElementChild, GLYPH[state]);
@@ -80,7 +115,7 @@ function showVerdict() {
 }
 
 function showPace() {
-  const latest = passed.slice(-20);
+  const latest = passed.filter((each) => each.camera === pictured).slice(-20);
   const [first, last] = [latest[0], latest.at(-1)];
   const seconds = latest.length > 1 ? last.at_s - first.at_s : 0;
   const stands = !seconds || health.last_frame_age_s > 2;
@@ -91,11 +126,13 @@ function showPace() {
 
 /** One at a time, so that a slow way to the box only means fewer of them. */
 async function showFrame() {
-  const index = passed.at(-1).frame;
+  const index = latestOf(pictured)?.frame;
+  if (index === undefined) return;
   if (fetching || document.hidden || frameShown === index) return;
   fetching = true;
   try {
-    const response = await fetch("/frame.jpg");
+    const camera = pictured;
+    const response = await fetch(`/frame.jpg?camera=${encodeURIComponent(camera)}`);
     if (!response.ok) return;
     const picture = byId("frame");
     const before = picture.src;
@@ -105,8 +142,8 @@ async function showFrame() {
       await picture.decode();
       URL.revokeObjectURL(before);
     }
-    frameShown = Number(response.headers.get("Frame"));
-    picture.alt = `Frame ${frameShown} with what was found drawn over it`;
+    if (camera === pictured) frameShown = Number(response.headers.get("Frame"));
+    picture.alt = `${camera} frame ${frameShown} with what was found drawn over it`;
     picture.hidden = !has_picture;
     showVerdict();
   } catch {

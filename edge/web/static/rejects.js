@@ -39,7 +39,7 @@ export class Rejects {
   #item(reject) {
     const head = make("p", { className: "head" },
       make("b", { className: reject.state.toLowerCase(), textContent: `${GLYPH[reject.state]} ${reject.state}` }),
-      make("span", { textContent: metres(reject.start_mm) }),
+      make("span", { textContent: `${reject.camera} ${metres(reject.start_mm)}` }),
       make("time", { dateTime: reject.utc, textContent: timeOfDay(reject.utc) }),
     );
     const reasons = make("p", { className: "reasons", textContent: because(reject.reasons) });

@@ -15,7 +15,8 @@ export class Strip {
   #origin = 0; // mm, of the rail element's left edge
   #ticked = 0; // mm, up to which there are ticks
   #placeMm = null; // of the rail under the camera, by the encoder
-  #widthMm = null;
+  #lanes = new Map(); // camera -> where it looks, across all that is seen
+  #widthMm = 1;
   #actuators = [];
   #scale = 0; // px a mm
   #movedAt = 0;
@@ -53,13 +54,14 @@ export class Strip {
     }
   }
 
-  /** How wide the rail is, and where the actuators sit. */
-  know({ width_mm, actuators }) {
-    const known = JSON.stringify([width_mm, actuators]);
-    if (known !== JSON.stringify([this.#widthMm, this.#actuators])) {
-      [this.#widthMm, this.#actuators] = [width_mm ?? this.#widthMm, actuators];
-      this.#rebuild();
-    }
+  /** Where the cameras look, and where the actuators sit. */
+  know({ lanes, actuators }) {
+    const known = JSON.stringify([lanes, actuators]);
+    if (known === JSON.stringify([[...this.#lanes.values()], this.#actuators])) return;
+    this.#lanes = new Map(lanes.map((lane) => [lane.camera, lane]));
+    this.#widthMm = Math.max(...lanes.map(({ left_mm, width_mm }) => left_mm + width_mm)) || 1;
+    this.#actuators = actuators;
+    this.#rebuild();
   }
 
   /** The rail has gone on; frames come some time after it. */
@@ -98,22 +100,28 @@ export class Strip {
 
   #draw(passed) {
     const kind = passed.state.toLowerCase();
+    const { left_mm = 0, width_mm = this.#widthMm } = this.#lanes.get(passed.camera) ?? {};
+    const share = (mm) => mm / (this.#widthMm || 1);
     const cell = this.#put(make("i", { className: `cell ${kind}` }), passed, 0);
+    if (this.#lanes.size > 1) {
+      cell.style.top = `calc(3.75rem * ${share(left_mm)})`;
+      cell.style.height = `calc(3.75rem * ${share(width_mm)})`;
+    }
     const reported = passed.reported.map(({ said }) => `reported ${said}`);
-    cell.title = `frame ${passed.frame}: ${[passed.state, ...passed.reasons, ...reported].join(", ")}`;
+    cell.title = `${passed.camera} frame ${passed.frame}: ${[passed.state, ...passed.reasons, ...reported].join(", ")}`;
     const found = [
       ...passed.reported.map((each) => [each, "defect reported"]),
       ...passed.defects.map((each) => [each, "defect"]),
     ];
     for (const [defect, className] of found) {
       const piece = this.#put(make("i", { className, title: defect.said }), defect);
-      const share = (mm) => `${(100 * mm) / (this.#widthMm || 1)}%`;
-      piece.style.top = share(defect.left_mm);
-      piece.style.height = `max(${LEAST_PX}px, ${share(defect.right_mm - defect.left_mm)})`;
+      piece.style.top = `${100 * share(left_mm + defect.left_mm)}%`;
+      piece.style.height = `max(${LEAST_PX}px, ${100 * share(defect.right_mm - defect.left_mm)}%)`;
       cell.parentElement.append(this.#inLane(piece));
     }
     for (const order of passed.orders) {
       const key = `${order.start_mm}:${order.end_mm}`;
+      if (this.#orders.get(key)?.isConnected) continue; // another camera has ordered the same
       this.#orders.set(key, this.#put(make("i", { className: "order" }), order));
       this.#show(key);
     }

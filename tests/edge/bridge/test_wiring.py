@@ -24,6 +24,7 @@ from firmware_bridge.types import Fired, Mode
 from stands.boards import Cable, HostBoard
 from stands.firmware import build
 from stands.gpio_chip import CHIP, GpioChip, JetsonHeader
+from stands.line_files import CAMERA, changed
 from stands.places import STEEL_LINE
 from stands.plc import Plc
 from stands.waiting import eventually
@@ -46,10 +47,7 @@ def on(plc: Plc, table: str, address: int) -> dict[str, Any]:
 
 def line_of(folder: Path, **sections: Any) -> LineSettings:
     """The demo's line with other sections, or with other keys in them."""
-    line = yaml.safe_load(STEEL_LINE.read_text())
-    for name, changes in sections.items():
-        merges = isinstance(changes, dict) and "type" not in changes
-        line[name] = {**line.get(name, {}), **changes} if merges else changes
+    line = changed(yaml.safe_load(STEEL_LINE.read_text()), **sections)
     (folder / "line.yaml").write_text(yaml.safe_dump(line))
     return read_line(folder / "line.yaml")
 
@@ -154,7 +152,7 @@ def pressed(plc: Plc, bridge: Bridge, coil: int) -> None:
 def test_two_actuators_reject_the_same_rail_each_at_its_place(plc: Plc, tmp_path: Path) -> None:
     seen = []
     with open_bridge(on_plc(plc, tmp_path), trial=True) as bridge:
-        bridge.desk.submit(0, 20 * MM, "a crack")
+        bridge.submit(CAMERA, 0, 20 * MM, "a crack")
         for before_mm, place_mm in pairwise((0, 50, 97, 150, 197, 260)):
             move(plc, before_mm, place_mm)
             eventually(lambda at=place_mm: bridge.where().position_um == at * MM)
@@ -195,7 +193,7 @@ def test_what_is_missed_rejects_all_until_it_is_acknowledged(plc: Plc, tmp_path:
     with open_bridge(on_plc(plc, tmp_path, on_missed="reject_all", also=[]), trial=True) as bridge:
         move(plc, 0, 500)
         eventually(lambda: bridge.where().position_um == 500 * MM)
-        bridge.desk.submit(0, 20 * MM, "long gone")
+        bridge.submit(CAMERA, 0, 20 * MM, "long gone")
         eventually(lambda: plc.coil(VALVE))
         assert bridge.desk.mode is Mode.REJECT_ALL
         pressed(plc, bridge, RESET)
@@ -211,8 +209,8 @@ def test_a_pulse_that_no_sensor_saw_stops_the_line_until_it_is_acknowledged(
         on_plc(plc, tmp_path, confirm=confirm, also=[]), told.append, trial=True
     ) as bridge:
         eventually(lambda: not plc.coil(VALVE))
-        bridge.desk.submit(0, 20 * MM, "the first")
-        bridge.desk.submit(500 * MM, 520 * MM, "the second")
+        bridge.submit(CAMERA, 0, 20 * MM, "the first")
+        bridge.submit(CAMERA, 500 * MM, 520 * MM, "the second")
         move(plc, 0, 100)
         eventually(lambda: plc.coil(VALVE))
         plc.set_coil(SENSOR, True)
@@ -245,8 +243,8 @@ def test_inputs_that_can_no_longer_be_read_end_the_line(tmp_path: Path) -> None:
 def test_all_is_rejected_but_what_was_inspected(tmp_path: Path) -> None:
     sound = {"defects_per_metre": 0.0, "distractors_per_metre": 0.0}
     reject = {"offset_mm": 1500, "margin_mm": 100}  # 200 ms late is in time
-    quality = {"stale_after_ms": 10_000}
-    config = line_of(tmp_path, camera=sound, reject=reject, quality=quality)
+    camera = sound | {"quality": {"stale_after_ms": 10_000}}
+    config = line_of(tmp_path, camera=camera, reject=reject)
     with open_line(config, frames=4) as line:
         line.run(lambda _: None)
         line.wait_for(2_500 * MM)
@@ -267,7 +265,7 @@ def test_a_co_processor_counts_and_may_reject_as_well(
     reject["silence_ms"] = 5000
     try:
         with open_bridge(line_of(tmp_path, encoder=encoder, reject=reject), trial=True) as bridge:
-            bridge.desk.submit(60 * MM, 65 * MM, "a crack")
+            bridge.submit(CAMERA, 60 * MM, 65 * MM, "a crack")
             eventually(lambda: bridge.desk.report().fired == 1)
             assert bridge.where().position_um > 60 * MM
             assert (bridge.rig is None) is own_output

@@ -214,12 +214,15 @@ def test_a_source_that_cannot_be_opened_names_the_remedy(tmp_path: Path) -> None
     (tmp_path / "empty").mkdir()
     (tmp_path / "line.avi").write_bytes(b"no video")
     for path, remedy in {
-        "none": "set camera.path to a folder",
+        "none": "set the camera's path to a folder",
         "empty": r"holds no image: put .*\.png",
         "broken": f"none of the {FRAMES} images .* copy it again",
     }.items():
         with pytest.raises(CameraError, match=remedy):
             folder_camera(tmp_path / path)
-    for path, remedy in {"none": "set camera.path to a video", "line.avi": "copy it again"}.items():
+    for path, remedy in {
+        "none": "set the camera's path to a video",
+        "line.avi": "copy it again",
+    }.items():
         with pytest.raises(CameraError, match=remedy):
             video_camera(tmp_path / path)

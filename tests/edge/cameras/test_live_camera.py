@@ -215,7 +215,7 @@ def test_a_camera_that_waits_for_the_rail_is_waited_for_and_lost_when_it_moves(
     ("laying", "tells", "remedy"),
     [
         (replace(LAYING, lost_after_um=LENGTH_UM), True, "lost_after_mm is 12, .* set it to more"),
-        (replace(LAYING, drop="never"), False, "set camera.drop to oldest"),
+        (replace(LAYING, drop="never"), False, "set its drop to oldest"),
     ],
 )
 def test_a_laying_that_cannot_work_is_refused_at_once(

@@ -36,6 +36,7 @@ from edge.line_file import GenicamSettings, LineSettings, RtspSettings, read_lin
 from edge.simulation import SimulatedLine
 from edge.types import Frame, Image, LostFrame, State, Stretch, Verdict
 from stands import pi_camera
+from stands.line_files import CAMERA
 from stands.live_rail import At
 from stands.places import ROOT, STEEL_LINE
 
@@ -182,7 +183,8 @@ def test_a_password_that_is_not_written_as_urls_have_it_is_refused_and_not_shown
 def a_line(folder: Path, url: str, speed_mm_s: int, **laid: int) -> LineSettings:
     """The demo's, with an RTSP camera."""
     line = yaml.safe_load(STEEL_LINE.read_text())
-    line["camera"] = {"type": "rtsp", "url": url, "along_um": 250, "across_um": 250, **laid}
+    camera = {"type": "rtsp", "url": url, "along_um": 250, "across_um": 250, **laid}
+    line["cameras"] = {CAMERA: camera}
     line["encoder"]["speed_mm_s"] = speed_mm_s
     path = folder / "line.yaml"
     path.write_text(yaml.safe_dump(line))
@@ -196,18 +198,19 @@ def test_a_line_outlives_its_rtsp_server(
     """Its rail is UNKNOWN until there is a server again that says something."""
     laid = {"overlap_mm": 8, "lost_after_mm": 40}
     with open_line(a_line(tmp_path, server.url, speed_mm_s=100, **laid)) as opened:
-        assert isinstance(opened.camera, LiveCamera)
-        frames = opened.camera.frames()
+        [watch] = opened.watches
+        assert isinstance(watch.camera, LiveCamera)
+        frames = watch.camera.frames()
         assert any(isinstance(seen, Frame) for seen in islice(frames, 5))
         getattr(server, fail)()
         lost = next(seen for seen in frames if isinstance(seen, LostFrame))
         assert opened.bridge.where().position_um > lost.stretch.end_um
-        while opened.camera.counts().fault is None:
+        while watch.camera.counts().fault is None:
             next(frames)
         getattr(server, mend)()
         last = next(seen for seen in frames if isinstance(seen, Frame))
         assert last.stretch.start_um >= lost.stretch.end_um
-        assert opened.camera.counts().reopened > 0
+        assert watch.camera.counts().reopened > 0
 
 
 def test_a_line_that_is_shown_noise_says_of_every_frame_that_it_is_unknown(
@@ -242,12 +245,13 @@ def test_no_frame_is_given_of_a_picture_that_a_codec_codes_again_and_again(
             a_line(tmp_path, server.url, speed_mm_s=500, overlap_mm=50, lost_after_mm=200)
         ) as opened,
     ):
-        assert isinstance(opened.camera, LiveCamera)
-        frames = opened.camera.frames()
+        [watch] = opened.watches
+        assert isinstance(watch.camera, LiveCamera)
+        frames = watch.camera.frames()
         assert any(isinstance(seen, Frame) for seen in islice(frames, 20))
         froze_ns = server.freeze()
-        seen, enough = list[Frame | LostFrame](), opened.camera.counts().reopened + 4
-        while opened.camera.counts().reopened < enough:  # each time by a key frame
+        seen, enough = list[Frame | LostFrame](), watch.camera.counts().reopened + 4
+        while watch.camera.counts().reopened < enough:  # each time by a key frame
             seen.append(next(frames))
         server.freeze()
         # A picture comes when the next one does, and that is taken for the time of its light.

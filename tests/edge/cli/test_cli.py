@@ -92,7 +92,7 @@ def test_a_mistake_in_a_line_file_names_file_line_and_key(tmp_path: Path) -> Non
 def test_the_schema_is_json_and_describes_every_key_of_a_line() -> None:
     schema = json.loads(trackside("config", "schema").stdout)
     assert set(schema["required"]) <= set(schema["properties"])
-    assert {"camera", "engine", "encoder", "reject", "rules"} <= set(schema["properties"])
+    assert {"cameras", "engine", "encoder", "reject", "rules"} <= set(schema["properties"])
 
 
 def test_a_place_that_cannot_be_written_is_named_in_one_line(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from edge.store import EventStore
 from firmware_bridge.ledger import Entry, EntryKind, Ledger
 from stands.event_stores import inspection, settings, utc_now
 from stands.inspections import write
+from stands.line_files import changed
 from stands.places import STEEL_LINE
 
 CPU0 = "sys/devices/system/cpu/cpu0"
@@ -123,7 +124,7 @@ def test_a_broker_that_does_not_answer_is_named_with_its_place() -> None:
 
 def a_line(folder: Path, **sections: object) -> tuple[Path, LineSettings]:
     path = folder / "line.yaml"
-    path.write_text(yaml.safe_dump({**yaml.safe_load(STEEL_LINE.read_text()), **sections}))
+    path.write_text(yaml.safe_dump(changed(yaml.safe_load(STEEL_LINE.read_text()), **sections)))
     return path, read_line(path)
 
 
@@ -138,10 +139,9 @@ def test_what_a_line_needs_is_looked_at_besides(tmp_path: Path) -> None:
     encoder = {"type": "serial", "port": "/dev/no-such", "um_per_count": 25, "speed_mm_s": 9}
     _, config = a_line(
         tmp_path,
-        camera=camera,
+        camera=camera | {"baseline": "no-such.json"},
         encoder=encoder,
         bundle="no-such.bundle",
-        health={"baseline": "no-such.json"},
     )
     checks = examined(config)
     for name in ("camera", "device", "bundle", "baseline"):
@@ -189,7 +189,7 @@ def test_what_may_not_be_written_is_named_be_it_a_file_or_its_folder(
 
 
 def test_the_command_prints_one_object_and_fails_if_anything_is_wrong(tmp_path: Path) -> None:
-    path, _ = a_line(tmp_path, health={"baseline": "no-such.json"})
+    path, _ = a_line(tmp_path, camera={"baseline": "no-such.json"})
     answer = subprocess.run(
         [sys.executable, "-m", "edge.cli", "doctor", str(path), "--json"],
         capture_output=True,

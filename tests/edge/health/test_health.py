@@ -28,13 +28,14 @@ from edge.health import (
     score_distribution,
 )
 from edge.health.drift import DRIFTED, WINDOW, stability_index
-from edge.health.health import Histogram
+from edge.health.times import Histogram
 from edge.inspect import Baseline, look_at, read_baseline, usual_of, write_baseline
 from edge.line_file import MetricsSettings, read_line
 from edge.run import run_line
 from edge.run.memory import give_back_memory
 from edge.types import State, Stretch
 from stands.inspections import DIGEST, MS, NONE, inspection, lost, recorded_line, write
+from stands.line_files import CAMERA, changed
 from stands.places import EXAMPLES, STEEL_LINE
 
 
@@ -49,7 +50,7 @@ def test_a_histogram_counts_a_value_below_the_bound_it_reaches() -> None:
 
 
 def test_every_part_of_a_frames_time_is_one_stages() -> None:
-    health = Health(lambda _: 100 * MS, lambda: NONE)
+    health = Health(lambda *_: 100 * MS, lambda: NONE, {CAMERA: None})
     seen = inspection(5)
     health.see(seen, seen.decided_ns + 3 * MS)
     stages = health.at(0).stages
@@ -58,7 +59,7 @@ def test_every_part_of_a_frames_time_is_one_stages() -> None:
 
 
 def test_frames_are_counted_by_verdict_and_lost_or_late_ones_besides() -> None:
-    health = Health(lambda _: 10 * MS, lambda: NONE)
+    health = Health(lambda *_: 10 * MS, lambda: NONE, {CAMERA: None})
     for seen in (
         inspection(0),
         inspection(1, latency_ns=10 * MS),
@@ -75,7 +76,9 @@ def test_frames_are_counted_by_verdict_and_lost_or_late_ones_besides() -> None:
 
 def test_the_rejector_is_asked_by_the_loop_and_once_a_second_at_most() -> None:
     numbers = count()
-    health = Health(lambda _: 1, lambda: Rejects(next(numbers), fired=0, missed=0, pending=0))
+    health = Health(
+        lambda *_: 1, lambda: Rejects(next(numbers), fired=0, missed=0, pending=0), {CAMERA: None}
+    )
     for now_ns in (0, 999 * MS, 1000 * MS, 1001 * MS):
         health.see(inspection(0), now_ns)
     for _ in range(3):
@@ -84,7 +87,7 @@ def test_the_rejector_is_asked_by_the_loop_and_once_a_second_at_most() -> None:
 
 def test_the_deadline_is_the_time_that_leaves_the_first_row_room() -> None:
     config = read_line(STEEL_LINE)  # 800 mm on, 20 mm of margin, 500 mm/s, 20 ms
-    assert deadline_of(config)(Stretch(0, 88_000)) == 1364 * MS
+    assert deadline_of(config)(CAMERA, Stretch(0, 88_000)) == 1364 * MS
 
 
 def baseline(grey: int) -> Baseline:
@@ -103,27 +106,27 @@ def baseline(grey: int) -> Baseline:
 
 
 def test_a_lamp_that_fades_is_drift_of_brightness_and_of_nothing_else() -> None:
-    health = Health(lambda _: 1, lambda: NONE, baseline(grey=100))
+    health = Health(lambda *_: 1, lambda: NONE, {CAMERA: baseline(grey=100)})
     for index in range(WINDOW):
         if index < ENOUGH:
-            assert health.at(0).drift == {}  # too few to say
+            assert health.at(0).cameras[CAMERA].drift == {}  # too few to say
         health.see(inspection(index), 0)
-    assert health.at(0).drift == {"brightness": 0, "score": 0}
+    assert health.at(0).cameras[CAMERA].drift == {"brightness": 0, "score": 0}
     for index in range(WINDOW):
         health.see(inspection(index, grey=60), 0)
-    drift = health.at(0).drift
+    drift = health.at(0).cameras[CAMERA].drift
     assert drift["brightness"] > DRIFTED
     assert drift["score"] == 0
 
 
 def test_another_bundle_is_not_held_against_the_baseline_and_the_first_one_is_again() -> None:
-    health = Health(lambda _: 1, lambda: NONE, baseline(grey=100))
+    health = Health(lambda *_: 1, lambda: NONE, {CAMERA: baseline(grey=100)})
     other = replace(inspection(0, grey=60), bundle="cd" * 32)
     for seen, told in ((inspection(0), True), (other, False), (inspection(0), True)):
         for _ in range(WINDOW):
             health.see(seen, 0)
         assert health.at(0).bundle == seen.bundle
-        assert health.at(0).drift == ({"brightness": 0, "score": 0} if told else {})
+        assert health.at(0).cameras[CAMERA].drift == ({"brightness": 0, "score": 0} if told else {})
 
 
 def test_drift_forgets_what_left_its_window_and_no_value_is_outside_its_bins() -> None:
@@ -145,7 +148,7 @@ def test_two_draws_from_one_rail_are_no_drift() -> None:
 
 
 def test_commissioning_records_what_the_line_sees_and_reads_it_again(tmp_path: Path) -> None:
-    recorded = commission(read_line(recorded_line(tmp_path, 12)), frames=10, enough=10)
+    [recorded] = commission(read_line(recorded_line(tmp_path, 12)), 10, enough=10).values()
     write_baseline(recorded, tmp_path / "baseline.json")
     assert read_baseline(tmp_path / "baseline.json") == recorded
     assert sum(recorded.brightness) == sum(recorded.score) == recorded.frames == 10
@@ -156,21 +159,21 @@ def test_a_line_is_held_against_its_baseline_until_it_is_commissioned_anew(
 ) -> None:
     """The camera is turned upside down and moved: other columns are bright."""
     path = recorded_line(tmp_path, 12)
-    line = yaml.safe_load(path.read_text()) | {"health": {"baseline": "baseline.json"}}
+    line = changed(yaml.safe_load(path.read_text()), camera={"baseline": "baseline.json"})
     path.write_text(yaml.safe_dump(line))
     config = read_line(path)
-    write_baseline(commission(config, frames=10, enough=10), tmp_path / "baseline.json")
+    write_baseline(commission(config, frames=10, enough=10)[CAMERA], tmp_path / "baseline.json")
     assert run_line(config).states[State.UNKNOWN] == 0
     for image in (tmp_path / "frames").iterdir():
         turned = np.rot90(cv2.imread(str(image), cv2.IMREAD_GRAYSCALE), 2)
         cv2.imwrite(str(image), np.roll(turned, 12, axis=1))
     assert run_line(config).states[State.UNKNOWN] == 12
-    write_baseline(commission(config, frames=10, enough=10), tmp_path / "baseline.json")
+    write_baseline(commission(config, frames=10, enough=10)[CAMERA], tmp_path / "baseline.json")
     assert run_line(config).states[State.UNKNOWN] == 0
 
 
 def test_commissioning_of_too_few_frames_records_nothing(tmp_path: Path) -> None:
-    with pytest.raises(TracksideError, match=f"only 3 frames could be judged, and {ENOUGH}"):
+    with pytest.raises(TracksideError, match=f"only 3 frames of top could be judged, and {ENOUGH}"):
         commission(read_line(recorded_line(tmp_path, 3)), frames=ENOUGH)
 
 
@@ -237,11 +240,10 @@ def test_what_an_example_says_of_health_and_of_whom_it_is_told_is_valid(
     monkeypatch.setenv("MQTT_PASSWORD", "a")
     monkeypatch.setenv("WEB_TOKEN", "9c1f0a7be2d84653a1c07f5e28b49d60")
     monkeypatch.setenv("METRICS_TOKEN", "5e0d7c3ab1f94826d07b3c9fe4a16285")
-    before, start, after = (EXAMPLES / f"{name}.yaml").read_text().partition("# health:\n")
+    before, start, after = (EXAMPLES / f"{name}.yaml").read_text().partition("# metrics:")
     path = tmp_path / "line.yaml"
     path.write_text(before + re.sub(r"^# ?", "", start + after, flags=re.MULTILINE))
     line = read_line(path)
-    assert line.health.baseline == tmp_path / f"{name}-line.baseline.json"
     assert line.metrics is not None
     kept = {"token": None, "certificate": None, "key": None}
     assert line.metrics.model_copy(update=kept) == MetricsSettings()

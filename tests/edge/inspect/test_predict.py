@@ -138,9 +138,9 @@ def test_a_finer_picture_is_inspected_at_its_own_scale_and_as_a_line_says(
     x, y, width, height = defect["box_px"]
     corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
     line = yaml.safe_load((ROOT / "edge/examples/strip.yaml").read_text())
-    line["camera"] |= {"um_per_px": 125, "width_px": 704, "height_px": 704}
+    line["cameras"]["top"] |= {"um_per_px": 125, "width_px": 704, "height_px": 704}
     for ignored, state in ([], "NG"), ([corners], "OK"):
-        line["region"] = {"ignore": ignored}
+        line["cameras"]["top"]["region"] = {"ignore": ignored}
         (tmp_path / "line.yaml").write_text(yaml.safe_dump(line))
         assert predict(fine, "--out", out, "--line", tmp_path / "line.yaml").returncode == 0
         assert json.loads((out / "results.jsonl").read_text())["state"] == state

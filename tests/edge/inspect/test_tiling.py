@@ -378,8 +378,11 @@ def test_boxes_and_mask_are_those_of_the_frame_alone() -> None:
 def test_a_recorded_strip_comes_to_the_same_whenever_it_is_replayed(tmp_path: Path) -> None:
     folder = tmp_path / "recording"
     shutil.copytree(RECORDING, folder)
-    line = yaml.safe_load((folder / "line.yaml").read_text()) | {"tiles": {"overlap_px": 12}}
-    line["region"] = {"ignore": [[[0, 0], [5, 0], [5, 63], [0, 63]]]}
+    line = yaml.safe_load((folder / "line.yaml").read_text())
+    line["cameras"]["top"] |= {
+        "tiles": {"overlap_px": 12},
+        "region": {"ignore": [[[0, 0], [5, 0], [5, 63], [0, 63]]]},
+    }
     (folder / "line.yaml").write_text(yaml.safe_dump(line))
     first, second = (replay(read_recording(folder)) for _ in range(2))
     assert first == second

@@ -45,11 +45,12 @@ from stands.places import EXAMPLES
 LINE = """\
 name: rail-1
 bundle: nets/rail.bundle
-camera:
-  type: folder
-  path: frames
-  along_um: 250
-  across_um: 200
+cameras:
+  left:
+    type: folder
+    path: frames
+    along_um: 250
+    across_um: 200
 engine:
   type: openvino
   device: GPU
@@ -108,7 +109,7 @@ def defect(
 
 def test_a_line_file_becomes_frozen_settings_with_paths_from_its_own_folder(tmp_path: Path) -> None:
     line = read(tmp_path, LINE)
-    assert line.camera == FolderSettings(
+    assert line.cameras["left"] == FolderSettings(
         type="folder", path=tmp_path / "frames", along_um=250, across_um=200, colour=False
     )
     assert line.bundle == tmp_path / "nets/rail.bundle"
@@ -145,7 +146,7 @@ def test_what_an_example_says_of_wires_is_valid_too(name: str, tmp_path: Path) -
     assert line.heartbeat.output.type == sections["heartbeat"]["output"]["type"] != "memory"
 
 
-A_CAMERA = re.compile(r"^# camera:\n(?:#   .*\n)+", re.MULTILINE)
+A_CAMERA = re.compile(r"^# cameras:\n(?:#   .*\n)+", re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_what_an_example_says_of_cameras_is_valid_too(
     for part in A_CAMERA.findall(example):
         section = yaml.safe_load(re.sub(r"^# ?", "", part, flags=re.MULTILINE))
         line = read(tmp_path, yaml.safe_dump({**yaml.safe_load(example), **section}))
-        found.append(line.camera.type)
+        found.append(line.lookout().camera.type)
     assert found == types
 
 
@@ -180,110 +181,142 @@ def test_what_an_example_says_of_store_and_swap_are_the_defaults(name: str, tmp_
 @pytest.mark.parametrize(
     ("typed", "instead", "said"),
     [
-        ("device:", "devise:", "10: engine.devise: unknown key: did you mean device? "),
-        ("folder", "foldr", "4: camera.type: unknown: did you mean folder? "),
-        ("folder", "gige", "4: camera.type: unknown: choose from folder, video, synthetic"),
-        ("  type: openvino\n", "", "8: engine: `type:` is missing: choose from "),
-        ("simulated", "gpio", "12: encoder.type: unknown: did you mean gpiod? choose from simulat"),
+        ("device:", "devise:", "11: engine.devise: unknown key: did you mean device? "),
+        ("folder", "foldr", "5: cameras.left.type: unknown: did you mean folder? "),
+        ("folder", "gige", "5: cameras.left.type: unknown: choose from folder, video, synthetic"),
+        ("  type: openvino\n", "", "9: engine: `type:` is missing: choose from "),
+        ("simulated", "gpio", "13: encoder.type: unknown: did you mean gpiod? choose from simulat"),
         (
             "simulated",
             "modbus\n  host: plc\n  address: 7\n  um_per_count: 0.0001",
-            "15: encoder.um_per_count: a count must stand for some rail",
+            "16: encoder.um_per_count: a count must stand for some rail",
         ),
-        ("type: memory", "type: gpiod, line: 5", "15: reject.output.chip: missing: The chip's "),
-        ("type: memory", "type: serial", "14: reject: its output is a board's: give `encoder:` "),
+        ("type: memory", "type: gpiod, line: 5", "16: reject.output.chip: missing: The chip's "),
+        ("type: memory", "type: serial", "15: reject: its output is a board's: give `encoder:` "),
         (
             "delay_ms: 25",
             "delay_ms: 5\n  on_missed: stop_line",
-            "14: reject: nothing can stop the line: give ",
+            "15: reject: nothing can stop the line: give ",
         ),
         (
             "delay_ms: 25",
             "delay_ms: 25\n  also: [{output: {type: memory}, offset_mm: 2000, delay_ms: 5}]",
-            "14: reject: two actuators are called reject: give each its own `name:`",
+            "15: reject: two actuators are called reject: give each its own `name:`",
         ),
         (
             "{type: memory}",
             f"{PLC}\n  stop_line: {PLC}",
-            "14: reject: two outputs are wired to type modbus, host plc, port 502, unit 1, ad",
+            "15: reject: two outputs are wired to type modbus, host plc, port 502, unit 1, ad",
         ),
         (
             "rules:",
             "inputs:\n  - {name: key, input: {type: jetson, pin: 41}, then: bypass}\nrules:",
-            "21: inputs[0].input.pin: should be less than or equal to 40 (it is 41)",
+            "22: inputs[0].input.pin: should be less than or equal to 40 (it is 41)",
         ),
-        ("  offset_mm: 1500\n", "", "14: reject.offset_mm: missing: Along the rail, from"),
+        ("  offset_mm: 1500\n", "", "15: reject.offset_mm: missing: Along the rail, from"),
         (
             "1000",
             "-3",
-            "13: encoder.speed_mm_s: should be greater than or equal to 0.001 (it is -3)",
+            "14: encoder.speed_mm_s: should be greater than or equal to 0.001 (it is -3)",
         ),
-        ("1000", "yes", "13: encoder.speed_mm_s: should be a valid number (it is yes)"),
-        ("1000", ".inf", "13: encoder.speed_mm_s: should be a finite number (it is .inf)"),
+        ("1000", "yes", "14: encoder.speed_mm_s: should be a valid number (it is yes)"),
+        ("1000", ".inf", "14: encoder.speed_mm_s: should be a finite number (it is .inf)"),
         ("rail-1", "12", "1: name: should be text: put quotes around 12"),
         ("rail-1", "2024-13-45", "1: name: 2024-13-45 is no value that YAML knows: put it in quot"),
         (
             "min_score",
             "min_scor",
-            "25: rules.reject_if.any[0].all[1].min_scor: unknown: did you me",
+            "26: rules.reject_if.any[0].all[1].min_scor: unknown: did you me",
         ),
-        ("- min_score", "  min_score", "24: rules.reject_if.any[0].all[0]: 2 keys in one cond"),
+        ("- min_score", "  min_score", "25: rules.reject_if.any[0].all[0]: 2 keys in one cond"),
         (
             "min_length_mm: 15",
             "classes: [gap]\n  report_only: [gap, dirt]",
-            "20: rules: reject_if.any[1].classes [gap] never matches, because these",
+            "21: rules: reject_if.any[1].classes [gap] never matches, because these",
         ),
-        ("min_length_mm: 15", "any: []", "26: rules.reject_if.any[1].any: needs 1 item or more"),
-        ("min_length_mm: 15", "any: 15", "26: rules.reject_if.any[1].any: needs a list: one dash"),
-        ("min_length_mm: 15", "15", "26: rules.reject_if.any[1]: a condition is one key and its"),
+        ("min_length_mm: 15", "any: []", "27: rules.reject_if.any[1].any: needs 1 item or more"),
+        ("min_length_mm: 15", "any: 15", "27: rules.reject_if.any[1].any: needs a list: one dash"),
+        ("min_length_mm: 15", "15", "27: rules.reject_if.any[1]: a condition is one key and its"),
         (
             "  output: {type: memory}\nrules",
             "  - 3\nrules",
-            "18: heartbeat: needs keys under it: out",
+            "19: heartbeat: needs keys under it: out",
         ),
-        ("rules:", "quality: {dark_below: 250}\nrules:", "20: quality: dark_below 250 must be les"),
-        ("rules:", "name: rail-2\nrules:", "20: name: given twice, first on line 1: keep one"),
-        ("rules:", "web: {host: 0.0.0.0}\nrules:", "20: web: 0.0.0.0 can be reached from elsewh"),
+        (
+            "path: frames",
+            "path: frames\n    quality: {dark_below: 250}",
+            "7: cameras.left.quality: dark_below 250 must be les",
+        ),
+        ("rules:", "name: rail-2\nrules:", "21: name: given twice, first on line 1: keep one"),
+        ("rules:", "web: {host: 0.0.0.0}\nrules:", "21: web: 0.0.0.0 can be reached from elsewh"),
         (
             "rules:",
             "web: {controls: key}\nrules:",
-            "20: web: no input is called key: give `controls:` never, always or",
+            "21: web: no input is called key: give `controls:` never, always or",
         ),
-        ("  across_um: 200\n", "", "3: camera: give along_um and across_um, or a calibration, "),
+        (
+            "    across_um: 200\n",
+            "",
+            "4: cameras.left: give along_um and across_um, or a calibration, ",
+        ),
         (
             "across_um: 200",
-            "across_um: 200\n  calibration: rail.json",
-            "3: camera: calibration gives along_um and across_um: leave them out, or it",
-        ),
-        ("rules:", "region: {roi: [[0, 0], [9, 9]]}\nrules:", "20: region.roi: needs 3 items or "),
-        (
-            "rules:",
-            "region: {ignore: [[[0, 0], [9, 9], [0, -9]]]}\nrules:",
-            "20: region.ignore[0][2][1]: should be greater than or equal to 0 (it is -9)",
+            "across_um: 200\n    calibration: rail.json",
+            "4: cameras.left: calibration gives along_um and across_um: leave them out, or it",
         ),
         (
-            "rules:",
-            "region: {follow: rail, roi: [[0, 0], [9, 0], [9, 9]]}\nrules:",
-            "20: region: roi and ignore lie still, and the rail sways under them: leave them out",
+            "path: frames",
+            "path: frames\n    region: {roi: [[0, 0], [9, 9]]}",
+            "7: cameras.left.region.roi: needs 3 items or ",
+        ),
+        (
+            "path: frames",
+            "path: frames\n    region: {ignore: [[[0, 0], [9, 9], [0, -9]]]}",
+            "7: cameras.left.region.ignore[0][2][1]: should be greater than or equal to 0 ",
+        ),
+        (
+            "path: frames",
+            "path: frames\n    region: {follow: rail, roi: [[0, 0], [9, 0], [9, 9]]}",
+            "7: cameras.left.region: roi and ignore lie still, and the rail sways und",
         ),
         (
             "device: GPU",
             "streams: 2",
-            "8: engine: 2 streams need a thread each: give `threads: 2` o",
+            "9: engine: 2 streams need a thread each: give `threads: 2` o",
         ),
-        ("rules:", "tiles: {}\nrules:", "20: tiles.overlap_px: missing: Pixels that neighbouring"),
-        ("rules:", "tiles: {overlap_px: 0}\nrules:", "20: tiles.overlap_px: should be greater "),
+        (
+            "path: frames",
+            "path: frames\n    tiles: {}",
+            "7: cameras.left.tiles.overlap_px: missing: Pixels that neighbouring",
+        ),
+        (
+            "path: frames",
+            "path: frames\n    tiles: {overlap_px: 0}",
+            "7: cameras.left.tiles.overlap_px: should be greater ",
+        ),
         (
             "1000",
             "1.0e+308",
-            "13: encoder.speed_mm_s: should be less than or equal to 100000 (it is",
+            "14: encoder.speed_mm_s: should be less than or equal to 100000 (it is",
         ),
-        ("1500", "1.0e+300", "16: reject.offset_mm: should be less than or equal to 1000000 (it i"),
-        ("1500", "9" * 5000, "16: reject.offset_mm: longer than 4096 characters: write less"),
-        ("frames", '"frames\\0"', "5: camera.path: U+0000 is no character of a text: take it out"),
-        ("frames", '"frames\\uD800"', "5: camera.path: U+D800 is no character of a text: take it"),
+        ("1500", "1.0e+300", "17: reject.offset_mm: should be less than or equal to 1000000 (it i"),
+        ("1500", "9" * 5000, "17: reject.offset_mm: longer than 4096 characters: write less"),
+        (
+            "frames",
+            '"frames\\0"',
+            "6: cameras.left.path: U+0000 is no character of a text: take it out",
+        ),
+        (
+            "frames",
+            '"frames\\uD800"',
+            "6: cameras.left.path: U+D800 is no character of a text: take it",
+        ),
         ("rail-1", '"\\e[31mred"', "1: name: U+001B is no character of a text: take it out"),
-        ("frames", "${NO_SUCH_NAME}", "5: camera.path: the environment variable NO_SUCH_NAME is "),
+        (
+            "frames",
+            "${NO_SUCH_NAME}",
+            "6: cameras.left.path: the environment variable NO_SUCH_NAME is ",
+        ),
     ],
 )
 def test_a_mistake_names_line_key_and_remedy(
@@ -292,6 +325,76 @@ def test_a_mistake_names_line_key_and_remedy(
     assert LINE.count(typed) >= 1
     (mistake,) = mistakes(tmp_path, LINE.replace(typed, instead, 1))
     assert mistake.startswith(said)
+
+
+TWO = LINE.replace(
+    "    across_um: 200\n",
+    """    across_um: 200
+    across_mm: 0
+    rejects: [reject]
+  right:
+    type: synthetic
+    seed: 1
+    width_px: 400
+    um_per_px: 250
+    across_mm: 80
+""",
+)
+
+
+@pytest.mark.parametrize(
+    ("typed", "instead", "said"),
+    [
+        ("across_mm: 80", "across_mm: 0", "16: cameras.right.across_mm: left begins there as well"),
+        (
+            "rejects: [reject]",
+            "rejects: [valve]",
+            "10: cameras.left.rejects: no actuator is called valve: give the name of one (reject)",
+        ),
+        ("rejects: [reject]", "rejects: []", "10: cameras.left.rejects: needs 1 item or more"),
+        (
+            "rejects: [reject]",
+            "rejects: [reject]\n    along_mm: yes",
+            "11: cameras.left.along_mm: should be a valid number (it is yes)",
+        ),
+        ("  right:", "  right rail:", "11: cameras.right rail: a camera's name has letters, digit"),
+        (
+            "seed: 1",
+            "seed: 1\n    seeds: 1",
+            "14: cameras.right.seeds: unknown key: did you mean seed? ",
+        ),
+    ],
+)
+def test_a_mistake_among_several_cameras_names_the_one(
+    tmp_path: Path, typed: str, instead: str, said: str
+) -> None:
+    assert TWO.count(typed) == 1
+    assert mistakes(tmp_path, TWO.replace(typed, instead))[0].startswith(said)
+
+
+def test_a_strip_that_no_camera_sees_and_an_actuator_that_none_orders_are_named(
+    tmp_path: Path,
+) -> None:
+    text = TWO.replace("    across_mm: 80", "    across_mm: 200\n    rejects: [reject]")
+    third = "  far:\n    type: synthetic\n    seed: 2\n    across_mm: 320\n    rejects: [reject]\n"
+    text = text.replace("engine:", f"{third}engine:")
+    assert mistakes(tmp_path, text) == [
+        "21: cameras.far.across_mm: nobody sees the 20 mm between right, which ends at 300, and "
+        "far: move them together, or leave across_mm out if they look at surfaces of their own"
+    ]
+    also = "  also: [{name: mark, output: {type: memory}, offset_mm: 9, delay_ms: 5}]\n"
+    text = TWO.replace("    across_mm: 80", "    rejects: [reject]").replace(
+        "heartbeat:", f"{also}heartbeat:"
+    )
+    (mistake,) = mistakes(tmp_path, text)
+    assert mistake.startswith("10: cameras.left.rejects: no camera orders the actuator mark: name")
+
+
+def test_a_camera_has_rules_of_its_own_or_the_lines(tmp_path: Path) -> None:
+    own = "    across_mm: 80\n    rules: {reject_if: {min_area_mm2: 1}}"
+    left, right = read(tmp_path, TWO.replace("    across_mm: 80", own)).lookouts
+    assert left.rules == read(tmp_path, LINE).rules
+    assert right.rules.reject_if == MinArea(min_area_mm2=1)
 
 
 def test_every_mistake_is_named_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -308,14 +411,17 @@ def test_every_mistake_is_named_in_the_order_of_the_file(tmp_path: Path) -> None
     ("text", "said"),
     [
         (LINE.replace("rail-1", "rail-1: 2"), "1:13: not YAML, mapping values are not allowed"),
-        (LINE.replace("  type: folder", "\ttype: folder"), "4:1: not YAML, found character '\\t'"),
-        (LINE.replace("frames", "*frames"), "5:9: not YAML, found undefined alias"),
+        (
+            LINE.replace("    type: folder", "\ttype: folder"),
+            "5:1: not YAML, found character '\\t'",
+        ),
+        (LINE.replace("frames", "*frames"), "6:11: not YAML, found undefined alias"),
         ("", "1: not keys and values"),
         ("- name: rail-1", "1: not keys and values"),
         ("name: \x00", " not YAML, unacceptable character"),
         ("[" * 5000, " nested too deep"),
-        (f"{LINE}{LAUGHS}", "29: c[14]: more than 10000 values by here: write them out, without"),
-        (f"{LINE}a: {'[' * 40}{']' * 40}", "27: a[0]: nested too deep: write it flat"),
+        (f"{LINE}{LAUGHS}", "30: c[14]: more than 10000 values by here: write them out, without"),
+        (f"{LINE}a: {'[' * 40}{']' * 40}", "28: a[0]: nested too deep: write it flat"),
         (f"{LINE}{'# comment' * 40_000}", " more than 262144 bytes: give the path of a line file"),
         ("name: &name [*name]", "1: name[0]: nested too deep"),
     ],
@@ -436,7 +542,8 @@ def test_a_secret_comes_from_the_environment_and_is_never_shown(
 ) -> None:
     monkeypatch.setenv("SECRET", "hunter2")
     line = read(tmp_path, LINE.replace("path: frames", "path: share-${SECRET}/frames"))
-    assert line.camera == line.camera.model_copy(update={"path": tmp_path / "share-hunter2/frames"})
+    camera = line.cameras["left"]
+    assert camera == camera.model_copy(update={"path": tmp_path / "share-hunter2/frames"})
     for typed in ("1000", "folder", "GPU"):
         (mistake,) = mistakes(tmp_path, LINE.replace(typed, "${SECRET}"))
         assert "hunter2" not in mistake
@@ -445,8 +552,8 @@ def test_a_secret_comes_from_the_environment_and_is_never_shown(
 @pytest.mark.parametrize(
     ("typed", "instead"),
     [
-        ("type: folder\n  path: frames", "type: rtsp\n  url: http://me:hunter2@10.0.0.9/rail"),
-        ("type: folder\n  path: frames", "type: rtsp\n  url: me:hunter2@10.0.0.9/rail"),
+        ("type: folder\n    path: frames", "type: rtsp\n    url: http://me:hunter2@10.0.0.9/rail"),
+        ("type: folder\n    path: frames", "type: rtsp\n    url: me:hunter2@10.0.0.9/rail"),
         ("rules:", "web: {token: hunter2}\nrules:"),
     ],
 )
@@ -514,7 +621,7 @@ def test_a_rule_for_what_is_too_small_to_count_is_told(
 
 def test_the_schema_offers_each_type_and_explains_each_key() -> None:
     schema = line_schema()
-    cameras = schema["properties"]["camera"]["discriminator"]["mapping"]
+    cameras = schema["properties"]["cameras"]["additionalProperties"]["discriminator"]["mapping"]
     assert sorted(cameras) == CAMERAS
     for part in ("SyntheticSettings", "RejectSettings", "GpiodOutputSettings", "Quality"):
         keys = schema["$defs"][part]["properties"]

@@ -20,6 +20,7 @@ from edge.recordings.expectation import Expectation, Replayed
 from edge.recordings.replay import replay
 from edge.types import State
 from stands.inspections import recorded_line
+from stands.line_files import CAMERA, changed
 from stands.make_recording import (
     CUT,
     DARK,
@@ -73,9 +74,11 @@ def test_the_first_verdict_that_differs_is_named(
     recording: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for rejected in (6, 10):
-        shutil.copyfile(recording / "frames/000001.png", recording / f"frames/{rejected:06d}.png")
+        shutil.copyfile(
+            recording / "frames/top/000001.png", recording / f"frames/top/{rejected:06d}.png"
+        )
     said = differs(recording, capsys)
-    assert said == "not as expected: frame 6 at 0.384 m: expected NG, it is OK\n"
+    assert said == "not as expected: top frame 6 at 0.384 m: expected NG, it is OK\n"
 
 
 def test_a_reject_at_another_place_is_named(
@@ -161,13 +164,14 @@ def test_an_expectation_is_not_asked_for_and_replaced_at_once(recording: Path) -
 
 def test_a_replay_needs_no_secret_of_the_line(recording: Path) -> None:
     line = yaml.safe_load((recording / "line.yaml").read_text())
-    line["camera"] = {
+    line["cameras"][CAMERA] = {
         "type": "rtsp",
         "url": "rtsp://line:${CAMERA_PASSWORD}@camera/stream",
         "along_um": 1000,
         "across_um": 1000,
         "overlap_mm": 10,
         "lost_after_mm": 200,
+        "quality": line["cameras"][CAMERA]["quality"],
     }
     line["web"] = {"token": "${REVIEW_TOKEN}"}
     line["mqtt"] = {
@@ -195,7 +199,7 @@ def test_a_variable_without_which_a_replay_cannot_be_is_named(recording: Path) -
         ("recording.json", '{"format": 1}', r"\(recording\.json: bundle: Field required\)"),
         ("recording.json", '{"format": 9, "bundle": ""}', "is of format 9, and this trackside"),
         ("frames.jsonl", "", "holds no frame"),
-        ("frames.jsonl", '{"index": 0}', r"\(frames\.jsonl:1: start_um: Field required\)"),
+        ("frames.jsonl", '{"index": 0}', r"\(frames\.jsonl:1: camera: Field required\)"),
         ("frames.jsonl", '"start_um": "x"', r"\(frames\.jsonl:1: start_um: Input should be a val"),
         ("frames.jsonl", '"across_um": NaN', r"\(frames\.jsonl:1: across_um: "),
         ("expected.json", '{"outcome": []}', r"\(expected\.json: outcome: .*write it with --acc"),
@@ -215,7 +219,7 @@ def test_a_recording_that_says_what_it_cannot_is_refused_in_one_line(
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("part", ["frames/000003.png", "frames.jsonl", "recording.json"])
+@pytest.mark.parametrize("part", ["frames/top/000003.png", "frames.jsonl", "recording.json"])
 def test_a_recording_that_is_not_whole_is_refused(recording: Path, part: str) -> None:
     whole = (recording / part).read_bytes()
     (recording / part).write_bytes(whole[: len(whole) // 2])
@@ -244,7 +248,7 @@ def test_a_line_is_recorded_and_replays_as_it_ran(tmp_path: Path) -> None:
 def test_what_frames_were_held_against_is_recorded_with_them(tmp_path: Path) -> None:
     """A line that was commissioned on another rail, all of whose frames are UNKNOWN."""
     line_file = recorded_line(tmp_path, frames=4)
-    line = yaml.safe_load(line_file.read_text()) | {"health": {"baseline": "before.json"}}
+    line = changed(yaml.safe_load(line_file.read_text()), camera={"baseline": "before.json"})
     line_file.write_text(yaml.safe_dump(line))
     look = look_at(np.full((64, 64), 200, np.uint8))
     counts = brightness_distribution().counts

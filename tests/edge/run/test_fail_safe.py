@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from stands.line_files import CAMERA
 from stands.places import STEEL_LINE
 from stands.plc import Plc
 from stands.waiting import eventually
@@ -48,7 +49,9 @@ def record(inspection):
         raise ZeroDivisionError("a fault of our own")
 
 with open_line(read_line(Path(path))) as line:
-    replace(line, camera=Stalls(line.camera) if fault == "stall" else line.camera).run(record)
+    [watch] = line.watches
+    stalling = replace(watch, camera=Stalls(watch.camera))
+    replace(line, watches=(stalling if fault == "stall" else watch,)).run(record)
 """
 
 
@@ -61,7 +64,7 @@ def wired(plc: Plc, folder: Path, **changes: Any) -> Path:
 
     line = yaml.safe_load(STEEL_LINE.read_text())
     line["encoder"]["speed_mm_s"] = 1000
-    line["quality"] = {"stale_after_ms": 10_000}  # of a machine that is busy
+    line["cameras"][CAMERA]["quality"] = {"stale_after_ms": 10_000}  # of a machine that is busy
     line["heartbeat"]["output"] = coil(BEAT)
     line["reject"] |= {
         "output": coil(VALVE) | {"active_low": True},

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import pytest
@@ -28,7 +29,7 @@ from edge.commissioning.check import check_telling
 from edge.demo import DEMO_LINE, run_demo
 from edge.demo.demo import pulses_on_rail
 from edge.errors import ConfigurationError, EngineUnavailable, LineStopped
-from edge.inspect import Inspection, reject_stretches
+from edge.inspect import Inspection, Inspector, reject_stretches
 from edge.line_file import (
     LineSettings,
     LiteRtSettings,
@@ -40,10 +41,12 @@ from edge.line_file import (
 from edge.network import SHIPPED, load_network
 from edge.run import Tally
 from edge.simulation import SimulatedLine
-from edge.types import LostFrame, State, Stretch
+from edge.types import Frame, LostFrame, State, Stretch
 from firmware_bridge.ledger import Ledger
 from stands.ledgers import an_order
+from stands.line_files import CAMERA, changed
 from stands.places import STEEL_LINE
+from stands.waiting import eventually
 
 ENGINES = (OpenVinoSettings(), OnnxRuntimeSettings(), LiteRtSettings())
 RAIL = SimulatedLine(seed=21, defects_per_metre=0, distractors_per_metre=0)
@@ -51,6 +54,7 @@ FRAME_UM = 88_000
 
 # The machine that tests may be busy with other things: these lines forgive 100 ms and more.
 PATIENT = {"offset_mm": 3000, "margin_mm": 40, "tolerance_mm": 40}
+BEYOND_UM = 3_100_000  # so far on, and all that was ordered has gone by
 SLOW = {"speed_mm_s": 100}
 
 MQTT = {"host": "broker.invalid", "topic": "rail", "spool": "spool.sqlite"}
@@ -61,9 +65,7 @@ NOBODY = r"192\.0\.2\.1 port 0: Cannot assign requested address"
 
 def a_line(folder: Path, like: Path = STEEL_LINE, **sections: dict[str, Any]) -> LineSettings:
     """Some line with other keys; a section with a `type` is replaced."""
-    line = copy.deepcopy(yaml.safe_load(like.read_text()))
-    for name, changes in sections.items():
-        line[name] = changes if "type" in changes else {**line.get(name, {}), **changes}
+    line = changed(copy.deepcopy(yaml.safe_load(like.read_text())), **sections)
     path = folder / "line.yaml"
     path.write_text(yaml.safe_dump(line))
     return read_line(path)
@@ -158,7 +160,7 @@ def test_a_frame_that_cannot_be_read_is_rejected_whole(tmp_path: Path, recorded:
     ordered: list[Stretch] = []
     with open_line(config) as line:
         line.run(lambda i: (tally.add(i), ordered.extend(reject_stretches(i.verdict)))[0])
-        line.wait_for(6 * FRAME_UM + 1_500_000)
+        line.wait_for(6 * FRAME_UM + BEYOND_UM)
         pulses = pulses_on_rail(line)
     assert tally.states == {State.OK: 3, State.UNKNOWN: 1}
     assert ordered == [Stretch(2 * FRAME_UM, 3 * FRAME_UM)]
@@ -177,13 +179,90 @@ def test_rail_that_a_lost_camera_did_not_show_is_rejected_whole(tmp_path: Path) 
         elif inspection.seen.index == 2:
             faults.begin(Fault.VANISHED)
 
-    with open_line(config, frames=12, camera_faults=faults) as line:
+    with open_line(config, frames=12, camera_faults={CAMERA: faults}) as line:
         line.run(record)
-        line.wait_for(unseen[-1].end_um + 1_600_000)
+        line.wait_for(unseen[-1].end_um + BEYOND_UM)
         pulses = pulses_on_rail(line)
     assert unseen
     for stretch in unseen:
         assert any(p.start_um <= stretch.start_um and stretch.end_um <= p.end_um for p in pulses)
+
+
+def test_a_camera_that_is_lost_has_its_own_rail_rejected_and_leaves_the_other(
+    tmp_path: Path,
+) -> None:
+    sound = {"type": "synthetic", "seed": 7, "defects_per_metre": 0, "distractors_per_metre": 0}
+    config = a_line(tmp_path, reject={**PATIENT, "ledger": "rejects.sqlite", "name": "left"})
+    line = yaml.safe_load((tmp_path / "line.yaml").read_text())
+    line["reject"]["also"] = [{**line["reject"], "name": "right"}]
+    for key in ("ledger", "tolerance_mm"):
+        del line["reject"]["also"][0][key]
+    line["cameras"] = {
+        name: {**sound, "fps": 60, "rejects": [name], "along_mm": along_mm}
+        for name, along_mm in (("left", 0), ("right", 30))
+    }
+    (tmp_path / "line.yaml").write_text(yaml.safe_dump(line))
+    config, faults = read_line(tmp_path / "line.yaml"), Faults()
+    seen: dict[str, list[Inspection]] = {"left": [], "right": []}
+
+    def record(inspection: Inspection) -> None:
+        seen[inspection.camera].append(inspection)
+        if isinstance(inspection.seen, LostFrame):
+            faults.mend()
+        elif len(seen["left"]) == 3 and inspection.camera == "left":
+            faults.begin(Fault.VANISHED)
+
+    with open_line(config, frames=14, camera_faults={"left": faults}) as opened:
+        opened.run(record)
+        opened.wait_for(max(each[-1].verdict.stretch.end_um for each in seen.values()) + BEYOND_UM)
+        late, rejected_left = opened.report().late_passes, pulses_on_rail(opened)
+    unseen = [each.verdict.stretch for each in seen["left"] if each.verdict.state is State.UNKNOWN]
+    assert unseen
+    for stretch in unseen:
+        assert not list(stretch.without(rejected_left))
+    assert all("vanished" not in str(each.verdict.reasons) for each in seen["right"])
+    good = [each.verdict.stretch for each in seen["right"] if each.verdict.state is State.OK]
+    if not late and len(good) == len(seen["right"]):  # which a busy machine may prevent
+        assert any(stretch.overlaps(other) for stretch in good for other in unseen)
+        inside = Stretch(good[0].start_um + 60_000, good[-1].end_um - 60_000)
+        for entry in latest_entries(tmp_path / "rejects.sqlite", 500):
+            if entry.actuator == "right" and entry.kind.value == "pulse":
+                assert not inside.overlaps(Stretch(entry.start_um or 0, entry.end_um or 0))
+
+
+def test_a_worker_that_hangs_stops_the_heartbeat_of_all(tmp_path: Path) -> None:
+    a_line(tmp_path, encoder={"speed_mm_s": 4000}, reject=PATIENT)
+    line = yaml.safe_load((tmp_path / "line.yaml").read_text())
+    line["cameras"] = dict.fromkeys(("left", "right"), line["cameras"][CAMERA])
+    (tmp_path / "line.yaml").write_text(yaml.safe_dump(line))
+    goes_on, seen = threading.Event(), list[str]()
+
+    @dataclass
+    class Hangs:
+        inspector: Inspector
+        camera: str = "left"
+
+        def inspect(self, frame: Frame | LostFrame) -> Inspection:
+            if frame.index == 3:
+                goes_on.wait()
+            return self.inspector.inspect(frame)
+
+    with open_line(read_line(tmp_path / "line.yaml"), frames=12) as opened:
+        left, right = opened.watches
+        hanging = replace(left, inspector=cast(Inspector, Hangs(left.inspector)))
+        line_of_two = replace(opened, watches=(hanging, right))
+        record = (lambda inspection: seen.append(inspection.camera),)
+        thread = threading.Thread(target=line_of_two.run, args=record)
+        thread.start()
+        pin = opened.rehearsal.heartbeat_pin
+        try:
+            eventually(lambda: seen.count("right") == 12)
+            hung = (seen.count("left"), len(pin.states) - 1)
+        finally:
+            goes_on.set()
+            thread.join()
+        assert hung == (3, 3)
+        assert len(pin.states) - 1 == 4  # the right one has ended, and makes no progress any more
 
 
 def test_a_line_may_be_told_to_stop_at_what_it_could_not_see(
@@ -252,13 +331,13 @@ def test_check_does_not_measure_on_a_frame_that_shows_nothing(tmp_path: Path) ->
             {"rules": {"reject_if": {"any": [{"min_area_mm2": 20}, {"min_extent_mm": 3}]}}},
             "rules.reject_if.any[1].min_extent_mm 3: nothing below 4 mm counts: write as much",
         ),
-        ("pictures", {"camera": {"fps": 20, "overlap_mm": 20}}, "camera.overlap_mm to 25"),
+        ("pictures", {"camera": {"fps": 20, "overlap_mm": 20}}, "overlap_mm to 25"),
         (
             "pictures",
             {"camera": {"fps": 60, "lost_after_mm": 90, "delay_ms": 50}},
-            "good frames would be lost: set camera.lost_after_mm to",
+            "good frames would be lost: set lost_after_mm to",
         ),
-        ("deadline", {"camera": {"fps": 60, "lost_after_mm": 1490}}, "shorten camera.lost_after"),
+        ("deadline", {"camera": {"fps": 60, "lost_after_mm": 1490}}, "shorten lost_after"),
     ],
 )
 def test_check_says_what_cannot_work_and_what_to_change(
@@ -307,7 +386,7 @@ def test_check_opens_what_a_line_tells_others_by_and_lets_it_go(tmp_path: Path) 
             f"web: {NOBODY}: choose another address or",
         ),
         ({"metrics": ELSEWHERE}, f"metrics: {NOBODY}: choose another address or port"),
-        ({"health": {"baseline": "none.json"}}, r"none\.json: No such file .*trackside commission"),
+        ({"camera": {"baseline": "none.json"}}, r"none\.json: No such file .*trackside commission"),
     ],
 )
 def test_check_refuses_what_a_start_would(
@@ -337,6 +416,6 @@ def test_grease_rust_and_welds_on_a_sound_rail_are_left_alone(tmp_path: Path) ->
     sound = {"seed": 9, "defects_per_metre": 0.0, "distractors_per_metre": 3.0}
     config, tally = a_line(tmp_path, camera=sound), Tally()
     with open_line(config) as line:
-        for frame in islice(open_camera(config.camera).frames(), 100):
-            tally.add(line.inspector.inspect(frame))
+        for frame in islice(open_camera(config.lookout().camera).frames(), 100):
+            tally.add(line.inspectors[CAMERA].inspect(frame))
     assert tally.states == {State.OK: 100}

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 
@@ -27,6 +28,7 @@ from edge.run.service import VerdictLog
 from edge.run.systemd import Notifier, notifying
 from edge.types import State, Stretch, Verdict
 from stands.inspections import MS, inspection, lost, recorded_line
+from stands.line_files import CAMERA
 
 RUN = [sys.executable, "-m", "edge.cli", "run"]
 WATCHDOG_S = 1
@@ -62,39 +64,49 @@ def silent(manager: socket.socket) -> bool:
 
 def test_only_a_good_frame_makes_the_service_ready_and_only_progress_feeds_the_watchdog() -> None:
     told: list[str] = []
-    notifier = Notifier(lambda state: told.append(state) is None, watchdog_ns=400 * MS)
-    notifier.waited(0)
+    notifier = Notifier(lambda state: told.append(state) is None, 400 * MS, [CAMERA])
+    notifier.waited(CAMERA, 0)
     notifier.inspected(lost(0), MS)
     assert [state.split("\n")[1] for state in told] == [
         "STATUS=waiting for the rail to move",
-        "STATUS=waiting for the first good frame: cable",
+        "STATUS=waiting for the first good frame of top: cable",
     ]
     assert all(state.startswith("EXTEND_TIMEOUT_USEC=") for state in told)
     told.clear()
     notifier.inspected(inspection(0, state=State.NG), 2 * MS)
     notifier.inspected(inspection(1), 3 * MS)
     notifier.inspected(lost(2), 102 * MS)  # sooner than a quarter of the watchdog's time
-    notifier.waited(103 * MS)
+    notifier.waited(CAMERA, 103 * MS)
     assert told == ["READY=1\nSTATUS=inspecting", "WATCHDOG=1", "WATCHDOG=1"]
+
+
+def test_a_line_of_several_cameras_is_ready_and_alive_only_with_all_of_them() -> None:
+    told: list[str] = []
+    notifier = Notifier(lambda state: told.append(state) is None, 8, ["left", "right"])
+    left, right = (replace(inspection(0), camera=name) for name in ("left", "right"))
+    for now_ns, seen in enumerate((left, right, left, left, left, right, left)):
+        notifier.inspected(seen, 1000 * now_ns)
+    notifier.waited("right", 9000)
+    assert [state.split("\n")[0] for state in told] == ["READY=1", "WATCHDOG=1", "WATCHDOG=1"]
 
 
 def test_what_systemd_did_not_take_is_said_again() -> None:
     told: list[str] = []
     takes = iter([False, True, False, True])
-    notifier = Notifier(lambda state: told.append(state) is None and next(takes), watchdog_ns=8)
+    notifier = Notifier(lambda state: told.append(state) is None and next(takes), 8, [CAMERA])
     for now_ns in range(4):
         notifier.inspected(inspection(0), now_ns)
     assert [state.split("=")[0] for state in told] == ["READY", "READY", "WATCHDOG", "WATCHDOG"]
 
 
 def test_a_process_that_is_no_service_tells_nobody() -> None:
-    with notifying({}) as notifier:
+    with notifying({}, [CAMERA]) as notifier:
         notifier.inspected(inspection(0), 0)
-        notifier.waited(1)
+        notifier.waited(CAMERA, 1)
 
 
 def test_the_watchdog_of_another_process_is_not_fed(manager: socket.socket) -> None:
-    with notifying(service(manager, WATCHDOG_PID="1")) as notifier:
+    with notifying(service(manager, WATCHDOG_PID="1"), [CAMERA]) as notifier:
         notifier.inspected(inspection(0), 0)
         notifier.inspected(inspection(1), 10**12)
     assert [said(manager), said(manager)] == ["READY=1\nSTATUS=inspecting", "STOPPING=1"]
@@ -104,10 +116,10 @@ def test_an_abstract_socket_and_one_that_is_gone_are_no_trouble(tmp_path: Path) 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         name = f"trackside-{os.getpid()}"
         listening.bind(f"\0{name}")
-        with notifying({"NOTIFY_SOCKET": f"@{name}"}) as notifier:
+        with notifying({"NOTIFY_SOCKET": f"@{name}"}, [CAMERA]) as notifier:
             notifier.inspected(inspection(0), 0)
         assert said(listening).startswith("READY=1")
-    with notifying({"NOTIFY_SOCKET": str(tmp_path / "gone")}) as notifier:
+    with notifying({"NOTIFY_SOCKET": str(tmp_path / "gone")}, [CAMERA]) as notifier:
         notifier.inspected(inspection(0), 0)
 
 
@@ -117,7 +129,7 @@ def test_a_loop_that_hangs_feeds_no_watchdog_though_the_process_lives(
     hang, config = Event(), read_line(recorded_line(tmp_path, 4))
 
     def loop() -> None:
-        with notifying(service(manager)) as notifier, open_line(config) as line:
+        with notifying(service(manager), config.cameras) as notifier, open_line(config) as line:
 
             def record(seen: Inspection) -> None:
                 notifier.inspected(seen, seen.seen.index * 10**9)
@@ -209,8 +221,9 @@ def test_what_a_line_keeps_is_for_nobody_else_to_read(tmp_path: Path) -> None:
     assert open_to_others == set()
 
 
-def verdict(state: State, *reasons: str) -> Verdict:
-    return Verdict(state, 7, Stretch(1_500_000, 2_000_000), reasons=reasons)
+def judged(state: State, *reasons: str) -> Inspection:
+    verdict = Verdict(state, 7, Stretch(1_500_000, 1_588_000), reasons=reasons)
+    return replace(inspection(7), verdict=verdict)
 
 
 def test_blindness_is_told_once_and_single_frames_only_to_those_who_ask(
@@ -219,22 +232,22 @@ def test_blindness_is_told_once_and_single_frames_only_to_those_who_ask(
     caplog.set_level(logging.INFO, logger="trackside")
     verdicts = VerdictLog()
     for state in (State.NG, State.UNKNOWN, State.UNKNOWN, State.OK, State.OK):
-        verdicts.add(verdict(state))
-    assert [(r.levelname, r.getMessage()[:13].strip()) for r in caplog.records] == [
-        ("WARNING", "1.500 m UNKNO"),
-        ("INFO", "1.500 m OK: j"),
+        verdicts.add(judged(state))
+    assert [(r.levelname, r.getMessage()[:20].strip()) for r in caplog.records] == [
+        ("WARNING", "top at 1.500 m UNKNO"),
+        ("INFO", "top at 1.500 m OK: j"),
     ]
     caplog.clear()
     caplog.set_level(logging.DEBUG, logger="trackside")
-    verdicts.add(verdict(State.NG, "12 mm2", "8 mm long"))
-    assert [r.getMessage() for r in caplog.records] == ["1.500 m NG: 12 mm2; 8 mm long"]
+    verdicts.add(judged(State.NG, "12 mm2", "8 mm long"))
+    assert [r.getMessage() for r in caplog.records] == ["top at 1.500 m NG: 12 mm2; 8 mm long"]
 
 
 def test_a_json_log_is_an_object_a_line_with_figures_for_machines(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="trackside")
-    VerdictLog().add(verdict(State.NG, "two\nlines"))
+    VerdictLog().add(judged(State.NG, "two\nlines"))
     (record,) = caplog.records
     text = JsonLines().format(record)
     assert "\n" not in text
@@ -244,7 +257,8 @@ def test_a_json_log_is_an_object_a_line_with_figures_for_machines(
     assert logged == {
         "level": "debug",
         "from": "trackside",
-        "message": "1.500 m NG: two\nlines",
+        "message": "top at 1.500 m NG: two\nlines",
+        "camera": "top",
         "frame": 7,
         "at_m": 1.5,
         "state": "NG",

@@ -126,7 +126,7 @@ class Watched:
             self.engines.add(line.engine)
             self.most_engines = max(self.most_engines, len(self.engines))
             if not self._asker.is_alive() and self._is_answered():
-                line.camera.close()
+                line.stop()
 
         return see
 
@@ -480,7 +480,7 @@ def test_a_bundle_that_two_lines_ended_over_is_refused_and_one_told_to_stop_does
             os.kill(int(child), signal.SIGKILL)
             assert parent.stdout.readline() == "dead\n"
             if lines == 1:
-                run_until_shadowing(config, 2, then=lambda line: line.camera.close())
+                run_until_shadowing(config, 2, then=lambda line: line.stop())
         parent.stdin.close()
     assert swap_folder(config).standing().outcome is None
     assert_refused(config, two.a, "the line ended while trying it, 2 times: .* activate it again")

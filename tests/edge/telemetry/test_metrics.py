@@ -24,7 +24,7 @@ from edge.assembly import open_line
 from edge.cameras import CameraCounts
 from edge.errors import ConfigurationError
 from edge.health import Facts, Health
-from edge.health.health import STAGES
+from edge.health.camera_health import STAGES
 from edge.line_file import MetricsSettings, read_line
 from edge.run.reporting import reporting
 from edge.serving.server import MOST_GUESTS
@@ -32,6 +32,7 @@ from edge.store import EventStore
 from edge.telemetry.metrics import line_metrics, serve_metrics
 from stands.certificates import make_certificate
 from stands.inspections import MS, NONE, found_in, inspection, lost
+from stands.line_files import CAMERA
 from stands.places import STEEL_LINE
 
 ANY_PORT = MetricsSettings(port=0)
@@ -46,7 +47,13 @@ def scrape(port: int) -> dict[str, Metric]:
 def a_health() -> Health:
     camera = CameraCounts(90, dropped=1, held=0, reopened=2, abandoned=0, fault="no picture came")
     facts = Facts('a "line"\n', "minet", "sha256:0", "onnxruntime", "0.1.0")
-    health = Health(lambda _: 10 * MS, lambda: NONE, facts=lambda: facts, camera=lambda: camera)
+    health = Health(
+        lambda *_: 10 * MS,
+        lambda: NONE,
+        {CAMERA: None},
+        facts=lambda: facts,
+        sources=lambda: {CAMERA: camera},
+    )
     for seen in (inspection(0), inspection(1, latency_ns=11 * MS), lost(2)):
         health.see(seen, seen.decided_ns)
     return health
@@ -69,7 +76,7 @@ def test_every_figure_has_its_help_its_prefix_and_a_base_unit(page: int) -> None
 
 
 def test_what_is_found_is_counted_once_by_class() -> None:
-    health = Health(lambda _: 10 * MS, lambda: NONE)
+    health = Health(lambda *_: 10 * MS, lambda: NONE, {CAMERA: None})
     for seen in (found_in(0), found_in(1), inspection(2), found_in(3)):
         health.see(seen, seen.decided_ns)
     families = {family.name: family for family in line_metrics(health.at(5 * MS))}

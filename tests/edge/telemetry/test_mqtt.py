@@ -41,6 +41,7 @@ from edge.telemetry.messages import HealthMessage, VerdictMessage
 from edge.types import State
 from stands.certificates import make_certificate
 from stands.inspections import NONE, inspection, recorded_line
+from stands.line_files import CAMERA
 from stands.spools import drained
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
@@ -310,7 +311,7 @@ def test_a_line_runs_to_its_end_beside_a_broker_that_never_answers(tmp_path: Pat
     assert [v.number for v in verdicts] == [v.frame + 1 for v in verdicts] == list(range(1, 13))
     assert len({v.run for v in verdicts}) == 1
     judged = Counter(v.state for v in verdicts)
-    assert states[-1].frames == {state: judged[state] for state in State}
+    assert states[-1].cameras[CAMERA].frames == {state: judged[state] for state in State}
 
 
 def test_a_spool_gives_up_the_oldest_and_says_how_many(tmp_path: Path) -> None:
@@ -361,7 +362,7 @@ def an_outbox(spool: Spool, limit: int = 100) -> Outbox:
         spool,
         line="rail-1",
         topic=TOPIC,
-        health=Health(lambda _: 1, lambda: NONE, messages=messages).at,
+        health=Health(lambda *_: 1, lambda: NONE, {CAMERA: None}, messages=messages).at,
         health_every_s=0.01,
         clock_ns=time.monotonic_ns,
         utc_now=lambda: datetime.now(timezone.utc),
@@ -398,7 +399,7 @@ def test_each_topic_has_its_schema_and_each_key_its_meaning() -> None:
         check=True,
     )
     assert json.loads(answer.stdout) == message_schemas()
-    assert set(message_schemas()) == {"availability", "health", "verdict"}
+    assert set(message_schemas()) == {"availability", "health", "verdict/CAMERA"}
 
 
 @pytest.mark.parametrize("topic", ["a/#", "a/+/b", "/a", "a/", ""])

@@ -25,6 +25,7 @@ import numpy as np
 import pytest
 import yaml
 
+from stands.line_files import CAMERA
 from stands.places import ROOT
 from stands.waiting import PATIENCE_S, eventually
 
@@ -49,7 +50,7 @@ from edge.web.access import HEADERS, Access, Door
 from edge.web.feed import MOST_PASSED, MOST_REJECTED, Feed
 from edge.web.hub import MOST_VIEWERS, MOST_WAITING, Hub
 from edge.web.live import served_page
-from edge.web.page_state import MOST_REJECTS, PageState
+from edge.web.page_state import MOST_REJECTS, PageState, lanes
 from edge.web.pictures import CUTTING_PX, LiveFrame, cutting_of
 from edge.web.watched_line import WatchedLine
 from firmware_bridge.types import Mode
@@ -66,7 +67,7 @@ GUARDED = WebSettings.model_validate(
     {"host": "0.0.0.0", "port": 0, "token": TOKEN, "names": ["line.plant"]}
 )
 FACTS = Facts(line="rail-1", bundle="net", bundle_digest="ab" * 32)
-HEALTH = Health(lambda _: 10**9, lambda: NONE, facts=lambda: FACTS)
+HEALTH = Health(lambda *_: 10**9, lambda: NONE, {CAMERA: None}, facts=lambda: FACTS)
 
 
 # --- a page without a line: its server, its feed and those who look ---
@@ -96,7 +97,8 @@ def a_watched_line(refusal: list[str | None], acknowledged: list[str]) -> Watche
     return WatchedLine(
         health=HEALTH.at,
         actuators=[("valve", 800.0)],
-        deadline_ns=lambda _: 10**9,
+        across_mm={CAMERA: None},
+        deadline_ns=lambda *_: 10**9,
         place_um=lambda: None,
         outcomes=lambda: (),
         refusal=lambda: refusal[-1],
@@ -649,7 +651,7 @@ def running(path: Path) -> Iterator[Running]:
             try:
                 yield Running(line, address[0], inspected)
             finally:
-                line.camera.close()
+                line.stop()
                 thread.join(PATIENCE_S)
     finally:
         log.removeHandler(heard)
@@ -658,7 +660,7 @@ def running(path: Path) -> Iterator[Running]:
 
 def a_line_file(folder: Path, key: Mapping[str, Any] | None = None, **web: Any) -> Path:
     line = yaml.safe_load(STEEL_LINE.read_text())
-    line["camera"] |= {"defects_per_metre": 6, "seed": 3}
+    line["cameras"]["top"] |= {"defects_per_metre": 6, "seed": 3}
     line["reject"] |= {"margin_mm": 40, "tolerance_mm": 40}  # of a machine that is busy
     line["inputs"] = [{"name": "key", "input": key or {"type": "memory"}, "then": "report"}]
     line["web"] = {"port": 0, **web}
@@ -727,7 +729,7 @@ def test_the_keyboard_reaches_every_control_and_each_has_a_name(tmp_path: Path, 
         page.goto(run.url)
         page.locator("#rejects button").first.wait_for()
         expect(page.locator("#speed")).to_contain_text("mm/s")
-        run.line.camera.close()  # so that the list stands still
+        run.line.stop()  # so that the list stands still
         expect(page.locator("#speed")).to_have_text("no frames come")
         wanted, reached = page.locator("a, button, [tabindex='0']"), set()
         visible = {i for i in range(wanted.count()) if wanted.nth(i).is_visible()}
@@ -885,3 +887,45 @@ def test_the_loop_inspects_every_frame_in_order_beside_browsers_that_do_not_read
         assert run.inspected == list(range(40))
         for stream in streams:
             stream.close()
+
+
+def test_cameras_lie_where_they_look_and_those_of_other_surfaces_beside_them() -> None:
+    across_mm = {"right": 80.0, "left": -10.0, "below": None, "above": None}
+    found = lanes(across_mm, {"left": 100.0, "right": 100.0, "below": 60.0})
+    assert [(each["camera"], each["left_mm"], each["width_mm"]) for each in found] == [
+        ("right", 90, 100),
+        ("left", 0, 100),
+        ("below", 190, 60),
+        ("above", 250, 100),  # nothing was seen yet of how wide it is
+    ]
+
+
+def test_each_camera_has_its_frame_its_verdicts_and_its_rejects() -> None:
+    with served(across_mm={"left": None, "right": None}) as page:
+        for index, (camera, state) in enumerate(
+            (("left", State.UNKNOWN), ("right", State.NG), ("left", State.UNKNOWN))
+        ):
+            page.feed.publish(replace(inspection(index, state=state), camera=camera))
+        eventually(lambda: len(state_of(page)["passed"]) == 3)
+        state = state_of(page)
+        assert [(each["camera"], each["state"]) for each in state["passed"]] == [
+            ("left", "UNKNOWN"),
+            ("right", "NG"),
+            ("left", "UNKNOWN"),
+        ]
+        # What goes on with one camera is one reject, whatever others show in between.
+        assert [(each["camera"], each["frames"]) for each in state["rejects"]] == [
+            ("right", 1),
+            ("left", 2),
+        ]
+        frames = [page.ask("GET", f"/frame.jpg?camera={name}") for name in ("left", "right", "up")]
+        assert [(each.status, each.headers["Frame"]) for each in frames] == [
+            (200, "2"),
+            (200, "1"),
+            (404, None),
+        ]
+
+
+def state_of(page: Served) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads(page.ask("GET", "/state").read())
+    return state

@@ -75,8 +75,9 @@ def test_a_folder_of_pictures_becomes_a_recipe_and_a_line_that_can_be_read(
     assert recipe.validation.size % 32 == 0
     line = read_line(out / "line.yaml")
     assert line.bundle == out / "my.bundle"
-    assert isinstance(line.camera, FolderSettings)
-    shapes = {read_image(path, colour=False).shape for path in line.camera.path.iterdir()}
+    camera = line.lookout().camera
+    assert isinstance(camera, FolderSettings)
+    shapes = {read_image(path, colour=False).shape for path in camera.path.iterdir()}
     assert shapes == {(recipe.validation.size,) * 2}
     recipe_check(out / "recipe.yaml", None)
     assert capsys.readouterr().out.endswith("it can be trained.\n")
@@ -94,9 +95,9 @@ def test_defects_too_small_to_be_seen_in_whole_pictures_are_looked_at_in_tiles(
     sources, held_out = read_sources(recipe, tmp_path / "mine")
     assert {pair.mask.shape for source in sources for pair in source.pairs} == {(352, 352)}
     assert len(held_out) % 12 == 0  # of each picture held out, all parts
-    line = read_line(tmp_path / "mine" / "line.yaml")
-    assert line.tiles is not None
-    assert line.camera.along_um == 100  # type: ignore[union-attr]
+    camera = read_line(tmp_path / "mine" / "line.yaml").lookout().camera
+    assert camera.tiles is not None
+    assert camera.along_um == 100  # type: ignore[union-attr]
 
 
 def test_masks_of_0_and_1_are_refused_with_what_to_say_and_then_read(tmp_path: Path) -> None:
