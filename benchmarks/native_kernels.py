@@ -23,7 +23,7 @@ from benchmarks.bench.roofline import CeilingBench, ceiling
 
 ENGINE = Path(__file__).parents[1] / "edge" / "engines" / "native"
 SOURCE = Path(__file__).with_suffix(".cpp")
-FLAGS = ("-std=c++17", "-ffp-contract=off")  # as setup.py builds the engine
+FLAGS = ("-std=c++17", "-ffp-contract=off", "-pthread")  # as setup.py builds the engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def load(settings: NativeSettings, artefact: Artefact, bundle: Bundle) -> Run:
         )
     free: SimpleQueue[NativeNetwork] = SimpleQueue()
     for _ in range(settings.threads):
-        free.put(NativeNetwork(data, spec.height, spec.width, forced_body()))
+        free.put(NativeNetwork(data, spec.height, spec.width, forced_body(), settings.bands))
 
     def run(pixels: Prepared) -> list[NDArray[np.float32]]:
         network = free.get()  # where all are in use, waits without taking the processor
@@ -49,13 +49,18 @@ def load(settings: NativeSettings, artefact: Artefact, bundle: Bundle) -> Run:
 
 
 class NativeNetwork:
-    """One network in the library's memory, for one thread at a time."""
+    """One network in the library's memory, for one call at a time.
 
-    def __init__(self, data: bytes, height: int, width: int, body: str = "") -> None:
+    With several threads, those sleep between calls, and share each picture that is large enough.
+    """
+
+    def __init__(
+        self, data: bytes, height: int, width: int, body: str = "", threads: int = 1
+    ) -> None:
         self._library = _library()
         error = buffer(_TEXT)
         self._handle = self._library.trackside_open(
-            data, len(data), height, width, body.encode(), error, _TEXT
+            data, len(data), height, width, body.encode(), threads, error, _TEXT
         )
         if not self._handle:
             raise ValueError(error.value.decode())
@@ -115,6 +120,7 @@ def _library() -> CDLL:
         c_int,
         c_int,
         c_char_p,
+        c_int,
         c_char_p,
         c_size_t,
     ]

@@ -70,6 +70,11 @@ class NativeSettings(_Settings):
     threads: Threads = Field(
         default=1, description="Frames or tiles that are inferred side by side."
     )
+    bands: Threads = Field(
+        default=1,
+        description="Threads that share each frame or tile, a band of its rows each; one has work "
+        "enough for each 131,072 pixels (362x362).",
+    )
     portable: bool = Field(
         default=True, description="Run, slowly, on a CPU with none of its instructions, too."
     )

@@ -1,6 +1,6 @@
 // The native engine without Python: for other CPUs under an emulator, and for the sanitizers.
 //
-//     native_main run ARTEFACT PIXELS HEIGHT WIDTH BODY    writes logits to stdout, and then names
+//     native_main run ARTEFACT PIXELS HEIGHT WIDTH BODY THREADS    writes logits to stdout, and then names
 //     native_main break ARTEFACT COUNT SEED                opens and runs that many damaged copies
 #include <cstdio>
 #include <cstdlib>
@@ -33,7 +33,8 @@ const Body& body_named(const std::string& name) {
 int run(char** arguments) {
     const auto artefact = read(arguments[0]), pixels = read(arguments[1]);
     const int height = std::atoi(arguments[2]), width = std::atoi(arguments[3]);
-    Network network(parse(artefact.data(), artefact.size()), height, width, body_named(arguments[4]));
+    Network network(parse(artefact.data(), artefact.size()), height, width, body_named(arguments[4]),
+                    std::atoi(arguments[5]));
     std::vector<float> logits(size_of(network.output())), names(size_of(network.names()));
     network.run(pixels.data(), logits.data(), names.data());
     std::fwrite(logits.data(), sizeof(float), logits.size(), stdout);
@@ -72,7 +73,7 @@ int break_copies(char** arguments) {
 
 int main(int count, char** arguments) {
     try {
-        if (count == 7 && arguments[1] == std::string("run")) return run(arguments + 2);
+        if (count == 8 && arguments[1] == std::string("run")) return run(arguments + 2);
         if (count == 5 && arguments[1] == std::string("break")) return break_copies(arguments + 2);
     } catch (const std::exception& error) {
         std::cerr << error.what() << "\n";

@@ -32,13 +32,14 @@ EXPORTED void trackside_bodies(char* names, std::size_t size) {
     std::snprintf(names, size, "%s", all.c_str());
 }
 
-// Null, and why in `error`, if it cannot be. An empty `body` takes the fastest.
+// Null, and why in `error`, if it cannot be. An empty `body` takes the fastest. Up to `threads` make a
+// large picture together.
 EXPORTED TracksideNetwork* trackside_open(const u8* artefact, std::size_t size, int height, int width,
-                                 const char* body, char* error, std::size_t error_size) {
+                                 const char* body, int threads, char* error, std::size_t error_size) {
     try {
         const Body* chosen = choose(body);
         if (!chosen) throw std::runtime_error("this CPU does not run body " + std::string(body));
-        return new TracksideNetwork{Network(parse(artefact, size), height, width, *chosen), *chosen};
+        return new TracksideNetwork{Network(parse(artefact, size), height, width, *chosen, threads), *chosen};
     } catch (const std::exception& failure) {
         std::snprintf(error, error_size, "%s", failure.what());
         return nullptr;
@@ -56,7 +57,7 @@ EXPORTED void trackside_shapes(const TracksideNetwork* network, int* six) {
     }
 }
 
-// One thread at a time for one network; any number of networks side by side. `names` may be null
+// One call at a time for one network; any number of networks side by side. `names` may be null
 // where the network names nothing.
 EXPORTED void trackside_run(TracksideNetwork* network, const u8* pixels, float* logits, float* names) {
     network->network.run(pixels, logits, names);

@@ -55,10 +55,10 @@ public:
         }
     }
 
-    Layout plan() {
+    Layout plan(bool chained) {
         for (std::size_t first = 0; first < operations_.size();) {
             chains_.push_back({first, {0}, made_by(first).height});
-            while (follows(chains_.back())) {
+            while (chained && follows(chains_.back())) {
             }
             first += chains_.back().delays.size();
         }
@@ -130,6 +130,8 @@ private:
 
 }  // namespace
 
-Layout lay_out(const Program& program, int height, int width) { return Planner(program, height, width).plan(); }
+Layout lay_out(const Program& program, int height, int width, bool chained) {
+    return Planner(program, height, width).plan(chained);
+}
 
 }  // namespace trackside

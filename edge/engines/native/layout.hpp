@@ -30,6 +30,7 @@ struct Layout {
     std::vector<Chain> chains;
 };
 
-Layout lay_out(const Program& program, int height, int width);
+// Where they may not be `chained`, each operation is a chain of its own and every row is kept.
+Layout lay_out(const Program& program, int height, int width, bool chained);
 
 }  // namespace trackside

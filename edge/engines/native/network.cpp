@@ -16,41 +16,49 @@ int checked(int side) {
     return side;
 }
 
+// How many threads a picture is worth, of those there may be: each meeting costs some microseconds.
+int bands(int height, int width, int threads) {
+    constexpr int WORTH_A_THREAD = 1 << 17;  // pixels
+    return std::max(1, std::min(threads, height * width / WORTH_A_THREAD));
+}
+
 }  // namespace
 
-Network::Network(Program program, int height, int width, const Body& body)
+Network::Network(Program program, int height, int width, const Body& body, int threads)
     : program_(std::move(program)),
       height_(checked(height)),
       width_(checked(width)),
       body_(body),
-      layout_(lay_out(program_, height, width)) {
+      layout_(lay_out(program_, height, width, bands(height, width, threads) == 1)) {
     for (const Operation& operation : program_.operations) packed_.push_back(pack(operation, body));
-    reserve_workspace();
+    for (const Map& map : layout_.maps) {
+        row_ = std::max<std::size_t>(row_, map.width * map.channels);
+        channels_ = std::max<std::size_t>(channels_, map.channels);
+    }
+    zeros_ = Array<u8>(row_ + (2 * BORDER + SLACK) * channels_);
+    const int hands = bands(height, width, threads);
+    for (int i = 0; i < hands; ++i) hands_.push_back(new_hand());
+    if (hands > 1) crew_.emplace(hands);
 }
 
-void Network::reserve_workspace() {
-    std::size_t row = 0, channels = 0;
-    const std::size_t pixels = width_;
-    for (const Map& map : layout_.maps) {
-        row = std::max<std::size_t>(row, map.width * map.channels);
-        channels = std::max<std::size_t>(channels, map.channels);
-    }
-    const std::size_t bordered = row + 2 * BORDER * channels;
-    const std::size_t slack = SLACK * channels;
+Hand Network::new_hand() const {
+    Hand hand;
+    Workspace& work = hand.work;
+    const std::size_t with_slack = row_ + SLACK * channels_;
     for (const Packed& packed : packed_)
         if (const PackedBranches& branches = packed.branches; !branches.branches.empty())
-            work_.plane = std::max(work_.plane, chunk(branches.period) + 2 * BORDER * branches.channels + VECTOR);
-    for (Array<u8>& woven : work_.woven) woven = Array<u8>(4 * static_cast<std::size_t>(work_.plane));
-    work_.sums = Array<s16>(std::max<std::size_t>(row + slack, work_.plane));
-    work_.column = Array<s16>(row + slack);
-    for (Array<s16>& doubled : work_.doubled) doubled = Array<s16>(row + slack);
-    const std::size_t image = 3 * (pixels + IMAGE_BORDER);
-    image_ = Array<u8>(image);
-    std::memset(image_.get(), program_.padding, image);  // no run writes to the border
-    middle_ = Array<u8>(row + slack);
-    zeros_ = Array<u8>(bordered + slack);
-    slice_ = Array<u8>(row + slack);
-    split_ = Array<u8>(6 * bordered);
+            work.plane = std::max(work.plane, chunk(branches.period) + 2 * BORDER * branches.channels + VECTOR);
+    for (Array<u8>& woven : work.woven) woven = Array<u8>(4 * static_cast<std::size_t>(work.plane));
+    work.sums = Array<s16>(std::max<std::size_t>(with_slack, work.plane));
+    work.column = Array<s16>(with_slack);
+    for (Array<s16>& doubled : work.doubled) doubled = Array<s16>(with_slack);
+    const std::size_t image = 3 * (static_cast<std::size_t>(width_) + IMAGE_BORDER);
+    hand.image = Array<u8>(image);
+    std::memset(hand.image.get(), program_.padding, image);  // no run writes to the border
+    hand.middle = Array<u8>(with_slack);
+    hand.slice = Array<u8>(with_slack);
+    hand.split = Array<u8>(6 * (row_ + 2 * BORDER * channels_));
+    return hand;
 }
 
 Shape Network::shape_of(std::size_t operation) const {
@@ -63,23 +71,42 @@ void Network::run(const u8* pixels, float* logits, float* names) {
     pixels_ = pixels;
     logits_ = logits;
     names_ = names;
+    if (crew_) {
+        crew_->run([this](int band) { run_band(hands_[band], band); });
+    } else {
+        run_chains(hands_[0]);
+    }
+}
+
+void Network::run_chains(Hand& hand) const {
     for (const Chain& chain : layout_.chains)
         for (int step = 0; step < chain.height + chain.delays.back(); ++step)
             for (std::size_t i = 0; i < chain.delays.size(); ++i) {
                 const int y = step - chain.delays[i];
-                if (y < 0 || y >= chain.height) continue;
-                const std::size_t operation = chain.first + i;
-                std::visit([&](const auto& made) { make(made, packed_[operation], y); },
-                           program_.operations[operation]);
+                if (y >= 0 && y < chain.height) make_row(chain.first + i, y, hand);
             }
 }
 
+// One operation after the other, down and up by turns: the rows made last are still in the cache.
+void Network::run_band(Hand& hand, int band) {
+    const int bands = static_cast<int>(hands_.size());
+    for (const Chain& chain : layout_.chains) {
+        const int first = chain.height * band / bands, end = chain.height * (band + 1) / bands;
+        for (int i = first; i < end; ++i) make_row(chain.first, chain.first % 2 ? first + end - 1 - i : i, hand);
+        crew_->meet();  // the next operation reads other bands' rows
+    }
+}
+
+void Network::make_row(std::size_t operation, int y, Hand& hand) const {
+    std::visit([&](const auto& made) { make(made, packed_[operation], y, hand); }, program_.operations[operation]);
+}
+
 // Its three rows of pixels, each with what lies beside the image.
-void Network::make(const Stem& stem, const Packed& packed, int y) {
+void Network::make(const Stem& stem, const Packed& packed, int y, Hand& hand) const {
     const Map& out = layout_.maps[stem.output];
     const std::ptrdiff_t stride = width_ + IMAGE_BORDER;
     for (std::ptrdiff_t row = 0; row < 3; ++row) {
-        u8* to = image_.get() + row * stride + 1;
+        u8* to = hand.image.get() + row * stride + 1;
         const std::ptrdiff_t from = 2 * y + row - 1;
         if (from < 0) {
             std::memset(to, program_.padding, width_);
@@ -87,25 +114,25 @@ void Network::make(const Stem& stem, const Packed& packed, int y) {
             std::memcpy(to, pixels_ + from * width_, width_);
         }
     }
-    body_.pointwise(packed.pointwise[0], {image_.get(), 2, stride}, out.width, nullptr, out.row(y));
+    body_.pointwise(packed.pointwise[0], {hand.image.get(), 2, stride}, out.width, nullptr, out.row(y));
 }
 
-void Network::make(const Module& module, const Packed& packed, int y) {
+void Network::make(const Module& module, const Packed& packed, int y, Hand& hand) const {
     const Map &in = layout_.maps[module.input], &out = layout_.maps[module.output];
     const u8* made = in.row(y);
     int channels = in.channels;
     if (!module.branches.empty()) {
         const int size = out.width * channels;
         BranchRow rows[4];
-        branch_rows(module, y, rows);
+        branch_rows(module, y, rows, hand);
         const int whole_vectors = (size + VECTOR - 1) / VECTOR * VECTOR;
-        body_.depthwise(packed.branches, rows, whole_vectors, work_, middle_.get());
-        made = middle_.get();
+        body_.depthwise(packed.branches, rows, whole_vectors, hand.work, hand.middle.get());
+        made = hand.middle.get();
     }
     for (const PackedPointwise& pointwise : packed.pointwise) {
         const u8* residual = module.residual == NONE ? nullptr : layout_.maps[module.residual].row(y);
         channels = pointwise.outputs;
-        u8* to = channels == out.channels ? out.row(y) : slice_.get();
+        u8* to = channels == out.channels ? out.row(y) : hand.slice.get();
         body_.pointwise(pointwise, {made, pointwise.inputs, 4}, out.width, residual, to);
         made = to;
     }
@@ -122,7 +149,7 @@ const u8* Network::row_or_zeros(const Map& map, int y) const {
     return y >= 0 && y < map.height ? map.row(y) : zeros_.get() + BORDER * map.channels;
 }
 
-void Network::branch_rows(const Module& module, int y, BranchRow* rows) {
+void Network::branch_rows(const Module& module, int y, BranchRow* rows, Hand& hand) const {
     const Map& in = layout_.maps[module.input];
     for (const Branch& branch : module.branches) {
         const int reach = branch.dilation * in.channels;
@@ -131,16 +158,16 @@ void Network::branch_rows(const Module& module, int y, BranchRow* rows) {
             for (int r = 0; r < 3; ++r) rows->rows[r][0] = row_or_zeros(in, y + (r - 1) * branch.dilation);
         } else {
             *rows = {{}, {{1, -reach}, {0, 0}, {1, 0}}};
-            for (int r = 0; r < 3; ++r) split_row(in, 2 * y + r - 1, r, rows->rows[r]);
+            for (int r = 0; r < 3; ++r) split_row(in, 2 * y + r - 1, r, rows->rows[r], hand);
         }
         ++rows;
     }
 }
 
 // A row's even pixels, then a border, then its odd ones: each as dense as a row of stride 1.
-void Network::split_row(const Map& from, int y, int slot, const u8** sources) {
+void Network::split_row(const Map& from, int y, int slot, const u8** sources, Hand& hand) const {
     const std::size_t channels = from.channels, half = from.width / 2 * channels, border = BORDER * channels;
-    u8* even = split_.get() + slot * 2 * (half + border) + border;
+    u8* even = hand.split.get() + slot * 2 * (half + border) + border;
     u8* odd = even + half + border;
     const u8* row = row_or_zeros(from, y);
     std::memset(odd - border, 0, border);
@@ -153,7 +180,7 @@ void Network::split_row(const Map& from, int y, int slot, const u8** sources) {
     sources[1] = odd;
 }
 
-void Network::make(const Add& add, const Packed& packed, int y) {
+void Network::make(const Add& add, const Packed& packed, int y, Hand& hand) const {
     const Map& out = layout_.maps[add.output];
     SummandRow rows[5];
     int count = 0;
@@ -170,10 +197,10 @@ void Network::make(const Add& add, const Packed& packed, int y) {
         }
         ++count;
     }
-    body_.add(rows, count, out.width, out.channels, work_, out.row(y));
+    body_.add(rows, count, out.width, out.channels, hand.work, out.row(y));
 }
 
-void Network::make(const Head& head, const Packed& packed, int y) {
+void Network::make(const Head& head, const Packed& packed, int y, Hand&) const {
     const Map& in = layout_.maps[head.input];
     const bool decides = &head == &std::get<Head>(program_.operations.back());
     const std::ptrdiff_t plane = static_cast<std::ptrdiff_t>(in.height) * in.width;

@@ -1,6 +1,9 @@
-// A network ready to run at one image size with one body. One thread at a time; no allocation in run.
+// A network ready to run at one image size with one body; no allocation in run.
 #pragma once
 
+#include <optional>
+
+#include "crew.hpp"
 #include "layout.hpp"
 #include "packing.hpp"
 
@@ -15,28 +18,39 @@ struct Shape {
     int channels, height, width;
 };
 
+// What a thread makes rows with; nothing in it outlives a row.
+struct Hand {
+    Workspace work;
+    Array<u8> image, middle, slice, split;
+};
+
 class Network {
 public:
-    Network(Program program, int height, int width, const Body& body);
+    // Up to `threads` make a picture together, each a band of its rows, where it is large enough for that.
+    Network(Program program, int height, int width, const Body& body, int threads = 1);
 
     // `pixels` H,W to `logits` of the shape of output(), and `names` of names(), if there are any.
+    // One call at a time.
     void run(const u8* pixels, float* logits, float* names);
 
     Shape output() const { return shape_of(program_.operations.size() - 1); }
     Shape names() const { return program_.names ? shape_of(*program_.names) : Shape{0, 0, 0}; }
 
 private:
-    void reserve_workspace();
+    Hand new_hand() const;
     Shape shape_of(std::size_t head) const;
+    void run_chains(Hand& hand) const;
+    void run_band(Hand& hand, int band);
 
     // Each makes row `y` of its output.
-    void make(const Stem& stem, const Packed& packed, int y);
-    void make(const Module& module, const Packed& packed, int y);
-    void make(const Add& add, const Packed& packed, int y);
-    void make(const Head& head, const Packed& packed, int y);
+    void make_row(std::size_t operation, int y, Hand& hand) const;
+    void make(const Stem& stem, const Packed& packed, int y, Hand& hand) const;
+    void make(const Module& module, const Packed& packed, int y, Hand& hand) const;
+    void make(const Add& add, const Packed& packed, int y, Hand& hand) const;
+    void make(const Head& head, const Packed& packed, int y, Hand& hand) const;
 
-    void branch_rows(const Module& module, int y, BranchRow* rows);
-    void split_row(const Map& from, int y, int slot, const u8** sources);
+    void branch_rows(const Module& module, int y, BranchRow* rows, Hand& hand) const;
+    void split_row(const Map& from, int y, int slot, const u8** sources, Hand& hand) const;
     const u8* row_or_zeros(const Map& map, int y) const;
     static void copy_slice(const u8* from, int channels, const Map& out, int y, int offset);
 
@@ -45,10 +59,12 @@ private:
     const Body& body_;
     const Layout layout_;
     std::vector<Packed> packed_;
-    Workspace work_;
-    Array<u8> image_, middle_, zeros_, slice_, split_;
+    std::size_t row_ = 0, channels_ = 0;  // bytes of the longest row, channels of the deepest pixel
+    Array<u8> zeros_;
     const u8* pixels_ = nullptr;
     float *logits_ = nullptr, *names_ = nullptr;
+    std::vector<Hand> hands_;
+    std::optional<Crew> crew_;  // where there are several hands
 };
 
 }  // namespace trackside

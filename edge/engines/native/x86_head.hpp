@@ -39,9 +39,13 @@ inline void head(const PackedHead& packed, const u8* in, int width, float* logit
             const u8* pixels = in + static_cast<std::ptrdiff_t>(x) * packed.inputs;
             const __m256i sums = sums_of_eight(pixels, weights, packed.inputs);
             const __m256 eight = _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), scale), bias);
-            float row[8];
-            _mm256_storeu_ps(row, eight);
-            std::memcpy(logits + x, row, std::min(8, width - x) * sizeof(float));
+            if (x + 8 <= width) {
+                _mm256_storeu_ps(logits + x, eight);
+            } else {
+                float row[8];
+                _mm256_storeu_ps(row, eight);
+                std::memcpy(logits + x, row, (width - x) * sizeof(float));
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ def build(compiler: str, out: Path, *flags: str) -> Path:
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
     sources = [path for path in SOURCES.glob("*.cpp") if path.name != "api.cpp"]
-    command = [compiler, "-std=c++17", "-ffp-contract=off", *flags, *sources]
+    command = [compiler, "-std=c++17", "-ffp-contract=off", "-pthread", *flags, *sources]
     subprocess.run([*command, ROOT / "tests" / "stands" / "native_main.cpp", "-o", out], check=True)
     return out
 
@@ -50,7 +50,7 @@ def test_arm_gives_the_same_integers(
         image = np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH)).astype(np.uint8)
         (tmp_path / "artefact").write_bytes(network.to_bytes())
         (tmp_path / "pixels").write_bytes(image.tobytes())
-        arguments = ["run", "artefact", "pixels", str(HEIGHT), str(WIDTH), body]
+        arguments = ["run", "artefact", "pixels", str(HEIGHT), str(WIDTH), body, "1"]
         answer = subprocess.run(
             ["qemu-aarch64", "-cpu", "max", program, *arguments],
             cwd=tmp_path,
@@ -69,7 +69,7 @@ def test_sanitizers_find_nothing_in_whole_files_nor_in_damaged_ones(tmp_path: Pa
     (tmp_path / "pixels").write_bytes(image.tobytes())
     ran = []
     for body in ("avx512", "avxvnni", "avx2", "portable"):
-        arguments = ["run", "artefact", "pixels", str(HEIGHT), str(WIDTH), body]
+        arguments = ["run", "artefact", "pixels", str(HEIGHT), str(WIDTH), body, "1"]
         answer = subprocess.run(
             [program, *arguments], cwd=tmp_path, capture_output=True, check=False
         )

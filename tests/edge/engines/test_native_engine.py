@@ -134,6 +134,16 @@ def test_every_body_gives_them_along_rows_that_it_makes_in_chunks(
         _same(network.run(image), model(program, image))
 
 
+def test_threads_that_share_a_picture_give_what_one_gives() -> None:
+    data = Programs(6).minet().to_bytes()
+    for height, width in [(640, 672), (96, 4160), (64, 64)]:  # three bands, of 3 rows at times; one
+        one = NativeNetwork(data, height, width)
+        three = NativeNetwork(data, height, width, threads=3)
+        for seed in range(4):
+            image = pixels(seed, height, width)
+            _same(three.run(image), one.run(image))
+
+
 def trained(mi: str = "full", backbone: str | None = None, class_maps: int = 0) -> torch.nn.Module:
     """A network whose every normalisation has something to fold."""
     torch.manual_seed(3)
