@@ -4,7 +4,7 @@
 
 What is asked of it is the same. Only the line file that it names moves at another pace meanwhile:
 so slowly that any machine keeps up where it is asked whether it does, and quickly where frames are
-wanted. A demo's rail is sound, so that it ends well however busy the machine is.
+wanted.
 """
 
 from __future__ import annotations
@@ -14,15 +14,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from stands.places import EXAMPLES
-
 _COMMAND = [sys.executable, "-m", "edge.cli"]
 _SPEED_MM_S = {"check": 1, "commission": 20_000, "record": 20_000, "run": 20_000}
-_ONE_FRAME = ["--seconds", "1"]
 # With less to do: of an option that is given twice the second counts.
 _LESS = {
     "bench": "--runs 3 --seconds 0.1 --frames 1",
@@ -39,10 +35,6 @@ def main(arguments: list[str]) -> int:
     others += _LESS.get(command, "").split()
     if command == "simulate" and int(others[others.index("--frames") + 1]) > _MOST_FRAMES:
         others += ["--frames", str(_MOST_FRAMES)]
-    if command == "demo":
-        sound = Path("sound.yaml")
-        sound.write_text(yaml.safe_dump(_sound()), encoding="utf-8")
-        return _run([command, *others, "--line", str(sound), *_ONE_FRAME])
     lines = [Path(each) for each in others if each.endswith(".yaml")]
     if command not in _SPEED_MM_S or not lines:
         return _run([command, *others])
@@ -52,13 +44,6 @@ def main(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     return subprocess.run([*_COMMAND, *arguments], check=False).returncode
-
-
-def _sound() -> dict[str, Any]:
-    line: dict[str, Any] = yaml.safe_load((EXAMPLES / "demo.yaml").read_text(encoding="utf-8"))
-    line["cameras"]["top"] |= {"defects_per_metre": 0, "distractors_per_metre": 0}
-    line["cameras"]["top"]["quality"] = {"stale_after_ms": 600_000}
-    return line
 
 
 @contextmanager
