@@ -58,8 +58,8 @@ from edge.swap.folder import (
     open_in_force,
     swap_folder,
 )
-from edge.swap.shadow import objections
-from edge.types import State
+from edge.swap.shadow import Slot, objections
+from edge.types import Frame, State, Stretch
 from stands.bundles import (
     HEIGHT,
     WIDTH,
@@ -416,6 +416,20 @@ def test_a_network_of_another_size_takes_over(tmp_path: Path, two: Bundles) -> N
     watched = Watched(config, lambda: change(config, two.b.path))
     shipped = open_bundle(SHIPPED["strip"]).digest
     assert set(watched.digests) == {shipped, two.b.digest}
+
+
+def test_a_shadow_takes_the_frames_of_every_camera_in_turn() -> None:
+    slot, frame = Slot(), Frame(0, np.zeros((8, 8), np.uint8), 0, Stretch(0, 8), 1)
+    for _ in range(3):
+        for camera in ("left", "left", "right"):
+            slot.put(camera, frame)
+    taken = []
+    while (one := slot.take(0)) is not None:
+        taken.append(one[0])
+        if len(taken) < 6:
+            slot.put("left", frame)
+            slot.put("right", frame)
+    assert taken[:6] == ["left", "right"] * 3
 
 
 def test_what_a_line_did_not_live_to_answer_is_tried_by_the_next_start(
