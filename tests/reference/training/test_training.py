@@ -525,6 +525,10 @@ def test_plain_sgd_which_remembers_nothing_goes_on_too(data_root: Path, tmp_path
             {"validation": {"size": 60, "every": 2}},
             r"validation\.size: the network takes no 60, .*: pad to 64",
         ),
+        (
+            {"validation": {"size": 100, "every": 2}},
+            r"takes no 100, 100 is not a multiple of 32, as a bundle wants: pad to 128",
+        ),
         ({"crop": 72}, r"crop: the network takes no 72, .*: pad to 80"),
         ({"network": {"name": "minet", "in_channels": 1}}, "the network takes no 64"),
     ],
