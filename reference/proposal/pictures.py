@@ -18,7 +18,7 @@ from reference.proposal.plan import Plan
 from reference.proposal.sides import Sides
 
 _MOST = 40  # pictures that the line's camera shows
-_BEST_SHARE, _LEAST_SHARE = 0.12, 0.04  # of a golden picture's pixels, marked
+_BEST_SHARE, _LEAST_SHARE, _MOST_SHARE = 0.12, 0.04, 0.4  # of a golden picture's pixels, marked
 _PATCHES = 4  # a side, where no picture shows enough
 
 
@@ -62,10 +62,10 @@ def golden(sides: Sides, plan: Plan) -> Image:
     the surroundings of several.
     """
     pairs = [part for one in sides.held_out if one.shows_defect for part in _parts(one, plan)]
-    pairs.sort(key=lambda pair: abs(float(pair.mask.mean()) - _BEST_SHARE))
+    telling = [pair for pair in pairs if _LEAST_SHARE <= pair.mask.mean() <= _MOST_SHARE]
     size = (plan.size, plan.size)
-    best = pairs[0]
-    if best.mask.mean() >= _LEAST_SHARE:
+    if telling:
+        best = min(telling, key=lambda pair: abs(float(pair.mask.mean()) - _BEST_SHARE))
         return np.asarray(cv2.resize(best.image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     side = plan.size // _PATCHES
     largest = sorted(pairs, key=lambda pair: -int(pair.mask.sum()))[: _PATCHES**2]
