@@ -18,8 +18,8 @@ from reference.proposal.plan import Plan
 from reference.proposal.sides import Sides
 
 _MOST = 40  # pictures that the line's camera shows
-_BEST_SHARE, _LEAST_SHARE, _MOST_SHARE = 0.12, 0.04, 0.4  # of a golden picture's pixels, marked
-_PATCHES = 4  # a side, where no picture shows enough
+_BEST_SHARE, _LEAST_SHARE, _MOST_SHARE = 0.12, 0.03, 0.4  # of a golden picture's pixels, marked
+_MIRRORED = (2, 4)  # times a side, where no picture shows enough
 
 
 def frames(sides: Sides, plan: Plan) -> list[Image]:
@@ -58,21 +58,24 @@ def quality(shown: list[Image]) -> dict[str, float]:
 
 
 def golden(sides: Sides, plan: Plan) -> Image:
-    """What tells a right engine from a wrong one: a held-out picture with a good deal of defect, or
-    the surroundings of several.
+    """What tells a right engine from a wrong one: a held-out picture with a good deal of defect; or
+    else the surroundings of one, mirrored over and over, so that no seam is seen.
     """
     pairs = [part for one in sides.held_out if one.shows_defect for part in _parts(one, plan)]
-    telling = [pair for pair in pairs if _LEAST_SHARE <= pair.mask.mean() <= _MOST_SHARE]
-    size = (plan.size, plan.size)
+    scaled = [_scaled(pair, plan.size) for pair in pairs]
+    telling = [(i, m) for i, m in scaled if _LEAST_SHARE <= m.mean() <= _MOST_SHARE]
     if telling:
-        best = min(telling, key=lambda pair: abs(float(pair.mask.mean()) - _BEST_SHARE))
-        return np.asarray(cv2.resize(best.image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-    side = plan.size // _PATCHES
-    largest = sorted(pairs, key=lambda pair: -int(pair.mask.sum()))[: _PATCHES**2]
-    patches = [_round_defect(pair, plan.size, side) for pair in largest]
-    patches = [patches[number % len(patches)] for number in range(_PATCHES**2)]
-    rows = [np.hstack(patches[at : at + _PATCHES]) for at in range(0, _PATCHES**2, _PATCHES)]
-    return np.vstack(rows)
+        return min(telling, key=lambda shown: abs(float(shown[1].mean()) - _BEST_SHARE))[0]
+    image, mask = max(scaled, key=lambda shown: int(shown[1].sum()))
+    for times in _MIRRORED:
+        window = _round_defect(mask, plan.size // times)
+        if mask[window].mean() >= _LEAST_SHARE:
+            break
+    patch = image[window]
+    for _ in range(times // 2):
+        patch = np.hstack([patch, patch[:, ::-1]])
+        patch = np.vstack([patch, patch[::-1]])
+    return np.ascontiguousarray(patch[: plan.size, : plan.size])
 
 
 def write_frames(folder: Path, shown: list[Image]) -> None:
@@ -103,11 +106,17 @@ def _parts(one: Seen, plan: Plan) -> list[Pair]:
     return [part for part in parts if part.mask.any()] or [pair]
 
 
-def _round_defect(pair: Pair, size: int, side: int) -> Image:
-    """A square about what is marked, at the scale that the network sees."""
+def _scaled(pair: Pair, size: int) -> tuple[Image, Image]:
+    """An image and its mask, as the network is shown them."""
     image = cv2.resize(pair.image, (size, size), interpolation=cv2.INTER_LINEAR)
     mask = cv2.resize(pair.mask, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
-    places = np.argwhere(mask)
-    middle = np.median(places, axis=0) if len(places) else np.full(2, size / 2)
-    top, left = (int(np.clip(at - side / 2, 0, size - side)) for at in middle)
-    return np.asarray(image[top : top + side, left : left + side], np.uint8)
+    return np.asarray(image, np.uint8), np.asarray(mask, np.uint8)
+
+
+def _round_defect(mask: Image, side: int) -> tuple[slice, slice]:
+    """A square about the middle of what is marked."""
+    top, left = (
+        int(np.clip(np.median(places) - side / 2, 0, length - side))
+        for places, length in zip(np.nonzero(mask), mask.shape, strict=True)
+    )
+    return slice(top, top + side), slice(left, left + side)
