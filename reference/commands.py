@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
@@ -53,15 +54,38 @@ def train(
     kernels: Annotated[
         bool, typer.Option("--kernels", help="On a CPU, train MINet by our own C++ kernels.")
     ] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard", help="Write OUT/tensorboard too, for `tensorboard --logdir`."
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="A JSON line a validation on stdout, as always where no terminal is."
+        ),
+    ] = False,
 ) -> None:
-    """Train a reference network by a recipe; on several devices by `torchrun --no-python`."""
+    """Train a reference network by a recipe; on several devices by `torchrun --no-python`.
+
+    OUT has the weights, best.safetensors and last.safetensors; log.csv; pictures in samples; and
+    report.html, a page of the whole run that is written anew at each validation. Ctrl-C saves
+    where it is, and --resume OUT/last.safetensors goes on.
+    """
     import cv2
     import numpy as np
     import torch
 
+    from edge.extras import require
     from reference.recipe import changed, read_recipe
+    from reference.training.closing import closing
+    from reference.training.journal import story_of
     from reference.training.train import train as train_network
 
+    if tensorboard:
+        require("tensorboard")
+    out = recipe.parent / "run" if out is None else out
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if threads is None and here > 1:  # by torchrun: the processes share the cores out
         threads = max(1, (os.cpu_count() or 1) // here)
@@ -70,10 +94,10 @@ def train(
         cv2.setNumThreads(threads)
     np.finfo(np.float64), np.finfo(np.float32)  # numpy warns if it first looks after the next line
     torch.set_flush_denormal(True)  # a weight that has all but died must not cost ten times a live
-    train_network(
+    run = train_network(
         changed(read_recipe(recipe), changes or ()),
         data_root=recipe.parent if data_root is None else data_root,
-        out=recipe.parent / "run" if out is None else out,
+        out=out,
         recipe_folder=recipe.parent,
         resume=resume,
         start_from=start_from,
@@ -82,7 +106,12 @@ def train(
         workers=workers,
         compiled=compiled,
         kernels=kernels,
+        as_json=as_json,
+        tensorboard=tensorboard,
     )
+    if int(os.environ.get("RANK", "0")) == 0:  # by torchrun: the first speaks for all
+        for said in closing(story_of(out, run), out, recipe.parent / "my.bundle"):
+            print(said, file=sys.stderr)
 
 
 def maps(

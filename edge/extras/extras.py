@@ -32,6 +32,7 @@ EXTRA_OF_MODULE = {
     "onnxscript": "quantize",
     "serial": "serial",
     "cryptography": "sign",
+    "tensorboard": "tensorboard",
     "kornia": "train",
     "lightning_fabric": "train",
     "ninja": "train",

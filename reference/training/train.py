@@ -14,6 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.precision import MixedPrecision, Precision
 from lightning_fabric.strategies.ddp import DDPStrategy
+from rich.console import Console
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 
@@ -23,9 +24,11 @@ from reference.evaluation import Said, evaluate, protocol_of, scoring_processes
 from reference.kernels.cpu_kernels import use_kernels
 from reference.recipe import Recipe, read_sources, refuse_too_few, told_of
 from reference.trained import TrainedNetwork, open_network, write_origin
+from reference.training.display import Display, JsonLines, LiveDisplay
 from reference.training.feed import batches
 from reference.training.journal import Journal
 from reference.training.optimizer import Length, learning_rate
+from reference.training.outcomes import Watch
 from reference.training.rehearsal import BUNDLED, rehearse
 from reference.training.run import Run, backbone_of, begin
 from reference.training.stop import StopRequest
@@ -69,11 +72,14 @@ def train(
     workers: int | None = None,
     compiled: bool = False,
     kernels: bool = False,
+    as_json: bool = False,
+    tensorboard: bool = False,
 ) -> Run:
     """Run a recipe to its last iteration; checkpoints, log and pictures go to `out`.
 
     Paths in the recipe start at `recipe_folder`. Under `torchrun` each process takes its part of
-    every batch, and the first one validates and writes.
+    every batch, and the first one validates and writes. A terminal shows it live, unless `as_json`;
+    what is no terminal gets a JSON object a validation.
     """
     last = out / "last.safetensors"
     _check_beginning(last, resume, start_from or backbone_weights)
@@ -93,8 +99,7 @@ def train(
         backbone_weights=backbone_weights,
         processes=fabric.world_size,
     )
-    for said in (*told_of(recipe, data_root), *remarks(run, start_from or resume)):
-        print(said, file=sys.stderr)
+    say((*told_of(recipe, data_root), *remarks(run, start_from or resume)))
     length = Length.of(recipe, len(sources[0].pairs), sources[0].share)
     remaining = still_to_do(run, length)
     rehearse(run, validation)
@@ -106,14 +111,13 @@ def train(
     network = torch.compile(run.network) if compiled else run.network
     assert isinstance(network, nn.Module)  # what is compiled stays a module
     forward = fabric.setup_module(network)
-    teacher = None
-    if recipe.teacher is not None:
-        teacher = open_network(recipe_folder / recipe.teacher.checkpoint, fabric.device)
+    teacher = teacher_of(recipe, recipe_folder, fabric)
     trainer = Trainer(fabric, run, forward, length, teacher)
     journal = None
     if fabric.is_global_zero:
         write_origin(out, data_root, recipe_folder)
-        journal = Journal(out, run.iteration, length.iterations)
+        journal = Journal(out, recipe, run.iteration, length.iterations, resumed_from=resume)
+        journal.show_on([*displays_of(journal, as_json=as_json, tensorboard=tensorboard)])
     pending: list[Tensor] = []
     scored_here = len(validation) if journal is not None else 0
     with (
@@ -154,6 +158,20 @@ def first_weights(recipe: Recipe, folder: Path) -> Path | None:
     if recipe.start_from is None:
         return None
     return INSTALLED.get(recipe.start_from, folder / recipe.start_from)
+
+
+def displays_of(journal: Journal, *, as_json: bool, tensorboard: bool) -> Iterator[Display]:
+    """Where the run is shown: a person's terminal is told, and a script, each in its own way."""
+    console, story = Console(stderr=True), journal.story
+    if console.is_terminal and not as_json:
+        yield LiveDisplay(console, story, journal.folder, journal.reached)
+    if as_json or not sys.stdout.isatty():
+        yield JsonLines()
+    if tensorboard:
+        # It is an extra, and loads for seconds.
+        from reference.training.tensorboard_display import TensorBoardDisplay  # noqa: PLC0415
+
+        yield TensorBoardDisplay(journal.folder / "tensorboard", journal.reached)
 
 
 def _check_held_out(recipe: Recipe, pairs: list[Pair]) -> None:
@@ -239,6 +257,13 @@ def still_to_do(run: Run, length: Length) -> range:
     return range(run.iteration, length.iterations)
 
 
+def teacher_of(recipe: Recipe, folder: Path, fabric: Fabric) -> TrainedNetwork | None:
+    """Whose answers are learned beside the masks."""
+    if recipe.teacher is None:
+        return None
+    return open_network(folder / recipe.teacher.checkpoint, fabric.device)
+
+
 def patience(fabric: Fabric) -> int:
     """Iterations between looks at the loss: a GPU that is asked for it waits for all its work."""
     return 1 if fabric.device.type == "cpu" else 20
@@ -248,6 +273,12 @@ def asked(fabric: Fabric, stop: StopRequest) -> bool:
     """Whether to stop: what one process is asked, all do."""
     flag = torch.tensor(float(stop.made), device=fabric.device)
     return bool(fabric.all_reduce(flag, reduce_op="sum"))
+
+
+def say(lines: Iterable[str]) -> None:
+    """To whoever began the run, whatever its output goes to."""
+    for line in lines:
+        print(line, file=sys.stderr)
 
 
 def remarks(run: Run, weights: Path | None) -> Iterator[str]:
@@ -272,7 +303,9 @@ def begins_at_random(run: Run, weights: Path | None) -> str | None:
     )
 
 
-def enter(trainer: Trainer, journal: Journal, figures: dict[str, float]) -> None:
+def enter(
+    trainer: Trainer, journal: Journal, figures: dict[str, float], *, better: bool = False
+) -> None:
     """A line of the log; the losses begin anew after it."""
     run = trainer.run
     row = {
@@ -280,7 +313,7 @@ def enter(trainer: Trainer, journal: Journal, figures: dict[str, float]) -> None
         "loss": sum(run.losses) / len(run.losses),
         "learning_rate": learning_rate(run.recipe, trainer.length, run.iteration - 1),
     }
-    journal.enter(row | figures)
+    journal.enter(row | figures, better=better)
     run.losses = []
 
 
@@ -317,12 +350,14 @@ def validate(
     if not pairs:
         enter(trainer, journal, {})
         run.save(journal.folder / "last.safetensors", {})
+        journal.page()
         return
     run.catch_up()
     trained = TrainedNetwork(run.ema, run.recipe, tuple(run.classes))
     images, watched = (pair.image for pair in pairs), run.recipe.validation
+    watch = Watch(pairs)
     evaluated = evaluate(
-        _numbers(run, trained.look_at_all(images, at_once=at_once(trainer))),
+        watch.look(_numbers(run, trained.look_at_all(images, at_once=at_once(trainer)))),
         pairs,
         protocol_of(watched.protocol),
         figures={watched.best},
@@ -331,10 +366,14 @@ def validate(
     metrics = {name: round(value, 5) for name, value in evaluated.items()}
     if track is not None:
         metrics |= track.figures(run.ema, run.recipe)
-    enter(trainer, journal, {name: metrics[name] for name in LOGGED if name in metrics})
-    journal.picture(trained.look, pairs, run.iteration)
     figure = metrics[run.recipe.validation.best]
     better, run.best = figure > run.best, max(figure, run.best)
+    logged = {name: metrics[name] for name in LOGGED if name in metrics}
+    enter(trainer, journal, logged | {watched.best: figure}, better=better)
+    journal.picture(trained.look, pairs, run.iteration)
+    if better:
+        journal.keep(watch.outcomes(run.iteration))
     # The best first: a run killed in between goes on from `last` and comes here again.
     for name in ("best", "last") if better else ("last",):
         run.save(journal.folder / f"{name}.safetensors", metrics)
+    journal.page()

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-_MOUNT = 'mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@"'
+_MOUNT = 'mount -t tmpfs -o size={}m tmpfs "$0" && exec "$@"'
 
 
-def a_small_disk(path: Path) -> tuple[str, ...]:
-    """What runs a command with a disk of four megabytes at `path`."""
+def a_small_disk(path: Path, megabytes: int = 4) -> tuple[str, ...]:
+    """What runs a command with a disk of a few megabytes at `path`."""
     path.mkdir()
-    wrapper = ("unshare", "--mount", "--map-root-user", "sh", "-c", _MOUNT, str(path))
+    wrapper = ("unshare", "--mount", "--map-root-user", "sh", "-c", _MOUNT.format(megabytes))
+    wrapper = (*wrapper, str(path))
     if shutil.which("unshare") is None or not _works([*wrapper, "true"]):
         pytest.skip("no disk can be mounted here: needs root, or user namespaces")
     return wrapper

@@ -494,6 +494,7 @@ def test_with_none_held_out_the_last_weights_are_kept_and_there_is_no_best(
         "last.safetensors",
         "log.csv",
         "origin.json",
+        "report.html",
     ]
     assert len(read_sources(recipe, data_root)[0][0].pairs) == 8
     unsplit = recipe_with(data=[{"layout": "simulated", "path": "simulated", "share": 2}])
