@@ -35,7 +35,7 @@ from firmware_bridge.desk import (
     Statement,
 )
 from firmware_bridge.errors import BridgeError
-from firmware_bridge.ledger import Ledger
+from firmware_bridge.ledger import Entry, EntryKind, Ledger
 from firmware_bridge.lines import LastReading, MemoryLine, OutputLine, SimulatedEncoder
 from firmware_bridge.types import Mode, Reading
 
@@ -79,6 +79,11 @@ class Bridge:
         """The loop has dealt with a frame of this camera."""
         if self.rounds.done(camera):
             self.heartbeat.beat()
+
+    def note_bundle(self, digest: str, reason: str) -> None:
+        """Enter in the ledger what judges from now on; never waits."""
+        if self.ledger is not None:
+            self.ledger.add(Entry(EntryKind.BUNDLE, clock_ns(), tag=digest, reason=reason))
 
     def check(self) -> None:
         """Raise unless orders are being fired and the inputs are being read."""

@@ -133,16 +133,35 @@ def activate(
     allow_older: Annotated[
         bool, typer.Option("--allow-older", help="Even if it is older than the one in force.")
     ] = False,
+    accept_difference: Annotated[
+        bool,
+        typer.Option(
+            "--accept-difference",
+            help="Even if it judges other frames to be defective than the one in force: somebody "
+            "has looked at those frames, and it is right. Your name goes into the ledger.",
+        ),
+    ] = False,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Have a line take another bundle, once that has shown itself on the line's own frames."""
+    """Have a line take another bundle, once that has shown itself on the line's own frames.
+
+    One that judges otherwise than the one in force is refused, and the frames in question are
+    shown, side by side, in difference.html of the swap folder. If the new one is right, activate
+    it again with --accept-difference. One that is slower, damaged or of another signer stays
+    refused.
+    """
     from edge.line_file import read_line
     from edge.network import resolve_bundle
     from edge.swap import activate
 
     config = read_line(line)
-    request = activate(config, resolve_bundle(path), allow_older=allow_older)
+    request = activate(
+        config,
+        resolve_bundle(path),
+        allow_older=allow_older,
+        accepted_by=_who() if accept_difference else None,
+    )
     _await(config, request, no_wait=no_wait, as_json=as_json)
 
 
@@ -171,6 +190,15 @@ def _await(config: LineSettings, request: Request, *, no_wait: bool, as_json: bo
     else:
         print(f"{config.name} does not run: {request.name} is tried when it starts")
     sys.exit(1 if decision is not None and decision.refusal is not None else 0)
+
+
+def _who() -> str:
+    """The person at the command, also behind sudo."""
+    import getpass
+    import os
+    import socket
+
+    return f"{os.environ.get('SUDO_USER') or getpass.getuser()}@{socket.gethostname()}"
 
 
 def _checked(key: str | None) -> str | None:

@@ -72,7 +72,7 @@ def run_line(
         ) as line,
         stop_on_signals(line),
         giving_back_memory(),
-        swapping(config, line.inspectors, swap_poll_s) as swapper,
+        swapping(config, line.inspectors, swap_poll_s, line.bridge.note_bundle) as swapper,
         reporting(line, store, swapper) as report,
     ):
         tell = watch(line)

@@ -4,6 +4,7 @@
     standing.json           in force, before, and the latest decision; written by who holds the line
     request.json            what is asked for; written by the command
     progress.json           how far the line is with it
+    difference.html         the frames that the latest one judged otherwise, as evidence
     attempt.json            how many lines have begun to try it and never said how that ended
 
 Each file is written beside its place, synced and moved there, after whatever it names. So a start
@@ -30,7 +31,8 @@ from edge.files.held_folder import HeldFolder, held
 from edge.line_file import LineSettings
 from edge.network import resolve_bundle
 
-_MOST_BYTES = 65_536  # of each file but the bundles
+DIFFERENCE = "difference.html"
+_MOST_BYTES = 65_536  # of each file but the bundles and the evidence
 _ATTEMPT_S = 0.1  # between two attempts at a lock
 
 
@@ -44,6 +46,14 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # strict, as it becom
 Record = TypeVar("Record", bound=_Record)
 
 
+class Acceptance(_Record):
+    """A person's word that what a bundle judges otherwise it judges rightly."""
+
+    by: str = Field(max_length=200)
+    against: Digest  # what it was compared with
+    shown_at: str  # when it was refused for that; ISO 8601, UTC
+
+
 class Request(_Record):
     """A bundle that is to take over, of which the folder holds a copy."""
 
@@ -52,6 +62,7 @@ class Request(_Record):
     digest: Digest
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     allow_older: bool = False  # than the one in force
+    accepted: Acceptance | None = None
 
 
 class Comparison(_Record):
@@ -70,12 +81,16 @@ class Comparison(_Record):
 
 
 class Decision(_Record):
-    """What the line decided of a request: to take it over, or to refuse it, and why."""
+    """What the line decided of a request: to take it over, or to refuse it, and why.
+
+    `differs_from` is the bundle that it judges otherwise than, where that alone was against it.
+    """
 
     request: Request
     refusal: str | None  # None: it was taken over
     at: str  # ISO 8601, UTC
     comparison: Comparison | None = None
+    differs_from: Digest | None = None
 
 
 class Standing(_Record):
@@ -162,6 +177,11 @@ class SwapFolder:
     def tell(self, progress: Progress) -> None:
         """Say how far it is; of no use after a restart, so the disk may take its time."""
         self._write("progress.json", progress, sync=False)
+
+    def show_difference(self, page: str) -> None:
+        """Keep the evidence of the latest comparison, in place of the one before."""
+        with held(self.root, make=True) as root:
+            root.replace(DIFFERENCE, page.encode())
 
     @contextmanager
     def changing(self) -> Iterator[None]:

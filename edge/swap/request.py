@@ -13,6 +13,8 @@ from edge.errors import TracksideError, UsageError
 from edge.line_file import LineSettings
 from edge.network import network_of, resolve_bundle
 from edge.swap.folder import (
+    DIFFERENCE,
+    Acceptance,
     Decision,
     Kind,
     Progress,
@@ -26,16 +28,25 @@ from edge.swap.folder import (
 _POLL_S = 0.2  # between two looks at what the line answers
 
 
-def activate(config: LineSettings, path: Path | str, *, allow_older: bool = False) -> Request:
+def activate(
+    config: LineSettings,
+    path: Path | str,
+    *,
+    allow_older: bool = False,
+    accepted_by: str | None = None,
+) -> Request:
     """Ask the line to try a bundle, which has to be whole, signed and right before that.
 
-    The line refuses one that is older than what it runs, unless that is asked for.
-    ConfigurationError for a line that keeps no bundles to change between; BundleError and
+    The line refuses one that is older than what it runs, unless that is asked for; and one that
+    judges otherwise, unless somebody accepts that, who has been shown it: UsageError where nobody
+    has. ConfigurationError for a line that keeps no bundles to change between; BundleError and
     EngineUnavailable for a bundle that could not run here.
     """
     folder = swap_folder(config)
     bundle = open_bundle(resolve_bundle(path), config.bundle_key)
-    return _ask(folder, "activate", _sound(config, bundle), allow_older=allow_older)
+    accepted = None if accepted_by is None else _acceptance(folder, bundle, accepted_by)
+    sound = _sound(config, bundle)
+    return _ask(folder, "activate", sound, allow_older=allow_older, accepted=accepted)
 
 
 def roll_back(config: LineSettings) -> Request:
@@ -84,19 +95,39 @@ def answers(
         time.sleep(poll_s)
 
 
+def _acceptance(folder: SwapFolder, bundle: Bundle, by: str) -> Acceptance:
+    """Of what the latest decision showed of this very bundle."""
+    last = folder.standing().outcome
+    page = folder.root / DIFFERENCE
+    if last is None or last.request.digest != bundle.digest or last.differs_from is None:
+        raise UsageError(
+            f"{bundle.manifest.name} was not refused for judging otherwise, so there is nothing to "
+            f"accept: activate it without --accept-difference, and look at {page}"
+        )
+    return Acceptance(by=by, against=last.differs_from, shown_at=last.at)
+
+
 def _sound(config: LineSettings, bundle: Bundle) -> Bundle:
     """The line checks it again; here even one that ends the process does no harm."""
     network_of(config.engine, bundle).engine.close()
     return bundle
 
 
-def _ask(folder: SwapFolder, kind: Kind, bundle: Bundle, *, allow_older: bool = False) -> Request:
+def _ask(
+    folder: SwapFolder,
+    kind: Kind,
+    bundle: Bundle,
+    *,
+    allow_older: bool = False,
+    accepted: Acceptance | None = None,
+) -> Request:
     request = Request(
         id=uuid4().hex,
         kind=kind,
         digest=bundle.digest,
         name=bundle.manifest.name,
         allow_older=allow_older,
+        accepted=accepted,
     )
     folder.ask(request, bundle)
     return request

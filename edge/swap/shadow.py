@@ -18,6 +18,7 @@ from edge.inspect import Inspection, Inspector, Judge, as_ruled, find, gate, nam
 from edge.line_file import SwapSettings
 from edge.network import read_answer
 from edge.network.golden import golden_input
+from edge.swap.difference import Differences, Judged
 from edge.swap.folder import Comparison
 from edge.types import Frame, State, Stretch
 
@@ -60,6 +61,7 @@ class Shadow:
     _rejected_too: int = 0
     _shared_px: int = 0
     _marked_px: int = 0
+    differences: Differences = field(default_factory=Differences)
     _old_ns: list[int] = field(default_factory=list)
     _new_ns: list[int] = field(default_factory=list)
 
@@ -86,6 +88,8 @@ class Shadow:
         was, now = old.mask.binary, new.mask.binary
         self._shared_px += int(np.count_nonzero(was & now))
         self._marked_px += int(np.count_nonzero(was | now))
+        seen = Judged(old.verdict, old.mask), Judged(new.verdict, new.mask)
+        self.differences.see(camera, frame, *seen)
         self._old_ns.append(sum(old.stage_ns.values()))
         self._new_ns.append(sum(new.stage_ns.values()))
 
@@ -97,7 +101,7 @@ class Shadow:
             agreement=self._agreed / self.frames,
             rejected=self._rejected,
             rejected_too=self._rejected_too,
-            golden_missed=any(_misses_golden(self.old[name], self.new[name]) for name in self.old),
+            golden_missed=any(self._misses_golden(camera) for camera in self.old),
             overlap=self._shared_px / self._marked_px if self._marked_px else None,
             old_p50_ms=round(float(old_p50), 3),
             old_p99_ms=round(float(old_p99), 3),
@@ -105,23 +109,28 @@ class Shadow:
             new_p99_ms=round(float(new_p99), 3),
         )
 
+    def _misses_golden(self, camera: str) -> bool:
+        """Whether the new one lets pass what the old one rejects in its own golden pair.
+
+        Sound rail shows no defect for hours, and this one is always there.
+        """
+        bundle = self.old[camera].network.bundle
+        spec, image = bundle.manifest.input, golden_input(bundle)
+        stretch = Stretch(0, round(spec.height * spec.um_per_px))
+        frame = Frame(0, image, 0, stretch, spec.um_per_px)
+        old, new = _judged(self.old[camera], frame), _judged(self.new[camera], frame)
+        missed = old.verdict.state is State.NG and new.verdict.state is not State.NG
+        if missed:
+            self.differences.see_golden(image, old, new)
+        return missed
+
 
 def _inspect(inspector: Inspector, frame: Frame) -> Inspection:
     """As if it had just been taken: what matters is what is seen in it."""
     return inspector.inspect(replace(frame, captured_ns=inspector.clock_ns()))
 
 
-def _misses_golden(old: Inspector, new: Inspector) -> bool:
-    """Whether the new one lets pass what the old one rejects in its own golden pair.
-
-    Sound rail shows no defect for hours, and this one is always there.
-    """
-    spec, image = old.network.bundle.manifest.input, golden_input(old.network.bundle)
-    frame = Frame(0, image, 0, Stretch(0, round(spec.height * spec.um_per_px)), spec.um_per_px)
-    return _judge(old, frame) is State.NG and _judge(new, frame) is not State.NG
-
-
-def _judge(inspector: Inspector, frame: Frame) -> State:
+def _judged(inspector: Inspector, frame: Frame) -> Judged:
     """By limits and rules; a golden pair is of no camera, so neither its view nor its quality."""
     network, rules = inspector.network, inspector.rules
     manifest = as_ruled(network.bundle.manifest, rules)
@@ -129,11 +138,22 @@ def _judge(inspector: Inspector, frame: Frame) -> State:
     (answer,), _ = gate([answer], manifest, rules.sound_above)
     mask = read_answer(answer, frame.image.shape[:2], manifest)
     found = find(frame, mask, manifest.limits, naming_of(rules, manifest))
-    return Judge(rules).judge(frame, *found).state
+    return Judged(Judge(rules).judge(frame, *found), mask)
 
 
-def objections(comparison: Comparison, settings: SwapSettings) -> list[str]:
-    """Why the new network must not take over; none if it may."""
+def too_slow(comparison: Comparison, settings: SwapSettings) -> list[str]:
+    """Why the new network must not take over, whoever accepts how it judges; none if it may."""
+    slowdown = comparison.new_p99_ms / comparison.old_p99_ms
+    if slowdown <= settings.max_slowdown:
+        return []
+    return [
+        f"its p99 is {comparison.new_p99_ms:.1f} ms, {slowdown:.2f} times the old one's, and "
+        f"swap.max_slowdown is {settings.max_slowdown:g}"
+    ]
+
+
+def judges_otherwise(comparison: Comparison, settings: SwapSettings) -> list[str]:
+    """In what the new network differs from the old one by more than it may; none if it does not."""
     found = []
     if comparison.agreement < settings.min_agreement:
         found.append(
@@ -152,11 +172,5 @@ def objections(comparison: Comparison, settings: SwapSettings) -> list[str]:
         found.append(
             f"its masks overlap by {comparison.overlap:.2f}, and swap.min_overlap is "
             f"{settings.min_overlap:g}"
-        )
-    slowdown = comparison.new_p99_ms / comparison.old_p99_ms
-    if slowdown > settings.max_slowdown:
-        found.append(
-            f"its p99 is {comparison.new_p99_ms:.1f} ms, {slowdown:.2f} times the old one's, and "
-            f"swap.max_slowdown is {settings.max_slowdown:g}"
         )
     return found

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -25,7 +25,9 @@ from edge.errors import BundleError, ConfigurationError, TracksideError
 from edge.inspect import Inspection, Inspector
 from edge.line_file import LineSettings, SwapSettings
 from edge.network import Network, network_of, rehearse
+from edge.swap.difference import difference_page
 from edge.swap.folder import (
+    DIFFERENCE,
     Attempt,
     Comparison,
     Decision,
@@ -37,7 +39,7 @@ from edge.swap.folder import (
     is_answered,
     left_out,
 )
-from edge.swap.shadow import Shadow, Slot, objections
+from edge.swap.shadow import Shadow, Slot, judges_otherwise, too_slow
 from edge.types import Frame
 
 POLL_S = 0.2  # between two looks at what is asked for
@@ -47,6 +49,8 @@ _PATIENCE_S = 5  # for a network that is just being loaded when the line ends
 _LINES = 2  # that may end over a request; one may have been killed for another reason
 
 log = logging.getLogger("trackside")
+
+Note = Callable[[str, str], None]  # enters a digest, and why it judges now, in the ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,10 @@ class SwapStatus:
     last: Decision | None
     taken_over: int  # since the start of the run
     refused: int
+
+
+class _JudgesOtherwise(TracksideError):
+    """It was refused for its difference alone, which a person may accept."""
 
 
 class _Abandoned(Exception):
@@ -74,8 +82,10 @@ class Swapper:
         settings: SwapSettings,
         inspectors: Mapping[str, Inspector],
         poll_s: float = POLL_S,
+        note: Note = lambda digest, reason: None,
     ) -> None:
         self._config, self._settings, self._inspectors = config, settings, inspectors
+        self._note = note
         self._poll_s = poll_s
         self._folder = SwapFolder(settings.folder)
         self._standing = self._folder.standing()
@@ -187,23 +197,50 @@ class Swapper:
                 new = _with(self._inspectors, network)
                 # Rolling back is not held to the verdicts of the very bundle that is to go.
                 if request.kind == "activate":
-                    comparison = self._compare(request, new)
-                    if reasons := objections(comparison, self._settings):
-                        raise TracksideError("; ".join(reasons))
+                    shadow, comparison = self._compare(request, new)
+                    self._judge(request, shadow, comparison)
                 self._hand_over(request, network)
                 unless_taken.pop_all()
         except _Abandoned:
             raise
         except Exception as error:
-            self._answer(request, str(error) or repr(error), comparison)
+            otherwise = isinstance(error, _JudgesOtherwise)
+            differs_from = old.bundle.digest if otherwise else None
+            self._answer(request, str(error) or repr(error), comparison, differs_from)
         else:
             old.engine.close()
+            self._note(request.digest, _by_whose_word(request, old.bundle.digest, comparison))
             self._answer(request, None, comparison)
 
-    def _compare(self, request: Request, new: Mapping[str, Inspector]) -> Comparison:
+    def _judge(self, request: Request, shadow: Shadow, comparison: Comparison) -> None:
+        """Refuse what is too slow, and what judges otherwise unless that very thing is accepted."""
+        reasons, accepted = judges_otherwise(comparison, self._settings), request.accepted
+        old, new = (next(iter(s.values())).network.bundle for s in (shadow.old, shadow.new))
+        if reasons:
+            self._folder.show_difference(
+                difference_page(shadow.differences, old, new, reasons, comparison.frames)
+            )
+        if slow := too_slow(comparison, self._settings):
+            raise TracksideError("; ".join([*reasons, *slow]))
+        if not reasons:
+            return
+        if accepted is None:
+            where = self._folder.root / DIFFERENCE
+            raise _JudgesOtherwise(
+                f"{'; '.join(reasons)}: look at {where}, and if the new one is right, activate it "
+                "again with --accept-difference"
+            )
+        if accepted.against != old.digest:
+            raise TracksideError(
+                f"its difference from {accepted.against[:12]} was accepted, and {old.digest[:12]} "
+                "is in force: activate it without --accept-difference, and look again"
+            )
+
+    def _compare(self, request: Request, new: Mapping[str, Inspector]) -> tuple[Shadow, Comparison]:
         again = network_of(self._config.engine, self._network.bundle)
         with closing(again.engine):
-            return self._shadow(request, Shadow(_with(new, again), new))
+            shadow = Shadow(_with(new, again), new)
+            return shadow, self._shadow(request, shadow)
 
     def _shadow(self, request: Request, shadow: Shadow) -> Comparison:
         slot = self._slot = Slot()
@@ -235,9 +272,21 @@ class Swapper:
             if self._stop.is_set():
                 raise _Abandoned
 
-    def _answer(self, request: Request, refusal: str | None, comparison: Comparison | None) -> None:
+    def _answer(
+        self,
+        request: Request,
+        refusal: str | None,
+        comparison: Comparison | None,
+        differs_from: str | None = None,
+    ) -> None:
         at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        self._last = Decision(request=request, refusal=refusal, at=at, comparison=comparison)
+        self._last = Decision(
+            request=request,
+            refusal=refusal,
+            at=at,
+            comparison=comparison,
+            differs_from=differs_from,
+        )
         if refusal is None:
             self._taken_over += 1
             log.info("bundle %s, %s, is in force", request.name, request.digest[:12])
@@ -291,9 +340,24 @@ def _check_age(new: Manifest, in_force: Manifest) -> None:
     )
 
 
+def _by_whose_word(request: Request, before: str, comparison: Comparison | None) -> str:
+    """For the ledger: in place of what it judges, and who accepted that it judges otherwise."""
+    said = f"{request.kind}: {request.name} in place of {before[:12]}"
+    if request.accepted is None or comparison is None:
+        return said
+    return (
+        f"{said}; {request.accepted.by} accepts its difference: the same verdict on "
+        f"{comparison.agreement:.1%} of {comparison.frames} frames, NG for "
+        f"{comparison.rejected_too} of {comparison.rejected}"
+    )
+
+
 @contextmanager
 def swapping(
-    config: LineSettings, inspectors: Mapping[str, Inspector], poll_s: float = POLL_S
+    config: LineSettings,
+    inspectors: Mapping[str, Inspector],
+    poll_s: float = POLL_S,
+    note: Note = lambda digest, reason: None,
 ) -> Iterator[Swapper | None]:
     """Change a running line's bundle when that is asked for; None where its file has no `swap`.
 
@@ -316,5 +380,5 @@ def swapping(
                 raise TracksideError(f"{folder.root} was changed during the start: start again")
             if (said := left_out(config)) is not None:
                 log.warning("%s", said)
-        with Swapper(config, settings, inspectors, poll_s) as swapper:
+        with Swapper(config, settings, inspectors, poll_s, note) as swapper:
             yield swapper

@@ -38,6 +38,7 @@ class EntryKind(str, Enum):
     CONFIRMED = "confirmed"  # the piece was seen to leave
     UNCONFIRMED = "unconfirmed"
     MODE = "mode"  # the outputs are in `tag` from now on
+    BUNDLE = "bundle"  # the network of digest `tag` judges from now on, and by whose word
     UNWRITTEN = "unwritten"  # an order that was acted on before it was on disk
     LOST = "lost"  # measure_um: how many entries, because the disk refused for too long
 

@@ -26,6 +26,7 @@ import cv2
 import flatbuffers
 import numpy as np
 import pytest
+import yaml
 from ai_edge_litert import schema_py_generated as tflite
 from onnx import TensorProto, helper, numpy_helper
 
@@ -58,8 +59,9 @@ from edge.swap.folder import (
     open_in_force,
     swap_folder,
 )
-from edge.swap.shadow import Slot, objections
+from edge.swap.shadow import Slot, judges_otherwise, too_slow
 from edge.types import Frame, State, Stretch
+from firmware_bridge.ledger import EntryKind, read_ledger
 from stands.bundles import (
     HEIGHT,
     WIDTH,
@@ -73,7 +75,7 @@ from stands.bundles import (
     onnx_model,
     png,
 )
-from stands.places import TESTS_PATH
+from stands.places import STEEL_LINE, TESTS_PATH
 from stands.swapping_lines import LENIENT, QUICK_S, change, write_line
 from stands.waiting import PATIENCE_S, eventually
 
@@ -267,6 +269,10 @@ def test_a_shadow_period_must_be_as_good_as_the_line_file_says() -> None:
         new_p99_ms=15,
     )
     limits = SwapSettings(folder=Path())
+
+    def objections(comparison: Comparison, limits: SwapSettings) -> list[str]:
+        return [*judges_otherwise(comparison, limits), *too_slow(comparison, limits)]
+
     assert objections(good, limits) == []
     assert objections(good.model_copy(update={"overlap": None}), limits) == []  # nothing was found
     for worse, why in (
@@ -278,6 +284,51 @@ def test_a_shadow_period_must_be_as_good_as_the_line_file_says() -> None:
     ):
         [said] = objections(good.model_copy(update=worse), limits)
         assert said.startswith(why)
+
+
+def test_what_is_judged_otherwise_is_shown_and_accepted_by_name_and_nothing_else_is(
+    tmp_path: Path, two: Bundles, files: dict[str, bytes]
+) -> None:
+    steel = yaml.safe_load(STEEL_LINE.read_text(encoding="utf-8"))
+    reject = steel["reject"] | {"silence_ms": 20_000, "ledger": "ledger.sqlite"}
+    swap = LENIENT | {"shadow_frames": 20}
+    config, other = a_line(tmp_path, two, swap=swap, reject=reject), contrary(tmp_path, files)
+    hasty = a_line(tmp_path, two, swap=swap | {"max_slowdown": 1e-6}, reject=reject)
+    accept = partial(activate, path=other.path, accepted_by="ann@box")
+    folder = swap_folder(config)
+
+    def decided(config: LineSettings) -> Decision:
+        Watched(config)
+        decision = folder.standing().outcome
+        assert decision is not None
+        return decision
+
+    def shown() -> None:
+        activate(config, other.path)
+        decision = decided(config)
+        assert decision.refusal is not None and "--accept-difference" in decision.refusal
+        assert decision.differs_from == two.a.digest
+
+    with pytest.raises(UsageError, match="there is nothing to accept: activate it without"):
+        accept(config)
+    shown()
+    page = (folder.root / "difference.html").read_text(encoding="utf-8")
+    assert 0 < page.count("<figure>") <= 21  # and the golden pair
+    assert other.digest in page and two.a.digest in page
+    assert not re.findall(r"(?:src|href)=\"(?!data:)", page)  # nothing is fetched
+    accept(hasty)
+    slow_as_well = decided(hasty)
+    assert slow_as_well.refusal is not None and "times the old one's" in slow_as_well.refusal
+    with pytest.raises(UsageError, match="there is nothing to accept"):  # it was no difference
+        accept(config)
+    shown()
+    accept(config)
+    taken = decided(config)
+    assert (taken.refusal, folder.standing().in_force) == (None, other.digest)
+    [entry] = [e for e in read_ledger(tmp_path / "ledger.sqlite") if e.kind is EntryKind.BUNDLE]
+    assert entry.tag == other.digest
+    assert entry.reason is not None
+    assert f"contrary in place of {two.a.digest[:12]}; ann@box accepts" in entry.reason
 
 
 @pytest.mark.parametrize("defects_per_metre", [4, 0])
