@@ -28,8 +28,8 @@ except ImportError as error:
         f"harvesters cannot be imported ({error}): {install('genicam')}"
     ) from error
 
-# It tells of each failure what is raised besides, and to a terminal where nobody listens.
-logging.getLogger("harvesters").addHandler(logging.NullHandler())
+# Of its own accord it tells a terminal, of each failure, what is raised besides.
+logging.getLogger("harvesters.core").handlers[:] = [logging.NullHandler()]
 
 Feature = bool | int | float | str
 

@@ -475,6 +475,31 @@ def test_a_genicam_camera_that_cannot_be_opened_names_the_remedy(
         genicam_source(**settings)
 
 
+# Apart, where nobody listens to what a library logs, so that it goes to the terminal.
+REFUSED = """
+import sys
+from pathlib import Path
+from edge.cameras.genicam_source import GenicamSource
+for producer in map(Path, sys.argv[1:]):
+    try:
+        GenicamSource(producer, serial="none", features={})
+    except Exception as error:
+        print(error)
+"""
+
+
+def test_a_genicam_driver_adds_no_line_of_its_own_to_what_is_refused() -> None:
+    genicam = pytest.importorskip("genicam", reason="needs the extra genicam")
+    there = Path(genicam.__file__).with_name("viky.cti")
+    command = [sys.executable, "-c", REFUSED, "/none.cti", str(there)]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert answer.stderr == ""
+    none, no_camera = answer.stdout.splitlines()
+    assert none.startswith("/none.cti is no GenTL producer")
+    assert no_camera.startswith("viky.cti has no camera none to give")
+    assert "()" not in answer.stdout
+
+
 class Driver:
     """A stand-in for cv2.VideoCapture on a V4L2 device of one size, and of one exposure control."""
 

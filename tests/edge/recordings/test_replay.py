@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from edge.recordings import accept, first_difference, read_expectation, read_rec
 from edge.recordings.expectation import Expectation, Replayed
 from edge.recordings.replay import replay
 from edge.types import State
+from stands.bundles import make_bundle
 from stands.inspections import recorded_line
 from stands.line_files import CAMERA, changed
 from stands.make_recording import (
@@ -30,6 +33,8 @@ from stands.make_recording import (
     write_frames,
     write_pinned_bundle,
 )
+from stands.small_disk import a_small_disk
+from stands.swapping_lines import write_line
 
 
 @pytest.fixture
@@ -259,3 +264,17 @@ def test_what_frames_were_held_against_is_recorded_with_them(tmp_path: Path) -> 
     (tmp_path / "before.json").unlink()
     assert [frame.state for frame in recorded.frames] == ["UNKNOWN"] * 4
     assert replay(read_recording(tmp_path / "recording")) == recorded
+
+
+def test_a_disk_that_fills_up_ends_the_recording_with_one_line(tmp_path: Path) -> None:
+    make_bundle(tmp_path / "small.bundle")
+    line, disk = write_line(tmp_path, "small.bundle"), tmp_path / "disk"
+    fill = f'dd if=/dev/zero of={disk}/filler bs=1k count=3900 status=none; exec "$@"'
+    record = (sys.executable, "-m", "edge.cli", "record", line, "--out", disk / "recorded")
+    command = [*a_small_disk(disk), "sh", "-c", fill, "sh", *map(str, record), "--frames", "5000"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 1, ended.stderr
+    [told] = [row for row in ended.stderr.splitlines() if row.startswith("trackside: ")]
+    assert told.startswith(f"trackside: {disk / 'recorded'}")
+    assert "disk" in told
+    assert "Traceback" not in ended.stderr
