@@ -143,7 +143,7 @@ def self_check(
     """What can be tried of a line while it runs, moving no output and taking no frame from it.
 
     The network in force is opened once more, from the same file and with the same settings, in a
-    process of its own at the lowest priority: whatever becomes of that process, the line goes on.
+    process of its own at a low priority: whatever becomes of that process, the line goes on.
     `bridge` says how outputs, inputs and encoder are, or raises.
     """
     yield tried("network", lambda: _opened_again(config, network))
