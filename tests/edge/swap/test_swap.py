@@ -75,6 +75,7 @@ from stands.bundles import (
     onnx_model,
     png,
 )
+from stands.line_files import CAMERA
 from stands.places import STEEL_LINE, TESTS_PATH
 from stands.swapping_lines import LENIENT, QUICK_S, change, write_line
 from stands.waiting import PATIENCE_S, eventually
@@ -481,6 +482,34 @@ def test_a_shadow_takes_the_frames_of_every_camera_in_turn() -> None:
             slot.put("left", frame)
             slot.put("right", frame)
     assert taken[:6] == ["left", "right"] * 3
+
+
+def test_each_camera_of_a_line_takes_over_between_two_of_its_own_frames(
+    tmp_path: Path, two: Bundles
+) -> None:
+    path = write_line(tmp_path, str(two.a.path))
+    line = yaml.safe_load(path.read_text())
+    line["cameras"] = dict.fromkeys(("left", "right"), line["cameras"][CAMERA])
+    path.write_text(yaml.safe_dump(line))
+    config = read_line(path)
+    judged: dict[str, list[str]] = {"left": [], "right": []}
+    asker = Thread(target=lambda: change(config, two.b.path), daemon=True)
+
+    def watch(line: Line) -> Callable[[Inspection], None]:
+        asker.start()
+
+        def see(inspection: Inspection) -> None:
+            judged[inspection.camera].append(inspection.bundle)
+            if not asker.is_alive() and all(two.b.digest in each for each in judged.values()):
+                line.stop()
+
+        return see
+
+    run_quickly(config, watch=watch)
+    for digests in judged.values():
+        first = digests.index(two.b.digest)
+        assert digests == [two.a.digest] * first + [two.b.digest] * (len(digests) - first)
+        assert first > 0
 
 
 def test_what_a_line_did_not_live_to_answer_is_tried_by_the_next_start(
