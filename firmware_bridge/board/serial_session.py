@@ -26,7 +26,7 @@ from firmware_bridge.errors import LineError, RejectorStopped
 from firmware_bridge.types import SECOND_NS, Mode, Reading
 
 BOOT_NS = 3 * SECOND_NS  # within this after its power comes a board answers
-_OPENINGS = 3  # attempts: a board that was greeted often while it started answers as often
+_OPENINGS = 20  # attempts: a board that was greeted often while it started answers as often
 _JITTER_NS = 1_000_000  # the longest that the board lets pass between two readings
 
 _REMEDIES = {

@@ -229,7 +229,7 @@ def test_check_reckons_with_the_picture_that_a_stream_holds_back(tmp_path: Path)
     for lost_after_mm, passed in ((107, False), (108, True)):
         laid = {"overlap_mm": 20, "lost_after_mm": lost_after_mm}
         config = a_line(tmp_path, "rtsp://camera/rail", speed_mm_s=500, **laid)
-        [check] = check_pictures(config, frame, latency_ms=0)
+        [check] = check_pictures(config.lookout(), frame, latency_ms=0)
         assert check.passed is passed
 
 
