@@ -257,12 +257,14 @@ def test_a_worker_that_hangs_stops_the_heartbeat_of_all(tmp_path: Path) -> None:
         pin = opened.rehearsal.heartbeat_pin
         try:
             eventually(lambda: seen.count("right") == 12)
-            hung = (seen.count("left"), len(pin.states) - 1)
+            judged, beats = seen.count("left"), len(pin.states) - 1
         finally:
             goes_on.set()
             thread.join()
-        assert hung == (3, 3)
-        assert len(pin.states) - 1 == 4  # the right one has ended, and makes no progress any more
+        # A beat is a round of both: fewer where one of them had several frames judged in a row.
+        assert judged == 3 and 1 <= beats <= 3
+        # One more: the right one has ended, and makes no progress any more.
+        assert len(pin.states) - 1 == beats + 1
 
 
 def test_a_line_may_be_told_to_stop_at_what_it_could_not_see(
