@@ -138,16 +138,15 @@ def recipe_check(
     """Read a recipe and its data, and try its sizes, as `train` does before its first step."""
     import torch
 
-    from reference.recipe import read_recipe, read_sources, refuse_too_few, told_of
+    from reference.recipe import read_recipe, told_of
     from reference.training.rehearsal import rehearse
     from reference.training.run import begin
-    from reference.training.train import classes_of, first_weights
+    from reference.training.train import classes_of, first_weights, read_data
 
     checked, root = read_recipe(path), data_root or path.parent
-    sources, held_out = read_sources(checked, root)
     for said in told_of(checked, root):
         print(said)
-    refuse_too_few(sources, checked)
+    sources, held_out = read_data(checked, root)
     classes, weights = classes_of(sources, checked), first_weights(checked, path.parent)
     rehearse(begin(checked, classes, torch.device("cpu"), start_from=weights), held_out)
     shown = sum(len(source.pairs) for source in sources)

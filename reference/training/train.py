@@ -84,10 +84,8 @@ def train(
     last = out / "last.safetensors"
     _check_beginning(last, resume, start_from or backbone_weights)
     fabric = launch(device, recipe)
-    sources, validation = read_sources(recipe, data_root)
+    sources, validation = read_data(recipe, data_root)
     track = held_out_track(recipe, data_root) if recipe.validation.best == "found" else None
-    refuse_too_few(sources, recipe)
-    _check_held_out(recipe, validation)
     start_from = start_from or first_weights(recipe, recipe_folder)
     classes = classes_of(sources, recipe)
     run = begin(
@@ -174,13 +172,19 @@ def displays_of(journal: Journal, *, as_json: bool, tensorboard: bool) -> Iterat
         yield TensorBoardDisplay(journal.folder / "tensorboard", journal.reached)
 
 
-def _check_held_out(recipe: Recipe, pairs: list[Pair]) -> None:
-    """Without held-out images there is no best: only who says so wants none."""
-    if not pairs and any(section.hold_out != "none" for section in recipe.data):
+def read_data(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pair]]:
+    """What is trained on, and what chooses the best; ConfigurationError where the one teaches
+    nothing, or the other is none though it is wanted.
+    """
+    sources, held_out = read_sources(recipe, data_root)
+    refuse_too_few(sources, recipe)
+    # Without held-out images there is no best: only who says so wants none.
+    if not held_out and any(section.hold_out != "none" for section in recipe.data):
         raise ConfigurationError(
             "no data set of the recipe has held-out images: write `hold_out: N` under one to draw "
             "some, or `hold_out: none` under each to train on all and keep the last"
         )
+    return sources, held_out
 
 
 def launch(device: str, recipe: Recipe) -> Fabric:
