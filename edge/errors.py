@@ -12,6 +12,8 @@ TracksideError                         1   failure while working
 ├── FrameError            (ValueError) 1   an image that cannot be inspected
 ├── LineStopped         (RuntimeError) 1   inspection ended because nobody could look
 ├── StoreError               (OSError) 1   an event store that cannot be opened or read
+├── DepotError                         1   a depot of releases that is unreachable or not trusted
+├── StartAgain                         75  the line ended to be started again, by another line file
 └── TrialFailed                        1   something that rejects did not do what it was told
 
 Every message names the remedy.
@@ -72,6 +74,16 @@ class NoPicture(CameraError):
 
 class StoreError(TracksideError, OSError):
     """A store that cannot be opened or read."""
+
+
+class DepotError(TracksideError):
+    """A depot of releases that cannot be reached, or says what nobody may believe."""
+
+
+class StartAgain(TracksideError):
+    """The line ended on purpose: it is to be started again, and takes another line file."""
+
+    exit_code = 75
 
 
 class TrialFailed(TracksideError):

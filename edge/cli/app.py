@@ -15,6 +15,7 @@ from edge.cli import (
     calibrate_commands,
     commands,
     event_commands,
+    fleet_commands,
     ledger_commands,
     replay_commands,
 )
@@ -61,6 +62,7 @@ for _name, _command in _COMMANDS.items():
 app.add_typer(commands.config, name="config")
 app.add_typer(bundle_commands.bundle, name="bundle")
 app.add_typer(event_commands.events, name="events")
+app.add_typer(fleet_commands.fleet, name="fleet")
 app.command()(ledger_commands.ledger)
 app.command()(calibrate_commands.calibrate)
 app.command()(replay_commands.record)

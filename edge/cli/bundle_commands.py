@@ -160,7 +160,7 @@ def activate(
         config,
         resolve_bundle(path),
         allow_older=allow_older,
-        accepted_by=_who() if accept_difference else None,
+        accepted_by=who() if accept_difference else None,
     )
     _await(config, request, no_wait=no_wait, as_json=as_json)
 
@@ -192,7 +192,7 @@ def _await(config: LineSettings, request: Request, *, no_wait: bool, as_json: bo
     sys.exit(1 if decision is not None and decision.refusal is not None else 0)
 
 
-def _who() -> str:
+def who() -> str:
     """The person at the command, also behind sudo."""
     import getpass
     import os

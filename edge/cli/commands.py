@@ -50,7 +50,14 @@ def run(
     from edge.run import run_line
 
     log_to_stderr(as_json=log_json, verbose=verbose)
-    run_line(read_line(line), frames=frames)
+    config = read_line(line)
+    if config.fleet is None:
+        run_line(config, frames=frames)
+        return
+    from edge.commissioning import check_line
+    from edge.run.fleet_line import run_in_fleet
+
+    run_in_fleet(line, config, check_line, frames=frames)
 
 
 def check(line: LineFile) -> None:

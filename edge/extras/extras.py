@@ -14,6 +14,8 @@ EXTRA_OF_MODULE = {
     "py_sod_metrics": "evaluate",
     "pycocotools": "evaluate",
     "scipy": "evaluate",
+    "securesystemslib": "fleet",
+    "tuf": "fleet",
     "harvesters": "genicam",
     "gpiod": "gpio",
     "gpiozero": "gpiozero",

@@ -32,10 +32,16 @@ _QUOTED = re.compile(r"'(.+?)'")
 
 
 def read_yaml(
-    path: Path, model: type[Model], *, without: Collection[str] = (), lenient: bool = False
+    path: Path,
+    model: type[Model],
+    *,
+    without: Collection[str] = (),
+    lenient: bool = False,
+    folder: Path | None = None,
 ) -> Model:
-    """The file as a `model`, validated with its folder as context; `${NAME}` is an environment
-    variable's value. Raises `ConfigurationError` with one line for each mistake.
+    """The file as a `model`, validated with its folder as context, or with another `folder`;
+    `${NAME}` is an environment variable's value. Raises `ConfigurationError` with one line for each
+    mistake.
 
     The sections `without` are left out. Where it is `lenient`, a variable that is not set stays
     `${NAME}` and is a mistake only if the model will not have that.
@@ -50,7 +56,7 @@ def read_yaml(
     except _TooMuch as error:
         raise ConfigurationError(f"{path}:{error}") from error
     try:
-        checked = model.model_validate(values, context={"folder": path.parent})
+        checked = model.model_validate(values, context={"folder": folder or path.parent})
     except ValidationError as error:
         schema = model.model_json_schema()
         for detail in error.errors(include_url=False):

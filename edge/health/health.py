@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from edge.box import Box, BoxState
 from edge.cameras import CameraCounts
+from edge.fleet import FleetStatus
 from edge.health.camera_health import CameraAccount
 from edge.health.line_health import Facts, Keeping, LineHealth, Messages, Outputs, Rejects
 from edge.inspect import Baseline, Inspection
@@ -36,6 +37,7 @@ class Health:
         outputs: Callable[[], Outputs] = lambda: Outputs("as ordered"),
         keeping: Callable[[], Keeping] = Keeping,
         swap: Callable[[], SwapStatus | None] = lambda: None,
+        fleet: Callable[[], FleetStatus | None] = lambda: None,
         sources: Callable[[], Mapping[str, CameraCounts]] = dict,
         box: Callable[[], BoxState] = _BOX.state,
         messages: Callable[[], Messages | None] = lambda: None,
@@ -46,7 +48,8 @@ class Health:
         self._asked_ns: int | None = None
         self._cameras = {name: CameraAccount(each) for name, each in baselines.items()}
         self._facts, self._outputs, self._keeping = facts, outputs, keeping
-        self._swap, self._sources, self._box, self._messages = swap, sources, box, messages
+        self._swap, self._fleet = swap, fleet
+        self._sources, self._box, self._messages = sources, box, messages
 
     def see(self, inspection: Inspection, now_ns: int) -> None:
         """Count it, at the time when its orders have been given."""
@@ -70,6 +73,7 @@ class Health:
             outputs=self._outputs(),
             keeping=self._keeping(),
             swap=self._swap(),
+            fleet=self._fleet(),
             box=self._box(),
             messages=self._messages(),
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edge.box import BoxState
+from edge.fleet import FleetStatus
 from edge.health.camera_health import STAGES, CameraHealth, Kind
 from edge.health.times import Counted, added
 from edge.swap import SwapStatus
@@ -80,6 +81,7 @@ class LineHealth:
     outputs: Outputs
     keeping: Keeping
     swap: SwapStatus | None  # None where the bundle cannot be changed
+    fleet: FleetStatus | None  # None of a line that belongs to none
     box: BoxState
     messages: Messages | None  # None of a line without a broker
 
@@ -121,6 +123,25 @@ class LineHealth:
         return added(camera.latency for camera in self.cameras.values())
 
     @property
+    def complaints(self) -> tuple[str, ...]:
+        """What keeps it from being well, whatever the rail looks like; for the fleet's desk."""
+        cameras = (
+            f"camera {name}: {said}"
+            for name, each in self.cameras.items()
+            if (said := _complaint(each)) is not None
+        )
+        return (*cameras, *self.keeping.troubles.values())
+
+    @property
     def bundle(self) -> str | None:
         """Digest of the one that the latest frames were judged with; while it is changed, one."""
         return next((each.bundle for each in self.cameras.values() if each.bundle), None)
+
+
+def _complaint(camera: CameraHealth) -> str | None:
+    if camera.source is not None and camera.source.fault is not None:
+        return camera.source.fault
+    frames = sum(camera.frames.values())
+    if frames == 0:
+        return "it has shown nothing yet"
+    return "none of its frames could be judged" if frames == camera.frames[State.UNKNOWN] else None

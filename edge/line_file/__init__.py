@@ -29,6 +29,7 @@ from edge.line_file.engine import (
     OpenVinoSettings,
     settings_for,
 )
+from edge.line_file.fleet import BoxName, FleetSettings
 from edge.line_file.line import EXAMPLES, LineSettings, PublicKey, line_schema, read_line
 from edge.line_file.lookout import Lookout
 from edge.line_file.reject import (
@@ -52,11 +53,13 @@ __all__ = [
     "OVERLAP_PX",
     "ActuatorSettings",
     "AutoSettings",
+    "BoxName",
     "CameraSettings",
     "Confirm",
     "EncoderSettings",
     "EngineChoice",
     "EngineSettings",
+    "FleetSettings",
     "GenicamSettings",
     "GpiodEncoderSettings",
     "HardwareSettings",

@@ -13,6 +13,7 @@ from edge.files import read_yaml
 from edge.line_file.camera import CameraSettings
 from edge.line_file.encoder import EncoderSettings
 from edge.line_file.engine import AutoSettings, EngineChoice
+from edge.line_file.fleet import FleetSettings
 from edge.line_file.lookout import Lookout, check_cameras, orders
 from edge.line_file.reject import (
     HeartbeatSettings,
@@ -67,6 +68,11 @@ class LineSettings(Section):
         default=None,
         description="Lets the bundle be changed while the line runs; off if left out.",
     )
+    fleet: FleetSettings | None = Field(
+        default=None,
+        description="Takes bundles and line files from a depot that serves many boxes; off if left "
+        "out.",
+    )
     certificate: LinePath | None = Field(
         default=None,
         description="What `trackside qualify --out` wrote of this line: `check` warns where the "
@@ -104,6 +110,15 @@ class LineSettings(Section):
     web: WebSettings | None = Field(
         default=None, description="Serves a page that shows the line; off if left out."
     )
+
+    @field_validator("fleet")
+    @classmethod
+    def _can_change_bundles(
+        cls, fleet: FleetSettings | None, info: ValidationInfo
+    ) -> FleetSettings | None:
+        if fleet is not None and info.data.get("swap") is None:
+            raise ValueError("bundles that come are tried beside the old one: give `swap:` too")
+        return fleet
 
     @field_validator("reject")
     @classmethod
@@ -187,7 +202,8 @@ class LineSettings(Section):
         store = self.store and self.store.database
         swap = self.swap and self.swap.folder / "bundles"
         spool = self.mqtt and self.mqtt.spool
-        return tuple(path for path in (self.reject.ledger, store, swap, spool) if path)
+        fleet = self.fleet and self.fleet.folder / "lines"
+        return tuple(path for path in (self.reject.ledger, store, swap, spool, fleet) if path)
 
 
 def line_schema() -> dict[str, Any]:
@@ -195,8 +211,11 @@ def line_schema() -> dict[str, Any]:
     return LineSettings.model_json_schema()
 
 
-def read_line(path: Path) -> LineSettings:
-    """Read and check a line file. Every mistake is named with its line, its key and the remedy."""
+def read_line(path: Path, *, beside: Path | None = None) -> LineSettings:
+    """Read and check a line file. Every mistake is named with its line, its key and the remedy.
+
+    Its relative paths start at the folder of `beside`, where it stands in for that file.
+    """
     if not path.exists():
         raise ConfigurationError(f"{path}: no such file: copy one of those in {EXAMPLES}")
-    return read_yaml(path, LineSettings)
+    return read_yaml(path, LineSettings, folder=(beside or path).parent)

@@ -39,7 +39,8 @@ class MqttSettings(Section):
     )
     topic: str = Field(
         pattern=r"^[^#+/\x00]+(/[^#+/\x00]+)*$",
-        description="Messages go to TOPIC/verdict/CAMERA, TOPIC/health and TOPIC/availability.",
+        description="Messages go to TOPIC/verdict/CAMERA, TOPIC/health and TOPIC/availability, and "
+        "those of a box in a fleet to TOPIC/fleet.",
     )
     username: str | None = Field(default=None, description="Whom the broker takes this box for.")
     password: SecretStr | None = Field(

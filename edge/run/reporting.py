@@ -13,6 +13,7 @@ from typing import Any
 
 from edge.assembly import Line
 from edge.clock import clock_ns
+from edge.fleet import FleetFolder, FleetStatus
 from edge.health import (
     Cause,
     Facts,
@@ -24,10 +25,10 @@ from edge.health import (
     deadline_of,
 )
 from edge.inspect import Baseline, Inspection, read_baseline
-from edge.line_file import Lookout
+from edge.line_file import LineSettings, Lookout
 from edge.store import EventStore
 from edge.swap import Swapper
-from edge.telemetry import Outbox, Spool
+from edge.telemetry import Message, Outbox, Spool, fleet_message
 
 _VERSION = version("trackside")  # asked once: it is read from the disk
 
@@ -106,9 +107,18 @@ def health_of(
         outputs=outputs,
         keeping=keeping,
         swap=lambda: None if swapper is None else swapper.status(),
+        fleet=_fleet(line.config),
         sources=line.camera_counts,
         messages=messages,
     )
+
+
+def _fleet(config: LineSettings) -> Callable[[], FleetStatus | None]:
+    settings = config.fleet
+    if settings is None:
+        return lambda: None
+    folder, box = FleetFolder(settings.folder), settings.box
+    return lambda: folder.shown(box)
 
 
 def _baseline(line: Line, lookout: Lookout) -> Baseline | None:
@@ -172,8 +182,19 @@ def _open_post(line: Line, health: Health, stack: ExitStack) -> _Post:
         utc_now=lambda: datetime.now(timezone.utc),
         limit=settings.max_spooled,
     )
-    courier = stack.enter_context(mqtt.MqttCourier(settings, spool, outbox.added, clock_ns))
+    courier = stack.enter_context(
+        mqtt.MqttCourier(settings, spool, outbox.added, clock_ns, lambda: _standing(line, health))
+    )
     return _Post(outbox, courier)
+
+
+def _standing(line: Line, health: Health) -> Message | None:
+    """What the broker is to keep of the line, besides whether it is there."""
+    assert line.config.mqtt is not None
+    message = fleet_message(health.at(clock_ns()))
+    if message is None:
+        return None
+    return Message(f"{line.config.mqtt.topic}/fleet", message.model_dump_json().encode())
 
 
 def _serve_metrics(line: Line, health: Health, stack: ExitStack) -> None:

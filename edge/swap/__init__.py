@@ -1,7 +1,7 @@
 """Another bundle for a line that runs: asked for, tried beside the old one, taken or refused."""
 
 from edge.swap.folder import Decision, Progress, Request, left_out, open_in_force
-from edge.swap.request import activate, answers, roll_back
+from edge.swap.request import activate, answers, decision_of, in_force_now, roll_back
 from edge.swap.swapper import POLL_S, Swapper, SwapStatus, swapping
 
 __all__ = [
@@ -13,6 +13,8 @@ __all__ = [
     "Swapper",
     "activate",
     "answers",
+    "decision_of",
+    "in_force_now",
     "left_out",
     "open_in_force",
     "roll_back",

@@ -34,17 +34,22 @@ def activate(
     *,
     allow_older: bool = False,
     accepted_by: str | None = None,
+    accepted_elsewhere: str | None = None,
 ) -> Request:
     """Ask the line to try a bundle, which has to be whole, signed and right before that.
 
     The line refuses one that is older than what it runs, unless that is asked for; and one that
     judges otherwise, unless somebody accepts that, who has been shown it: UsageError where nobody
-    has. ConfigurationError for a line that keeps no bundles to change between; BundleError and
+    has. What was `accepted_elsewhere`, for many lines, need not have been shown by this one.
+    ConfigurationError for a line that keeps no bundles to change between; BundleError and
     EngineUnavailable for a bundle that could not run here.
     """
     folder = swap_folder(config)
     bundle = open_bundle(resolve_bundle(path), config.bundle_key)
     accepted = None if accepted_by is None else _acceptance(folder, bundle, accepted_by)
+    if accepted_elsewhere is not None:
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        accepted = Acceptance(by=accepted_elsewhere, against=in_force_now(config), shown_at=now)
     sound = _sound(config, bundle)
     return _ask(folder, "activate", sound, allow_older=allow_older, accepted=accepted)
 
@@ -93,6 +98,27 @@ def answers(
         if progress is not None and progress.request == request:
             yield progress
         time.sleep(poll_s)
+
+
+def in_force_now(config: LineSettings) -> str:
+    """Digest of what a line runs, or a start of it would."""
+    in_force = swap_folder(config).standing().in_force
+    return in_force or open_bundle(resolve_bundle(config.bundle), config.bundle_key).digest
+
+
+def decision_of(config: LineSettings, asked: str) -> Decision | None:
+    """What the line decided of the request of that number; None as long as it has not.
+
+    TracksideError where another bundle was asked for meanwhile.
+    """
+    folder = swap_folder(config)
+    outcome = folder.standing().outcome
+    if outcome is not None and outcome.request.id == asked:
+        return outcome
+    request = folder.request()
+    if request is None or request.id != asked:
+        raise TracksideError("another bundle was asked for at the box")
+    return None
 
 
 def _acceptance(folder: SwapFolder, bundle: Bundle, by: str) -> Acceptance:

@@ -3,12 +3,15 @@
 Each adapter runs on threads of its own and reads what the loop left it; the loop waits for none.
 """
 
-from edge.telemetry.messages import message_schemas
+from edge.telemetry.messages import FleetMessage, fleet_message, message_schemas
 from edge.telemetry.outbox import Outbox
-from edge.telemetry.spool import Spool
+from edge.telemetry.spool import Message, Spool
 
 __all__ = [
+    "FleetMessage",
+    "Message",
     "Outbox",
     "Spool",
+    "fleet_message",
     "message_schemas",
 ]

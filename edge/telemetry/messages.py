@@ -116,6 +116,31 @@ class HealthMessage(Stamp):
     given_up: Counter
 
 
+class RefusalPart(_Part):
+    """A release that a box will not take."""
+
+    release: int
+    why: str
+    at: str
+
+
+class FleetMessage(_Part):
+    """TOPIC/fleet, retained: what a box runs of its fleet's releases, wants, refused, and why."""
+
+    format: Literal[1] = 1
+    line: str = Field(description="The line's name.")
+    box: str = Field(description="The box's name in the fleet.")
+    runs: int | None = Field(description="Number of the release; null: none has come yet.")
+    wants: int | None = Field(description="The newest that has reached it.")
+    doing: str = Field(description="What it does to get there; nothing, once it is there.")
+    refused: tuple[RefusalPart, ...]
+    trouble: str | None = Field(description="Why the depot could not be read; null if it could.")
+    contact_at: str | None = Field(description="When it was last read anew: ISO 8601, UTC.")
+    bundle: str | None = Field(description="Digest of what judged the latest frame.")
+    version: str = Field(description="Of Trackside.")
+    complaints: tuple[str, ...] = Field(description="What keeps the line from being well.")
+
+
 def verdict_message(stamp: Mapping[str, Any], verdict: Verdict, latency_ns: int) -> VerdictMessage:
     return VerdictMessage(
         **stamp,
@@ -176,10 +201,33 @@ def health_message(stamp: Mapping[str, Any], health: LineHealth) -> HealthMessag
     )
 
 
+def fleet_message(health: LineHealth) -> FleetMessage | None:
+    """None of a line that belongs to no fleet."""
+    fleet = health.fleet
+    if fleet is None:
+        return None
+    return FleetMessage(
+        line=health.facts.line,
+        box=fleet.box,
+        runs=fleet.runs,
+        wants=fleet.wants,
+        doing=fleet.doing,
+        refused=tuple(
+            RefusalPart(release=each.release, why=each.why, at=each.at) for each in fleet.refused
+        ),
+        trouble=fleet.trouble,
+        contact_at=fleet.contact_at,
+        bundle=health.bundle,
+        version=health.facts.version,
+        complaints=health.complaints,
+    )
+
+
 def message_schemas() -> dict[str, Any]:
     """The JSON Schema of each topic below a line's."""
     return {
         "availability": {"enum": ["online", "offline"], "description": "Retained; not JSON."},
+        "fleet": FleetMessage.model_json_schema(),
         "health": HealthMessage.model_json_schema(),
         "verdict/CAMERA": VerdictMessage.model_json_schema(),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from itertools import accumulate
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -18,6 +19,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from edge.box import BoxState
+from edge.fleet import FleetStatus
 from edge.health import BOUNDS_NS, Counted, Keeping, LineHealth, Messages
 from edge.line_file import MetricsSettings
 from edge.serving import Message, Served, serving
@@ -43,6 +45,8 @@ def line_metrics(health: LineHealth) -> Iterator[Metric]:
         swaps.add_metric(["taken_over"], health.swap.taken_over)
         swaps.add_metric(["refused"], health.swap.refused)
         yield swaps
+    if health.fleet is not None:
+        yield from _fleet(health.fleet)
     yield from _box(health.box)
     if health.messages is not None:
         yield from _messages(health.messages)
@@ -214,6 +218,36 @@ def _messages(messages: Messages) -> Iterator[Metric]:
         "Messages that the spool had no room for.",
         value=messages.given_up,
     )
+
+
+def _fleet(fleet: FleetStatus) -> Iterator[Metric]:
+    release = GaugeMetricFamily(
+        "trackside_fleet_release",
+        "Number of the release that this box runs, and of the one that it wants; 0 is none.",
+        labels=["box", "which"],
+    )
+    release.add_metric([fleet.box, "runs"], fleet.runs or 0)
+    release.add_metric([fleet.box, "wants"], fleet.wants or 0)
+    yield release
+    refused = GaugeMetricFamily(
+        "trackside_fleet_refused",
+        "1 of a release that this box refused.",
+        labels=["release", "why"],
+    )
+    for each in fleet.refused:
+        refused.add_metric([str(each.release), each.why], 1)
+    yield refused
+    trouble = GaugeMetricFamily(
+        "trackside_fleet_trouble", "1 while the depot cannot be read or believed.", labels=["why"]
+    )
+    trouble.add_metric([fleet.trouble or ""], fleet.trouble is not None)
+    yield trouble
+    if fleet.contact_at is not None:
+        yield GaugeMetricFamily(
+            "trackside_fleet_contact_timestamp_seconds",
+            "When the depot was last read anew, in seconds since 1970.",
+            value=datetime.fromisoformat(fleet.contact_at).timestamp(),
+        )
 
 
 def _buckets(times: Counted) -> list[tuple[str, float]]:

@@ -29,6 +29,7 @@ _KEEP_ALIVE_S = 10  # a broker that is silent for twice as long is gone
 _CONNECT_S = 5
 _RETRY_S = (0.5, 30.0)  # the first wait after a loss, and the longest
 _LOOK_S = 0.05  # at the spool, and whether to stop
+_STANDING_NS = 1_000_000_000  # between two looks at what the broker is to keep
 _MOST_HEARD_BYTES = 2  # after the length: of CONNACK and PUBACK in MQTT 3.1.1; PINGRESP has none
 _LINGER_NS = 2_000_000_000  # for what is left when the line stops; the rest waits in the spool
 
@@ -55,13 +56,22 @@ class MqttCourier:
     """Carries the spool's messages as long as it is open. Whatever the broker does, it goes on."""
 
     def __init__(
-        self, settings: MqttSettings, spool: Spool, added: Event, clock_ns: Callable[[], int]
+        self,
+        settings: MqttSettings,
+        spool: Spool,
+        added: Event,
+        clock_ns: Callable[[], int],
+        standing: Callable[[], Message | None] = lambda: None,
     ) -> None:
+        """`standing` is what the broker is to keep, and to be told anew whenever it is another."""
         self.connected = False
         self._settings = settings
         self._spool = spool
         self._added = added
         self._clock_ns = clock_ns
+        self._standing = standing
+        self._kept: Message | None = None  # by the broker, of this connection
+        self._looked_ns = 0
         self._closing = Event()
         self._until_ns: int | None = None  # once it is closing
         self._said: str | None = None
@@ -113,6 +123,7 @@ class MqttCourier:
                 self._go_on(client, code)
             self._publish(client, _availability(self._settings, "online"), retain=True)
             self.connected = True
+            self._kept, self._looked_ns = None, 0
             if self._said:
                 log.info("mqtt: connected; %d messages wait", len(self._spool))
             self._said = None
@@ -132,11 +143,25 @@ class MqttCourier:
                 number, message = found
                 self._publish(client, message)
                 self._spool.remove(number)
+                self._keep_standing(client)
             if self._closing.is_set():
                 self._publish(client, _availability(self._settings, "offline"), retain=True)
                 return
+            self._keep_standing(client)
             while not self._added.is_set():
                 self._go_on(client, client.loop(_LOOK_S))
+                self._keep_standing(client)
+
+    def _keep_standing(self, client: _Client) -> None:
+        """Have the broker keep what holds now; seldom looked at, as it seldom changes."""
+        now_ns = self._clock_ns()
+        if self._looked_ns and now_ns - self._looked_ns < _STANDING_NS:
+            return
+        self._looked_ns = now_ns
+        standing = self._standing()
+        if standing is not None and standing != self._kept:
+            self._publish(client, standing, retain=True)
+            self._kept = standing
 
     def _publish(self, client: _Client, message: Message, *, retain: bool = False) -> None:
         """Returns when the broker has it."""

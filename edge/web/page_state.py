@@ -242,6 +242,7 @@ def health_json(health: LineHealth) -> Json:
         "outputs": asdict(health.outputs),
         "troubles": dict(health.keeping.troubles),
         "swap": None if health.swap is None else _swap(health.swap),
+        "fleet": None if health.fleet is None else health.fleet.model_dump(mode="json"),
         "cameras": {name: _camera(each) for name, each in health.cameras.items()},
         "box": asdict(health.box),
     }

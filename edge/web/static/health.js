@@ -16,8 +16,9 @@ export function showHealth(health) {
   const { bundle, bundle_digest, engine, version } = facts;
   const trying = health.swap?.trying;
   const trial = trying ? ` · ${trying.doing} ${trying.request.name}, ${trying.frames} of ${trying.of}` : "";
+  const release = health.fleet?.runs ? ` · release ${health.fleet.runs}` : "";
   const in_force = `Bundle ${bundle}, ${bundle_digest.slice(0, 12)}`;
-  say(byId("facts"), `${in_force} · ${engine} · Trackside ${version}${trial}`);
+  say(byId("facts"), `${in_force} · ${engine} · Trackside ${version}${release}${trial}`);
 }
 
 export function showMode(mode) {
@@ -27,7 +28,7 @@ export function showMode(mode) {
 }
 
 /** What somebody has to see to. */
-function* alarms({ outputs, cameras, troubles, swap }) {
+function* alarms({ outputs, cameras, troubles, swap, fleet }) {
   const { mode, causes } = outputs;
   const overriding = causes.filter((each) => each.mode !== "as ordered");
   const reasons = overriding.map((each) => `${each.name}: ${each.reason}`);
@@ -37,6 +38,18 @@ function* alarms({ outputs, cameras, troubles, swap }) {
   }
   for (const trouble of Object.values(troubles)) yield trouble;
   if (swap?.last?.refusal) yield `Bundle ${swap.last.request.name} was refused: ${swap.last.refusal}`;
+  if (fleet?.trouble) yield `Fleet: ${fleet.trouble}`;
+  const last = fleet?.refused.at(-1);
+  if (last && last.release >= (fleet.runs ?? 0)) yield `Release ${last.release} was refused: ${last.why}`;
+}
+
+/** Of a box that belongs to a fleet. */
+function* ofTheFleet(fleet) {
+  if (!fleet) return;
+  const { runs, wants, doing, refused } = fleet;
+  const there = wants === null || wants === runs;
+  yield ["Fleet's release", runs === null ? "none yet" : `${runs}`, false];
+  if (!there) yield ["On its way", `${wants}${doing === "nothing" ? "" : `, ${doing}`}`, refused.some((each) => each.release === wants)];
 }
 
 function showAlarms(health) {
@@ -87,6 +100,7 @@ function tiles(health) {
     ["Lost frames", whole(health.lost_frames), health.lost_frames > 0],
     ["Deadlines missed", whole(health.deadlines_missed), health.deadlines_missed > 0],
     ...ofTheCameras(health.cameras),
+    ...ofTheFleet(health.fleet),
     ...ofTheBox(health.box),
   ];
 }

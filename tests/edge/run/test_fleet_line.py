@@ -1,0 +1,115 @@
+"""A line takes from its fleet's depot what is right, and comes back from what is not, by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import yaml
+
+pytest.importorskip("tuf", reason="pip install 'trackside[fleet]'")
+
+from edge.bundle import write_bundle
+from edge.swap import in_force_now
+from stands.bundles import make_files, manifest
+from stands.depots import Box, Desk, served
+from stands.places import TESTS_PATH
+from stands.waiting import PATIENCE_S, eventually
+
+START_AGAIN = 75
+
+
+class Service:
+    """`trackside run`, started again whenever it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.codes: list[int] = []
+        self._pid = 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "stands.fleet_service", str(path)],
+            env={**os.environ, "PYTHONPATH": TESTS_PATH},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._thread = Thread(target=self._listen, daemon=True)
+
+    def kill(self) -> None:
+        os.kill(self._pid, signal.SIGKILL)
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            what, number = line.split()
+            if what == "runs":
+                self._pid = int(number)
+            else:
+                self.codes.append(int(number))
+
+    def __enter__(self) -> Service:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._thread.join(PATIENCE_S)
+        self._process.kill()
+        self._process.wait()
+
+
+def test_a_line_takes_bundles_and_line_files_as_they_come_and_comes_back_from_bad_ones(
+    tmp_path: Path,
+) -> None:
+    files = make_files()
+    own, one = (
+        write_bundle(
+            manifest().model_copy(update={"name": name}), files, tmp_path / f"{name}.bundle"
+        )
+        for name in ("own", "one")
+    )
+    desk = Desk(tmp_path)
+    with served(desk.folder) as url:
+        box = Box(tmp_path / "a", "a", url, desk.depot.root_path, own.path)
+        line = yaml.safe_load(box.path.read_text())
+        line["encoder"]["speed_mm_s"] = 200  # slow enough for `check` on any machine
+        line["fleet"] |= {"well_within_s": 300, "well_frames": 20}
+        box.path.write_text(yaml.safe_dump(line))
+        del line["fleet"]
+        good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+        good.write_text(yaml.safe_dump(line | {"name": "renamed"}))
+        # nothing that it shows can be judged, and `check` says so
+        line["cameras"]["top"]["quality"] = {"min_sharpness": 100_000}
+        bad.write_text(yaml.safe_dump(line))
+
+        with Service(box.path) as service:
+            desk.publish(one)
+            eventually(lambda: box.status.runs == 1)
+            assert in_force_now(box.config) == one.digest
+            assert service.codes == []  # a bundle is taken between two frames
+            desk.publish(a=good)
+            eventually(lambda: box.status.runs == 2)
+            in_force = box.folder.line_standing().in_force
+            assert in_force is not None
+            service.kill()
+            eventually(lambda: service.codes == [START_AGAIN, -signal.SIGKILL])
+            desk.publish(a=bad)
+            eventually(lambda: [each.release for each in box.status.refused] == [3])
+            assert box.status.runs == 2
+            assert box.folder.line_standing().in_force == in_force
+            # once to try it, once to come back
+            assert service.codes[2:] == [START_AGAIN, START_AGAIN]
+            hasty = yaml.safe_load(box.path.read_text())
+            hasty["fleet"] |= {"well_within_s": 1, "well_frames": 10_000}
+            box.path.write_text(yaml.safe_dump(hasty))
+            good.write_text(good.read_text().replace("renamed", "renamed again"))
+            desk.publish(a=good)
+            eventually(lambda: [each.release for each in box.status.refused] == [3, 4])
+            assert "was not well within 1 s" in box.status.refused[-1].why
+            assert box.folder.line_standing().in_force == in_force
