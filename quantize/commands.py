@@ -100,6 +100,14 @@ def quantize(
         int | None,
         typer.Option(min=32, help="Pixels a side that the network sees; the recipe's if left out."),
     ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WIDTHxHEIGHT",
+            help="Another size to hold the network at, for ONNX Runtime and LiteRT; `native` and "
+            "`openvino` take any. May be given again.",
+        ),
+    ] = None,
     um_per_px: Annotated[
         float | None,
         typer.Option(help="Surface that a network pixel shows; else the recipe's, or 250."),
@@ -126,6 +134,7 @@ def quantize(
             from quantize.describe import Purpose, input_spec
             from quantize.display import show_packing
             from quantize.inputs import read_inputs, told
+            from quantize.other_sizes import parse_size
             from quantize.pack import Wishes, build
             from quantize.parity import ParityError, parse_limits
             from quantize.targets import choose, parse_targets
@@ -151,6 +160,7 @@ def quantize(
                 accuracy_aware=accuracy_aware,
                 frames=given.frames,
                 golden=given.golden,
+                also=[parse_size(each) for each in also or ()],
             )
         with step("Read the checkpoint and the images"):
             trained = trained if size is None else trained.at(size)

@@ -15,6 +15,7 @@ from edge.line_file import settings_for
 from edge.network import check_golden, to_tensor
 from quantize.deploy import Trained, to_onnx
 from quantize.describe import Purpose, describe, measured
+from quantize.other_sizes import Packed, Size, at_size, prove
 from quantize.parity import (
     Answers,
     Parity,
@@ -27,6 +28,7 @@ from quantize.parity import (
     compare,
     gate,
     golden_pair,
+    read_picture,
     simulated,
 )
 from quantize.parity.report import report
@@ -66,6 +68,7 @@ class Wishes:
     accuracy_aware: bool = False
     frames: int = 540  # of the simulated line
     golden: Path | None = None  # a picture that may be shown; None: a frame of the simulated line
+    also: Sequence[Size] = ()  # other sizes that the engines which want one each have files for
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +110,8 @@ def build(
         )
         asked = subjects(validation, frames)
     with step("Ask torch fp32"), closing(TorchEngine(trained.network)) as fp32:
-        golden = golden_pair(fp32, manifest, wishes.golden)
+        shown = None if wishes.golden is None else read_picture(wishes.golden, manifest.input)
+        golden = golden_pair(fp32, manifest, shown)
         answers = ask(fp32, asked, manifest)
         wanted = compare(answers, answers, asked)
     bench = _Bench(manifest, golden, material, asked, answers, wanted, wishes)
@@ -124,10 +128,29 @@ def build(
             files |= one.files
         files[PARITY] = as_json(content)
         files[REPORT] = as_html(content, settled, all_pictures=False)
+        if wishes.also:
+            packed = Packed(trained, material.tensors, wishes.full_range, manifest, golden, settled)
+            manifest = _with_other_sizes(packed, wishes.also, files, step)
         out.parent.mkdir(parents=True, exist_ok=True)
         write_bundle(manifest, files, out)
     page = as_html(content, settled, all_pictures=True, times_ms=times_ms)
     return Packing(wanted, settled, page, failures)
+
+
+def _with_other_sizes(
+    packed: Packed, sizes: Sequence[Size], files: dict[str, bytes], step: Step
+) -> Manifest:
+    """The manifest with each of them, proven; their files are put beside the others."""
+    others = []
+    for height, width in sizes:
+        with step(f"Pack it at {width}x{height} too"):
+            other, made = at_size(packed, (height, width))
+        others.append(other)
+        files |= made
+    manifest = packed.manifest.model_copy(update={"other_sizes": others})
+    with step("Prove it at its other sizes"):
+        prove(manifest, files)
+    return manifest
 
 
 def _material(

@@ -2,6 +2,8 @@
 
 from edge.bundle.bundle import MANIFEST, Bundle, open_bundle, pack_directory, write_bundle
 from edge.bundle.manifest import (
+    ANY_SIZE,
+    STRIDE,
     Artefact,
     EngineName,
     Golden,
@@ -10,13 +12,16 @@ from edge.bundle.manifest import (
     Limits,
     Manifest,
     NamesSpec,
+    OtherSize,
     OutputSpec,
     Packed,
     Precision,
 )
 
 __all__ = [
+    "ANY_SIZE",
     "MANIFEST",
+    "STRIDE",
     "Artefact",
     "Bundle",
     "EngineName",
@@ -26,6 +31,7 @@ __all__ = [
     "Limits",
     "Manifest",
     "NamesSpec",
+    "OtherSize",
     "OutputSpec",
     "Packed",
     "Precision",

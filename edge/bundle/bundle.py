@@ -18,6 +18,7 @@ from edge.bundle.archive import open_archive, read_files, write_directory, write
 from edge.bundle.manifest import (
     FORMAT,
     MOST_VERSION,
+    STRIDE,
     Artefact,
     EngineName,
     Manifest,
@@ -35,9 +36,10 @@ class Bundle:
     """A network and all a box must know of it, verified."""
 
     path: Path
-    manifest: Manifest
+    manifest: Manifest  # of the size that the network is shown
     digest: str  # sha256 of manifest.json, which holds that of every other file
     _files: Mapping[str, bytes] = field(repr=False)
+    _packed: Manifest | None = None  # as it was packed; None: as it is shown
 
     def read(self, name: str) -> bytes:
         return self._files[name]
@@ -62,6 +64,37 @@ class Bundle:
         files = {name: self._files[name] for name in manifest.files}
         return _verified(self.path, manifest, {MANIFEST: _written(manifest), **files})
 
+    def at(self, height: int | None, width: int | None) -> Bundle:
+        """The same with its network shown another size; None is as it was packed.
+
+        BundleError for a size that the network has not.
+        """
+        packed = self._packed or self.manifest
+        height, width = height or packed.input.height, width or packed.input.width
+        if (height, width) == (packed.input.height, packed.input.width):
+            return replace(self, manifest=packed, _packed=None)
+        for side, pixels in (("height", height), ("width", width)):
+            if pixels % STRIDE:
+                better = -(-pixels // STRIDE) * STRIDE
+                raise BundleError(
+                    f"{self.path}: {side} {pixels} is not a multiple of {STRIDE}: use {better}"
+                )
+        if packed.names is not None and (packed.names.height, packed.names.width) == (1, 1):
+            raise BundleError(
+                f"{self.path} names each picture as a whole, which it learnt at "
+                f"{packed.input.width}x{packed.input.height} alone: leave height and width out"
+            )
+        return replace(self, manifest=packed.at(height, width), _packed=packed)
+
+    def proven_by(self) -> Bundle:
+        """The same at the size of a golden pair: this one, or where it has none as it was packed.
+
+        Engines whose files are made for no one size are proven there by the very file.
+        """
+        packed = self._packed
+        unproven = packed is not None and self.manifest.golden == packed.golden
+        return self.at(None, None) if unproven else self
+
     def save(self, path: Path) -> None:
         """Write it as a zip, the same bytes for the same content."""
         write_zip(self._files, path)
@@ -83,8 +116,9 @@ class Bundle:
             if artefact.engine == engine and precision in {None, artefact.precision}:
                 return artefact
         present = ", ".join(f"{a.engine} {a.precision}" for a in self.manifest.artefacts)
+        at = f" at {self.manifest.input.width}x{self.manifest.input.height}" if self._packed else ""
         raise BundleError(
-            f"{self.path} has nothing for {' '.join(filter(None, [engine, precision]))}, "
+            f"{self.path} has nothing for {' '.join(filter(None, [engine, precision]))}{at}, "
             f"only {present}: choose one of these, or pack the bundle with it"
         )
 
@@ -172,12 +206,14 @@ def _verified(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bun
 
 
 def _referred_to(manifest: Manifest) -> Iterable[str]:
-    golden = manifest.golden
-    yield from (golden.input, golden.output)
-    if golden.names is not None:
-        yield golden.names.output
-    for artefact in manifest.artefacts:
-        yield from artefact.files
+    sizes = [(manifest.golden, manifest.artefacts)]
+    sizes += ((each.golden, each.artefacts) for each in manifest.other_sizes)
+    for golden, artefacts in sizes:
+        yield from (golden.input, golden.output)
+        if golden.names is not None:
+            yield golden.names.output
+        for artefact in artefacts:
+            yield from artefact.files
 
 
 def _written(manifest: Manifest) -> bytes:

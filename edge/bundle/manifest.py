@@ -21,9 +21,11 @@ MOST_PX = 16_384  # a side of what a network takes or answers
 MOST_UM = 10_000  # a network pixel: a centimetre shows no defect that a rail or a strip may have
 MOST_CLASSES = 64  # as many channels as an engine may answer
 MOST_VERSION = 10**12  # room for a date and a time
+STRIDE = 32  # of a network's coarsest features: it is shown whole ones
 
 EngineName = Literal["openvino", "onnxruntime", "litert", "native"]
 Precision = Literal["int8", "fp32"]
+ANY_SIZE: frozenset[EngineName] = frozenset({"native", "openvino"})  # files made for no one size
 
 
 def _printable(text: str) -> str:
@@ -147,6 +149,15 @@ class Golden(_Section):
     names: GoldenNames | None = None  # with the manifest's `names`
 
 
+class OtherSize(_Section):
+    """The same network for frames or tiles of another size, and the pair that proves it there."""
+
+    height: PositiveInt = Field(le=MOST_PX, multiple_of=STRIDE)
+    width: PositiveInt = Field(le=MOST_PX, multiple_of=STRIDE)
+    artefacts: list[Artefact] = []  # of the engines whose files are made for one size
+    golden: Golden
+
+
 class Packed(_Section):
     """When and where it was packed: all that differs between two packings of the same."""
 
@@ -173,6 +184,7 @@ class Manifest(_Section):
     macs: PositiveInt | None = Field(default=None, le=10**15)  # multiply-adds of one inference
     artefacts: list[Artefact] = Field(min_length=1)
     golden: Golden
+    other_sizes: list[OtherSize] = []
     provenance: dict[Text, Text]
     packed: Packed | None = None
     files: dict[str, str] = {}  # every other file in the bundle -> sha256; write_bundle fills it
@@ -210,6 +222,28 @@ class Manifest(_Section):
         if (self.names is None) != (self.golden.names is None):
             raise ValueError("names and golden.names go together")
         return self
+
+    def at(self, height: int, width: int) -> Manifest:
+        """That of the same network, shown frames or tiles of another size."""
+        down, across = height / self.input.height, width / self.input.width
+        scaled = {
+            name: spec.model_copy(
+                update={"height": round(spec.height * down), "width": round(spec.width * across)}
+            )
+            for name, spec in (("output", self.output), ("names", self.names))
+            if spec is not None
+        }
+        made = {(each.height, each.width): each for each in self.other_sizes}.get((height, width))
+        of_any_size = [each for each in self.artefacts if each.engine in ANY_SIZE]
+        return self.model_copy(
+            update={
+                **scaled,
+                "input": self.input.model_copy(update={"height": height, "width": width}),
+                "macs": None if self.macs is None else round(self.macs * down * across),
+                "artefacts": [*(made.artefacts if made else ()), *of_any_size],
+                "golden": made.golden if made else self.golden,
+            }
+        )
 
     @property
     def named_channels(self) -> int:

@@ -40,6 +40,7 @@ def show_bundle(bundle: Bundle) -> None:
         "version": "none" if manifest.version is None else f"{manifest.version}",
         "signature": "there is one: verify it with --key" if bundle.is_signed else "none",
         "input": f"{spec.width}x{spec.height}, {spec.channels} channel(s), {spec.um_per_px:g} um",
+        **_other_sizes(manifest),
         "threshold": f"{manifest.threshold:g}",
         "classes": _classes(manifest),
         "good for": f"{limits.min_area_mm2:g} mm2, {limits.min_extent_mm:g} mm and more",
@@ -52,6 +53,11 @@ def show_bundle(bundle: Bundle) -> None:
     console.print(_artefacts(bundle))
     if packed := manifest.packed:
         console.print(f"packed {packed.at} on {packed.machine}")
+
+
+def _other_sizes(manifest: Manifest) -> dict[str, str]:
+    sizes = [f"{each.width}x{each.height}" for each in manifest.other_sizes]
+    return {"also at": ", ".join(sizes)} if sizes else {}
 
 
 def _classes(manifest: Manifest) -> str:
@@ -107,22 +113,32 @@ def show_verified(bundle: Bundle, *, signed: bool) -> bool:
     else:
         there = "not checked: give --key" if bundle.is_signed else "none"
         console.print(f"? signature  {there}")
-    for artefact in bundle.manifest.artefacts:
-        try:
-            engine = open_engine(settings_for(artefact), bundle)
-            result = check_golden(bundle, engine)
-        except EngineUnavailable as error:
-            console.print(f"? {_name(artefact)}: {printable(str(error))}", soft_wrap=True)
-        except BundleError as error:
-            failed = True
-            console.print(f"✗ {_name(artefact)}: {printable(str(error))}", soft_wrap=True)
-        else:
-            found = f"{result.defects} defect{'s' if result.defects > 1 else ''}"
-            if result.names is not None:
-                found += f", named as it must be on {result.names.same:.1%}"
-            console.print(f"✓ {_name(artefact)}: golden pair with IoU {result.iou:.3f}, {found}")
-            engine.close()
+    sizes = [(each.height, each.width) for each in bundle.manifest.other_sizes]
+    for shown in (bundle, *(bundle.at(*size) for size in sizes)):
+        for artefact in shown.manifest.artefacts:
+            failed |= _show_proof(console, artefact, shown)
     return failed
+
+
+def _show_proof(console: Console, artefact: Artefact, bundle: Bundle) -> bool:
+    """Whether the engine answers the golden pair of this size; True if it does not."""
+    spec = bundle.manifest.input
+    name = f"{_name(artefact)} at {spec.width}x{spec.height}"
+    try:
+        engine = open_engine(settings_for(artefact), bundle)
+        result = check_golden(bundle, engine)
+    except EngineUnavailable as error:
+        console.print(f"? {name}: {printable(str(error))}", soft_wrap=True)
+    except BundleError as error:
+        console.print(f"✗ {name}: {printable(str(error))}", soft_wrap=True)
+        return True
+    else:
+        found = f"{result.defects} defect{'s' if result.defects > 1 else ''}"
+        if result.names is not None:
+            found += f", named as it must be on {result.names.same:.1%}"
+        console.print(f"✓ {name}: golden pair with IoU {result.iou:.3f}, {found}")
+        engine.close()
+    return False
 
 
 def _console() -> Console:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from edge.bundle import Artefact, Precision
+from edge.bundle import STRIDE, Artefact, Precision
 from edge.line_file.section import LinePath, Section, Threads
 
-if TYPE_CHECKING:
-    pass
+Side = Annotated[int, Field(ge=STRIDE, le=16_384, multiple_of=STRIDE)]  # of what a network takes
 
 
-class _Settings(Section):
+class _Sizes(Section):
+    height: Side | None = Field(
+        default=None,
+        description="Rows of a frame or tile as the network is shown it, a multiple of 32, if not "
+        "as the bundle was packed. `native` and `openvino` take any, others those in the bundle.",
+    )
+    width: Side | None = Field(default=None, description="Columns, in the same way.")
+
+
+class _Settings(_Sizes):
     precision: Precision | None = Field(
         default=None,
         description="Of the bundle's artefacts for the engine; the first if not given.",
@@ -80,7 +88,7 @@ class NativeSettings(_Settings):
     )
 
 
-class AutoSettings(Section):
+class AutoSettings(_Sizes):
     """The first that answers rightly here, of native, ONNX Runtime, OpenVINO and LiteRT."""
 
     type: Literal["auto"] = "auto"

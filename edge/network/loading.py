@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from edge.bundle import Bundle, open_bundle
-from edge.engines import Engine, open_engine
+from edge.engines import open_engine
 from edge.errors import ConfigurationError, EngineUnavailable, UsageError
 from edge.line_file import (
     AutoSettings,
@@ -72,32 +72,40 @@ def network_of(settings: EngineChoice, bundle: Bundle) -> Network:
     each had against it.
     """
     if not isinstance(settings, AutoSettings):
-        return Network(bundle, _proven(settings, bundle))
+        return _proven(settings, bundle)
     refused = []
     for candidate in _candidates(settings):
         try:
-            engine = _proven(candidate, bundle)
+            network = _proven(candidate, bundle)
         except ConfigurationError as error:
             refused.append(f"{candidate.type}: {error}")
         else:
-            log.info("engine %s%s", engine.name, "".join(f"; not {why}" for why in refused))
-            return Network(bundle, engine)
+            name = network.engine.name
+            log.info("engine %s%s", name, "".join(f"; not {why}" for why in refused))
+            return network
     raise EngineUnavailable(f"no engine runs {bundle.path}: {'; '.join(refused)}")
 
 
-def _proven(settings: EngineSettings, bundle: Bundle) -> Engine:
-    engine = open_engine(settings, bundle)
+def _proven(settings: EngineSettings, bundle: Bundle) -> Network:
+    """At the size of the settings; proven at that of the golden pair, which may be another."""
+    shown = bundle.at(settings.height, settings.width)
+    shown.artefact(settings.type, settings.precision)  # whether there is one, before all else
+    proof = shown.proven_by()
+    engine = open_engine(settings, proof)
     try:
-        check_golden(bundle, engine)
+        check_golden(proof, engine)
     except ConfigurationError:
         engine.close()
         raise
-    return engine
+    if proof is shown:
+        return Network(shown, engine)
+    engine.close()
+    return Network(shown, open_engine(settings, shown))
 
 
 def _candidates(settings: AutoSettings) -> Iterator[EngineSettings]:
     """The fastest first, as measured on x86 and expected on ARM."""
-    yield NativeSettings(threads=settings.threads, portable=False)
-    yield OnnxRuntimeSettings(threads=settings.threads)
-    yield OpenVinoSettings(threads=settings.threads)
-    yield LiteRtSettings(threads=settings.threads)
+    threads, height, width = settings.threads, settings.height, settings.width
+    yield NativeSettings(threads=threads, height=height, width=width, portable=False)
+    for each in (OnnxRuntimeSettings, OpenVinoSettings, LiteRtSettings):
+        yield each(threads=threads, height=height, width=width)

@@ -12,11 +12,11 @@ from torch import nn
 from torch._dynamo.exc import UserError
 from torch.export import Dim
 
+from edge.bundle import STRIDE
 from edge.errors import TracksideError
 from quantize.deploy.deploy_form import apart, listed
 
 OPSET = 18  # the newest that the exporter writes without converting, and old enough for every box
-STRIDE = 32  # of the coarsest features; at its multiples every x2 is exact
 MOST_STRIDES = 128  # 4096 pixels, the most a dynamic side may have
 TOLERANCE = 1e-4  # of the largest logit
 SCOPES = "pkg.torch.onnx.name_scopes"  # where the exporter says which module a node is of

@@ -1,7 +1,7 @@
 """Whether what was packed decides as the FP32 network does."""
 
 from quantize.parity.gate import FIGURES, ParityError, parse_limits
-from quantize.parity.golden import golden_of, golden_pair
+from quantize.parity.golden import Picture, golden_of, golden_pair, read_picture
 from quantize.parity.parity import Answers, Parity, TorchEngine, ask, compare
 from quantize.parity.report import Settled, as_html, as_json
 from quantize.parity.subjects import Subject, sha256, simulated
@@ -11,6 +11,7 @@ __all__ = [
     "Answers",
     "Parity",
     "ParityError",
+    "Picture",
     "Settled",
     "Subject",
     "TorchEngine",
@@ -21,6 +22,7 @@ __all__ = [
     "golden_of",
     "golden_pair",
     "parse_limits",
+    "read_picture",
     "sha256",
     "simulated",
 ]

@@ -5,6 +5,7 @@ and FP32's answer to it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -21,8 +22,8 @@ from edge.network.golden import count_defects, rejecting
 from edge.types import Image, Mask
 from quantize.parity.subjects import simulated
 
-_GOLDEN = Golden(input="golden/input.png", output="golden/output.png", min_iou=0.9, max_mae=0.01)
-_NAMES = GoldenNames(output="golden/names.png", min_same=0.9, max_mae=0.05)
+_MIN_IOU, _MAX_MAE = 0.9, 0.01
+_MIN_SAME, _MAX_NAMES_MAE = 0.9, 0.05
 SEED, TRIES = 700_000, 48
 MIN_SHARE, MAX_SHARE = 0.02, 0.5  # a small or a full mask tells no engine from another
 
@@ -31,18 +32,42 @@ class GoldenError(TracksideError, ValueError):
     """A network that sees nothing, or only defects, in every golden image."""
 
 
-def golden_of(*, named: bool) -> Golden:
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One that may be shown to whoever has the bundle."""
+
+    name: str
+    image: Image
+
+
+def golden_of(*, named: bool, folder: str = "golden") -> Golden:
     """What a manifest says of the pair: its files, and what an engine must reach on them."""
-    return _GOLDEN.model_copy(update={"names": _NAMES}) if named else _GOLDEN
+    return Golden(
+        input=f"{folder}/input.png",
+        output=f"{folder}/output.png",
+        min_iou=_MIN_IOU,
+        max_mae=_MAX_MAE,
+        names=GoldenNames(output=f"{folder}/names.png", min_same=_MIN_SAME, max_mae=_MAX_NAMES_MAE)
+        if named
+        else None,
+    )
 
 
-def golden_pair(fp32: Engine, manifest: Manifest, picture: Path | None = None) -> dict[str, bytes]:
+def read_picture(path: Path, spec: InputSpec) -> Picture:
+    """A picture for the golden pair, in the colours that the network is shown."""
+    return Picture(str(path), read_image(path, colour=spec.channels == 3))
+
+
+def golden_pair(
+    fp32: Engine, manifest: Manifest, picture: Picture | None = None
+) -> dict[str, bytes]:
     """Of the frames in which the FP32 network sees something, the one it is surest of.
 
     With a picture, of the parts of that: it goes into the bundle, to be seen by whoever has it.
     """
     surest, best = (0.0, 0.0), None
-    for shown in _simulated(manifest) if picture is None else _parts(picture, manifest.input):
+    shown_all = _simulated(manifest) if picture is None else _parts(picture.image, manifest.input)
+    for shown in shown_all:
         answer = fp32.infer(to_tensor(shown, manifest.input))
         mask = read_answer(answer, (manifest.output.height, manifest.output.width), manifest)
         telling = MIN_SHARE <= mask.binary.mean() <= MAX_SHARE
@@ -57,17 +82,19 @@ def golden_pair(fp32: Engine, manifest: Manifest, picture: Path | None = None) -
     if best is None:
         raise _untelling(picture)
     image, mask, sound = best
-    files = {_GOLDEN.input: _png(image), _GOLDEN.output: _png(_levels(mask.probability))}
-    if mask.names is not None:
+    golden = manifest.golden
+    files = {golden.input: _png(image), golden.output: _png(_levels(mask.probability))}
+    if mask.names is not None and golden.names is not None:
         told = [*mask.names.shares] + ([] if sound is None else [np.full((1, 1), sound)])
-        files[_NAMES.output] = _png(_levels(np.vstack(told)))
+        files[golden.names.output] = _png(_levels(np.vstack(told)))
     return files
 
 
-def _untelling(picture: Path | None) -> GoldenError:
+def _untelling(picture: Picture | None) -> GoldenError:
     """Nothing that was shown tells a right engine from a wrong one."""
-    of, remedy = f"the parts of {picture}", "give another picture"
-    if picture is None:
+    if picture is not None:
+        of, remedy = f"the parts of {picture.name}", "give another picture"
+    else:
         of = f"{TRIES} frames of the simulated line"
         remedy = "give --golden a picture like those it was trained on, that may be shown"
     return GoldenError(
@@ -82,11 +109,10 @@ def _simulated(manifest: Manifest) -> Iterator[Image]:
         yield frame.image
 
 
-def _parts(picture: Path, spec: InputSpec) -> Iterator[Image]:
+def _parts(image: Image, spec: InputSpec) -> Iterator[Image]:
     """What the network is shown of a picture at its own scale, in parts that overlap by half; a
     smaller one is enlarged.
     """
-    image = read_image(picture, colour=spec.channels == 3)
     rows, columns = image.shape[:2]
     if rows < spec.height or columns < spec.width:
         size = max(columns, spec.width), max(rows, spec.height)

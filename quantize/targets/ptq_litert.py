@@ -39,10 +39,6 @@ class StrayFloat(TracksideError, ValueError):
     """A quantized network that still computes in floating point somewhere."""
 
 
-class NotTaken(TracksideError):
-    """A network that the vendor's converter or quantizer cannot take."""
-
-
 class Target:
     """N,H,W,C in and out, so that no transpose is left in it."""
 
@@ -88,14 +84,7 @@ class Target:
                 algorithm_key=AlgorithmName.NO_QUANTIZE,
             )
         quantizer = Quantizer(self._fp32, recipes.get_quantization_recipe())
-        try:
-            result = quantizer.quantize(self._ranges, enable_progress_report=False)
-        except Exception as error:  # the vendor raises nearly anything
-            said = " ".join(str(error).split()) or type(error).__name__
-            raise NotTaken(
-                f"ai-edge-quantizer takes no such network ({said[:200]}): leave litert out of "
-                "--targets"
-            ) from error
+        result = quantizer.quantize(self._ranges, enable_progress_report=False)
         quantized = bytes(result.quantized_model)
         if not keep:
             _refuse_float(quantized)

@@ -12,7 +12,7 @@ from edge.bundle import InputSpec, Limits, OutputSpec
 from edge.engines.engine import Answer
 from edge.files.image_file import write_image
 from edge.types import Tensor
-from quantize.parity import golden_pair
+from quantize.parity import golden_pair, read_picture
 from quantize.parity.golden import GoldenError
 from stands.bundles import manifest
 
@@ -44,9 +44,9 @@ def test_the_golden_pair_may_be_of_a_picture_that_whoever_packs_chooses(
     picture = np.full((96, 160), 90, np.uint8)
     picture[70:90, 120:150] = 250
     write_image(tmp_path / "tile.png", picture)
-    files = golden_pair(Bright(), of_tiles, tmp_path / "tile.png")
+    files = golden_pair(Bright(), of_tiles, read_picture(tmp_path / "tile.png", spec))
     shown = cv2.imdecode(np.frombuffer(files["golden/input.png"], np.uint8), cv2.IMREAD_UNCHANGED)
     assert shown.shape == (64, 64) and (shown == 250).sum() == 600
     write_image(tmp_path / "sound.png", picture * 0 + 90)
     with pytest.raises(GoldenError, match=r"parts of .*sound.png the .* give another"):
-        golden_pair(Bright(), of_tiles, tmp_path / "sound.png")
+        golden_pair(Bright(), of_tiles, read_picture(tmp_path / "sound.png", spec))
