@@ -2,7 +2,10 @@
 // on a CPU. Tensors are float and lie channels last; 16 neighbouring channels go together. Sums are
 // taken image by image and then in order, so that threads do not change a bit of them.
 
-#include <torch/extension.h>
+// No more of torch is included than is used: all of it takes a minute to compile.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/library.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +13,7 @@
 
 namespace {
 
-using torch::Tensor;
+using at::Tensor;
 
 typedef float Lanes __attribute__((vector_size(64), aligned(4)));
 constexpr int64_t kLanes = 16;
@@ -40,7 +43,7 @@ class Sums {
 };
 
 Tensor as_tensor(const std::vector<double>& values, at::IntArrayRef shape) {
-  return torch::tensor(values, torch::kDouble).to(torch::kFloat).view(shape);
+  return at::tensor(values, at::kDouble).to(at::kFloat).view(shape);
 }
 
 template <typename Work>
@@ -153,8 +156,8 @@ void scatter_row(const Window& w, const float* gradient, const float* taps, int6
 // x: N,C,H,W; taps: 9,C.
 Tensor depthwise(const Tensor& x, const Tensor& taps, int64_t dilation, int64_t stride) {
   const Window w(x, dilation, stride);
-  const Tensor out = torch::empty({x.size(0), w.channels, w.out_rows, w.out_columns},
-                                  x.options().memory_format(kLast));
+  const Tensor out = at::empty({x.size(0), w.channels, w.out_rows, w.out_columns},
+                               x.options().memory_format(kLast));
   const float *in = x.data_ptr<float>(), *weights = taps.data_ptr<float>();
   float* to = out.data_ptr<float>();
   for_each_image(x.size(0), [&](int64_t n) {
@@ -187,7 +190,7 @@ std::vector<Tensor> depthwise_backward(const Tensor& given, const Tensor& x, con
   });
   const Tensor for_taps = as_tensor(sums.total(), {9, w.channels});
   if (stride == 1) return {depthwise(gradient, taps.flip(0), dilation, 1), for_taps};
-  const Tensor for_x = torch::zeros_like(x);
+  const Tensor for_x = at::zeros_like(x);
   const float* weights = taps.data_ptr<float>();
   float* to = for_x.data_ptr<float>();
   for_each_image(x.size(0), [&](int64_t n) {
@@ -232,14 +235,13 @@ std::vector<Tensor> norm_relu(const Tensor& x, const Tensor& gamma, const Tensor
     add(sums.of(n) + c, sum);
     add(sums.of(n) + channels + c, squares);
   });
-  const Tensor moments =
-      torch::tensor(sums.total(), torch::kDouble).view({2, channels}) / count;
+  const Tensor moments = at::tensor(sums.total(), at::kDouble).view({2, channels}) / count;
   const Tensor exact_variance = (moments[1] - moments[0].square()).clamp_min(0);
-  const Tensor mean = moments[0].to(torch::kFloat), variance = exact_variance.to(torch::kFloat);
-  const Tensor inverse = (exact_variance + epsilon).rsqrt().to(torch::kFloat);
+  const Tensor mean = moments[0].to(at::kFloat), variance = exact_variance.to(at::kFloat);
+  const Tensor inverse = (exact_variance + epsilon).rsqrt().to(at::kFloat);
   const Tensor scale = gamma * inverse, shift = beta - mean * scale;
   const float *scales = scale.data_ptr<float>(), *shifts = shift.data_ptr<float>();
-  const Tensor out = torch::empty_like(x);
+  const Tensor out = at::empty_like(x);
   float* to = out.data_ptr<float>();
   for_each_tile(x, [&](int64_t, int64_t c, int64_t begin, int64_t end) {
     const Lanes by = load(scales + c), plus = load(shifts + c);
@@ -279,7 +281,7 @@ std::vector<Tensor> norm_relu_backward(const Tensor& given, const Tensor& x, con
   const Tensor factor = gamma * inverse, means_of = totals / count;
   const float *factors = factor.data_ptr<float>(), *tilt = means_of[0].data_ptr<float>();
   const float* level = means_of[1].data_ptr<float>();
-  const Tensor for_x = torch::empty_like(x);
+  const Tensor for_x = at::empty_like(x);
   float* to = for_x.data_ptr<float>();
   for_each_tile(x, [&](int64_t, int64_t c, int64_t begin, int64_t end) {
     const Lanes by = load(inverses + c), centre = load(means + c), times = load(factors + c);
@@ -296,9 +298,14 @@ std::vector<Tensor> norm_relu_backward(const Tensor& given, const Tensor& x, con
 
 }  // namespace
 
-PYBIND11_MODULE(TORCH_EXTENSION_NAME, module) {
-  module.def("depthwise", &depthwise);
-  module.def("depthwise_backward", &depthwise_backward);
-  module.def("norm_relu", &norm_relu);
-  module.def("norm_relu_backward", &norm_relu_backward);
+TORCH_LIBRARY(trackside_cpu_kernels, library) {
+  library.def("depthwise(Tensor x, Tensor taps, int dilation, int stride) -> Tensor", &depthwise);
+  library.def(
+      "depthwise_backward(Tensor gradient, Tensor x, Tensor taps, int dilation, int stride)"
+      " -> Tensor[]", &depthwise_backward);
+  library.def("norm_relu(Tensor x, Tensor gamma, Tensor beta, float epsilon) -> Tensor[]",
+              &norm_relu);
+  library.def(
+      "norm_relu_backward(Tensor gradient, Tensor x, Tensor gamma, Tensor beta, Tensor mean,"
+      " Tensor inverse) -> Tensor[]", &norm_relu_backward);
 }

@@ -140,7 +140,7 @@ def _kernels() -> Any:
 
 
 def built(name: str, source: Path, flags: Sequence[str]) -> Any:
-    """A module of one source file, kept among torch's own under all that it was built of.
+    """Operators of one source file, kept among torch's own under all that it was built of.
 
     The lock that torch builds under outlives a process that is killed meanwhile, and whoever comes
     after waits for ever. Ours goes with its process; who holds it takes away what a dead one left.
@@ -153,6 +153,11 @@ def built(name: str, source: Path, flags: Sequence[str]) -> Any:
     with held(Path(kept) / f"{name}-{digest}", make=True) as folder:
         folder.lock(wait=True)
         folder.remove("lock")
-        return cpp_extension.load(
-            name, [str(source)], extra_cflags=list(flags), build_directory=str(folder.path)
+        cpp_extension.load(
+            name,
+            [str(source)],
+            extra_cflags=list(flags),
+            build_directory=str(folder.path),
+            is_python_module=False,
         )
+    return getattr(torch.ops, name)
