@@ -1,7 +1,7 @@
 """The bridge of one line, opened from its line file: only this room imports `firmware_bridge`."""
 
 from edge.bridge.bench import HELD_S, open_bench
-from edge.bridge.bridge import Bridge, Rehearsal, bridge_errors_as_ours, open_bridge
+from edge.bridge.bridge import Beating, Bridge, Rehearsal, bridge_errors_as_ours, open_bridge
 from edge.bridge.ledger import find_gaps, last_entry, latest_entries
 from edge.bridge.recorded_rail import STEP_NS, RecordedRail
 from edge.bridge.rounds import Rounds
@@ -15,6 +15,7 @@ __all__ = [
     "HELD_S",
     "SECOND_NS",
     "STEP_NS",
+    "Beating",
     "Bridge",
     "Encoder",
     "Entry",

@@ -19,7 +19,13 @@ from edge.bridge.wires import (
 )
 from edge.clock import clock_ns
 from edge.errors import TracksideError, UsageError
-from edge.line_file import InputSettings, LineSettings, RejectSettings, SerialEncoderSettings
+from edge.line_file import (
+    InputSettings,
+    LineSettings,
+    OneHeartbeat,
+    RejectSettings,
+    SerialEncoderSettings,
+)
 from edge.types import Stretch
 from firmware_bridge.core import Confirmation, News, Role
 from firmware_bridge.desk import (
@@ -48,18 +54,25 @@ _MODES = {
 
 
 @dataclass(frozen=True)
+class Beating:
+    """One heartbeat, and the progress that it shows."""
+
+    line: OutputLine
+    heartbeat: Heartbeat
+    rounds: Rounds  # of all cameras that it stands for
+
+
+@dataclass(frozen=True)
 class Bridge:
-    """What rejects, ready. It is the main loop's rejector, and has its heartbeat."""
+    """What rejects, ready. It is the main loop's rejector, and has its heartbeats."""
 
     desk: OrderDesk
     inputs: InputWatch
-    heartbeat: Heartbeat
-    heartbeat_line: OutputLine
+    beating: tuple[Beating, ...]
     where: Callable[[], Reading]  # the newest reading of the encoder, for any thread
     rig: Rig | None  # None where another process or a board has it
     ledger: Ledger | None
     rails: Rails
-    rounds: Rounds  # of all cameras, for which the heartbeat stands
 
     def submit(self, camera: str, start_um: int, end_um: int, tag: str) -> None:
         """Have this rail rejected by all actuators that the camera orders; RejectorStopped, as of
@@ -77,8 +90,9 @@ class Bridge:
 
     def beat(self, camera: str) -> None:
         """The loop has dealt with a frame of this camera."""
-        if self.rounds.done(camera):
-            self.heartbeat.beat()
+        for each in self.beating:
+            if each.rounds.done(camera):
+                each.heartbeat.beat()
 
     def note_bundle(self, digest: str, reason: str) -> None:
         """Enter in the ledger what judges from now on; never waits."""
@@ -92,7 +106,7 @@ class Bridge:
 
     def rehearsal(self) -> Rehearsal:
         """Its encoder and pins, if it has no wires; UsageError if it has."""
-        match self.rig, self.heartbeat_line:
+        match self.rig, self.beating[0].line:
             case Rig(SimulatedEncoder() as encoder, [Output(_, MemoryLine() as reject), *_]), (
                 MemoryLine() as beat
             ):
@@ -109,7 +123,7 @@ class Rehearsal:
 
     encoder: SimulatedEncoder
     reject_pin: MemoryLine
-    heartbeat_pin: MemoryLine
+    heartbeat_pin: MemoryLine  # of the first
 
 
 @dataclass(frozen=True)
@@ -137,7 +151,7 @@ def open_bridge(
     reject = config.reject
     with bridge_errors_as_ours(), ExitStack() as stack:
         ledger = stack.enter_context(Ledger(reject.ledger, clock_ns)) if reject.ledger else None
-        beat = stack.enter_context(open_output(config.heartbeat.output, safe_active=None))
+        beating = tuple(_beating(config, each, stack) for each in config.heartbeat.signs)
         inputs = InputWatch(
             [_statement(each, stack) for each in config.inputs],
             _sensors(reject, stack),
@@ -153,8 +167,12 @@ def open_bridge(
 
         desk, where, rig = _open_desk(config, watch, ledger, stack, trial=trial)
         stack.enter_context(inputs.reporting_to(desk))
-        rails, rounds = Rails(config), Rounds(config.cameras)
-        yield Bridge(desk, inputs, Heartbeat(beat), beat, where, rig, ledger, rails, rounds)
+        yield Bridge(desk, inputs, beating, where, rig, ledger, Rails(config))
+
+
+def _beating(config: LineSettings, settings: OneHeartbeat, stack: ExitStack) -> Beating:
+    line = stack.enter_context(open_output(settings.output, safe_active=None))
+    return Beating(line, Heartbeat(line), Rounds(config.stands_for(settings)))
 
 
 def _open_desk(
@@ -206,9 +224,9 @@ def _open_desk(
 
 
 def _coast_um(config: LineSettings) -> int:
-    """How far the rail goes, at its fastest, while heartbeat relay and valve fall."""
+    """How far the rail goes, at its fastest, while the slowest heartbeat relay and valve fall."""
     valve_ms = max(actuator.delay_ms for actuator in config.reject.actuators)
-    return round(config.encoder.speed_mm_s * (config.heartbeat.timeout_ms + valve_ms))
+    return round(config.encoder.speed_mm_s * (config.heartbeat.longest_ms + valve_ms))
 
 
 def _statement(config: InputSettings, stack: ExitStack) -> Statement:

@@ -13,9 +13,11 @@ class Rounds:
         self._done = set[str]()
 
     def done(self, camera: str) -> bool:
-        """A camera has made progress; whether all have since this was last true."""
-        self._done.add(camera)
-        if not self._done >= self._cameras:
+        """A camera has made progress; whether all have since this was last true. One of which it
+        is no sign changes nothing.
+        """
+        self._done |= {camera} & self._cameras
+        if self._done < self._cameras:
             return False
         self._done.clear()
         return True

@@ -251,7 +251,7 @@ def check_bridge(line: Line) -> list[Check]:
     """Outputs and inputs are claimed by now, and the encoder was read; the line still runs."""
     reject, inputs = line.config.reject, line.config.inputs
     line.bridge.check()
-    outputs = [actuator.name for actuator in reject.actuators] + ["heartbeat"]
+    outputs = [*(actuator.name for actuator in reject.actuators), *line.config.heartbeats]
     outputs += ["stop line"] if reject.stop_line is not None else []
     place_mm = line.bridge.where().position_um / 1000
     checks = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -22,6 +22,7 @@ import typer
 from edge.bridge import (
     HELD_S,
     SECOND_NS,
+    Beating,
     Bridge,
     Mode,
     bridge_errors_as_ours,
@@ -86,7 +87,7 @@ def operator_for(config: LineSettings, *, yes: bool) -> Operator:
 
 def is_wired(config: LineSettings) -> bool:
     """Whether anything can be seen, or has to be moved, outside this machine."""
-    outputs = [*config.reject.outputs, config.heartbeat.output]
+    outputs = [*config.reject.outputs, *(each.output for each in config.heartbeat.signs)]
     return config.encoder.type != "simulated" or any(o.type != "memory" for o in outputs)
 
 
@@ -129,15 +130,18 @@ def record(path: Path, result: dict[str, Any]) -> None:
 
 
 def _trials(config: LineSettings, held_s: float) -> Iterator[_Trial]:
-    yield _Trial(
-        "heartbeat",
-        "the heartbeat relay pulls in, and holds while the edges last",
-        "check the wire, the relay's supply and the polarity",
-        partial(_beat, config),
-    )
+    for number, name in enumerate(config.heartbeats):
+        relay, alone = (name, ", and no other") if config.heartbeat.also else ("heartbeat", "")
+        yield _Trial(
+            name,
+            f"the {relay} relay pulls in{alone}, and holds while the edges last",
+            "check the wire, the relay's supply and the polarity",
+            partial(_beat, config, number),
+        )
+    relay = "heartbeat relay has" if not config.heartbeat.also else "heartbeat relays have"
     yield _Trial(
         "silence",
-        "the heartbeat relay has dropped",
+        f"the {relay} dropped",
         "the relay must want edges and drop within timeout_ms",
         partial(_fall_silent, config),
     )
@@ -176,23 +180,25 @@ def _trials(config: LineSettings, held_s: float) -> Iterator[_Trial]:
         )
 
 
-def _beat(config: LineSettings) -> str:
+def _beat(config: LineSettings, number: int) -> str:
+    """One of the heartbeats, while the others are silent."""
     with open_bridge(_untouched(config)) as bridge:
-        return _toggle(bridge, config)
+        return _toggle(bridge, [bridge.beating[number]], config.heartbeat.signs[number].timeout_ms)
 
 
 def _fall_silent(config: LineSettings) -> str:
     with open_bridge(_untouched(config)) as bridge:
-        _toggle(bridge, config)
-        time.sleep(2 * config.heartbeat.timeout_ms / 1000)
-        return f"no edge for {2 * config.heartbeat.timeout_ms:g} ms"
+        _toggle(bridge, bridge.beating, min(each.timeout_ms for each in config.heartbeat.signs))
+        time.sleep(2 * config.heartbeat.longest_ms / 1000)
+        return f"no edge for {2 * config.heartbeat.longest_ms:g} ms"
 
 
-def _toggle(bridge: Bridge, config: LineSettings) -> str:
-    period_s = config.heartbeat.timeout_ms / 4000
+def _toggle(bridge: Bridge, beating: Sequence[Beating], timeout_ms: float) -> str:
+    period_s = timeout_ms / 4000
     for _ in range(EDGES):
         bridge.check()
-        bridge.heartbeat.beat()
+        for each in beating:
+            each.heartbeat.beat()
         time.sleep(period_s)
     return f"{EDGES} edges, one every {period_s * 1000:.0f} ms"
 

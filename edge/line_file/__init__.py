@@ -37,6 +37,7 @@ from edge.line_file.reject import (
     Confirm,
     HeartbeatSettings,
     InputSettings,
+    OneHeartbeat,
     RejectSettings,
 )
 from edge.line_file.rules import MinArea, Quality, Rules, too_small
@@ -75,6 +76,7 @@ __all__ = [
     "ModbusEncoderSettings",
     "MqttSettings",
     "NativeSettings",
+    "OneHeartbeat",
     "OnnxRuntimeSettings",
     "OpenVinoSettings",
     "OutputWire",

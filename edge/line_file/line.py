@@ -18,8 +18,10 @@ from edge.line_file.lookout import Lookout, check_cameras, orders
 from edge.line_file.reject import (
     HeartbeatSettings,
     InputSettings,
+    OneHeartbeat,
     RejectSettings,
     check_board,
+    check_heartbeats,
     check_names,
     check_stop,
     check_wires,
@@ -143,9 +145,11 @@ class LineSettings(Section):
     def _has_its_own_wire(
         cls, heartbeat: HeartbeatSettings, info: ValidationInfo
     ) -> HeartbeatSettings:
-        reject = info.data.get("reject")
+        reject, cameras = info.data.get("reject"), info.data.get("cameras")
         if reject is not None:
-            check_wires([*reject.outputs, heartbeat.output])
+            check_wires([*reject.outputs, *(each.output for each in heartbeat.signs)])
+        if cameras is not None:
+            check_heartbeats(heartbeat, list(cameras))
         return heartbeat
 
     @field_validator("inputs")
@@ -195,6 +199,20 @@ class LineSettings(Section):
     def watching(self, actuator: str) -> tuple[str, ...]:
         """The cameras that order an actuator; rail passes it once all of them have passed it."""
         return tuple(name for name, each in self.cameras.items() if orders(each, actuator))
+
+    def stands_for(self, heartbeat: OneHeartbeat) -> tuple[str, ...]:
+        """The cameras whose progress it shows."""
+        return heartbeat.cameras or tuple(self.cameras)
+
+    @property
+    def heartbeats(self) -> dict[str, OneHeartbeat]:
+        """Each by what it is called: of several, by its number and its cameras."""
+        if not self.heartbeat.also:
+            return {"heartbeat": self.heartbeat}
+        return {
+            f"heartbeat {number} ({', '.join(self.stands_for(each))})": each
+            for number, each in enumerate(self.heartbeat.signs, start=1)
+        }
 
     @property
     def kept_files(self) -> tuple[Path, ...]:

@@ -135,13 +135,38 @@ class RejectSettings(ActuatorSettings):
         return self
 
 
-class HeartbeatSettings(Section):
+class OneHeartbeat(Section):
     """What tells the line that inspection is alive: one edge for each frame; of several cameras one
     once each of them has had a frame.
     """
 
     output: OutputWire = Field(description="The output that toggles.")
     timeout_ms: Time = Field(default=500, description="Silence for longer than this means reject.")
+    cameras: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        strict=False,
+        description="Names of the cameras that it stands for: those of the rail that its silence "
+        "rejects; all if left out.",
+    )
+
+
+class HeartbeatSettings(OneHeartbeat):
+    """The heartbeat, and those that it is beside: one for each rail, say."""
+
+    also: tuple[OneHeartbeat, ...] = Field(
+        default=(), strict=False, description="Further heartbeats, each on an output of its own."
+    )
+
+    @property
+    def signs(self) -> tuple[OneHeartbeat, ...]:
+        """Of life: the one that the section describes, and those it names besides."""
+        return (self, *self.also)
+
+    @property
+    def longest_ms(self) -> float:
+        """After which each of them means reject."""
+        return max(each.timeout_ms for each in self.signs)
 
 
 class InputSettings(Section):
@@ -177,6 +202,24 @@ def check_wires(outputs: Sequence[ActuatorWire]) -> None:
         if wires.count(wire) > 1:
             named = ", ".join(f"{key} {value}" for key, value in wire.items())
             raise ValueError(f"two outputs are wired to {named}: give each a wire of its own")
+
+
+def check_heartbeats(heartbeat: HeartbeatSettings, cameras: Sequence[str]) -> None:
+    """Each stands for cameras that there are, and none of them can fall silent unheard."""
+    known = ", ".join(cameras)
+    heard = set[str]()
+    for each in heartbeat.signs:
+        names = cameras if each.cameras is None else each.cameras
+        for name in names:
+            if name not in cameras:
+                raise ValueError(f"no camera is called {name}: give the name of one ({known})")
+        heard.update(names)
+    for name in cameras:
+        if name not in heard:
+            raise ValueError(
+                f"no heartbeat stands for the camera {name}: name it in the `cameras:` of the one "
+                "whose silence rejects its rail, or leave them out"
+            )
 
 
 def check_board(encoder: EncoderSettings, reject: RejectSettings) -> None:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from edge.bridge import Bridge
+from edge.bridge import Beating, Bridge
 from edge.bridge.rails import Rails, rail_of
 from edge.bridge.rounds import Rounds
 from edge.inspect import Inspection, run
@@ -158,12 +158,9 @@ class WatchedRail:
         self._desk = StillDesk(actuators, self._ledger, self._place, self._reading())
         self._released = dict.fromkeys(self._offsets_um, False)
         inputs, pin = InputWatch([], [], lambda: 0), MemoryLine(lambda: 0, safe_active=None)
-        rails, rounds = Rails(self.config), Rounds(self.config.cameras)
-        beat = Heartbeat(pin)
-        self.beats = pin
-        self._bridge = Bridge(
-            self._desk, inputs, beat, pin, self._reading, None, self._ledger, rails, rounds
-        )
+        beating = (Beating(pin, Heartbeat(pin), Rounds(self.config.cameras)),)
+        rails = Rails(self.config)
+        self._bridge = Bridge(self._desk, inputs, beating, self._reading, None, self._ledger, rails)
         self._seen_um = dict.fromkeys(self.config.cameras, 0)
         self._turn()
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.bridge import open_bridge
 from edge.bridge.rails import Cleared, Rails
 from edge.bridge.rounds import Rounds
+from edge.line_file import LineSettings
 from edge.types import State, Stretch
 from stands.watched_rail import WatchedRail, a_line
 
@@ -99,6 +101,30 @@ def test_frames_of_other_lengths_pass_as_far_as_all_have_seen() -> None:
     assert list(rails.let_by("c1", Stretch(0, 40))) == [Cleared("c0+c1", Stretch(0, 40))]
     assert list(rails.let_by("c1", Stretch(70, 120))) == [Cleared("c0+c1", Stretch(70, 100))]
     assert list(rails.let_by("c0", Stretch(90, 200))) == [Cleared("c0+c1", Stretch(90, 120))]
+
+
+def test_each_heartbeat_beats_by_the_progress_of_the_cameras_that_it_stands_for() -> None:
+    """The right camera's worker hangs after two frames: its own rail falls silent, and so does what
+    stands for both; the left one's goes on.
+    """
+    config = with_heartbeats(a_line(((0,), (1,))), [["c0"], ["c1"], None])
+    with open_bridge(config) as bridge:
+        for camera in ["c1", "c0", "c0", "c1", "c1", "c0", "c0", "c0"]:
+            bridge.beat(camera)
+        edges = [len(each.line.states) - 1 for each in bridge.beating]
+    assert list(config.heartbeats) == [
+        "heartbeat 1 (c0)",
+        "heartbeat 2 (c1)",
+        "heartbeat 3 (c0, c1)",
+    ]
+    assert edges == [5, 3, 3]
+
+
+def with_heartbeats(config: LineSettings, cameras: list[list[str] | None]) -> LineSettings:
+    line = config.model_dump()
+    memory = {"type": "memory"}
+    first, *also = ({"output": memory, "cameras": each} for each in cameras)
+    return LineSettings.model_validate(line | {"heartbeat": first | {"also": also}})
 
 
 def test_a_line_shows_life_by_the_progress_of_every_camera() -> None:

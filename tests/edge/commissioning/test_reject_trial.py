@@ -18,7 +18,7 @@ import yaml
 from edge.commissioning import operator_for, try_rejects
 from edge.commissioning.reject_trial import Nobody
 from edge.errors import UsageError
-from edge.line_file import LineSettings, read_line
+from edge.line_file import EXAMPLES, HeartbeatSettings, LineSettings, OneHeartbeat, read_line
 from stands.places import STEEL_LINE
 from stands.plc import Plc
 
@@ -149,6 +149,18 @@ def test_a_rehearsal_needs_nobody_and_passes() -> None:
     config = config.model_copy(update={"heartbeat": heartbeat})
     assert isinstance(operator_for(config, yes=False), Nobody)
     assert all(passed for passed, _ in tried(config).values())
+
+
+def test_each_of_several_heartbeats_is_tried_alone() -> None:
+    config = read_line(EXAMPLES / "two-rails.yaml")
+    memory = config.heartbeat.output
+    beats = [
+        OneHeartbeat(output=memory, timeout_ms=60, cameras=(camera,)) for camera in config.cameras
+    ]
+    heartbeat = HeartbeatSettings(**beats[0].model_dump(), also=(beats[1],))
+    found = tried(config.model_copy(update={"heartbeat": heartbeat}))
+    assert list(found)[:3] == ["heartbeat 1 (left)", "heartbeat 2 (right)", "silence"]
+    assert all(passed for passed, _ in found.values())
 
 
 class Sceptic(Nobody):

@@ -363,6 +363,16 @@ TWO = LINE.replace(
             "seed: 1\n    seeds: 1",
             "14: cameras.right.seeds: unknown key: did you mean seed? ",
         ),
+        (
+            "heartbeat:\n",
+            "heartbeat:\n  cameras: [top]\n",
+            "27: heartbeat: no camera is called top: give the name of one (left, right)",
+        ),
+        (
+            "heartbeat:\n",
+            "heartbeat:\n  cameras: [left]\n",
+            "27: heartbeat: no heartbeat stands for the camera right: name it in the `cameras:` of",
+        ),
     ],
 )
 def test_a_mistake_among_several_cameras_names_the_one(
