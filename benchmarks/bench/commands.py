@@ -1,4 +1,4 @@
-"""`trackside bench`: how fast a bundle is on this machine, and how that compares."""
+"""`trackside bench`: how fast a bundle or a whole line is here, and how that compares."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from typing import Annotated, Literal
 
 import typer
 
+_OF_A_LINE = {"bundles", "mode", "seconds", "json_file", "markdown"}  # that `--mode line` takes
+
 
 def bench(
+    context: typer.Context,
     bundles: Annotated[
         list[str] | None,
-        typer.Argument(metavar="BUNDLE...", help="*.bundle files, `strip`, `rail`."),
+        typer.Argument(
+            metavar="BUNDLE...",
+            help="*.bundle files, `strip`, `rail`; for --mode line the line file.",
+        ),
     ] = None,
     engine: Annotated[
         str,
@@ -29,9 +35,10 @@ def bench(
         str | None, typer.Option(metavar="N,...", help="Input sizes other than the bundle's own.")
     ] = None,
     mode: Annotated[
-        Literal["latency", "throughput", "paced"],
+        Literal["latency", "throughput", "paced", "line"],
         typer.Option(
-            help="One frame after the other, as many as go at once, or as the line moves."
+            help="One frame after the other, as many as go at once, or as the line moves; `line` "
+            "runs all cameras of a line file from memory, flat out and at the line's pace."
         ),
     ] = "latency",
     speed: Annotated[
@@ -47,7 +54,9 @@ def bench(
         bool, typer.Option("--pin", help="Hold each engine to its own physical cores.")
     ] = False,
     runs: Annotated[int, typer.Option(min=3, help="Least runs of a row.")] = 200,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Least time of a row.")] = 10,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="Least time of a row; of a line, at each pace.")
+    ] = 10,
     frames: Annotated[
         int, typer.Option(min=1, help="Simulated frames that accuracy is measured on.")
     ] = 32,
@@ -87,6 +96,9 @@ def bench(
         return
     to_stdout = str(json_file) == "-"
     _refuse_what_cannot_be_written(html, markdown, None if to_stdout else json_file)
+    if mode == "line":
+        _bench_line(context, bundles, seconds, json_file, markdown)
+        return
     order = Order(
         bundles=_named(bundles),
         engines=parse_engines(engine),
@@ -109,6 +121,43 @@ def bench(
         print(record.model_dump_json())
     print_record(record, Console(stderr=to_stdout, highlight=False))
     sys.exit(0 if record.complete else 130)
+
+
+def _bench_line(
+    context: typer.Context,
+    paths: list[str] | None,
+    seconds: float,
+    json_file: Path | None,
+    markdown: Path | None,
+) -> None:
+    from rich.console import Console
+
+    from benchmarks.bench.line.report import print_line, write_line_section
+    from benchmarks.bench.line.run import measure_line
+    from benchmarks.bench.report.table import progress
+    from edge.errors import UsageError
+
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        is_given = source is not None and source.name == "COMMANDLINE"
+        if is_given and name not in _OF_A_LINE:
+            raise UsageError(
+                f"--{name.replace('_', '-')} says nothing of a line: leave it out, and write in "
+                "the line file what its engine is to be"
+            )
+    if not paths or len(paths) > 1:
+        raise UsageError("name one line file, such as `trackside bench --mode line LINE.yaml`")
+    with progress() as show:
+        command = shlex.join(["trackside", *sys.argv[1:]])
+        record = measure_line(Path(paths[0]), seconds, command, show)
+    to_stdout = str(json_file) == "-"
+    if json_file and not to_stdout:
+        json_file.write_text(record.model_dump_json(indent=1))
+    if markdown:
+        write_line_section(record, markdown)
+    if to_stdout:
+        print(record.model_dump_json())
+    print_line(record, Console(stderr=to_stdout, highlight=False))
 
 
 def _named(bundles: list[str] | None) -> list[str]:

@@ -30,6 +30,7 @@ _SETS = (
     *("avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
     *("neon", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme"),
 )
+_IS_A_CORE = re.compile(r"cpu\d+ ")
 _THROTTLED_NOW, _THROTTLED_SINCE_START = 0xF, 0xF0000  # of the Raspberry Pi's word
 
 
@@ -84,6 +85,12 @@ class Probe:
         first = (self._text("proc/stat") or "cpu").splitlines()[0]
         spent = [int(text) for text in first.split()[1:9]]
         return (spent[7], sum(spent)) if len(spent) == 8 else (0, 0)
+
+    def core_ticks(self) -> list[tuple[int, int]]:
+        """Of each processor the time in which it worked, for whomever, and all there was."""
+        lines = (self._text("proc/stat") or "").splitlines()
+        spent = [list(map(int, line.split()[1:9])) for line in lines if _IS_A_CORE.match(line)]
+        return [(sum(each) - each[3] - each[4], sum(each)) for each in spent]  # idle, and for disks
 
     def physical_first(self) -> list[int]:
         """The processors this process may use: one of each core, then their siblings."""

@@ -16,6 +16,7 @@ from edge.cameras import (
     Faults,
     Laying,
     LiveCamera,
+    Memory,
     Place,
     PreparedSource,
     Rectifier,
@@ -24,6 +25,7 @@ from edge.cameras import (
     read_calibration,
 )
 from edge.cameras.folder_camera import FolderCamera
+from edge.cameras.memory_camera import MemoryCamera, MemorySource
 from edge.cameras.synthetic_camera import SyntheticCamera
 from edge.cameras.synthetic_source import SyntheticSource
 from edge.cameras.unlaid_camera import UnlaidCamera
@@ -93,6 +95,14 @@ def open_camera(settings: CameraSettings) -> Camera:
     )
 
 
+def open_memory(settings: CameraSettings, memory: Memory) -> MemoryCamera:
+    """A stand-in for the configured camera, which shows what it has shown before."""
+    plane = rail_plane(settings)
+    return MemoryCamera(
+        memory, along_um=plane.along_um, across_um=plane.across_um, clock_ns=clock_ns
+    )
+
+
 class RailPlane(NamedTuple):
     """How a camera's pictures lie on the rail."""
 
@@ -139,8 +149,11 @@ def open_live_camera(
     waited: Callable[[], None],
     limit: int | None,
     faults: Faults,
+    memory: Memory | None,
 ) -> LiveCamera:
-    """The configured camera, over a rail that is at `where` for the line."""
+    """The configured camera, over a rail that is at `where` for the line; with a `memory` that is
+    shown, and nothing is opened.
+    """
     assert isinstance(settings, LiveSettings)
     plane, region = rail_plane(settings), region_of(settings.region)
     where = partial(_upstream, where, settings.downstream_um)
@@ -152,8 +165,9 @@ def open_live_camera(
             return (str(error),)
         return exposure_faults(image, settings.quality, lit)
 
+    open_source = partial(_open_source, settings, plane.rectify, where, faults)
     return LiveCamera(
-        partial(_open_source, settings, plane.rectify, where, faults),
+        open_source if memory is None else partial(MemorySource, memory, where),
         _laying(settings, plane),
         where=where,
         check=check,

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from edge.assembly.camera import live_settings, open_camera, open_live_camera
+from edge.assembly.camera import live_settings, open_camera, open_live_camera, open_memory
 from edge.bridge import (
     Bridge,
     Encoder,
@@ -20,7 +20,7 @@ from edge.bridge import (
     open_bridge,
 )
 from edge.bundle import Bundle
-from edge.cameras import Camera, CameraCounts, Faults, LiveCamera
+from edge.cameras import Camera, CameraCounts, Faults, LiveCamera, Memory
 from edge.cameras.paced_camera import PacedCamera
 from edge.clock import clock_ns
 from edge.engines import Engine
@@ -111,6 +111,7 @@ def open_line(
     frames: int | None = None,
     waited: Callable[[str], None] = lambda _: None,
     camera_faults: Mapping[str, Faults] | None = None,
+    memories: Mapping[str, Memory] | None = None,
 ) -> Iterator[Line]:
     """Wire a line. Leaving it leaves the output at reject, since nobody inspects any more.
 
@@ -120,7 +121,7 @@ def open_line(
 
     Each camera gives so many `frames`, or all it has. `waited` is told the name of a camera, now
     and then, while all is in order and it has no frame. Synthetic cameras that run freely suffer
-    `camera_faults`.
+    `camera_faults`. A camera of which there are `memories` shows those, and is not opened.
     """
     # Python lets a thread run for 5 ms before another has its turn. The reject thread cannot wait
     # so long: at line speed that is millimetres of rail.
@@ -134,10 +135,12 @@ def open_line(
             for engine in {id(each): each for each in engines_of(inspectors)}.values():
                 engine.close()
 
-        recorded = {}
+        shown = memories or {}
+        recorded = dict[str, Camera]()
         for name, settings in config.cameras.items():
             if live_settings(settings) is None:
-                recorded[name] = open_camera(settings)
+                memory = shown.get(name)
+                recorded[name] = open_memory(settings, memory) if memory else open_camera(settings)
                 stack.callback(recorded[name].close)
         bridge = stack.enter_context(open_bridge(config))
         watching = Watching(config.workers, waited)
@@ -145,7 +148,10 @@ def open_line(
         for name, settings in config.cameras.items():
             no_frame = partial(watching.no_frame, name)
             camera: Camera
-            if name in recorded:
+            memory = shown.get(name)
+            if memory is not None and memory.period_s is None:
+                camera = open_memory(settings, memory)
+            elif name in recorded:
                 wait_for = _waiter(config, bridge, no_frame, settings.downstream_um)
                 camera = PacedCamera(recorded[name], wait_for, limit=frames)
             else:
@@ -157,6 +163,7 @@ def open_line(
                         waited=no_frame,
                         limit=frames,
                         faults=(camera_faults or {}).get(name) or Faults(),
+                        memory=memory,
                     )
                 )
             watches.append(Watch(camera, inspectors[name]))

@@ -5,6 +5,7 @@ from edge.cameras.calibration import Rectifier, read_calibration, write_calibrat
 from edge.cameras.camera import Camera, CameraCounts, PreparedSource, Source, as_it_is
 from edge.cameras.camera_faults import Fault, Faults
 from edge.cameras.live_camera import LiveCamera
+from edge.cameras.memory_camera import Memory
 from edge.cameras.ring import Laying
 from edge.cameras.track import Place
 
@@ -15,6 +16,7 @@ __all__ = [
     "Faults",
     "Laying",
     "LiveCamera",
+    "Memory",
     "Place",
     "PreparedSource",
     "Rectifier",

@@ -17,6 +17,7 @@ import onnxruntime
 import pytest
 import torch
 
+from benchmarks.bench.line.record import LineRecord
 from benchmarks.bench.machine import Probe, was_throttled
 from benchmarks.bench.peers import find_checkpoint
 from benchmarks.bench.plan import parse_engines, parse_numbers
@@ -183,6 +184,82 @@ def test_another_size_is_measured_where_the_engine_can_reshape(bundle: Path) -> 
     (left_out,) = record.left_out
     assert "onnxruntime" in left_out.what and "64x64" in left_out.what
     assert "pack a bundle of this size, or add --peers" in left_out.reason
+
+
+TWO_CAMERAS = """\
+name: two
+bundle: {bundle}
+cameras:
+  left: {{type: synthetic, seed: 1, height_px: 32, width_px: 48, overlap_mm: 4, fps: 100}}
+  right:
+    type: synthetic
+    seed: 2
+    height_px: 64
+    width_px: 96
+    rejects: [mark]
+    tiles: {{overlap_px: 8}}
+engine: {{type: litert}}
+encoder: {{type: simulated, speed_mm_s: 200}}
+reject:
+  output: {{type: gpiod, chip: /dev/none, line: 1}}
+  offset_mm: 1000
+  delay_ms: 5
+  also:
+    - name: mark
+      output: {{type: gpiod, chip: /dev/none, line: 2}}
+      offset_mm: 9
+      delay_ms: 5
+heartbeat: {{output: {{type: gpiod, chip: /dev/none, line: 3}}}}
+rules: {{reject_if: {{min_area_mm2: 5}}}}
+"""
+
+
+def test_a_whole_line_is_measured_from_memory_flat_out_and_at_its_own_pace(
+    bundle: Path, tmp_path: Path
+) -> None:
+    line, section = tmp_path / "line.yaml", tmp_path / "section.md"
+    line.write_text(TWO_CAMERAS.format(bundle=bundle))
+    ways = ("--seconds", "0.5", "--json", "-", "--markdown", section)
+    answer = bench("--mode", "line", line, *ways)
+    assert answer.returncode == 0, answer.stderr
+    record = LineRecord.model_validate_json(answer.stdout)
+    assert (record.line, record.speed_mm_s, record.engine) == ("two", 200, "litert fp32")
+    flat_out, paced = record.runs
+    assert [run.pace for run in record.runs] == ["flat out", "line"]
+    for run in record.runs:
+        assert list(run.cameras) == ["left", "right"]
+        assert run.frames == sum(each.frames for each in run.cameras.values())
+        assert list(run.stages) == ["preprocess", "quality", "infer", "mask", "decide"]
+        assert len(run.core_shares) == os.cpu_count() and run.busy_cores > 0
+        assert run.order.max_ms >= run.verdict.p50_ms > 0
+        assert run.rate.mm_per_s == min(each.rate.mm_per_s for each in run.cameras.values())
+        for each, pixels in zip(run.cameras.values(), (32 * 48, 64 * 96), strict=True):
+            seen = each.rate.megapixels_per_s * run.seconds * 1e6 / pixels
+            assert each.frames - each.unknown - 1 <= round(seen) <= each.frames
+    for each, new_mm in zip(flat_out.cameras.values(), (8 - 4, 16), strict=True):
+        assert each.rate.mm_per_s == pytest.approx(each.rate.frames_per_s * new_mm, rel=0.02)
+        assert (each.unknown, each.missed, each.dropped) == (0, 0, 0)
+    # Nobody can reject a frame of 16 mm by an actuator that is 9 mm on.
+    assert paced.cameras["right"].missed == paced.cameras["right"].frames
+    tables = section.read_text()
+    assert tables.count("| left |") == tables.count("| all |") == 2
+    assert "At the line's pace, 200 mm/s" in tables and "At the line's pace" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("a.yaml", "b.yaml"), 2, "name one line file"),
+        (("a.yaml", "--engine", "native"), 2, "--engine says nothing of a line: leave it out"),
+        (("no-such.yaml",), 78, "no-such.yaml: no such file"),
+    ],
+)
+def test_what_a_line_cannot_be_asked_is_named(
+    arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    answer = bench("--mode", "line", *arguments)
+    assert (answer.returncode, answer.stdout) == (code, "")
+    assert said in answer.stderr and "Traceback" not in answer.stderr
 
 
 def test_every_frame_misses_a_deadline_that_nobody_can_keep(bundle: Path) -> None:

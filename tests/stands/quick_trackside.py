@@ -32,7 +32,8 @@ _MOST_FRAMES = 40  # that are simulated
 
 def main(arguments: list[str]) -> int:
     command, *others = arguments
-    others += _LESS.get(command, "").split()
+    if "--mode" not in others:  # a whole line has other options, and its page gives it little to do
+        others += _LESS.get(command, "").split()
     if command == "simulate" and int(others[others.index("--frames") + 1]) > _MOST_FRAMES:
         others += ["--frames", str(_MOST_FRAMES)]
     lines = [Path(each) for each in others if each.endswith(".yaml")]

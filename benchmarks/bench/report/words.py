@@ -153,7 +153,7 @@ def remarks(record: BenchRecord) -> Iterator[str]:
             f"Other processes had the processor for {waited:.0%} of the time that was measured: "
             "the column cpu is without them."
         )
-    yield from _disturbances(machine)
+    yield from disturbances(machine)
 
 
 def _waited_share(rows: Sequence[Row]) -> float:
@@ -163,7 +163,8 @@ def _waited_share(rows: Sequence[Row]) -> float:
     return 1 - sum(row.cpu_ms * row.runs for row in busy) / elapsed_ms if busy else 0.0
 
 
-def _disturbances(machine: Machine) -> Iterator[str]:
+def disturbances(machine: Machine) -> Iterator[str]:
+    """What else the machine was at, while it was measured."""
     busy = machine.before.load_average[:1]
     if busy and busy[0] > _BUSY_BEFORE * machine.processors:
         yield f"The machine was busy before the run: load average {busy[0]:.2f}."
@@ -176,8 +177,24 @@ def _disturbances(machine: Machine) -> Iterator[str]:
 
 
 def machine_facts(record: BenchRecord) -> Iterator[tuple[str, str]]:
-    """Name and text, a line each."""
-    machine, before, after = record.machine, record.machine.before, record.machine.after
+    """Name and text, a line each: of the machine, and of the run."""
+    yield from facts_of(record.machine)
+    for bundle in record.bundles:
+        yield f"bundle {bundle.name}", f"sha256 {bundle.sha256}"
+    for threads, ceiling in record.roofline.items():
+        int8 = f", INT8 {ceiling.int8_gemm_gops:.0f} GOP/s ({ceiling.int8_gemm_by})"
+        yield (
+            f"ceiling, {counted(int(threads), 'thread')}",
+            f"FP32 {ceiling.sgemm_gflops:.0f} GFLOP/s{int8 if ceiling.int8_gemm_by else ''}, "
+            f"copy {ceiling.copy_gb_per_s:.1f} GB/s",
+        )
+    yield "date", f"{record.machine.date}, {record.seconds:.0f} s"
+    yield "command", record.command
+
+
+def facts_of(machine: Machine) -> Iterator[tuple[str, str]]:
+    """What was measured on, and with which versions."""
+    before, after = machine.before, machine.after
     virtual = ", virtual" if machine.virtual else ""
     yield "processor", f"{machine.cpu}, {machine.processors} processors{virtual}"
     yield "instruction sets", " ".join(machine.instruction_sets) or "none of those looked for"
@@ -194,17 +211,6 @@ def machine_facts(record: BenchRecord) -> Iterator[tuple[str, str]]:
         yield "time stolen", f"{machine.stolen_share:.1%}"
     yield "system", machine.system
     yield "versions", ", ".join(f"{name} {version}" for name, version in machine.versions.items())
-    for bundle in record.bundles:
-        yield f"bundle {bundle.name}", f"sha256 {bundle.sha256}"
-    for threads, ceiling in record.roofline.items():
-        int8 = f", INT8 {ceiling.int8_gemm_gops:.0f} GOP/s ({ceiling.int8_gemm_by})"
-        yield (
-            f"ceiling, {counted(int(threads), 'thread')}",
-            f"FP32 {ceiling.sgemm_gflops:.0f} GFLOP/s{int8 if ceiling.int8_gemm_by else ''}, "
-            f"copy {ceiling.copy_gb_per_s:.1f} GB/s",
-        )
-    yield "date", f"{machine.date}, {record.seconds:.0f} s"
-    yield "command", record.command
 
 
 def _throttled(machine: Machine) -> str:
