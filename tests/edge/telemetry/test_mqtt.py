@@ -399,7 +399,7 @@ def test_each_topic_has_its_schema_and_each_key_its_meaning() -> None:
         check=True,
     )
     assert json.loads(answer.stdout) == message_schemas()
-    assert set(message_schemas()) == {"availability", "health", "verdict/CAMERA"}
+    assert set(message_schemas()) == {"availability", "fleet", "health", "verdict/CAMERA"}
 
 
 @pytest.mark.parametrize("topic", ["a/#", "a/+/b", "/a", "a/", ""])
