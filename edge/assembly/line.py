@@ -112,6 +112,7 @@ def open_line(
     waited: Callable[[str], None] = lambda _: None,
     camera_faults: Mapping[str, Faults] | None = None,
     memories: Mapping[str, Memory] | None = None,
+    run: str | None = None,
 ) -> Iterator[Line]:
     """Wire a line. Leaving it leaves the output at reject, since nobody inspects any more.
 
@@ -121,7 +122,8 @@ def open_line(
 
     Each camera gives so many `frames`, or all it has. `waited` is told the name of a camera, now
     and then, while all is in order and it has no frame. Synthetic cameras that run freely suffer
-    `camera_faults`. A camera of which there are `memories` shows those, and is not opened.
+    `camera_faults`. A camera of which there are `memories` shows those, and is not opened. `run` is what the
+    ledger calls the run.
     """
     # Python lets a thread run for 5 ms before another has its turn. The reject thread cannot wait
     # so long: at line speed that is millimetres of rail.
@@ -142,7 +144,7 @@ def open_line(
                 memory = shown.get(name)
                 recorded[name] = open_memory(settings, memory) if memory else open_camera(settings)
                 stack.callback(recorded[name].close)
-        bridge = stack.enter_context(open_bridge(config))
+        bridge = stack.enter_context(open_bridge(config, run=run))
         watching = Watching(config.workers, waited)
         watches = []
         for name, settings in config.cameras.items():

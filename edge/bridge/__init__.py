@@ -2,12 +2,18 @@
 
 from edge.bridge.bench import HELD_S, open_bench
 from edge.bridge.bridge import Beating, Bridge, Rehearsal, bridge_errors_as_ours, open_bridge
-from edge.bridge.ledger import find_gaps, last_entry, latest_entries
+from edge.bridge.ledger import (
+    changes_in,
+    find_gaps,
+    last_entry,
+    latest_entries,
+    ledger_sums,
+)
 from edge.bridge.recorded_rail import STEP_NS, RecordedRail
 from edge.bridge.rounds import Rounds
 from edge.bridge.wires import open_input
 from firmware_bridge.desk import RejectReport
-from firmware_bridge.ledger import Entry
+from firmware_bridge.ledger import Entry, EntryKind, Span, Sum
 from firmware_bridge.lines import Encoder, SimulatedEncoder
 from firmware_bridge.types import SECOND_NS, Fired, Missed, Mode, Reading
 
@@ -19,6 +25,7 @@ __all__ = [
     "Bridge",
     "Encoder",
     "Entry",
+    "EntryKind",
     "Fired",
     "Missed",
     "Mode",
@@ -28,10 +35,14 @@ __all__ = [
     "RejectReport",
     "Rounds",
     "SimulatedEncoder",
+    "Span",
+    "Sum",
     "bridge_errors_as_ours",
+    "changes_in",
     "find_gaps",
     "last_entry",
     "latest_entries",
+    "ledger_sums",
     "open_bench",
     "open_bridge",
     "open_input",

@@ -140,17 +140,20 @@ def open_bridge(
     hear: Callable[[News | SensorNews], None] = lambda _: None,
     *,
     trial: bool = False,
+    run: str | None = None,
 ) -> Iterator[Bridge]:
     """Wire the bridge. Leaving it leaves the outputs safe, since nobody inspects any more.
 
     All rail is rejected but what is let by; in a `trial`, where nobody inspects, all passes but
     what is ordered. `hear` is told all that becomes known, on the thread that learns of it, and
-    must not wait. TracksideError where a wire cannot be claimed, the encoder not read, or the
-    ledger not opened.
+    must not wait. `run` is what the ledger calls the run. TracksideError where a wire cannot be
+    claimed, the encoder not read, or the ledger not opened.
     """
     reject = config.reject
     with bridge_errors_as_ours(), ExitStack() as stack:
-        ledger = stack.enter_context(Ledger(reject.ledger, clock_ns)) if reject.ledger else None
+        ledger = None
+        if reject.ledger is not None:
+            ledger = stack.enter_context(Ledger(reject.ledger, clock_ns, run))
         beating = tuple(_beating(config, each, stack) for each in config.heartbeat.signs)
         inputs = InputWatch(
             [_statement(each, stack) for each in config.inputs],

@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.bridge.bridge import bridge_errors_as_ours
-from firmware_bridge.ledger import Entry, EntryKind, describe, read_ledger, try_ledger
+from firmware_bridge.ledger import (
+    Entry,
+    EntryKind,
+    Span,
+    Sum,
+    describe,
+    entries_of,
+    read_ledger,
+    sum_ledger,
+    try_ledger,
+)
 
 _GAPS = {EntryKind.LOST, EntryKind.UNWRITTEN}
 
@@ -14,6 +24,18 @@ def latest_entries(path: Path, last: int) -> list[Entry]:
     """In the order in which they were written; TracksideError where there is no ledger to read."""
     with bridge_errors_as_ours():
         return read_ledger(path, last=last)
+
+
+def ledger_sums(path: Path, span: Span) -> list[Sum]:
+    """What it comes to, by kind and actuator."""
+    with bridge_errors_as_ours():
+        return sum_ledger(path, span)
+
+
+def changes_in(path: Path, span: Span) -> list[Entry]:
+    """Of mode, in order."""
+    with bridge_errors_as_ours():
+        return entries_of(path, [EntryKind.MODE], span)
 
 
 def last_entry(path: Path) -> int:

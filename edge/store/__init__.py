@@ -1,27 +1,50 @@
 """The event store: what was rejected, unsure or sampled, in SQLite, with its pictures beside it."""
 
+from edge.store.account import Part, latency_ns, steps_together
 from edge.store.annotations import write_annotated, write_coco, write_cvat
 from edge.store.damage import kept_aside
-from edge.store.event import KEPT, NO_IMAGE, Why, describe
+from edge.store.event import KEPT, NO_IMAGE, Event, Why, describe
 from edge.store.event_file import try_store
 from edge.store.event_store import EventStore, keeping
 from edge.store.pictures import picture_path
-from edge.store.reading import Wanted, read_event, read_events, read_losses
+from edge.store.reading import (
+    Run,
+    Wanted,
+    read_account,
+    read_event,
+    read_events,
+    read_losses,
+    read_runs,
+    scan_events,
+)
 from edge.store.table import write_csv
+from edge.store.things import Fate, Thing, Things, things_of
 
 __all__ = [
     "KEPT",
     "NO_IMAGE",
+    "Event",
     "EventStore",
+    "Fate",
+    "Part",
+    "Run",
+    "Thing",
+    "Things",
     "Wanted",
     "Why",
     "describe",
     "keeping",
     "kept_aside",
+    "latency_ns",
     "picture_path",
+    "read_account",
     "read_event",
     "read_events",
     "read_losses",
+    "read_runs",
+    "scan_events",
+    "steps_together",
+    "things_of",
     "try_store",
     "write_annotated",
     "write_coco",

@@ -12,17 +12,20 @@ from typing import TextIO
 
 from edge.errors import StoreError
 from edge.line_file import DATABASE
+from edge.store.account import Part
 from edge.store.damage import DISK_FAULTS, is_emptied, set_aside, told
 from edge.store.event import Event
 from edge.store.event_rows import (
     EVENT_COLUMNS,
     INSERT,
+    INSERT_PART,
     SCHEMA,
     VERSION,
     event_of_row,
     garbage_named,
     holds_events,
     row_of,
+    row_of_part,
 )
 from edge.store.open_files import OpenFiles
 
@@ -54,7 +57,12 @@ class EventFile:
         pages = self._one("PRAGMA page_count") - self._one("PRAGMA freelist_count")
         return self._picture_bytes + pages * self._one("PRAGMA page_size")
 
-    def append(self, events: Iterable[Event], losses: Iterable[tuple[str, int, str]]) -> None:
+    def append(
+        self,
+        events: Iterable[Event],
+        losses: Iterable[tuple[str, int, str]],
+        parts: Iterable[Part] = (),
+    ) -> None:
         """All or none of them, in the files that lie there; sqlite3.Error where the disk refuses.
 
         StoreGone where they were removed or replaced, and nobody would read what is written.
@@ -64,6 +72,7 @@ class EventFile:
         with self._writing() as database:
             database.executemany(INSERT, map(row_of, events))
             database.executemany("INSERT INTO losses VALUES (?, ?, ?)", losses)
+            database.executemany(INSERT_PART, map(row_of_part, parts))
         self._check_place()
         self._files.note()
         self.last_id = max([self.last_id, *(event.id for event in events)])
@@ -92,6 +101,11 @@ class EventFile:
         with self._writing() as database:
             database.executemany("DELETE FROM events WHERE id = ?", [(e.id,) for e in events])
         self._picture_bytes -= sum(event.size_bytes for event in events)
+
+    def forget_account(self, since_utc: str) -> None:
+        """Of what was looked at before that."""
+        with self._writing() as database:
+            database.execute("DELETE FROM account WHERE utc < ?", (since_utc,))
 
     def close(self) -> None:
         self._database.close()

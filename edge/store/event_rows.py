@@ -12,13 +12,20 @@ from typing import Any
 
 from edge.errors import StoreError
 from edge.line_file import DATABASE
+from edge.store.account import Part
 from edge.store.event import Event, Why
 from edge.types import Defect, State, Stretch
 
 _NAMES = [column.name for column in fields(Event)]
 EVENT_COLUMNS = ", ".join(_NAMES)
 INSERT = f"INSERT INTO events ({EVENT_COLUMNS}) VALUES ({', '.join('?' * len(_NAMES))})"
-VERSION = 4  # of what follows; an older one lacks classes, what rules let by, or cameras
+_PART_NAMES = [column.name for column in fields(Part)]
+PART_COLUMNS = ", ".join(_PART_NAMES)
+INSERT_PART = (  # a part grows until its minute is over
+    f"INSERT OR REPLACE INTO account ({PART_COLUMNS}) VALUES ({', '.join('?' * len(_PART_NAMES))})"
+)
+# Of what follows; an older one lacks classes, what rules let by, cameras, or the account.
+VERSION = 5
 # An id is never given twice, so a picture never comes to lie under another event's.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -29,7 +36,15 @@ CREATE TABLE IF NOT EXISTS events (
     latency_ns INTEGER NOT NULL, stage_ns TEXT NOT NULL, bundle TEXT NOT NULL,
     evidence TEXT NOT NULL, pictures TEXT NOT NULL, size_bytes INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS by_time ON events (utc);
-CREATE TABLE IF NOT EXISTS losses (utc TEXT NOT NULL, events INTEGER NOT NULL, reason TEXT NOT NULL)
+CREATE TABLE IF NOT EXISTS losses (
+    utc TEXT NOT NULL, events INTEGER NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS account (
+    began TEXT NOT NULL, camera TEXT NOT NULL, part INTEGER NOT NULL, utc TEXT NOT NULL,
+    bundle TEXT NOT NULL, ok INTEGER NOT NULL, ng INTEGER NOT NULL, unknown INTEGER NOT NULL,
+    start_um INTEGER NOT NULL, end_um INTEGER NOT NULL, inspected_um INTEGER NOT NULL,
+    unknown_um INTEGER NOT NULL, latency TEXT NOT NULL, latency_most_ns INTEGER NOT NULL,
+    run INTEGER NOT NULL, PRIMARY KEY (began, camera, part));
+CREATE INDEX IF NOT EXISTS account_by_time ON account (utc);
 """
 
 
@@ -75,6 +90,19 @@ def event_of_row(row: tuple[Any, ...]) -> Event:
     for name in ("reasons", "pictures"):
         values[name] = tuple(json.loads(values[name]))
     return Event(**values)
+
+
+def row_of_part(part: Part) -> tuple[Any, ...]:
+    values = {name: getattr(part, name) for name in _PART_NAMES}
+    values["latency"] = json.dumps(values["latency"])
+    return tuple(values.values())
+
+
+def part_of_row(row: tuple[Any, ...]) -> Part:
+    values = dict(zip(_PART_NAMES, row, strict=True))
+    steps = json.loads(values["latency"])
+    values["latency"] = {int(step): count for step, count in steps.items()}
+    return Part(**values)
 
 
 def _defect(values: dict[str, Any]) -> Defect:

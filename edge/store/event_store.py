@@ -19,12 +19,15 @@ from datetime import datetime
 
 from edge.inspect import Inspection
 from edge.line_file import StoreSettings
+from edge.store.account import Account
 from edge.store.event import KEPT, NO_IMAGE, QUEUE_FULL, Selection, confidence, event_of
 from edge.store.retention import utc_text
 from edge.store.writer import Handed, Writer
 from edge.types import Frame
 
 BACKLOG = 10_000  # events, without pictures, kept while the disk refuses; about 10 MB
+# What was looked at is told so often, and more often beside events: a kill costs that much.
+_ACCOUNT_NS, _BESIDE_EVENTS_NS = 2_000_000_000, 200_000_000
 
 log = logging.getLogger("trackside")
 
@@ -43,11 +46,15 @@ class EventStore:
         now: Callable[[], datetime],
         clock_ns: Callable[[], int] = time.monotonic_ns,
         backlog: int = BACKLOG,
+        *,
+        began: str | None = None,
     ) -> None:
         self.events_lost = 0
         self._settings = settings
         self._room = backlog  # for events that wait
-        self._now = now
+        self._now, self._clock_ns = now, clock_ns
+        self._account = Account(began or utc_text(now()))
+        self._account_told_ns: int | None = None
         self._selection = Selection(settings)
         self._given = self._given_pictures = 0  # to the writer, who counts what it has taken
         self._is_closed = False
@@ -65,9 +72,14 @@ class EventStore:
         return self._writer.pictures_dropped
 
     def record(self, inspection: Inspection) -> None:
-        """Keep it if it is worth keeping."""
+        """Keep it if it is worth keeping; that it was looked at in any case."""
         sure = confidence(inspection)
         why = self._selection.why(inspection, sure)
+        self._account.add(inspection, self._now())
+        told_ns = self._account_told_ns
+        due_ns = _ACCOUNT_NS if why is None else _BESIDE_EVENTS_NS
+        if told_ns is None or self._clock_ns() - told_ns >= due_ns:
+            self._tell_account()
         if why is None:
             return
         if self._waiting() >= self._room:
@@ -85,6 +97,7 @@ class EventStore:
     def flush(self, timeout_s: float) -> bool:
         """Wait until all that was recorded is on disk; whether it is."""
         done = threading.Event()
+        self._tell_account()
         self._writer.inbox.put(done)
         return done.wait(timeout_s)
 
@@ -93,6 +106,7 @@ class EventStore:
         if self._is_closed:
             return
         self._is_closed = True
+        self._tell_account()
         self._writer.inbox.put(None)
         self._thread.join(timeout_s)
         if left := self._waiting():
@@ -104,6 +118,11 @@ class EventStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _tell_account(self) -> None:
+        self._account_told_ns = self._clock_ns()
+        for part in self._account.take():
+            self._writer.inbox.put(part)
+
     def _waiting(self) -> int:
         """Events that are not on disk."""
         return self._given - self._writer.taken + self._writer.unwritten
@@ -111,11 +130,11 @@ class EventStore:
 
 @contextmanager
 def keeping(
-    settings: StoreSettings | None, now: Callable[[], datetime]
+    settings: StoreSettings | None, now: Callable[[], datetime], began: str | None = None
 ) -> Iterator[EventStore | None]:
-    """The store, if there is to be one."""
+    """The store, if there is to be one, for a run that is named by when it began."""
     if settings is None:
         yield None
         return
-    with EventStore(settings, now) as store:
+    with EventStore(settings, now, began=began) as store:
         yield store

@@ -14,9 +14,17 @@ from typing import Any
 
 from edge.errors import StoreError
 from edge.line_file import DATABASE
+from edge.store.account import Part
 from edge.store.damage import is_damage, told
 from edge.store.event import Event
-from edge.store.event_rows import EVENT_COLUMNS, event_of_row, garbage_named, holds_events
+from edge.store.event_rows import (
+    EVENT_COLUMNS,
+    PART_COLUMNS,
+    event_of_row,
+    garbage_named,
+    holds_events,
+    part_of_row,
+)
 from edge.types import UNNAMED, UNSURE
 
 # Whether anything in an event has one of these classes or codes.
@@ -35,6 +43,7 @@ class Wanted:
     states: tuple[str, ...] = ()
     why: tuple[str, ...] = ()
     since_utc: str | None = None
+    until_utc: str | None = None
     classes: tuple[str, ...] = ()  # or codes, of what is found in them
     run: int | None = None
     camera: str | None = None
@@ -52,6 +61,14 @@ def read_events(root: Path, wanted: Wanted = Wanted()) -> list[Event]:
         return [event_of_row(row) for row in database.execute(query, values)][::-1]
 
 
+def scan_events(root: Path, wanted: Wanted = Wanted()) -> Iterator[Event]:
+    """As `read_events`, one after the other: there may be more than memory is to hold."""
+    where, values = _conditions(wanted)
+    with _reading(root) as database:
+        query = f"SELECT {EVENT_COLUMNS} FROM events {where} ORDER BY id"
+        yield from map(event_of_row, database.execute(query, values))
+
+
 def read_event(root: Path, event_id: int) -> Event:
     """The one with this number; StoreError where there is none."""
     query = f"SELECT {EVENT_COLUMNS} FROM events WHERE id = ?"
@@ -65,6 +82,46 @@ def read_losses(root: Path) -> list[tuple[str, int, str]]:
     """When, how many events, and why they could not even be entered."""
     with _reading(root) as database:
         return list(database.execute("SELECT utc, events, reason FROM losses ORDER BY utc"))
+
+
+def read_account(
+    root: Path,
+    *,
+    began: str | None = None,
+    since_utc: str | None = None,
+    until_utc: str | None = None,
+) -> list[Part]:
+    """What was looked at, in its order: of one run, or of the minutes that began within a time."""
+    conditions = {"began = ?": began, "utc >= ?": since_utc, "utc < ?": until_utc}
+    given = {text: value for text, value in conditions.items() if value is not None}
+    where = f"WHERE {' AND '.join(given)}" if given else ""
+    query = f"SELECT {PART_COLUMNS} FROM account {where} ORDER BY rowid"
+    with _reading(root) as database:
+        return [part_of_row(row) for row in database.execute(query, list(given.values()))]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, in sum: frames and rail of all its cameras together."""
+
+    began: str
+    run: int
+    last_utc: str  # of the minute in which it looked last
+    frames: int
+    ng: int
+    unknown: int
+    run_um: int
+    inspected_um: int
+
+
+def read_runs(root: Path) -> list[Run]:
+    """Every run that has looked at something, in order."""
+    query = (
+        "SELECT began, max(run), max(utc), sum(ok + ng + unknown), sum(ng), sum(unknown), "
+        "sum(end_um - start_um), sum(inspected_um) FROM account GROUP BY began ORDER BY min(rowid)"
+    )
+    with _reading(root) as database:
+        return [Run(*row) for row in database.execute(query)]
 
 
 @contextmanager
@@ -95,6 +152,7 @@ def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
         parts.append((_FOUND.format(among=marks), [*wanted.classes] * 2))
     for condition, value in (
         ("utc >= ?", wanted.since_utc),
+        ("utc < ?", wanted.until_utc),
         ("run = ?", wanted.run),
         ("camera = ?", wanted.camera),
         ("end_um > ?", wanted.from_um),

@@ -47,7 +47,13 @@ class Retention:
     def retire(self, file: EventFile) -> None:
         """Remove some of what is too old or too much, oldest first."""
         over_bytes = file.size_bytes - self._settings.max_size_mb * _MB
-        aged_id = self._aged_id(file)
+        aged_id = 0
+        now = self._now()
+        # By a clock that is not to be believed nothing is too old.
+        if self._calendar.is_believable(now, self._clock_ns()):
+            since_utc = utc_text(now - timedelta(days=self._settings.max_age_days))
+            aged_id = file.aged_id(since_utc, utc_text(now), _RETIRE)
+            file.forget_account(since_utc)
         gone = []
         for event in file.oldest(_RETIRE):
             if over_bytes <= 0 and event.id > aged_id:
@@ -58,14 +64,6 @@ class Retention:
             gone.append(event)
         if gone:
             file.remove(gone)
-
-    def _aged_id(self, file: EventFile) -> int:
-        """The event up to which all are too old; 0 for none, or by a clock not to be believed."""
-        now = self._now()
-        if not self._calendar.is_believable(now, self._clock_ns()):
-            return 0
-        since = now - timedelta(days=self._settings.max_age_days)
-        return file.aged_id(utc_text(since), utc_text(now), _RETIRE)
 
 
 def utc_text(at: datetime) -> str:

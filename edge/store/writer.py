@@ -26,6 +26,7 @@ from typing import TextIO
 from edge.errors import FrameError, StoreError
 from edge.inspect import Inspection
 from edge.line_file import StoreSettings
+from edge.store.account import Part
 from edge.store.damage import is_damage, set_aside, told
 from edge.store.event import (
     DAMAGED,
@@ -73,7 +74,7 @@ class Writer:
         *,
         lost: Callable[[], int],
     ) -> None:
-        self.inbox: queue.SimpleQueue[Handed | threading.Event | None] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[Handed | Part | threading.Event | None] = queue.SimpleQueue()
         self.taken = self.taken_pictures = 0  # from the inbox
         self.pictures_dropped = 0
         self._settings = settings
@@ -84,6 +85,8 @@ class Writer:
         self._refused: str | None = None  # what the disk has against it now
         self._damage: str | None = None  # which this run found, and what became of it
         self._backlog: list[Event] = []  # taken and not on disk
+        # A row for each minute and camera; a megabyte for a week in which the disk refuses.
+        self._parts: dict[tuple[str, int], Part] = {}
         self._flushes: list[threading.Event] = []
         self._file: EventFile | None = None  # None while the disk refuses even to open it
         self._run_id = self._last_id = self._losses_told = 0
@@ -196,7 +199,8 @@ class Writer:
 
     def _receive(self) -> bool:
         """Take some of what has come, pictures first; whether more may come."""
-        waits_s = _RETRY_S if self._backlog or self._file is None else _IDLE_S
+        is_behind = self._backlog or self._parts or self._file is None
+        waits_s = _RETRY_S if is_behind else _IDLE_S
         try:
             item = self.inbox.get(timeout=waits_s)
             while item is not None:
@@ -208,9 +212,12 @@ class Writer:
             return True
         return False
 
-    def _take(self, item: Handed | threading.Event) -> None:
+    def _take(self, item: Handed | Part | threading.Event) -> None:
         if isinstance(item, threading.Event):
             self._flushes.append(item)
+            return
+        if isinstance(item, Part):
+            self._parts[item.camera, item.part] = item
             return
         event = self._numbered(item.event)
         if item.inspection is not None:
@@ -254,9 +261,11 @@ class Writer:
         lost = self._lost() - self._losses_told
         losses = [(utc_text(self._now()), lost, self._refused or QUEUE_FULL)] if lost else []
         try:
-            if self._backlog or losses:
-                self._file.append(self._backlog, losses)
+            if self._backlog or losses or self._parts:
+                parts = [replace(part, run=self._run_id) for part in self._parts.values()]
+                self._file.append(self._backlog, losses, parts)
                 self._backlog = []
+                self._parts.clear()
                 self._losses_told += lost
             self._retention.retire(self._file)
         except StoreGone as gone:

@@ -11,6 +11,7 @@ from firmware_bridge.ledger.ledger_file import (
     read_ledger,
     try_ledger,
 )
+from firmware_bridge.ledger.ledger_sums import Span, Sum, entries_of, sum_ledger
 
 __all__ = [
     "OUTCOMES",
@@ -21,9 +22,13 @@ __all__ = [
     "PassedRail",
     "Piece",
     "Place",
+    "Span",
+    "Sum",
     "boot",
     "describe",
+    "entries_of",
     "read_ledger",
     "since_boot_ns",
+    "sum_ledger",
     "try_ledger",
 ]

@@ -61,13 +61,14 @@ class Ledger(Closing):
 
     `add` and `know` may be called from any thread and never wait for the disk. Opening it raises
     LedgerError where another program writes it, and for a file that is no ledger; a disk that
-    refuses is a `trouble`, and the line goes on.
+    refuses is a `trouble`, and the line goes on. `run` is what others call the run.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, run: str | None = None) -> None:
         self.trouble: str | None = None
         self._path = path
         self._clock = clock
+        self._run_name = run
         self._inbox: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._backlog: list[Entry] = []  # handed over and not on disk
         self._flushes: list[threading.Event] = []
@@ -111,7 +112,9 @@ class Ledger(Closing):
         """
         ended = [handed_on(order, self._begun_ns) for order in given_anew]
         ended += [went_down(order, self._begun_ns) for order in gone_by]
-        begun = Entry(EntryKind.BEGUN, self._begun_ns, utc=utc_now(), reason=where)
+        begun = Entry(
+            EntryKind.BEGUN, self._begun_ns, utc=utc_now(), reason=where, tag=self._run_name
+        )
         self._is_begun = True
         self._inbox.put(Beginning(begun, tuple(ended), place, tuple(passed)))
 

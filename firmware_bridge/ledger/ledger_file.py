@@ -6,8 +6,8 @@ import errno
 import fcntl
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from enum import Enum
@@ -97,15 +97,27 @@ def read_ledger(path: Path, *, last: int | None = None) -> list[Entry]:
 
     LedgerError for a file that is not there, is no ledger, or is damaged.
     """
+    limit = "" if last is None else f"WHERE id > (SELECT max(id) FROM entries) - {int(last)}"
+    with reading(path) as database:
+        return rows_of(database, limit, ())
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """The ledger for whoever reads it; LedgerError as `read_ledger`."""
     if not path.exists():
         raise LedgerError(f"{path}: no such ledger: give the path that the line file has")
-    limit = "" if last is None else f"WHERE id > (SELECT max(id) FROM entries) - {int(last)}"
-    query = f"SELECT {_COLUMNS}, id FROM entries {limit} ORDER BY id"
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            return [_entry(row) for row in database.execute(query)]
+            yield database
     except sqlite3.Error as error:
         raise LedgerError(f"{path}: {error}: it is no ledger, or not readable for you") from error
+
+
+def rows_of(database: sqlite3.Connection, where: str, values: Sequence[str]) -> list[Entry]:
+    """The entries of which a condition is true, in order."""
+    query = f"SELECT {_COLUMNS}, id FROM entries {where} ORDER BY id"
+    return [_entry(row) for row in database.execute(query, values)]
 
 
 def describe(entry: Entry) -> str:
