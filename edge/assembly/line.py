@@ -122,8 +122,8 @@ def open_line(
 
     Each camera gives so many `frames`, or all it has. `waited` is told the name of a camera, now
     and then, while all is in order and it has no frame. Synthetic cameras that run freely suffer
-    `camera_faults`. A camera of which there are `memories` shows those, and is not opened. `run` is what the
-    ledger calls the run.
+    `camera_faults`. A camera of which there are `memories` shows those, and is not opened. `run` is
+    what the ledger calls the run.
     """
     # Python lets a thread run for 5 ms before another has its turn. The reject thread cannot wait
     # so long: at line speed that is millimetres of rail.

@@ -14,10 +14,12 @@ from edge.cli import (
     bundle_commands,
     calibrate_commands,
     commands,
+    compare_commands,
     event_commands,
     fleet_commands,
     ledger_commands,
     replay_commands,
+    report_commands,
 )
 from edge.cli.logs import log, logs_json, printable
 from edge.errors import ConfigurationError, TracksideError
@@ -67,6 +69,8 @@ app.command()(ledger_commands.ledger)
 app.command()(calibrate_commands.calibrate)
 app.command()(replay_commands.record)
 app.command()(replay_commands.replay)
+app.command()(report_commands.report)
+app.command()(compare_commands.compare)
 
 
 def register_other_rooms() -> None:

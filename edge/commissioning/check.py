@@ -38,10 +38,12 @@ from edge.line_file import (
     Lookout,
     MetricsSettings,
     MqttSettings,
+    ReportsSettings,
     ScaledSettings,
     StoreSettings,
     WebSettings,
 )
+from edge.reports import prepare
 from edge.serving import bound
 from edge.store import try_store
 from edge.swap import left_out
@@ -75,6 +77,7 @@ def check_line(config: LineSettings, rounds: int = ROUNDS) -> list[Check]:
             *check_store(config.store),
             *check_ledger(config.reject.ledger),
             *check_certificate(line, frames),
+            *check_reports(config.reports),
             *check_telling(config),
         ]
 
@@ -178,6 +181,17 @@ def check_baseline(path: Path | None) -> list[Check]:
     if path is None:
         return []
     return [Check("baseline", True, f"{path}: {read_baseline(path).frames} frames")]
+
+
+def check_reports(settings: ReportsSettings | None) -> list[Check]:
+    """There may be none."""
+    if settings is None:
+        return []
+    prepare(settings)
+    times = ", ".join(f"{at:%H:%M}" for at in settings.times)
+    return [
+        Check("reports", True, f"to {settings.folder} at {times}, as {', '.join(settings.formats)}")
+    ]
 
 
 def check_certificate(line: Line, frames: Mapping[str, Frame]) -> list[Check]:

@@ -16,6 +16,7 @@ EXTRA_OF_MODULE = {
     "scipy": "evaluate",
     "securesystemslib": "fleet",
     "tuf": "fleet",
+    "fpdf": "report",
     "harvesters": "genicam",
     "gpiod": "gpio",
     "gpiozero": "gpiozero",

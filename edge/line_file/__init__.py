@@ -40,6 +40,7 @@ from edge.line_file.reject import (
     OneHeartbeat,
     RejectSettings,
 )
+from edge.line_file.reports import ReportsSettings
 from edge.line_file.rules import MinArea, Quality, Rules, too_small
 from edge.line_file.section import Section
 from edge.line_file.storage import DATABASE, StoreSettings, SwapSettings
@@ -86,6 +87,7 @@ __all__ = [
     "Quality",
     "RegionSettings",
     "RejectSettings",
+    "ReportsSettings",
     "RtspSettings",
     "Rules",
     "ScaledSettings",

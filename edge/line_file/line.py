@@ -26,6 +26,7 @@ from edge.line_file.reject import (
     check_stop,
     check_wires,
 )
+from edge.line_file.reports import ReportsSettings
 from edge.line_file.rules import Rules
 from edge.line_file.section import LinePath, Section, Threads
 from edge.line_file.storage import StoreSettings, SwapSettings
@@ -109,6 +110,9 @@ class LineSettings(Section):
         default=None,
         description="Keeps what is rejected or unsure, with pictures; may be left out.",
     )
+    reports: ReportsSettings | None = Field(
+        default=None, description="Writes a report of each shift; off if left out."
+    )
     web: WebSettings | None = Field(
         default=None, description="Serves a page that shows the line; off if left out."
     )
@@ -162,6 +166,15 @@ class LineSettings(Section):
         if reject is not None:
             check_stop([each.then for each in inputs], reject)
         return inputs
+
+    @field_validator("reports")
+    @classmethod
+    def _have_what_they_tell_of(
+        cls, reports: ReportsSettings | None, info: ValidationInfo
+    ) -> ReportsSettings | None:
+        if reports is not None and "store" in info.data and info.data["store"] is None:
+            raise ValueError("a report tells of what a `store:` has kept: give the line one")
+        return reports
 
     @field_validator("web")
     @classmethod

@@ -15,8 +15,10 @@ from edge.cameras import Faults
 from edge.clock import clock_ns
 from edge.inspect import Inspection
 from edge.line_file import LineSettings
+from edge.reports import writing_reports
 from edge.run.memory import giving_back_memory, share_memory
 from edge.run.reporting import reporting
+from edge.run.roll_log import RollLog
 from edge.run.systemd import notifying
 from edge.run.tally import Tally
 from edge.store import keeping
@@ -47,7 +49,7 @@ def run_line(
     """
     share_memory()
     # Rejected frames are not kept here: nobody would look at their pictures.
-    tally, verdicts = Tally(rejected=deque(maxlen=0)), VerdictLog()
+    tally, verdicts, rolls = Tally(rejected=deque(maxlen=0)), VerdictLog(), RollLog()
 
     def record(inspection: Inspection) -> None:
         report(inspection)
@@ -56,12 +58,14 @@ def run_line(
             store.record(inspection)
         tally.add(inspection)
         verdicts.add(inspection)
+        rolls.add(inspection)
         tell(inspection)
         if swapper is not None:
             swapper.between_frames(inspection)
 
+    began = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     with (
-        keeping(config.store, lambda: datetime.now(timezone.utc)) as store,
+        keeping(config.store, lambda: datetime.now(timezone.utc), began) as store,
         notifying(os.environ, config.cameras) as notifier,
         # The line is closed before the store: its outputs are safe while the store writes the rest.
         open_line(
@@ -69,11 +73,13 @@ def run_line(
             frames=frames,
             waited=lambda camera: notifier.waited(camera, clock_ns()),
             camera_faults=camera_faults,
+            run=began,
         ) as line,
         stop_on_signals(line),
         giving_back_memory(),
         swapping(config, line.inspectors, swap_poll_s, line.bridge.note_bundle) as swapper,
         reporting(line, store, swapper) as report,
+        writing_reports(config, lambda: datetime.now(timezone.utc)),
     ):
         tell = watch(line)
         log.info("%s: %s on %s", config.name, line.bundle.manifest.name, line.engine.name)

@@ -1,0 +1,96 @@
+"""`trackside compare`: what has come, gone and grown from one run to another."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from edge.store import Run
+
+_RUN = "STORE:NUMBER: a line file or a store's folder, and a run's number in it; the last without."
+
+
+def compare(
+    run1: Annotated[str, typer.Argument(metavar="RUN1", help=_RUN)],
+    run2: Annotated[
+        str, typer.Argument(metavar="RUN2", help="Likewise, or a number alone: in the same store.")
+    ],
+    shift_m: Annotated[
+        float, typer.Option(help="How much greater the second run's places are, about.")
+    ] = 0,
+    grown: Annotated[
+        float, typer.Option(min=1, help="Grown is what has so many times its area or extent.")
+    ] = 1.3,
+    html: Annotated[Path | None, typer.Option(help="Write it as a page, with pictures.")] = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", help="Write each thing of either run as a row.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """List what is new, gone or grown between two runs over the same rail, and roll marks."""
+    from edge.comparison import compare as held
+    from edge.comparison import read_pass, roll_marks, spots_of
+    from edge.comparison.page import HEADS, as_page, headline, rows, told
+    from edge.files import write_whole
+
+    store, first = _run(run1, None)
+    store_too, second = _run(run2, store)
+    after = read_pass(store_too, second)
+    found = held(read_pass(store, first), after, shift_m * 1000)
+    larger, rolls = found.grown(grown), roll_marks(spots_of(after.things))
+    if html is not None:
+        write_whole(html, as_page(found, larger, rolls, (store, store_too)))
+    if csv_file is not None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([HEADS, *rows(found, grown)])
+        write_whole(csv_file, text.getvalue())
+    if as_json:
+        known = [dict(zip(HEADS, row, strict=True)) for row in rows(found, grown)]
+        said = {
+            "runs": [first.run, second.run],
+            "both": len(found.pairs),
+            "new": len(found.new),
+            "gone": len(found.gone),
+            "grown": len(larger),
+            "elsewhere": found.elsewhere,
+            "stretched": found.stretched,
+            "roll_marks": [
+                {"spacing_mm": r.spacing_um / 1000, "diameter_mm": r.diameter_mm, "said": str(r)}
+                for r in rolls
+            ],
+            "things": known,
+        }
+        print(json.dumps(said))
+        return
+    print(headline(found, larger))
+    for pair in larger:
+        print(f"grown  {pair.ratio:.1f} times: {told(pair.before)}; then {told(pair.after)}")
+    for name, things in (("new ", found.new), ("gone", found.gone)):
+        for thing in things:
+            print(f"{name}   {told(thing)}")
+    for mark in rolls:
+        print(f"roll   {mark}")
+
+
+def _run(text: str, same: Path | None) -> tuple[Path, Run]:
+    from edge.errors import UsageError
+    from edge.line_file import read_line
+    from edge.reports import run_of, sources_of
+
+    path, _, number = text.rpartition(":") if ":" in text else (text, "", "")
+    if same is not None and text.isdigit():
+        path, number = "", text
+    if number and not number.isdigit():
+        raise UsageError(f"{text}: {number} is no run's number: `trackside events list` shows them")
+    store = same if same is not None and not path else Path(path)
+    if not store.exists():
+        raise UsageError(f"{store}: no such file: give a line file, or the folder of a store")
+    if not store.is_dir():
+        store = sources_of(read_line(store)).store
+    return store, run_of(store, int(number) if number else None)

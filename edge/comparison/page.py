@@ -1,0 +1,133 @@
+"""A comparison as one HTML page, with pictures of what is new, gone and grown."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+from edge.comparison.comparing import Comparison, Pair
+from edge.comparison.roll_marks import RollMark
+from edge.html import section
+from edge.html.page import page
+from edge.store import Thing, picture_path
+
+_MOST = 60  # of each are shown; the table of `--csv` has all
+_LARGEST_BYTES = 400_000  # of one picture
+
+
+def as_page(
+    of: Comparison, grown: Sequence[Pair], rolls: Sequence[RollMark], stores: tuple[Path, Path]
+) -> str:
+    """Red where anything is new or has grown."""
+    before, after = stores
+    sections = [
+        _pairs(grown, before, after),
+        _things("New", "Found in the second run alone.", of.new, after),
+        _things("Gone", "Found in the first run alone.", of.gone, before),
+        _rolls(rolls),
+    ]
+    return page("compare", headline(of, grown), sections, good=not (of.new or grown), style=_STYLE)
+
+
+def headline(of: Comparison, grown: Sequence[Pair]) -> str:
+    """In a line."""
+    said = f"{len(of.new)} new, {len(of.gone)} gone, {len(grown)} grown of {len(of.pairs)} in both"
+    if of.elsewhere:
+        said += f"; {of.elsewhere} on rail that the other run did not see"
+    if of.stretched is not None:
+        said += f"; the second run's encoder counts {of.stretched - 1:+.2%}"
+    return said
+
+
+def told(thing: Thing) -> str:
+    """A thing for people."""
+    of = thing.defect
+    said = of.said or of.label
+    return (
+        f"{said} at {of.stretch.start_um / 1e6:.3f} m, {of.length_mm:.1f} by {of.width_mm:.1f} mm, "
+        f"{of.area_mm2:.1f} mm²"
+    )
+
+
+def _pairs(grown: Sequence[Pair], before: Path, after: Path) -> str:
+    figures = "".join(
+        f"<figure>{_picture(pair.before, before)}{_picture(pair.after, after)}<figcaption>"
+        f"<strong>{pair.ratio:.1f} times</strong> {escape(told(pair.before))}; then "
+        f"{escape(told(pair.after))}</figcaption></figure>\n"
+        for pair in grown[:_MOST]
+    )
+    return section(_counted("Grown", grown), "", f'<div class="pictures two">\n{figures}</div>')
+
+
+def _things(title: str, text: str, things: Sequence[Thing], store: Path) -> str:
+    largest = sorted(things, key=lambda thing: -thing.defect.area_mm2)[:_MOST]
+    figures = "".join(
+        f"<figure>{_picture(thing, store)}<figcaption>{escape(told(thing))}</figcaption></figure>\n"
+        for thing in largest
+    )
+    return section(_counted(title, things), text, f'<div class="pictures">\n{figures}</div>')
+
+
+def _rolls(rolls: Sequence[RollMark]) -> str:
+    if not rolls:
+        return ""
+    items = "".join(f"<li>{escape(str(mark))}</li>\n" for mark in rolls)
+    return section("Roll marks in the second run", "", f"<ul>\n{items}</ul>")
+
+
+def _counted(title: str, some: Sequence[object]) -> str:
+    more = f", the {_MOST} largest" if len(some) > _MOST else ""
+    return f"{title}: {len(some)}{more}"
+
+
+def _picture(thing: Thing, store: Path) -> str:
+    """None where the store keeps none: it was only reported, or the picture has gone."""
+    if thing.picture is None:
+        return '<p class="none">no picture</p>'
+    try:
+        data = picture_path(store, thing.event, thing.picture).read_bytes()
+    except OSError:
+        data = b""
+    if not data or len(data) > _LARGEST_BYTES:
+        return '<p class="none">no picture</p>'
+    return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(data).decode()}">'
+
+
+def rows(of: Comparison, ratio: float) -> Iterator[tuple[str, ...]]:
+    """Each thing of either run, for a table."""
+    for pair in of.pairs:
+        kind = "grown" if pair.has_grown(ratio) else "same"
+        yield (kind, *_row(pair.before), *_row(pair.after))
+    for thing in of.gone:
+        yield ("gone", *_row(thing), *[""] * len(_COLUMNS))
+    for thing in of.new:
+        yield ("new", *[""] * len(_COLUMNS), *_row(thing))
+
+
+_COLUMNS = ("event", "camera", "class", "start_mm", "left_mm", "length_mm", "width_mm", "area_mm2")
+HEADS = ("kind", *(f"{name}_1" for name in _COLUMNS), *(f"{name}_2" for name in _COLUMNS))
+
+
+def _row(thing: Thing) -> Iterator[str]:
+    of = thing.defect
+    yield from (str(thing.event), thing.camera, of.label)
+    start_mm, left_mm = of.stretch.start_um / 1000, of.left_um / 1000
+    for value in (start_mm, left_mm, of.length_mm, of.width_mm, of.area_mm2):
+        yield f"{value:.3f}"
+
+
+_STYLE = """
+.pictures { display: grid; grid-template-columns: repeat(4, 1fr); gap: 1rem; }
+.pictures.two { grid-template-columns: repeat(2, 1fr); }
+figure { margin: 0; break-inside: avoid; }
+figure img { max-height: 12rem; max-width: 48%; margin-right: 1%; image-rendering: pixelated; }
+.pictures:not(.two) figure img { max-width: 100%; }
+figcaption { padding-top: 0.35rem; font-size: 0.85rem; color: var(--quiet); }
+figcaption strong { color: var(--bad); }
+.none { display: inline-block; margin: 0; padding: 1rem; background: var(--panel); }
+@media screen and (max-width: 44rem) {
+  .pictures { grid-template-columns: repeat(2, 1fr); }
+}
+"""
