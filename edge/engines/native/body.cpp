@@ -7,6 +7,9 @@ std::vector<const Body*> bodies() {
     std::vector<const Body*> supported;
     for (const Body* body : {
 #if defined(__x86_64__)
+#if defined(TRACKSIDE_TILES)
+             &AMX,
+#endif
              &AVX512, &AVX_VNNI, &AVX2,
 #elif defined(__aarch64__)
              &NEON,

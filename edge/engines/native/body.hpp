@@ -8,6 +8,11 @@
 #include "artefact.hpp"
 #include "memory.hpp"
 
+// AMX: where a compiler knows it, and the system whom to ask for its registers.
+#if defined(__x86_64__) && defined(__linux__) && (defined(__clang__) || __GNUC__ >= 11)
+#define TRACKSIDE_TILES
+#endif
+
 namespace trackside {
 
 constexpr int VECTOR = 64;  // bytes of the widest body's vectors
@@ -129,6 +134,9 @@ std::vector<const Body*> bodies();
 extern const Body PORTABLE;
 #if defined(__x86_64__)
 extern const Body AVX2, AVX_VNNI, AVX512;
+#if defined(TRACKSIDE_TILES)
+extern const Body AMX;
+#endif
 #elif defined(__aarch64__)
 extern const Body NEON;
 #endif

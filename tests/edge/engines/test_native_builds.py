@@ -68,7 +68,7 @@ def test_sanitizers_find_nothing_in_whole_files_nor_in_damaged_ones(tmp_path: Pa
     (tmp_path / "artefact").write_bytes(network.to_bytes())
     (tmp_path / "pixels").write_bytes(image.tobytes())
     ran = []
-    for body in ("avx512", "avxvnni", "avx2", "portable"):
+    for body in ("amx", "avx512", "avxvnni", "avx2", "portable"):
         arguments = ["run", "artefact", "pixels", str(HEIGHT), str(WIDTH), body, "1"]
         answer = subprocess.run(
             [program, *arguments], cwd=tmp_path, capture_output=True, check=False

@@ -108,6 +108,7 @@ def test_every_body_gives_them_where_tensors_outgrow_the_cache() -> None:
         (32, 64, (1, 2)),
         (16, 64, (3, 2, 1)),
         (64, 32, (8, 3)),
+        (64, 16, (1,)),
         (96, 96, (1, 2, 4, 8)),
         (128, 192, (2,)),
     ],
