@@ -25,7 +25,7 @@ class StoreSettings(Section):
         default=1000,
         ge=0,
         le=1_000_000_000,
-        description="One OK frame in so many is kept; 0 keeps none.",
+        description="One OK frame in so many is kept, at random; 0 keeps none.",
     )
     max_age_days: float = Field(
         default=90,
@@ -61,6 +61,11 @@ class SwapSettings(Section):
         ge=1,
         le=10_000_000,
         description="Frames that both bundles look at before the new one takes over.",
+    )
+    require_backtest: bool = Field(
+        default=False,
+        description="A bundle is taken only with the result of a `trackside backtest` against the "
+        "one in force, with a gate that it passed: `bundle activate --backtest`.",
     )
     min_agreement: float = Field(
         default=0.95, ge=0, le=1, description="Least share of them with the same verdict."

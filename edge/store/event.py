@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from secrets import randbelow
 
 from edge.inspect import Inspection
 from edge.line_file import StoreSettings
@@ -62,16 +64,21 @@ class Event:
 
 @dataclass
 class Selection:
-    """Picks what is worth keeping, frame by frame."""
+    """Picks what is worth keeping, frame by frame.
+
+    Of so many OK frames one is kept, at random: what comes again and again along a rail, such as a
+    weld, is then neither always in the sample nor never. `pick` gives a number below its own.
+    """
 
     settings: StoreSettings
+    pick: Callable[[int], int] = randbelow
     _ok_frames: Counter[str] = field(default_factory=Counter, init=False)  # by camera
+    _chosen: dict[str, int] = field(default_factory=dict, init=False)  # of so many, by camera
 
     def why(self, inspection: Inspection, confidence: float | None) -> Why | None:
         """None for a frame that nobody will ask for."""
         state = inspection.verdict.state
-        if state is State.OK:
-            self._ok_frames[inspection.camera] += 1
+        is_chosen = state is State.OK and self._is_chosen(inspection.camera)
         if state is State.UNKNOWN:
             return Why.UNKNOWN
         if confidence is not None and confidence < self.settings.unsure_below:
@@ -82,10 +89,18 @@ class Selection:
             return Why.NG
         if inspection.verdict.reported:
             return Why.REPORTED
+        return Why.SAMPLE if is_chosen else None
+
+    def _is_chosen(self, camera: str) -> bool:
+        """The first of a run is, so that each run shows what good rail looked like."""
         every = self.settings.ok_every
-        # The first of a run is kept, so that each run shows what good rail looked like.
-        count = self._ok_frames[inspection.camera]
-        return Why.SAMPLE if every and count % every == 1 % every else None
+        if not every:
+            return False
+        group, at = divmod(self._ok_frames[camera], every)
+        self._ok_frames[camera] += 1
+        if at == 0:
+            self._chosen[camera] = self.pick(every) if group else 0
+        return at == self._chosen[camera]
 
 
 def confidence(inspection: Inspection) -> float | None:

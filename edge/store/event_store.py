@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from secrets import randbelow
 
 from edge.inspect import Inspection
 from edge.line_file import StoreSettings
@@ -48,6 +49,7 @@ class EventStore:
         backlog: int = BACKLOG,
         *,
         began: str | None = None,
+        pick: Callable[[int], int] = randbelow,
     ) -> None:
         self.events_lost = 0
         self._settings = settings
@@ -55,7 +57,7 @@ class EventStore:
         self._now, self._clock_ns = now, clock_ns
         self._account = Account(began or utc_text(now()))
         self._account_told_ns: int | None = None
-        self._selection = Selection(settings)
+        self._selection = Selection(settings, pick)
         self._given = self._given_pictures = 0  # to the writer, who counts what it has taken
         self._is_closed = False
         self._writer = Writer(settings, now, clock_ns, lost=lambda: self.events_lost)
