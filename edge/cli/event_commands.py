@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge.review import Review
     from edge.store import Wanted
+    from edge.store.event import Event
 
 events = typer.Typer(help="Look into a line's event store, and export it.", no_args_is_help=True)
 
@@ -48,6 +52,15 @@ ToM = Annotated[
 ]
 Last = Annotated[int | None, typer.Option(min=1, help="Only so many, the latest.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for each.")]
+Calls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--call",
+        help="Only those that people call so: defect, sound, class, missed or marked; or `none`, "
+        "of which nobody has said anything.",
+    ),
+]
+By = Annotated[str | None, typer.Option(help="Who says so; you, if left out.")]
 
 
 @events.command("list")
@@ -61,17 +74,24 @@ def list_events(
     camera: Camera = None,
     from_m: FromM = None,
     to_m: ToM = None,
+    call: Calls = None,
     last: Last = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Print the latest events, a line each."""
+    """Print the latest events, a line each, with what people say of them."""
+    from edge.review import latest_reviews
     from edge.store import describe, read_events, read_losses
 
     root = _store(store)
-    for event in read_events(
-        root, _wanted(state, why, classes, since, run, camera, from_m, to_m, last)
-    ):
-        print(json.dumps(asdict(event)) if as_json else describe(event))
+    reviews = latest_reviews(root)
+    wanted = _wanted(state, why, classes, since, run, camera, from_m, to_m, None if call else last)
+    found = _called(read_events(root, wanted), reviews, call)
+    for event in found[-last:] if last else found:
+        review = reviews.get((event.id, event.utc))
+        if as_json:
+            print(json.dumps(asdict(event) | {"review": review and asdict(review)}))
+        else:
+            print(describe(event) + ("" if review is None else f" [{review.said}]"))
     for utc, count, reason in read_losses(root):
         print(f"{utc} {count} events could not be entered: {reason}", file=sys.stderr)
 
@@ -82,12 +102,18 @@ def show(
     number: Annotated[int, typer.Argument(metavar="EVENT", help="Its number, as listed.")],
     as_json: AsJson = False,
 ) -> None:
-    """Print all that is known of one event, and where its pictures lie."""
+    """Print all that is known and was ever said of one event, and where its pictures lie."""
+    from edge.review import reviews_of
     from edge.store import picture_path, read_event
 
     root = _store(store)
     event = read_event(root, number)
+    reviews = reviews_of(root, event.id, event.utc)
     known = asdict(event)
+    if as_json:
+        known["reviews"] = [asdict(each) for each in reviews]
+    else:
+        known["reviews"] = [f"{each.at} {each.said}" for each in reviews]
     known["pictures"] = [str(picture_path(root, event.id, name)) for name in event.pictures]
     if as_json:
         print(json.dumps(known))
@@ -97,14 +123,89 @@ def show(
             print(f"{name:<12} {line.value if isinstance(line, Enum) else line}")
 
 
+@events.command("call")
+def call_event(
+    store: StorePath,
+    number: Annotated[int, typer.Argument(metavar="EVENT", help="Its number, as listed.")],
+    call: Annotated[
+        Literal["defect", "sound", "class", "withdrawn"],
+        typer.Argument(
+            metavar="CALL",
+            help="`defect`: it is as the line has it; `sound`: a false reject; `class`: a defect "
+            "of another --class; `withdrawn`: take back what was said.",
+        ),
+    ],
+    class_name: Annotated[str | None, typer.Option("--class", help="Which it truly is.")] = None,
+    by: By = None,
+) -> None:
+    """Say what an event truly is, as the live page's Review view does; the last word counts."""
+    from edge.errors import UsageError
+    from edge.review import Call, Review, add_reviews
+    from edge.store import read_event
+
+    if (call == "class") != (class_name is not None):
+        raise UsageError("give --class with `class`, and with nothing else")
+    root = _store(store)
+    event = read_event(root, number)
+    review = Review(event.id, event.utc, _now(), by or _me(), "command", Call(call), class_name)
+    add_reviews(root, [review])
+    print(f"event {event.id}: {review.said}")
+
+
+@events.command("miss-rate")
+def show_miss_rate(
+    store: StorePath,
+    since: Since = None,
+    camera: Camera = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """Say how much the line misses, by the frames that it let by and kept at random.
+
+    They are reviewed like any other event (`events list --why sample --call none`): the more of
+    them, the narrower the interval in which the truth lies.
+    """
+    from edge.review import latest_reviews, miss_rate
+    from edge.store import read_events
+
+    root = _store(store)
+    wanted = _wanted(None, ["sample"], None, since, None, camera, None, None, None)
+    rate = miss_rate(read_events(root, wanted), latest_reviews(root))
+    print(json.dumps(asdict(rate) | {"share": rate.share}) if as_json else rate.said)
+
+
+@events.command("import")
+def import_events(
+    store: StorePath,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="What the program exported.")],
+    kind: Annotated[
+        Literal["coco", "cvat", "label-studio"], typer.Option("--format", help="Whose it is.")
+    ],
+    by: By = None,
+) -> None:
+    """Take in what was marked by a labelling program, in pictures that `export` gave it.
+
+    What cannot be taken, of an unknown event or of another size, is named and counted; all else is
+    entered, and the exit code is 1.
+    """
+    from edge.review import take_in
+
+    taken = take_in(_store(store), path, kind, by=by or _me(), at=_now())
+    for fault in taken.faults:
+        print(f"trackside: {fault}", file=sys.stderr)
+    left_out = f"; {len(taken.faults)} could not be taken" if taken.faults else ""
+    print(f"{taken.events} events are marked{left_out}")
+    if taken.faults:
+        sys.exit(1)
+
+
 @events.command()
 def export(
     store: StorePath,
     kind: Annotated[
-        Literal["csv", "parquet", "coco", "cvat"],
+        Literal["csv", "parquet", "coco", "cvat", "label-studio"],
         typer.Option("--format", help="A table, or images with masks to be labelled again."),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="A file; a folder for coco and cvat.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A file; a folder for images.")],
     state: States = None,
     why: Whys = None,
     classes: Classes = None,
@@ -113,15 +214,24 @@ def export(
     camera: Camera = None,
     from_m: FromM = None,
     to_m: ToM = None,
+    call: Calls = None,
     last: Last = None,
 ) -> None:
-    """Write events to a table, or those rejected or unsure as images to be labelled again."""
+    """Write events to a table, or those rejected, unsure or called something as images.
+
+    Masks are what the network saw, as far as people left that standing: of a false reject there is
+    none, and what was marked is there.
+    """
+    from edge.review import corrected, latest_reviews, write_label_studio
     from edge.store import read_events, write_annotated, write_coco, write_csv, write_cvat
 
     root = _store(store)
-    if kind in {"coco", "cvat"}:
-        why = why or ["NG", "UNKNOWN", "unsure"]
-    found = read_events(root, _wanted(state, why, classes, since, run, camera, from_m, to_m, last))
+    if kind not in {"csv", "parquet"}:
+        why = why or (None if call else ["NG", "UNKNOWN", "unsure"])
+    reviews = latest_reviews(root)
+    wanted = _wanted(state, why, classes, since, run, camera, from_m, to_m, None if call else last)
+    found = _called(read_events(root, wanted), reviews, call)
+    found = found[-last:] if last else found
     if kind == "csv":
         write_csv(found, root, out)
     elif kind == "parquet":
@@ -131,9 +241,35 @@ def export(
     if kind in {"csv", "parquet"}:
         print(f"{len(found)} events in {out}")
         return
-    write = write_coco if kind == "coco" else write_cvat
-    written, without = write_annotated(found, root, out, write)
+    writers = {"coco": write_coco, "cvat": write_cvat, "label-studio": write_label_studio}
+    written, without = write_annotated(found, root, out, writers[kind], corrected(reviews))
     print(f"{written} images in {out}; {without} events have no whole picture")
+
+
+def _called(
+    found: list[Event], reviews: Mapping[tuple[int, str], Review], calls: list[str] | None
+) -> list[Event]:
+    """Those that people call so."""
+    from edge.errors import UsageError
+    from edge.review import Call
+
+    if not calls:
+        return found
+    known = [*(each.value for each in Call if each is not Call.WITHDRAWN), "none"]
+    if wrong := set(calls) - set(known):
+        raise UsageError(f"--call {min(wrong)}: choose from {', '.join(known)}")
+    said = {key: each.call.value for key, each in reviews.items()}
+    return [event for event in found if said.get((event.id, event.utc), "none") in calls]
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _me() -> str:
+    import getpass
+
+    return getpass.getuser()
 
 
 def _store(path: Path) -> Path:

@@ -14,6 +14,7 @@ from edge.store.reading import (
     read_event,
     read_events,
     read_losses,
+    read_outlines,
     read_runs,
     scan_events,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "read_event",
     "read_events",
     "read_losses",
+    "read_outlines",
     "read_runs",
     "scan_events",
     "steps_together",

@@ -37,6 +37,9 @@ class Piece:
     mask: NDArray[np.bool_]  # H,W of the whole image
 
 
+Pieces = tuple[Piece, ...]
+
+
 @dataclass(frozen=True)
 class Labelled:
     """One image that was exported, and what is marked in it."""
@@ -45,11 +48,29 @@ class Labelled:
     file_name: str  # in images/
     width: int
     height: int
-    pieces: tuple[Piece, ...]
+    pieces: Pieces
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image and what the network saw in it, before anybody corrects that."""
+
+    event: Event
+    width: int
+    height: int
+    pieces: Pieces
+
+    def piece(self, label: str, mask: NDArray[np.bool_]) -> Piece:
+        """Of such a mask, in this image."""
+        return Piece(label, None, _box(cv2.boundingRect(mask.view(np.uint8))), mask)
 
 
 def write_annotated(
-    events: Sequence[Event], root: Path, out: Path, write: Callable[[list[Labelled], Path], None]
+    events: Sequence[Event],
+    root: Path,
+    out: Path,
+    write: Callable[[list[Labelled], Path], None],
+    correct: Callable[[Seen], Pieces] = lambda seen: seen.pieces,
 ) -> tuple[int, int]:
     """Copy the images and annotate them; how many there are, and how many had no whole picture."""
     folder = out / "images"
@@ -60,9 +81,10 @@ def write_annotated(
             continue
         file_name = f"{event.id:09d}.png"
         try:
-            labelled.append(_read(event, root, file_name))
+            seen = _read(event, root)
         except FrameError:  # a power cut may leave half a picture, and the oldest are removed
             continue
+        labelled.append(Labelled(event, file_name, seen.width, seen.height, correct(seen)))
         shutil.copyfile(picture_path(root, event.id, FRAME), folder / file_name)
     write(labelled, out)
     return len(labelled), len(events) - len(labelled)
@@ -121,14 +143,14 @@ def run_lengths(flat: NDArray[np.bool_]) -> list[int]:
     return [0, *lengths] if runs and runs[0][0] else lengths
 
 
-def _read(event: Event, root: Path, file_name: str) -> Labelled:
+def _read(event: Event, root: Path) -> Seen:
     image = read_image(picture_path(root, event.id, FRAME), colour=False)
     height, width = image.shape[:2]
     pieces: tuple[Piece, ...] = ()
     if MASK in event.pictures:
         mask = read_image(picture_path(root, event.id, MASK), colour=False) > 0
         pieces = _pieces(event, mask)
-    return Labelled(event, file_name, width, height, pieces)
+    return Seen(event, width, height, pieces)
 
 
 def _pieces(event: Event, mask: NDArray[np.bool_]) -> tuple[Piece, ...]:

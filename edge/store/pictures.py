@@ -20,7 +20,12 @@ _A_FOLDER = 1000  # events
 
 def picture_path(root: Path, event_id: int, name: str) -> Path:
     """Where a picture of an event lies."""
-    return root / "images" / f"{event_id // _A_FOLDER:06d}" / f"{event_id:09d}-{name}"
+    return root / picture_name(event_id, name)
+
+
+def picture_name(event_id: int, name: str) -> str:
+    """The same, within the store."""
+    return f"images/{event_id // _A_FOLDER:06d}/{event_id:09d}-{name}"
 
 
 def draw_pictures(image: Image, mask: Mask | None, verdict: Verdict) -> Iterator[tuple[str, Image]]:

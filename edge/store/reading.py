@@ -36,6 +36,9 @@ _FOUND = f"""EXISTS (
     THEN '{UNNAMED}' ELSE '{UNSURE}' END) IN ({{among}}))"""
 
 
+Outline = tuple[int, str, str, str, str, float | None, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which events are asked for; the latest `last` of them."""
@@ -76,6 +79,21 @@ def read_event(root: Path, event_id: int) -> Event:
         for row in database.execute(query, (event_id,)):
             return event_of_row(row)
     raise StoreError(f"{root} has no event {event_id}: `trackside events list` shows what it has")
+
+
+def read_outlines(root: Path, after: int) -> Iterator[Outline]:
+    """Number, moment, camera, state, why, confidence, and all that was found, as JSON, of each
+    event beyond this number that has pictures.
+    """
+    query = (
+        "SELECT id, utc, camera, state, why, confidence, CASE WHEN reported = '[]' AND "
+        "let_by = '[]' THEN defects ELSE (SELECT json_group_array(json(value)) FROM (SELECT value "
+        "FROM json_each(defects) UNION ALL SELECT value FROM json_each(reported) UNION ALL SELECT "
+        "value FROM json_each(let_by))) END FROM events WHERE id > ? AND pictures != '[]' "
+        "ORDER BY id"
+    )
+    with _reading(root) as database:
+        yield from database.execute(query, (after,))
 
 
 def read_losses(root: Path) -> list[tuple[str, int, str]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
+from pathlib import Path
 
 from edge.assembly import Line
 from edge.box import Box
@@ -40,14 +41,22 @@ def live_page(line: Line, health: Health) -> Iterator[Callable[[Inspection], Non
     assert settings is not None
     watched, feed = _watched(line, health), Feed()
     page = PageState(watched, feed, lambda: datetime.now(timezone.utc))
-    with serving(served_page(settings, watched, page)) as port:
+    store = None if line.config.store is None else line.config.store.path
+    classes = line.bundle.manifest.classes
+    with serving(served_page(settings, watched, page, store, classes)) as port:
         scheme = "http" if settings.certificate is None else "https"
         log.info("live page at %s://%s:%d/", scheme, settings.host, port)
         yield feed.publish
 
 
-def served_page(settings: WebSettings, line: WatchedLine, page: PageState) -> Served:
-    """What the page's process is told, and what it may ask."""
+def served_page(
+    settings: WebSettings,
+    line: WatchedLine,
+    page: PageState,
+    store: Path | None = None,
+    classes: Sequence[str] = (),
+) -> Served:
+    """What the page's process is told, and what it may ask; which store it shows for review."""
     # So many cameras may be looked at at once that each is drawn more seldom.
     least_ns = _LEAST_FRAME_NS * max(1, len(line.across_mm))
     frames = {name: LiveFrame(least_ns, line.clock_ns) for name in line.across_mm}
@@ -63,6 +72,8 @@ def served_page(settings: WebSettings, line: WatchedLine, page: PageState) -> Se
             "names": ["localhost", own, f"{own}.local", settings.host, *settings.names],
             "session_s": settings.session_hours * 3600,
             "cameras": list(line.across_mm),
+            "store": None if store is None else str(store.absolute()),
+            "classes": list(classes),
             "encrypted": settings.certificate is not None,
         },
         answers=answers.quick,
@@ -82,6 +93,7 @@ def _watched(line: Line, health: Health) -> WatchedLine:
         acknowledge=partial(_acknowledge, line),
         self_check=partial(_self_check, line, health),
         guarded=line.config.web is not None and line.config.web.token is not None,
+        keeps_events=line.config.store is not None,
         clock_ns=clock_ns,
     )
 

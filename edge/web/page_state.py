@@ -85,6 +85,7 @@ class PageState:
         return {
             "run": self._run,
             "guarded": self._line.guarded,
+            "keeps_events": self._line.keeps_events,
             "passed": list(self._passed),
             "bins": list(self._bins),
             "rejects": self._reject_list(),

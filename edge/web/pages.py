@@ -9,13 +9,14 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from mimetypes import guess_type
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -35,6 +36,7 @@ _STATIC = Path(__file__).parent / "static"
 _FORM_BYTES = 4096  # a login form is at most so large
 _FORM_S = 5  # and must have come whole by then
 _MOST_PICTURES = 24
+_NOT_THE_DOORS = {"cameras", "store", "classes"}  # of the settings
 _FULL = "too many browsers look at this line: close one of them"
 _FRESH = {"Cache-Control": "no-store"}
 
@@ -124,6 +126,30 @@ class Pages:
                 await turning
 
 
+class _Reviewing:
+    """The Review view, loaded when somebody first asks for events: most only look at the line, and
+    a page that loads all that it takes would be slow to start on a busy box.
+    """
+
+    def __init__(self, root: Path, classes: Sequence[str]) -> None:
+        self._root, self._classes = root, classes
+        self._loading = asyncio.Lock()
+        self._pages: Any = None
+
+    def answers(self, name: str) -> Callable[[Request], Any]:
+        async def answer(request: Request) -> Response:
+            async with self._loading:
+                if self._pages is None:
+                    self._pages = await asyncio.to_thread(self._load)
+            response: Response = await getattr(self._pages, name)(request)
+            return response
+
+        return answer
+
+    def _load(self) -> Any:
+        return resolve_name("edge.web.review_pages:ReviewPages")(self._root, self._classes)
+
+
 class _Stream(StreamingResponse):
     """A viewer's events; its seat is free again however they end."""
 
@@ -180,7 +206,7 @@ class Guarded:
 
 
 def _sent_away(path: str) -> Response:
-    if path == "/":
+    if path in {"/", "/review"}:
         return RedirectResponse("/login", 303)
     refused = _said(401, "give the token: as a header `Authorization: Bearer TOKEN`, or log in")
     refused.headers["WWW-Authenticate"] = "Bearer"
@@ -192,8 +218,8 @@ _SEAL = [(name.lower().encode(), value.encode()) for name, value in HEADERS.item
 
 def page_app(line: AskedLine, settings: Mapping[str, Any]) -> ASGIApp:
     """All of it, as one application."""
-    cameras = settings["cameras"]
-    door_settings = {key: value for key, value in settings.items() if key != "cameras"}
+    cameras, store = settings["cameras"], settings["store"]
+    door_settings = {key: value for key, value in settings.items() if key not in _NOT_THE_DOORS}
     access = Access(**{**door_settings, "names": tuple(settings["names"])})
     door = Door(access, time.monotonic_ns)
     pages = Pages(
@@ -217,6 +243,14 @@ def page_app(line: AskedLine, settings: Mapping[str, Any]) -> ASGIApp:
         Route("/self-test", pages.self_check, methods=["POST"]),
         *(Route(path, answer) for path, answer in static.items()),
     ]
+    if store is not None:
+        reviewing = _Reviewing(Path(store), settings["classes"])
+        routes += [
+            Route("/review", _file("review.html")),
+            Route("/review/events", reviewing.answers("events")),
+            Route("/review/events/{event:int}", reviewing.answers("say"), methods=["POST"]),
+            Route("/review/events/{event:int}/{name}", reviewing.answers("picture")),
+        ]
     app = Starlette(
         routes=routes, lifespan=pages.running, exception_handlers={LineGone: _line_gone}
     )

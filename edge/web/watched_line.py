@@ -33,3 +33,4 @@ class WatchedLine:
     self_check: Callable[[], list[Check]]  # the only one that may take its time
     guarded: bool  # whether a token is asked for
     clock_ns: Callable[[], int]
+    keeps_events: bool = False  # which may be reviewed

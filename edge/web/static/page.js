@@ -25,6 +25,7 @@ function take(state) {
   strip.settle(state.settled);
   rejects.show(state.rejects, false);
   byId("log-out").hidden = !state.guarded;
+  byId("to-review").hidden = !state.keeps_events;
   connected(restarted ? "the line was started again" : "live");
   show(passed.length > 0);
 }

@@ -12,11 +12,9 @@ import signal
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from http.client import BadStatusLine, HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,6 @@ import numpy as np
 import pytest
 import yaml
 
-from stands.line_files import CAMERA
 from stands.places import ROOT
 from stands.waiting import PATIENCE_S, eventually
 
@@ -35,9 +32,8 @@ pytest.importorskip("playwright", reason="pip install 'trackside[dev]'")
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from edge.assembly import Line, open_line
-from edge.checks import Check
 from edge.errors import ConfigurationError
-from edge.health import Facts, Health, LineHealth
+from edge.health import LineHealth
 from edge.line_file import WebSettings, read_line
 from edge.run.reporting import reporting
 from edge.serving.address import DEAD_MS
@@ -50,14 +46,15 @@ from edge.web.access import HEADERS, Access, Door
 from edge.web.feed import MOST_PASSED, MOST_REJECTED, Feed
 from edge.web.hub import MOST_VIEWERS, MOST_WAITING, Hub
 from edge.web.live import served_page
-from edge.web.page_state import MOST_REJECTS, PageState, lanes
+from edge.web.page_state import MOST_REJECTS, lanes
 from edge.web.pictures import CUTTING_PX, LiveFrame, cutting_of
 from edge.web.watched_line import WatchedLine
 from firmware_bridge.types import Mode
 from stands.certificates import make_certificate
-from stands.inspections import NONE, found_in, inspection, lost, recorded_line
+from stands.inspections import found_in, inspection, lost, recorded_line
 from stands.places import STEEL_LINE
 from stands.plc import Plc
+from stands.watched_line import HEALTH, a_page_state, a_watched_line
 
 CHROMIUM = shutil.which("chromium")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium")
@@ -66,8 +63,6 @@ THIS_BOX = WebSettings(port=0)
 GUARDED = WebSettings.model_validate(
     {"host": "0.0.0.0", "port": 0, "token": TOKEN, "names": ["line.plant"]}
 )
-FACTS = Facts(line="rail-1", bundle="net", bundle_digest="ab" * 32)
-HEALTH = Health(lambda *_: 10**9, lambda: NONE, {CAMERA: None}, facts=lambda: FACTS)
 
 
 # --- a page without a line: its server, its feed and those who look ---
@@ -91,26 +86,6 @@ class Served:
     @property
     def origin(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-
-def a_watched_line(refusal: list[str | None], acknowledged: list[str]) -> WatchedLine:
-    return WatchedLine(
-        health=HEALTH.at,
-        actuators=[("valve", 800.0)],
-        across_mm={CAMERA: None},
-        deadline_ns=lambda *_: 10**9,
-        place_um=lambda: None,
-        outcomes=lambda: (),
-        refusal=lambda: refusal[-1],
-        acknowledge=acknowledged.append,
-        self_check=lambda: [Check("network", True, "fine")],
-        guarded=False,
-        clock_ns=time.monotonic_ns,
-    )
-
-
-def a_page_state(feed: Feed, line: WatchedLine | None = None) -> PageState:
-    return PageState(line or a_watched_line([None], []), feed, lambda: datetime.now(timezone.utc))
 
 
 @contextmanager
