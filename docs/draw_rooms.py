@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SAYS = {
     "assembly": "composition root",
+    "backtest": "tried on archives",
     "board": "co-processor",
     "bridge": "the one door",
     "bundle": "verified",
@@ -36,6 +37,7 @@ SAYS = {
     "network": "bundle on engine",
     "recordings": "record, replay",
     "reports": "page, paper",
+    "review": "what people say",
     "run": "the service",
     "serving": "servers beside it",
     "simulation": "rail from a seed",

@@ -6,6 +6,7 @@ TracksideError                         1   failure while working
 │   ├── BundleError                    78  a bundle that is corrupt, altered or answers wrongly
 │   ├── EngineUnavailable (ImportError) 78 an engine whose package is not installed
 │   └── CameraUnavailable (ImportError) 78 a camera whose package is not installed
+├── ArchiveError             (OSError) 1   a part of an archive that cannot be read
 ├── CameraError              (OSError) 1   a camera that cannot be opened or has gone
 │   └── NoPicture                      1   none came in time
 ├── EngineError         (RuntimeError) 1   an engine that ran and now does not
@@ -50,6 +51,10 @@ class EngineUnavailable(ConfigurationError, ImportError):
 
 class CameraUnavailable(ConfigurationError, ImportError):
     """A camera whose package is not on this machine."""
+
+
+class ArchiveError(TracksideError, OSError):
+    """A part of an archive that is not there, or cannot be reached."""
 
 
 class CameraError(TracksideError, OSError):

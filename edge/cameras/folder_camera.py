@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from edge.cameras.camera import EndToEnd, as_it_is
@@ -75,9 +75,14 @@ def _find_images(folder: Path) -> list[Path]:
         ) from error
     if not images:
         raise CameraError(f"{folder} holds no image: put {', '.join(sorted(IMAGE_SUFFIXES))} there")
-    return sorted(images, key=_natural)
+    return [folder / name for name in in_natural_order(path.name for path in images)]
 
 
-def _natural(path: Path) -> tuple[list[str | int], str]:
-    parts = re.split(r"(\d+)", path.name)  # text, number, text, ...
-    return [int(part) if n % 2 else part for n, part in enumerate(parts)], path.name
+def in_natural_order(names: Iterable[str]) -> list[str]:
+    """2 before 10."""
+    return sorted(names, key=_natural)
+
+
+def _natural(name: str) -> tuple[list[str | int], str]:
+    parts = re.split(r"(\d+)", name)  # text, number, text, ...
+    return [int(part) if n % 2 else part for n, part in enumerate(parts)], name

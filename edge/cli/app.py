@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from edge.cli import (
+    backtest_commands,
     bundle_commands,
     calibrate_commands,
     commands,
@@ -71,6 +72,7 @@ app.command()(replay_commands.record)
 app.command()(replay_commands.replay)
 app.command()(report_commands.report)
 app.command()(compare_commands.compare)
+app.command()(backtest_commands.backtest)
 
 
 def register_other_rooms() -> None:

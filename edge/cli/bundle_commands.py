@@ -141,6 +141,13 @@ def activate(
             "has looked at those frames, and it is right. Your name goes into the ledger.",
         ),
     ] = False,
+    backtest: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The backtest.json that `trackside backtest` wrote of this bundle.",
+        ),
+    ] = None,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
@@ -153,7 +160,7 @@ def activate(
     """
     from edge.line_file import read_line
     from edge.network import resolve_bundle
-    from edge.swap import activate
+    from edge.swap import activate, read_evidence
 
     config = read_line(line)
     request = activate(
@@ -161,6 +168,7 @@ def activate(
         resolve_bundle(path),
         allow_older=allow_older,
         accepted_by=who() if accept_difference else None,
+        backtested=None if backtest is None else read_evidence(backtest).brief(),
     )
     _await(config, request, no_wait=no_wait, as_json=as_json)
 

@@ -37,17 +37,21 @@ def read_image(path: Path, *, colour: bool) -> Image:
     What a camera was held by says nothing of the rail, and boxes, masks and maps lie in the grid
     of the file. Raises `FrameError` for anything less than a whole image.
     """
-    data = _read_whole(path)
+    return decode_image(str(path), _read_whole(path), colour=colour)
+
+
+def decode_image(name: str, data: bytes, *, colour: bool) -> Image:
+    """What `read_image` makes of a file's bytes, wherever they come from."""
     count = pixels(data)
     if count is not None and count > MAX_PIXELS:
         raise FrameError(
-            f"{path} says that it holds {count} pixels, more than {MAX_PIXELS}: cut it into parts"
+            f"{name} says that it holds {count} pixels, more than {MAX_PIXELS}: cut it into parts"
         )
     image = None if count is None or _is_cut_jpeg(data) else _decode(data, colour)
     if image is None:
-        raise FrameError(f"{path} is not a whole image: copy it again from its source")
+        raise FrameError(f"{name} is not a whole image: copy it again from its source")
     if image.dtype != np.uint8:
-        raise FrameError(f"{path} holds {image.dtype} pixels: save it with 8 bits a channel")
+        raise FrameError(f"{name} holds {image.dtype} pixels: save it with 8 bits a channel")
     return np.asarray(image, np.uint8)
 
 

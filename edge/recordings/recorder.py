@@ -9,6 +9,7 @@ import json
 import shutil
 from contextlib import closing
 from dataclasses import asdict
+from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
@@ -87,6 +88,7 @@ class Recorder:
         bundle.save(folder / "line.bundle")
         facts = {"format": FORMAT, "line": config.name, "bundle": bundle.digest}
         facts["version"] = version("trackside")
+        facts["begun"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
         (folder / "recording.json").write_text(json.dumps(facts, indent=2) + "\n")
 
     def record(self, inspection: Inspection, reading: Reading) -> None:

@@ -14,6 +14,7 @@ Times are nanoseconds from the first frame on.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -40,6 +41,7 @@ class _Facts:
 
     format: int
     bundle: str  # its digest
+    begun: str | None = None  # ISO 8601, UTC; None: recorded by a Trackside that did not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Recording:
     folder: Path
     config: LineSettings
     digest: str  # of the bundle
+    begun: str | None  # when; None where the recording does not say
     frames: tuple[RecordedFrame, ...]
 
     @property
@@ -100,7 +103,16 @@ class Recording:
 
 def read_recording(folder: Path) -> Recording:
     """A recording, with each of its frames whole; ConfigurationError for anything less."""
-    try:
+    recording = open_recording(folder)
+    with _said_of(folder):
+        for _ in recording.camera_frames():
+            pass
+    return recording
+
+
+def open_recording(folder: Path) -> Recording:
+    """A recording, whose pictures nobody has looked at yet; else as `read_recording`."""
+    with _said_of(folder):
         facts = parsed("recording.json", (folder / "recording.json").read_bytes(), _FACTS)
         if facts.format != FORMAT:
             raise ConfigurationError(
@@ -111,16 +123,19 @@ def read_recording(folder: Path) -> Recording:
         config = read_yaml(folder / "line.yaml", LineSettings, without=_NO_PART, lenient=True)
         if strangers := {each.camera for each in frames} - set(config.cameras):
             raise ValueError(f"its line file names no camera {min(strangers)}")
-        recording = Recording(folder, config, facts.bundle, frames)
-        for _ in recording.camera_frames():
-            pass
+        return Recording(folder, config, facts.bundle, facts.begun, frames)
+
+
+@contextmanager
+def _said_of(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except ConfigurationError:  # it says what to do already
         raise
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"{folder} is no whole recording ({error}): give what `trackside record` wrote"
         ) from error
-    return recording
 
 
 def _read_frames(path: Path) -> tuple[RecordedFrame, ...]:
@@ -139,4 +154,9 @@ def baseline_path(folder: Path, camera: str) -> Path:
 
 def picture_path(folder: Path, camera: str, index: int) -> Path:
     """Where a frame lies."""
-    return folder / "frames" / camera / f"{index:06d}.png"
+    return folder / picture_name(camera, index)
+
+
+def picture_name(camera: str, index: int) -> str:
+    """Of a frame, within its recording."""
+    return f"frames/{camera}/{index:06d}.png"

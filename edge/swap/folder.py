@@ -30,6 +30,7 @@ from edge.errors import BundleError, ConfigurationError
 from edge.files.held_folder import HeldFolder, held
 from edge.line_file import LineSettings
 from edge.network import resolve_bundle
+from edge.swap.evidence import Backtested
 
 DIFFERENCE = "difference.html"
 _MOST_BYTES = 65_536  # of each file but the bundles and the evidence
@@ -63,6 +64,7 @@ class Request(_Record):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     allow_older: bool = False  # than the one in force
     accepted: Acceptance | None = None
+    backtested: Backtested | None = None
 
 
 class Comparison(_Record):

@@ -12,6 +12,7 @@ from edge.bundle import Bundle, open_bundle
 from edge.errors import TracksideError, UsageError
 from edge.line_file import LineSettings
 from edge.network import network_of, resolve_bundle
+from edge.swap.evidence import Backtested
 from edge.swap.folder import (
     DIFFERENCE,
     Acceptance,
@@ -35,12 +36,14 @@ def activate(
     allow_older: bool = False,
     accepted_by: str | None = None,
     accepted_elsewhere: str | None = None,
+    backtested: Backtested | None = None,
 ) -> Request:
     """Ask the line to try a bundle, which has to be whole, signed and right before that.
 
     The line refuses one that is older than what it runs, unless that is asked for; and one that
     judges otherwise, unless somebody accepts that, who has been shown it: UsageError where nobody
-    has. What was `accepted_elsewhere`, for many lines, need not have been shown by this one.
+    has, or where the line file requires a backtest and this is none for it. What was
+    `accepted_elsewhere`, for many lines, need not have been shown by this one.
     ConfigurationError for a line that keeps no bundles to change between; BundleError and
     EngineUnavailable for a bundle that could not run here.
     """
@@ -50,8 +53,16 @@ def activate(
     if accepted_elsewhere is not None:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         accepted = Acceptance(by=accepted_elsewhere, against=in_force_now(config), shown_at=now)
+    _check_backtest(config, bundle, backtested)
     sound = _sound(config, bundle)
-    return _ask(folder, "activate", sound, allow_older=allow_older, accepted=accepted)
+    return _ask(
+        folder,
+        "activate",
+        sound,
+        allow_older=allow_older,
+        accepted=accepted,
+        backtested=backtested,
+    )
 
 
 def roll_back(config: LineSettings) -> Request:
@@ -133,6 +144,20 @@ def _acceptance(folder: SwapFolder, bundle: Bundle, by: str) -> Acceptance:
     return Acceptance(by=by, against=last.differs_from, shown_at=last.at)
 
 
+def _check_backtest(config: LineSettings, bundle: Bundle, given: Backtested | None) -> None:
+    """The line asks again, of what is in force by then."""
+    assert config.swap is not None
+    if not config.swap.require_backtest:
+        return
+    if given is None:
+        raise UsageError(
+            f"{config.name} takes no bundle without a backtest: run `trackside backtest`, and give "
+            "its backtest.json with --backtest"
+        )
+    if objection := given.objection(bundle.digest, in_force_now(config)):
+        raise UsageError(objection)
+
+
 def _sound(config: LineSettings, bundle: Bundle) -> Bundle:
     """The line checks it again; here even one that ends the process does no harm."""
     network_of(config.engine, bundle).engine.close()
@@ -146,6 +171,7 @@ def _ask(
     *,
     allow_older: bool = False,
     accepted: Acceptance | None = None,
+    backtested: Backtested | None = None,
 ) -> Request:
     request = Request(
         id=uuid4().hex,
@@ -154,6 +180,7 @@ def _ask(
         name=bundle.manifest.name,
         allow_older=allow_older,
         accepted=accepted,
+        backtested=backtested,
     )
     folder.ask(request, bundle)
     return request

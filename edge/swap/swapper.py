@@ -184,6 +184,7 @@ class Swapper:
             self._tell(request, "loading")
             if request.kind == "rollback" and request.digest != self._standing.before:
                 raise TracksideError("it is not what was in force before: activate it")
+            self._check_backtest(request, old.bundle.digest)
             bundle = self._folder.open(request.digest, self._config.bundle_key)
             if request.digest != self._standing.before:  # which has run here already
                 rehearse(self._config.engine, bundle, self._config.bundle_key)
@@ -211,6 +212,15 @@ class Swapper:
             old.engine.close()
             self._note(request.digest, _by_whose_word(request, old.bundle.digest, comparison))
             self._answer(request, None, comparison)
+
+    def _check_backtest(self, request: Request, in_force: str) -> None:
+        """Where the line file requires one: whoever wrote the request may have left it out."""
+        if not self._settings.require_backtest or request.kind != "activate":
+            return
+        if request.backtested is None:
+            raise TracksideError("this line takes no bundle without a backtest: give --backtest")
+        if objection := request.backtested.objection(request.digest, in_force):
+            raise TracksideError(objection)
 
     def _judge(self, request: Request, shadow: Shadow, comparison: Comparison) -> None:
         """Refuse what is too slow, and what judges otherwise unless that very thing is accepted."""
@@ -343,6 +353,8 @@ def _check_age(new: Manifest, in_force: Manifest) -> None:
 def _by_whose_word(request: Request, before: str, comparison: Comparison | None) -> str:
     """For the ledger: in place of what it judges, and who accepted that it judges otherwise."""
     said = f"{request.kind}: {request.name} in place of {before[:12]}"
+    if request.backtested is not None:
+        said += f"; {request.backtested.said()}"
     if request.accepted is None or comparison is None:
         return said
     return (

@@ -54,12 +54,12 @@ LINE = {
 }
 
 
-def write_pinned_bundle(path: Path) -> None:
+def write_pinned_bundle(path: Path, bright: float = BRIGHT) -> None:
     described = manifest()
-    looks = described.input.model_copy(update={"mean": [BRIGHT]})
+    looks = described.input.model_copy(update={"mean": [bright]})
     artefact = Artefact(engine="onnxruntime", precision="fp32", path="model.onnx", layout="NCHW")
     image = golden_image()
-    tensor = ((image.astype(np.float32) - BRIGHT) / 64)[None, None]
+    tensor = ((image.astype(np.float32) - bright) / 64)[None, None]
     probability = 1 / (1 + np.exp(-expected_logits(tensor)))
     files = {
         "model.onnx": onnx_model(kernel(1)),

@@ -30,7 +30,7 @@ def extras() -> dict[str, set[str]]:
             if taken_in := re.match(r"trackside\[(.+)\]", wanted):
                 found |= {p for other in taken_in[1].split(",") for p in packages(other)}
             else:
-                found.add(_plain(re.split(r"[<>=;! ]", wanted)[0]))
+                found.add(_plain(re.split(r"[\[<>=;! ]", wanted)[0]))
         return found
 
     return {extra: packages(extra) for extra in listed}

@@ -50,7 +50,7 @@ from edge.recordings import read_recording, record_line
 from edge.run import run_line
 from edge.simulation import SimulatedLine
 from edge.store import read_events
-from edge.swap import Decision, Progress, Request, activate, answers, roll_back
+from edge.swap import Backtested, Decision, Progress, Request, activate, answers, roll_back
 from edge.swap.folder import (
     Comparison,
     Standing,
@@ -418,6 +418,41 @@ def test_an_older_bundle_is_refused_unless_it_is_asked_for(
     Watched(config, lambda: change(config, new.path))
     Watched(config, lambda: roll_back(config))
     assert open_in_force(config).digest == old.digest
+
+
+def test_a_line_that_requires_a_backtest_takes_no_bundle_without_one(
+    tmp_path: Path, two: Bundles
+) -> None:
+    config = a_line(tmp_path, two, swap=LENIENT | {"require_backtest": True})
+    shown = Backtested(
+        bundle=two.b.digest,
+        against=two.a.digest,
+        km=1.5,
+        newly_rejected=0,
+        most_newly_rejected_per_km=0.2,
+        passed=True,
+        digest="ab" * 32,
+    )
+    with pytest.raises(UsageError, match="takes no bundle without a backtest"):
+        activate(config, two.b.path)
+    for changes, objection in (
+        ({"bundle": two.a.digest}, "is of another bundle"),
+        ({"against": two.b.digest}, "and .* is in force: run it again with --against"),
+        ({"most_newly_rejected_per_km": None}, "had no gate"),
+        ({"passed": False}, "did not pass"),
+    ):
+        with pytest.raises(UsageError, match=objection):
+            activate(config, two.b.path, backtested=shown.model_copy(update=changes))
+    # Whoever writes the request past the command is asked by the line itself.
+    folder = swap_folder(config)
+    forged = Request(id="1", kind="activate", digest=two.b.digest, name="b")
+    folder.ask(forged, two.b)
+    Watched(config)
+    refused = folder.standing().outcome
+    assert refused is not None and refused.refusal is not None
+    assert "takes no bundle without a backtest" in refused.refusal
+    Watched(config, lambda: activate(config, two.b.path, backtested=shown))
+    assert folder.standing().in_force == two.b.digest
 
 
 def test_a_bundle_that_ends_its_process_ends_no_line(tmp_path: Path) -> None:

@@ -1,0 +1,281 @@
+"""What an archive holds: recordings, kept frames and folders of pictures, as runs of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+
+from edge.assembly.camera import rail_plane
+from edge.backtest.archive import LocalPlace, Place, fetched, open_place
+from edge.backtest.cases import Case, Decided, Kind, Reject, Run, cut_at_gaps
+from edge.cameras.camera import EndToEnd
+from edge.cameras.folder_camera import in_natural_order
+from edge.errors import ArchiveError, ConfigurationError, FrameError, TracksideError, UsageError
+from edge.files.image_file import IMAGE_SUFFIXES, decode_image
+from edge.inspect import read_baseline
+from edge.inspect.appearance import Usual
+from edge.line_file import DATABASE, LineSettings, Lookout, read_line
+from edge.recordings import open_recording, read_expectation
+from edge.recordings.expectation import Expectation
+from edge.recordings.recording import RecordedFrame, Recording, picture_name
+from edge.review import REVIEWS, Review, latest_reviews
+from edge.store import read_events
+from edge.store.event import Event
+from edge.store.pictures import FRAME
+from edge.store.pictures import picture_name as event_picture_name
+from edge.types import UNNAMED, State
+
+RECORDING = "recording.json"
+_DEEPEST = 4  # folders within folders, in which an archive is looked for
+
+
+@dataclass(frozen=True)
+class ByLine:
+    """The line file that frames are judged by whose archive says nothing of that."""
+
+    config: LineSettings | None
+    camera: str | None  # of a folder of pictures, where the line has several
+
+    def line(self, url: str) -> LineSettings:
+        if self.config is None:
+            raise UsageError(
+                f"{url} does not say how its frames are judged: name the line file with --line"
+            )
+        return self.config
+
+
+@dataclass
+class Listed:
+    """What was found in one archive, and what could not be read of it."""
+
+    runs: list[Run]
+    faults: list[str]
+
+
+def list_archive(given: str, by: ByLine) -> Listed:
+    """The runs of an archive; what cannot be read of it is told, and the rest is there.
+
+    UsageError where a line file is needed and not given.
+    """
+    if given.endswith((".yaml", ".yml")) and "://" not in given:
+        config = read_line(Path(given))
+        if config.store is None:
+            raise UsageError(f"{given} keeps no events: give a line file with a `store:`")
+        by, place = ByLine(config, by.camera), open_place(str(config.store.path))
+    else:
+        place = open_place(given)
+    listed, kinds = Listed([], []), 0
+    try:
+        for kind, found in _found(place, _DEEPEST):
+            kinds += 1
+            try:
+                listed.runs += _READERS[kind](found, by, listed.faults)
+            except UsageError:
+                raise
+            except TracksideError as error:
+                listed.faults.append(str(error))
+    except ArchiveError as error:
+        listed.faults.append(str(error))
+        return listed
+    if not kinds:
+        listed.faults.append(f"{given} holds no recording, no store and no picture")
+    return listed
+
+
+def _found(place: Place, deepest: int) -> Iterator[tuple[Kind, Place]]:
+    names = place.names()
+    if RECORDING in names:
+        yield "recording", place
+    elif DATABASE in names:
+        yield "store", place
+    elif any(_is_picture(name) for name in names):
+        yield "folder", place
+    elif deepest:
+        for name in names:
+            if isinstance(place, LocalPlace) and not (place.path / name).is_dir():
+                continue
+            if PurePosixPath(name).suffix == "":  # a file, in a store that has no folders
+                yield from _found(place.folder(name), deepest - 1)
+
+
+def _is_picture(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
+
+
+# --- a recording ---------------------------------------------------------------------------------
+
+
+def _recorded(place: Place, _: ByLine, faults: list[str]) -> list[Run]:
+    names = [RECORDING, "frames.jsonl", "line.yaml", "expected.json"]
+    names += [name for name in place.names() if name.endswith(".baseline.json")]
+    with fetched(place, names) as folder:
+        recording = open_recording(folder)
+        expected = _expectation(recording, place.url, faults)
+        usual = {
+            each.name: None
+            if (path := recording.baseline(each.name)) is None
+            else read_baseline(path).usual
+            for each in recording.config.lookouts
+        }
+    verdicts = _by_the_record(recording, expected)
+    runs = []
+    for lookout in recording.config.lookouts:
+        cases = [
+            _recorded_case(row, recording.begun, verdicts[number] if verdicts else None)
+            for number, row in enumerate(recording.frames)
+            if row.camera == lookout.name
+        ]
+        runs += [
+            Run(place.url, "recording", 1, lookout, usual[lookout.name], None, part)
+            for part in cut_at_gaps(cases)
+        ]
+    return runs
+
+
+def _expectation(recording: Recording, url: str, faults: list[str]) -> Expectation | None:
+    try:
+        return read_expectation(recording.expected)
+    except ConfigurationError as error:
+        faults.append(f"{url} does not say what was decided: {error}")
+        return None
+
+
+def _by_the_record(recording: Recording, expected: Expectation | None) -> list[Decided | None]:
+    """Of each frame; a line that UNKNOWN stopped has not judged all of them."""
+    if expected is None:
+        return []
+    known = {(each.camera, each.index): each for each in expected.outcome.frames}
+    found = list[Decided | None]()
+    for row in recording.frames:
+        judged = known.get((row.camera, row.index))
+        if judged is None:
+            found.append(None)
+            continue
+        if judged.state == State.UNKNOWN.value:
+            rejects: tuple[Reject, ...] = (Reject(row.start_um, row.end_um, judged.state),)
+        else:
+            rejects = tuple(Reject(*extent, UNNAMED) for extent in judged.defects)
+        found.append(Decided(judged.state, rejects, (), expected.outcome.bundle))
+    return found
+
+
+def _recorded_case(row: RecordedFrame, begun: str | None, was: Decided | None) -> Case:
+    return Case(
+        index=row.index,
+        start_um=row.start_um,
+        end_um=row.end_um,
+        across_um=row.across_um or 1.0,
+        picture=None if row.across_um is None else picture_name(row.camera, row.index),
+        colour=row.colour,
+        captured_ns=row.captured_ns,
+        looked_ns=row.looked_ns,
+        lost=row.lost,
+        utc=begun,
+        was=was,
+    )
+
+
+# --- a store -------------------------------------------------------------------------------------
+
+
+def _kept(place: Place, by: ByLine, faults: list[str]) -> list[Run]:
+    config = by.line(place.url)
+    with fetched(place, [DATABASE, f"{DATABASE}-wal", REVIEWS]) as (folder):
+        events = [event for event in read_events(folder) if FRAME in event.pictures]
+        reviews = latest_reviews(folder)
+    lookouts = {each.name: each for each in config.lookouts}
+    runs = list[Run]()
+    for (number, camera), group in groupby(
+        sorted(events, key=lambda e: (e.run, e.camera, e.id)), key=lambda e: (e.run, e.camera)
+    ):
+        some = list(group)
+        if camera not in lookouts:
+            faults.append(
+                f"{place.url}: {len(some)} events are of the camera {camera}, which {config.name} "
+                "does not have: give the line file that they were kept under"
+            )
+            continue
+        lookout = lookouts[camera]
+        cases = [_kept_case(event, lookout, reviews.get((event.id, event.utc))) for event in some]
+        runs += [
+            Run(place.url, "store", number, lookout, _usual(lookout), None, part)
+            for part in cut_at_gaps(cases)
+        ]
+    return runs
+
+
+def _kept_case(event: Event, lookout: Lookout, review: Review | None) -> Case:
+    was = Decided(
+        event.state.value,
+        (Reject(event.start_um, event.end_um, event.state.value),)
+        if event.state is State.UNKNOWN
+        else tuple(
+            Reject(d.stretch.start_um, d.stretch.end_um, d.label, d.area_mm2) for d in event.defects
+        ),
+        event.reasons,
+        event.bundle,
+    )
+    since_looked_ns = sum(event.stage_ns.values()) - event.stage_ns.get("preprocess", 0)
+    return Case(
+        index=event.frame,
+        start_um=event.start_um,
+        end_um=event.end_um,
+        across_um=rail_plane(lookout.camera).across_um,
+        picture=event_picture_name(event.id, FRAME),
+        colour=bool(getattr(lookout.camera, "colour", False)),
+        captured_ns=0,
+        looked_ns=event.latency_ns - since_looked_ns,
+        utc=event.utc,
+        event=event.id,
+        was=was,
+        people=None if review is None else review.call.value,
+        has_defect=None if review is None else review.has_defect,
+    )
+
+
+def _usual(lookout: Lookout) -> Usual | None:
+    path = lookout.camera.baseline
+    return None if path is None else read_baseline(path).usual
+
+
+# --- a folder of pictures ------------------------------------------------------------------------
+
+
+def _pictures(place: Place, by: ByLine, faults: list[str]) -> list[Run]:
+    """Laid end to end along the rail, as a camera of `type: folder` lays them."""
+    lookout = by.line(place.url).lookout(by.camera)
+    names = in_natural_order([name for name in place.names() if _is_picture(name)])
+    plane, colour = rail_plane(lookout.camera), bool(getattr(lookout.camera, "colour", False))
+    for name in names:
+        try:
+            data = place.read(name)
+            shape = plane.rectify(decode_image(name, data, colour=colour)).shape
+        except FrameError:  # each is told of in its turn
+            continue
+        layout = EndToEnd(shape, plane.along_um, plane.across_um)
+        cases = [_picture_case(layout, *each, colour) for each in enumerate(names)]
+        return [Run(place.url, "folder", 1, lookout, _usual(lookout), shape, tuple(cases))]
+    faults.append(f"{place.url}: none of its {len(names)} pictures can be read")
+    return []
+
+
+def _picture_case(layout: EndToEnd, index: int, name: str, colour: bool) -> Case:
+    stretch = layout.stretch(index)
+    return Case(index, stretch.start_um, stretch.end_um, layout.across_um, name, colour, 0, 0)
+
+
+_READERS: dict[Kind, Callable[[Place, ByLine, list[str]], list[Run]]] = {
+    "recording": _recorded,
+    "store": _kept,
+    "folder": _pictures,
+}
+
+
+def known_lookouts(runs: Sequence[Run]) -> list[Lookout]:
+    """Each once, whatever number of runs it has."""
+    found = dict[str, Lookout]()
+    for run in runs:
+        found.setdefault(repr(run.lookout), run.lookout)
+    return list(found.values())
