@@ -149,51 +149,110 @@ void depthwise(const PackedBranches& packed, const BranchRow* rows, int size, Wo
     }
 }
 
-// 8 outputs of one pixel, from two sums of four.
-uint8x8_t requantised(const PackedPointwise& w, int32x4_t a, int32x4_t b, int n, const u8* residual) {
-    const int32x4_t shift_a = vnegq_s32(vld1q_s32(w.shift.get() + n));
-    const int32x4_t shift_b = vnegq_s32(vld1q_s32(w.shift.get() + n + 4));
-    const int16x8_t t = vcombine_s16(vqmovn_s32(vshlq_s32(a, shift_a)), vqmovn_s32(vshlq_s32(b, shift_b)));
-    const int16x8_t multiplier = vld1q_s16(w.multiplier.get() + n);
-    if (!residual) return vqmovun_s16(vqrdmulhq_s16(t, multiplier));
-    const int16x8_t own = vqrdmulhq_s16(vmaxq_s16(t, vdupq_n_s16(0)), multiplier);
-    const int16x8_t x = vreinterpretq_s16_u16(vshll_n_u8(vld1_u8(residual), 7));
-    const int16x8_t total = vqaddq_s16(own, vqrdmulhq_s16(x, vld1q_s16(w.residual.get() + n)));
-    return vqmovun_s16(vrshrq_n_s16(total, 6));
-}
+constexpr int PIXELS = 4, VECTORS = 4;  // of a block: 16 sums of four in registers
+#define IN_REGISTERS inline __attribute__((always_inline))  // as a call is made through memory
+using Sums = int32x4_t[PIXELS][VECTORS];
 
-constexpr int PIXELS = 4, VECTORS = 4;  // of a block: 16 sums in registers
+int8x16_t less128(uint8x16_t bytes) { return vreinterpretq_s8_u8(veorq_u8(bytes, vdupq_n_u8(0x80))); }
 
-void block(const PackedPointwise& w, const u8* in, const Quads& row, int count, int n, const u8* residual, u8* out) {
-    int32x4_t sums[PIXELS][VECTORS];
-    for (auto& pixel : sums)
-        for (int v = 0; v < VECTORS; ++v) pixel[v] = vld1q_s32(w.bias.get() + n + 4 * v);
+struct Weights {
+    int8x16_t at[VECTORS];
+
+    Weights(const PackedPointwise& w, int k, int n) {
+        const s8* from = w.weights.get() + static_cast<std::ptrdiff_t>(k) * w.outputs + 4 * n;
+        for (int v = 0; v < VECTORS; ++v) at[v] = vld1q_s8(from + 16 * v);
+    }
+};
+
+// The stem's inputs, whose quads lie in three rows.
+IN_REGISTERS void add_quads(const PackedPointwise& w, const u8* in, const Quads& row, int n, Sums& sums) {
     for (int k = 0; k < w.inputs; k += 4) {
-        const s8* weights = w.weights.get() + static_cast<std::ptrdiff_t>(k) * w.outputs + 4 * n;
-        int8x16_t columns[VECTORS];
-        for (int v = 0; v < VECTORS; ++v) columns[v] = vld1q_s8(weights + 16 * v);
+        const Weights weights(w, k, n);
         for (int p = 0; p < PIXELS; ++p) {
             s32 bytes;
             std::memcpy(&bytes, in + p * row.pixel + k / 4 * row.quad, 4);
-            const uint8x16_t four = vreinterpretq_u8_s32(vdupq_n_s32(bytes));
-            const int8x16_t less128 = vreinterpretq_s8_u8(veorq_u8(four, vdupq_n_u8(0x80)));
-            for (int v = 0; v < VECTORS; ++v) sums[p][v] = vdotq_s32(sums[p][v], columns[v], less128);
+            const int8x16_t four = less128(vreinterpretq_u8_s32(vdupq_n_s32(bytes)));
+            for (int v = 0; v < VECTORS; ++v) sums[p][v] = vdotq_s32(sums[p][v], weights.at[v], four);
         }
     }
-    for (int p = 0; p < count; ++p)
-        for (int v = 0; v < VECTORS; v += 2) {
-            const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(p) * w.outputs + n + 4 * v;
-            const u8* from = residual ? residual + at : nullptr;
-            vst1_u8(out + at, requantised(w, sums[p][v], sums[p][v + 1], n + 4 * v, from));
+}
+
+template <int LANE>
+IN_REGISTERS void add_lane(const PackedPointwise& w, const int8x16_t pixels[PIXELS], int k, int n, Sums& sums) {
+    const Weights weights(w, k + 4 * LANE, n);
+    for (int p = 0; p < PIXELS; ++p)
+        for (int v = 0; v < VECTORS; ++v) sums[p][v] = vdotq_laneq_s32(sums[p][v], weights.at[v], pixels[p], LANE);
+}
+
+// 16 inputs of a pixel lie side by side: they are loaded once, and each dot product takes four of them.
+IN_REGISTERS void add_sixteens(const PackedPointwise& w, const u8* in, std::ptrdiff_t pixel, int n, Sums& sums) {
+    for (int k = 0; k < w.inputs; k += 16) {
+        int8x16_t pixels[PIXELS];
+        for (int p = 0; p < PIXELS; ++p) pixels[p] = less128(vld1q_u8(in + p * pixel + k));
+        add_lane<0>(w, pixels, k, n, sums);
+        add_lane<1>(w, pixels, k, n, sums);
+        add_lane<2>(w, pixels, k, n, sums);
+        add_lane<3>(w, pixels, k, n, sums);
+    }
+}
+
+// What 16 outputs are made of their sums by: loaded once for the pixels of a block.
+template <bool RESIDUAL>
+struct Requantise {
+    int32x4_t shift[VECTORS];  // to the left
+    int16x8_t multiplier[2], residual[2];
+
+    Requantise(const PackedPointwise& w, int n) {
+        for (int v = 0; v < VECTORS; ++v) shift[v] = vnegq_s32(vld1q_s32(w.shift.get() + n + 4 * v));
+        for (int half = 0; half < 2; ++half) {
+            multiplier[half] = vld1q_s16(w.multiplier.get() + n + 8 * half);
+            if (RESIDUAL) residual[half] = vld1q_s16(w.residual.get() + n + 8 * half);
         }
+    }
+
+    // 8 outputs of one pixel, with the module's input there if it counts.
+    int16x8_t eight(const int32x4_t* sums, int half, uint8x8_t x) const {
+        const int32x4_t low = vshlq_s32(sums[2 * half], shift[2 * half]);
+        const int32x4_t high = vshlq_s32(sums[2 * half + 1], shift[2 * half + 1]);
+        const int16x8_t t = vqmovn_high_s32(vqmovn_s32(low), high);
+        if (!RESIDUAL) return vqrdmulhq_s16(t, multiplier[half]);
+        const int16x8_t own = vqrdmulhq_s16(vmaxq_s16(t, vdupq_n_s16(0)), multiplier[half]);
+        const int16x8_t wide = vreinterpretq_s16_u16(vshll_n_u8(x, 7));
+        return vrshrq_n_s16(vqaddq_s16(own, vqrdmulhq_s16(wide, residual[half])), 6);
+    }
+};
+
+template <bool RESIDUAL>
+void block(const PackedPointwise& w, const u8* in, const Quads& row, int count, int n, const u8* residual, u8* out) {
+    Sums sums;
+    for (auto& pixel : sums)
+        for (int v = 0; v < VECTORS; ++v) pixel[v] = vld1q_s32(w.bias.get() + n + 4 * v);
+    if (row.quad == 4) {
+        add_sixteens(w, in, row.pixel, n, sums);
+    } else {
+        add_quads(w, in, row, n, sums);
+    }
+    const Requantise<RESIDUAL> requantise(w, n);
+    for (int p = 0; p < count; ++p) {
+        const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(p) * w.outputs + n;
+        const uint8x16_t x = RESIDUAL ? vld1q_u8(residual + at) : vdupq_n_u8(0);
+        const int16x8_t first = requantise.eight(sums[p], 0, vget_low_u8(x));
+        const int16x8_t second = requantise.eight(sums[p], 1, vget_high_u8(x));
+        vst1q_u8(out + at, vqmovun_high_s16(vqmovun_s16(first), second));
+    }
 }
 
 void pointwise(const PackedPointwise& w, const Quads& in, int width, const u8* residual, u8* out) {
     for (int n = 0; n < w.outputs; n += 4 * VECTORS)
         for (int x = 0; x < width; x += PIXELS) {
+            const u8* from = in.first + x * in.pixel;
             const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(x) * w.outputs;
-            const u8* from = residual ? residual + at : nullptr;
-            block(w, in.first + x * in.pixel, in, std::min(PIXELS, width - x), n, from, out + at);
+            const int count = std::min(PIXELS, width - x);
+            if (residual) {
+                block<true>(w, from, in, count, n, residual + at, out + at);
+            } else {
+                block<false>(w, from, in, count, n, nullptr, out + at);
+            }
         }
 }
 

@@ -1,0 +1,135 @@
+"""What the native engine costs a 64-bit ARM: `python -m benchmarks.arm_instructions [BUNDLE]`.
+
+There is not always an ARM to time, but an emulator can count: the instructions that one picture
+takes, by kernel, of the engine built for ARM and run under QEMU. Milliseconds are worked out from
+the count by what such a processor usually does in a cycle; they are no measurement, and are marked
+so.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from benchmarks.native_kernels import ENGINE, FLAGS
+from edge.bundle import open_bundle
+from edge.network import resolve_bundle
+
+COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
+SOURCE = Path(__file__)
+KERNELS = {  # by the functions that the compiler leaves of them
+    "pointwise": re.compile(r"::(block|pointwise|add_\w+)\b"),
+    "depthwise": re.compile(r"::(depthwise|branch|weave\w*)\b"),
+    "sum": re.compile(r"::(add|double_row)\b"),
+    "head": re.compile(r"::(head|sum_of)\b"),
+    "rows, copies": re.compile(r"Network::|^mem"),
+}
+A_CYCLE = 2.0  # instructions, of vectors mostly, on the cores below
+CORES = {"Raspberry Pi 5, 2.4 GHz": 2.4, "Jetson Orin, 2.2 GHz": 2.2}
+
+
+def build(folder: Path, sources: Path = ENGINE, optimised: str = "-O3") -> tuple[Path, Path]:
+    """The engine with a program that runs it, for ARM, and the plugin that counts."""
+    for tool in (COMPILER, EMULATOR, "gcc"):
+        if shutil.which(tool) is None:
+            raise SystemExit(
+                f"{tool} is not installed: install it (Debian: gcc g++-aarch64-linux-gnu qemu-user)"
+            )
+    program, plugin = folder / "program", folder / "plugin.so"
+    engine = [path for path in sorted(sources.glob("*.cpp")) if path.name != "api.cpp"]
+    main = SOURCE.with_suffix(".cpp")
+    command = [COMPILER, *FLAGS, optimised, "-static", f"-I{sources}", str(main), *map(str, engine)]
+    subprocess.run([*command, "-o", program], check=True)
+    counter = SOURCE.with_suffix(".c")
+    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", counter, "-o", plugin], check=True)
+    return program, plugin
+
+
+def count(program: Path, plugin: Path, artefact: Path, size: tuple[int, int]) -> dict[str, int]:
+    """Instructions of one picture by kernel: what a second picture adds to a run."""
+    runs = [_executed(program, plugin, artefact, size, pictures) for pictures in (1, 2)]
+    by_kernel: Counter[str] = Counter()
+    for name, instructions in (runs[1] - runs[0]).items():
+        by_kernel[_kernel(name)] += instructions
+    return dict(by_kernel.most_common())
+
+
+def _executed(
+    program: Path, plugin: Path, artefact: Path, size: tuple[int, int], pictures: int
+) -> Counter[str]:
+    run = [program, artefact, *size, "neon", pictures]
+    done = subprocess.run(
+        [EMULATOR, "-cpu", "max", "-plugin", str(plugin), *map(str, run)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{EMULATOR} ended with {done.returncode}: {done.stderr.strip()}")
+    mangled = (line.partition(" ")[::2] for line in done.stderr.splitlines())
+    counts, names = zip(*mangled, strict=True)
+    plain = subprocess.run(
+        ["c++filt"], input="\n".join(names), capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    executed: Counter[str] = Counter()
+    for name, instructions in zip(plain, counts, strict=True):
+        executed[name] += int(instructions)
+    return executed
+
+
+def _kernel(function: str) -> str:
+    # Of the arguments' types nothing is taken for the function's name.
+    name = function.replace("(anonymous namespace)", "").partition("(")[0]
+    found = (kernel for kernel, pattern in KERNELS.items() if pattern.search(name))
+    return next(found, "rows, copies")
+
+
+def table(columns: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """A line for each kernel, a column for each version of the engine, in millions."""
+    kernels = list(dict.fromkeys(kernel for column in columns.values() for kernel in column))
+    lines = [f"{'':24}" + "".join(f"{name:>12}" for name in columns)]
+    for kernel in kernels:
+        counts = (column.get(kernel, 0) / 1e6 for column in columns.values())
+        lines.append(f"{kernel:24}" + "".join(f"{each:12.2f}" for each in counts))
+    totals = [sum(column.values()) for column in columns.values()]
+    lines.append(f"{'all':24}" + "".join(f"{total / 1e6:12.2f}" for total in totals))
+    for core, ghz in CORES.items():
+        times_ms = (total / (A_CYCLE * ghz * 1e6) for total in totals)
+        lines.append(f"{core:24}" + "".join(f"{each:9.1f} ms" for each in times_ms))
+    return lines
+
+
+def main(
+    bundle: Annotated[str, typer.Argument(help="A bundle with a native artefact.")] = "strip",
+    height: Annotated[int, typer.Option(help="Rows of a picture.")] = 352,
+    width: Annotated[int, typer.Option(help="Columns of a picture.")] = 352,
+    before: Annotated[
+        Path | None, typer.Option(help="Another version's edge/engines/native, to compare with.")
+    ] = None,
+) -> None:
+    """Count what a picture takes."""
+    opened = open_bundle(resolve_bundle(bundle))
+    versions = {"before": before, "now": ENGINE} if before is not None else {"now": ENGINE}
+    columns = {}
+    with TemporaryDirectory() as folder:
+        artefact = Path(folder, "artefact")
+        artefact.write_bytes(opened.read(opened.artefact("native").path))
+        for name, sources in versions.items():
+            built = Path(folder, name)
+            built.mkdir()
+            columns[name] = count(*build(built, sources), artefact, (height, width))
+    print(f"Millions of instructions for a picture of {width}x{height}, and what that comes to at")
+    print(f"{A_CYCLE:g} instructions a cycle: worked out, not measured", end="\n\n")
+    print("\n".join(table(columns)))
+
+
+if __name__ == "__main__":
+    typer.run(main)
