@@ -87,6 +87,7 @@ class _ResultOnly(nn.Module):
 class _TorchEngine:
     name = "torch fp32"
     takes_pixels = False
+    blocks_at_once = 0
 
     def __init__(self, network: Callable[[Tensor], Tensor | tuple[Tensor, ...]]) -> None:
         self._network = network

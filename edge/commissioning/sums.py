@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
+
+import numpy as np
 
 from edge.assembly import is_line_scan, live_settings
 from edge.bundle import Manifest
@@ -21,6 +24,7 @@ from edge.line_file import (
     TileSettings,
     too_small,
 )
+from edge.network import prepare
 from edge.types import Frame, State, Stretch, Verdict
 
 # How many times larger or smaller a defect may look than those that were trained on. Recipes zoom
@@ -93,10 +97,17 @@ def check_tiles(inspector: Inspector, frame: Frame) -> list[Check]:
         inside = inspector.region.inside(frame.image, frame.across_um)
     except FrameError:
         return []  # `check_sight` has said already that nothing can be seen
+    engine = inspector.network.engine
     shown = view.widen(Shown(frame, inside), Shown(further_on(frame, 1), inside), spec)
-    tiles = len(view.cut(shown, spec, inspector.network.prepare))
-    detail = f"{tiles} of {spec.width}x{spec.height} px a frame, {shown.rows_before} rows of it "
-    return [Check("tiles", True, f"{detail}from the frame before")]
+    rows, columns = view.window(shown, spec, engine.blocks_at_once)
+    spec = spec.model_copy(update={"height": rows, "width": columns})
+    tiles = len(view.cut(shown, spec, partial(prepare, spec=spec, engine=engine)))
+    # Of what it is shown, the network sees for the first time what of the frame is to be inspected.
+    new_px = math.prod(frame.image.shape[:2]) if inside is None else np.count_nonzero(inside)
+    scale = frame.along_um * frame.across_um / view.um_per_px(spec) ** 2
+    again = max(0.0, 1 - new_px * scale / (tiles * rows * columns))
+    detail = f"{tiles} of {columns}x{rows} px a frame, {shown.rows_before} rows of it "
+    return [Check("tiles", True, f"{detail}from the frame before; {again:.0%} is seen again")]
 
 
 def check_pictures(lookout: Lookout, frame: Frame, latency_ms: float) -> list[Check]:

@@ -2,7 +2,8 @@
 
 An adapter is `<type>_engine.py` with one function, `load(settings, artefact, bundle) -> Run`. It
 alone imports its vendor's library, and is itself imported only when the settings ask for it. Where
-`TAKES_PIXELS` is set there, its `Run` is given bytes in place of a normalised tensor.
+`TAKES_PIXELS` is set there, its `Run` is given bytes in place of a normalised tensor; where
+`TAKES_ANY_SIZE` is, pictures of other sizes than the network's own, in multiples of `STRIDE`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Artefact, InputSpec, Manifest
+from edge.bundle import STRIDE, Artefact, InputSpec, Manifest
 from edge.errors import BundleError, ConfigurationError, EngineError, EngineUnavailable
 from edge.extras import install
 from edge.line_file import EngineSettings, NativeSettings, OpenVinoSettings
@@ -45,6 +46,8 @@ class Engine(Protocol):
 
     name: str
     takes_pixels: bool  # it normalises them itself; `edge.network.prepare` makes what it takes
+    # Pictures of other sizes that it infers side by side; 0 where it takes the network's own alone.
+    blocks_at_once: int
 
     def infer(self, tensor: Prepared) -> Answer:
         """N,C,H,W of what it takes to its answer, whatever layout the vendor prefers.
@@ -85,12 +88,18 @@ def load_engine(settings: EngineSettings, bundle: Bundle) -> Engine:
     adapter = _import_adapter(settings.type)
     with _refusing(settings, bundle):
         run = _exact(adapter.load(settings, artefact, bundle), artefact, bundle.manifest)
+    any_size = (
+        getattr(adapter, "TAKES_ANY_SIZE", False)
+        and settings.height is settings.width is None  # the line file leaves it open
+        and _answers_each_place(bundle.manifest)
+    )
     return _BundleEngine(
         f"{artefact.engine} {artefact.precision}",
         run,
         bundle.manifest.input,
         takes_pixels=getattr(adapter, "TAKES_PIXELS", False),
         side_by_side=_side_by_side(settings),
+        any_size=any_size,
     )
 
 
@@ -119,6 +128,18 @@ def _refusing(settings: EngineSettings, bundle: Bundle) -> Iterator[None]:
         ) from error
 
 
+def _answers_each_place(manifest: Manifest) -> bool:
+    """Whether its maps grow with what it is shown; one cell of names stands for the whole."""
+    spec, maps = manifest.input, [(manifest.output.height, manifest.output.width)]
+    if manifest.names is not None:
+        maps.append((manifest.names.height, manifest.names.width))
+    return all(
+        given % answered == 0 and STRIDE % (given // answered) == 0
+        for size in maps
+        for given, answered in zip((spec.height, spec.width), size, strict=True)
+    )
+
+
 def _import_adapter(engine: str) -> Any:
     try:
         return import_module(f"edge.engines.{engine}_engine")
@@ -130,11 +151,9 @@ def _import_adapter(engine: str) -> Any:
 
 def _exact(run: Run, artefact: Artefact, manifest: Manifest) -> Callable[[Prepared], Answer]:
     """The adapter's `run` as N,C,H,W to float32 maps that the next run does not overwrite."""
-    shapes = [(1, 1, manifest.output.height, manifest.output.width)]
-    if manifest.names is not None:
-        shapes.append((1, manifest.named_channels, manifest.names.height, manifest.names.width))
 
     def answer(tensor: Prepared) -> Answer:
+        shapes = _answered(_shown(manifest, tensor.shape[2], tensor.shape[3]))
         if artefact.layout == "NHWC":
             tensor = tensor.transpose(0, 2, 3, 1)
         outputs = run(np.ascontiguousarray(tensor))  # copies nothing where there is one channel
@@ -147,6 +166,19 @@ def _exact(run: Run, artefact: Artefact, manifest: Manifest) -> Callable[[Prepar
         return Answer(*(_in_place(output, shape, artefact.layout) for output, shape in placed))
 
     return answer
+
+
+def _shown(manifest: Manifest, height: int, width: int) -> Manifest:
+    is_own = (height, width) == (manifest.input.height, manifest.input.width)
+    return manifest if is_own else manifest.at(height, width)
+
+
+def _answered(manifest: Manifest) -> list[tuple[int, ...]]:
+    """The shapes of a network's maps."""
+    shapes: list[tuple[int, ...]] = [(1, 1, manifest.output.height, manifest.output.width)]
+    if manifest.names is not None:
+        shapes.append((1, manifest.named_channels, manifest.names.height, manifest.names.width))
+    return shapes
 
 
 def _in_place(output: NDArray[Any], shape: tuple[int, ...], layout: str) -> Tensor:
@@ -172,8 +204,10 @@ class _BundleEngine:
         *,
         takes_pixels: bool,
         side_by_side: int,
+        any_size: bool,
     ) -> None:
         self.name = name
+        self.blocks_at_once = side_by_side if any_size else 0
         self._run: Callable[[Prepared], Answer] | None = run
         self._shape = (1, spec.channels, spec.height, spec.width)
         self.takes_pixels = takes_pixels
@@ -184,7 +218,7 @@ class _BundleEngine:
         if self._run is None:
             raise ValueError(f"engine {self.name} is closed: open it again")
         wanted = np.dtype(np.uint8 if self.takes_pixels else np.float32)
-        if tensor.shape != self._shape or tensor.dtype != wanted:
+        if not self._takes(tensor.shape) or tensor.dtype != wanted:
             raise ValueError(
                 f"engine {self.name} takes {wanted} {self._shape}, "
                 f"not {tensor.dtype} {tensor.shape}: make it with `prepare`"
@@ -197,6 +231,12 @@ class _BundleEngine:
                 f"engine {self.name} failed ({_in_one_line(error)}): check its device and driver, "
                 "then start again"
             ) from error
+
+    def _takes(self, shape: tuple[int, ...]) -> bool:
+        if shape == self._shape:
+            return True
+        other = self.blocks_at_once and shape[:2] == self._shape[:2] and len(shape) == 4
+        return bool(other) and all(side >= STRIDE and side % STRIDE == 0 for side in shape[2:])
 
     def infer_all(self, tensors: Sequence[Prepared]) -> list[Answer]:
         each = self._pool.map if self._pool and len(tensors) > 1 else map

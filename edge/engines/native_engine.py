@@ -1,12 +1,14 @@
 """The native INT8 engine: C++ built beside this file at installation, called through ctypes.
 
 It reads pixels, not tensors, because its first layer normalises them; several frames run side by
-side, each on a network of its own, and calls give Python's lock back while they run.
+side, each on a network of its own, and calls give Python's lock back while they run. A picture of
+another size than the network's own is read by a network of that size, opened when one first comes.
 """
 
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from ctypes import CDLL, POINTER, c_char_p, c_float, c_int, c_size_t, c_uint8, c_void_p
 from ctypes import create_string_buffer as buffer
 from functools import lru_cache
@@ -22,9 +24,10 @@ from edge.engines.engine import Prepared, Run
 from edge.errors import EngineUnavailable
 from edge.line_file import NativeSettings
 
-TAKES_PIXELS = True
+TAKES_PIXELS = TAKES_ANY_SIZE = True
 LIBRARY = Path(__file__).with_name("libtrackside.so.1")
 _TEXT = 512
+_MOST_SIZES = 6  # of pictures, that a place keeps networks for: those of a line's cameras
 
 
 def load(settings: NativeSettings, artefact: Artefact, bundle: Bundle) -> Run:
@@ -34,18 +37,37 @@ def load(settings: NativeSettings, artefact: Artefact, bundle: Bundle) -> Run:
             "this CPU has none of the instructions the native engine is fast with (AVX2, ARM's dot "
             "product): choose another engine"
         )
-    free: SimpleQueue[NativeNetwork] = SimpleQueue()
+    free: SimpleQueue[_Place] = SimpleQueue()
     for _ in range(settings.threads):
-        free.put(NativeNetwork(data, spec.height, spec.width, forced_body(), settings.bands))
+        place = _Place(data, settings.bands)
+        place.network(spec.height, spec.width)  # that cannot be opened is told at once
+        free.put(place)
 
     def run(pixels: Prepared) -> list[NDArray[np.float32]]:
-        network = free.get()  # where all are in use, waits without taking the processor
+        place = free.get()  # where all are in use, waits without taking the processor
         try:
-            return network.run(pixels[0, 0])
+            return place.network(*pixels.shape[2:]).run(pixels[0, 0])
         finally:
-            free.put(network)
+            free.put(place)
 
     return run
+
+
+class _Place:
+    """Where one picture is inferred at a time: a network for each of its latest sizes."""
+
+    def __init__(self, data: bytes, bands: int) -> None:
+        self._data, self._bands = data, bands
+        self._networks: OrderedDict[tuple[int, int], NativeNetwork] = OrderedDict()
+
+    def network(self, height: int, width: int) -> NativeNetwork:
+        size = height, width
+        if size not in self._networks:
+            if len(self._networks) == _MOST_SIZES:
+                self._networks.popitem(last=False)
+            self._networks[size] = NativeNetwork(self._data, *size, forced_body(), self._bands)
+        self._networks.move_to_end(size)
+        return self._networks[size]
 
 
 class NativeNetwork:

@@ -10,7 +10,7 @@ import numpy as np
 from edge.bundle import InputSpec
 from edge.errors import ConfigurationError, FrameError
 from edge.inspect.rail_head import HEAD_MM, beside_px
-from edge.inspect.tiling import Grid, Shown, Tile, TiledView, spans
+from edge.inspect.tiling import Grid, Shown, Size, Tile, TiledView, spans
 from edge.types import Image
 
 # What the head may jump by, from one frame to the next: a quarter of its width. A rail does not;
@@ -50,7 +50,7 @@ class FollowingView(TiledView):
 
     def check(self, spec: InputSpec) -> None:
         super().check(spec)
-        across_mm = spec.width * self._um_per_px(spec) / 1000
+        across_mm = spec.width * self.um_per_px(spec) / 1000
         if across_mm < HEAD_MM:
             raise ConfigurationError(
                 f"region.follow: a tile shows {across_mm:g} mm across, less than a rail's head of "
@@ -62,6 +62,10 @@ class FollowingView(TiledView):
         if wider.rows_before:
             _refuse_a_jump(wider)
         return wider
+
+    def window(self, shown: Shown, spec: InputSpec, blocks_at_once: int) -> Size:
+        """A rail sways too much for a block to be no wider than its head."""
+        return spec.height, spec.width
 
     def _grid(self, shown: Shown, spec: InputSpec) -> Grid:
         size = self._scaled(shown.frame, spec)

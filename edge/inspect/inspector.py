@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from edge.inspect.region import Region, region_of
 from edge.inspect.tiling import Shown, TiledView, View, WholeView
 from edge.inspect.verdict import Judge, as_ruled, unknown
 from edge.line_file import Lookout, Quality, Rules, TileSettings
-from edge.network import Network, refuse_what_is_no_image
+from edge.network import Network, prepare, refuse_what_is_no_image
 from edge.types import Frame, LostFrame, Mask, State, Verdict
 
 
@@ -90,7 +91,12 @@ class Inspector:
         refuse_what_is_no_image(frame.image)
         inside = self.region.inside(frame.image, frame.across_um)
         shown = self.view.widen(self._before, Shown(frame, inside), manifest.input)
-        parts = self.view.cut(shown, manifest.input, self.network.prepare)
+        window = self.view.window(shown, manifest.input, engine.blocks_at_once)
+        if window != (manifest.input.height, manifest.input.width):
+            manifest = manifest.at(*window)
+        parts = self.view.cut(
+            shown, manifest.input, partial(prepare, spec=manifest.input, engine=engine)
+        )
         marks.append(("preprocess", self.clock_ns()))
         lit = self.region.lit(inside)
         if reasons := faults(frame, self.quality, marks[-1][1], inside, self._familiar, lit=lit):

@@ -1,8 +1,12 @@
-"""How a frame is shown to the network: stretched to its size, or cut to tiles of it.
+"""How a frame is shown to the network: stretched to its size, or cut to tiles.
 
 Tiles overlap, and each pixel is judged by the tile in which it lies deepest: the seams between
 tiles are in the middle of their overlap. A frame that overlaps the one before by less than that is
 looked at with the last rows of that one, so that the network sees across their seam, too.
+
+Tiles have the network's own size, unless its engine takes others: then each is a block of rows, as
+wide as the frame, or as the part of it that one of the engine's threads has, and few pixels are
+looked at twice.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from edge.bundle import InputSpec, Manifest
+from edge.bundle import STRIDE, InputSpec, Manifest
 from edge.engines import Answer, Prepared
 from edge.errors import ConfigurationError
 from edge.line_file import TileSettings
@@ -32,6 +36,11 @@ from edge.network import (
 from edge.types import Defect, Frame, Image, Mask, Stretch
 
 Prepare = Callable[[Image], Prepared]  # as the engine wants it
+Size = tuple[int, int]  # rows and columns
+Box = tuple[tuple[int, int], tuple[int, int]]  # from which row to which, and column
+_MOST_ROWS, _MOST_COLUMNS = 1024, 8192  # of a block: what it takes of memory grows with it
+# Of a block that is parted among threads, the share of what each sees that its neighbour sees too.
+_MOST_SEEN_TWICE = 0.25
 # Where a line-scan camera's picture ends is known as well as its time, so that its rows seem to be
 # longer or shorter than those before, which are the same to a network.
 _SAME_SCALE = 0.05
@@ -56,9 +65,13 @@ class Shown:
         """With its box in the frame alone, at whose edge is what lies before it."""
         if not self.rows_before:
             return defect
-        left, top, width, height = defect.box_px
+        return replace(defect, box_px=self.own_px(defect.box_px))
+
+    def own_px(self, box_px: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+        """A box in the frame alone."""
+        left, top, width, height = box_px
         start, stop = (max(0, row - self.rows_before) for row in (top, top + height))
-        return replace(defect, box_px=(left, start, width, max(1, stop - start)))
+        return left, start, width, max(1, stop - start)
 
 
 class View(Protocol):
@@ -70,6 +83,12 @@ class View(Protocol):
 
     def widen(self, before: Shown | None, shown: Shown, spec: InputSpec) -> Shown:
         """With what of the rail before must be looked at again."""
+        ...
+
+    def window(self, shown: Shown, spec: InputSpec, blocks_at_once: int) -> Size:
+        """What the network is shown at once, by an engine that takes so many blocks of other sizes
+        than its own, or none. `cut` and `put_together` are told of the network as it is shown that.
+        """
         ...
 
     def cut(self, shown: Shown, spec: InputSpec, prepare: Prepare) -> list[Prepared]:
@@ -90,6 +109,9 @@ class WholeView:
     def widen(self, before: Shown | None, shown: Shown, spec: InputSpec) -> Shown:
         return shown
 
+    def window(self, shown: Shown, spec: InputSpec, blocks_at_once: int) -> Size:
+        return spec.height, spec.width
+
     def cut(self, shown: Shown, spec: InputSpec, prepare: Prepare) -> list[Prepared]:
         return [prepare(shown.frame.image)]
 
@@ -102,7 +124,7 @@ class WholeView:
 
 @dataclass(frozen=True)
 class TiledView:
-    """Each frame at one scale, in tiles of the network's size."""
+    """Each frame at one scale, in tiles of the network's size, or in blocks of rows."""
 
     settings: TileSettings
 
@@ -119,7 +141,7 @@ class TiledView:
         if before is None or not _goes_on(before.frame, frame):
             return shown
         ahead_um = frame.stretch.start_um - before.frame.stretch.start_um
-        wanted = ceil(self.settings.overlap_px * self._um_per_px(spec) / frame.along_um)
+        wanted = ceil(self.settings.overlap_px * self.um_per_px(spec) / frame.along_um)
         rows: int = before.frame.image.shape[0]
         again = slice(max(0, rows - wanted), round(ahead_um / before.frame.along_um))
         if again.start >= again.stop:
@@ -131,6 +153,15 @@ class TiledView:
         if before.inside is None or shown.inside is None:
             return Shown(wider, None, more)
         return Shown(wider, np.vstack([before.inside[again], shown.inside]), more)
+
+    def window(self, shown: Shown, spec: InputSpec, blocks_at_once: int) -> Size:
+        if not blocks_at_once:
+            return spec.height, spec.width
+        (top, bottom), (left, right) = self._box(shown, self._scaled(shown.frame, spec))
+        across, overlap = right - left, self.settings.overlap_px
+        parts = max(1, min(blocks_at_once, floor(across * _MOST_SEEN_TWICE / overlap)))
+        each = ceil((across + (parts - 1) * overlap) / parts)
+        return _grained(bottom - top, _MOST_ROWS), _grained(each, _MOST_COLUMNS)
 
     def cut(self, shown: Shown, spec: InputSpec, prepare: Prepare) -> list[Prepared]:
         image = shown.frame.image
@@ -171,21 +202,41 @@ class TiledView:
             names = stitch_names(parts, (grid.rows, grid.columns), manifest)
         return _nothing_outside(Mask(logits, manifest.threshold, names), shown.inside)
 
-    def _um_per_px(self, spec: InputSpec) -> float:
+    def um_per_px(self, spec: InputSpec) -> float:
         return self.settings.um_per_px or spec.um_per_px
 
     def _scaled(self, frame: Frame, spec: InputSpec) -> tuple[int, int]:
         """Rows and columns of a frame at the tiles' scale."""
         rows, columns = frame.image.shape[:2]
-        um = self._um_per_px(spec)
+        um = self.um_per_px(spec)
         return (
             max(1, round(rows * frame.along_um / um)),
             max(1, round(columns * frame.across_um / um)),
         )
 
     def _grid(self, shown: Shown, spec: InputSpec) -> Grid:
-        tile = spec.height, spec.width
-        return lay_grid(self._scaled(shown.frame, spec), tile, self.settings.overlap_px)
+        size, tile = self._scaled(shown.frame, spec), (spec.height, spec.width)
+        return lay_grid(size, tile, self.settings.overlap_px, self._box(shown, size))
+
+    def _box(self, shown: Shown, size: Size) -> Box:
+        """What of a frame at the tiles' scale is looked at: its region, and what that needs to be
+        seen round it.
+        """
+        if shown.inside is None or not (found := cv2.boundingRect(shown.inside))[2]:
+            return (0, size[0]), (0, size[1])
+        left, top, width, height = found
+        along, across = (
+            _widened(start * scaled / pixels, stop * scaled / pixels, self._reach, scaled)
+            for start, stop, pixels, scaled in zip(
+                (top, left), (top + height, left + width), shown.inside.shape, size, strict=True
+            )
+        )
+        return along, across
+
+    @property
+    def _reach(self) -> int:
+        """How far the network must see round a pixel."""
+        return ceil(self.settings.overlap_px / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,20 +272,41 @@ class Grid:
         return rows, columns
 
 
-@lru_cache(maxsize=8)
-def lay_grid(size: tuple[int, int], tile: tuple[int, int], overlap: int) -> Grid:
-    """Tiles over a frame; the last of each row and column ends where the frame does."""
-    along, across = (spans(*each, overlap) for each in zip(size, tile, strict=True))
+@lru_cache(maxsize=32)
+def lay_grid(size: Size, tile: Size, overlap: int, box: Box | None = None) -> Grid:
+    """Tiles over a frame, or over a box in it; the last of each row and column ends where that
+    does.
+    """
+    parts = box or ((0, size[0]), (0, size[1]))
+    along, across = (_laid(*each, overlap) for each in zip(parts, size, tile, strict=True))
     tiles = tuple(
         Tile(top, left, (rows, columns)) for (top, rows), (left, columns) in product(along, across)
     )
     return Grid(*size, tiles)
 
 
+def _laid(part: tuple[int, int], whole: int, tile: int, overlap: int) -> list[tuple[int, slice]]:
+    """`spans` of a part, each moved back where it would end beyond the whole."""
+    start, stop = part
+    last = max(0, whole - tile)
+    return [
+        (min(start + at, last), slice(start + own.start, start + own.stop))
+        for at, own in spans(stop - start, tile, overlap)
+    ]
+
+
+def _widened(start: float, stop: float, by: int, whole: int) -> tuple[int, int]:
+    return max(0, floor(start) - by), min(whole, ceil(stop) + by)
+
+
+def _grained(length: int, most: int) -> int:
+    return min(most, ceil(length / STRIDE) * STRIDE)
+
+
 def spans(length: int, tile: int, overlap: int) -> list[tuple[int, slice]]:
     """Where each tile begins, and what of the whole it lies deepest in."""
     last = max(0, length - tile)
-    starts = [*range(0, last, tile - overlap), last]
+    starts = [*range(0, last, tile - overlap), last] if last else [0]
     seams = [(one + tile + two) // 2 for one, two in pairwise(starts)]
     return list(zip(starts, map(slice, [0, *seams], [*seams, length]), strict=True))
 

@@ -76,7 +76,9 @@ class NativeSettings(_Settings):
 
     type: Literal["native"] = "native"
     threads: Threads = Field(
-        default=1, description="Frames or tiles that are inferred side by side."
+        default=1,
+        description="Frames or tiles that are inferred side by side; a wide frame that is cut to "
+        "tiles is parted among them.",
     )
     bands: Threads = Field(
         default=1,

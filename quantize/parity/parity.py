@@ -79,6 +79,7 @@ class TorchEngine:
 
     name = "torch fp32"
     takes_pixels = False
+    blocks_at_once = 0
 
     def __init__(self, network: nn.Module) -> None:
         self._network = network

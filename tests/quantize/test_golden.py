@@ -20,7 +20,7 @@ from stands.bundles import manifest
 class Bright:
     """Finds what is brighter than 200."""
 
-    name, takes_pixels = "bright", False
+    name, takes_pixels, blocks_at_once = "bright", False, 0
 
     def infer(self, tensor: Tensor) -> Answer:
         return Answer(np.asarray((tensor * 255 > 200) * 20.0 - 10.0, np.float32))

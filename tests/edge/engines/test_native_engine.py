@@ -329,6 +329,23 @@ def test_frames_side_by_side_get_the_answers_they_get_one_by_one(bundle: Bundle)
     three.close()
 
 
+def test_a_picture_of_another_size_is_answered_as_by_a_network_of_that_size(
+    bundle: Bundle,
+) -> None:
+    """Sizes come and go, more of them than are kept; those that no network can have are refused."""
+    engine = open_engine(NativeSettings(threads=2), bundle)
+    data = bundle.read("native.bin")
+    sizes = [(32 * rows, 32 * columns) for rows in (1, 3) for columns in (1, 2, 3, 4)]
+    for height, width in [*sizes, (SIZE, SIZE), *reversed(sizes)]:
+        shown = pixels(height + width, height, width)
+        [wanted] = NativeNetwork(data, height, width).run(shown)
+        np.testing.assert_array_equal(engine.infer(shown[None, None]).logits, wanted)
+    for height, width in ((40, SIZE), (SIZE, 0)):
+        with pytest.raises(ValueError, match="takes uint8"):
+            engine.infer(np.zeros((1, 1, height, width), np.uint8))
+    engine.close()
+
+
 def test_other_threads_run_while_it_infers(bundle: Bundle) -> None:
     network = NativeNetwork(bundle.read("native.bin"), 1024, 1024, "portable")
     count, ended = 0, threading.Event()

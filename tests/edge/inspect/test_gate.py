@@ -29,6 +29,7 @@ class DMS:
 
     name = "dms"
     takes_pixels = False
+    blocks_at_once = 0
 
     def __init__(self, *sound: float, logit: float = 4) -> None:
         self.sound, self.logit, self.calls = sound, logit, 0

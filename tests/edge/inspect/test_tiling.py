@@ -18,13 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.bundle import Bundle, InputSpec, Limits, Manifest, NamesSpec
-from edge.engines import Answer
+from edge.bundle import Bundle, Golden, InputSpec, Limits, Manifest, NamesSpec, OutputSpec
+from edge.engines import Answer, Engine
 from edge.errors import ConfigurationError
 from edge.inspect import Inspector, TiledView
 from edge.inspect.region import Region
 from edge.inspect.tiling import lay_grid
-from edge.line_file import MinArea, Quality, Rules, TileSettings
+from edge.line_file import MinArea, NativeSettings, Quality, Rules, TileSettings
 from edge.network import Network, engine_by_name, load_network, shares_in
 from edge.recordings import read_recording
 from edge.recordings.replay import replay
@@ -35,6 +35,7 @@ from stands.places import RECORDING
 ROWS, COLUMNS, TILE, OVERLAP, PITCH_UM = 150, 70, 32, 12, 1000
 GROUND = 60  # its grey
 LIMITS = Limits(min_area_mm2=6, min_extent_mm=3)
+GOLDEN = Golden(input="in.png", output="out.png", min_iou=0.9, max_mae=0.1)
 ANYTHING = Quality(
     min_sharpness=0, min_texture_share=0, dark_below=0, bright_above=255, max_saturated_share=1
 )
@@ -50,6 +51,7 @@ class BoxMean:
 
     name = "box mean"
     takes_pixels = False
+    blocks_at_once = 0
 
     def __init__(self) -> None:
         kernel = numpy_helper.from_array(np.full((1, 1, 5, 5), 1 / 25, np.float32), "kernel")
@@ -67,9 +69,11 @@ class BoxMean:
             model.SerializeToString(), providers=["CPUExecutionProvider"]
         )
         self.runs = 0
+        self.shown: list[tuple[int, ...]] = []
 
     def infer(self, tensor: Tensor) -> Answer:
         self.runs += 1
+        self.shown.append(tensor.shape[2:])
         return Answer(np.asarray(self._session.run(None, {"tensor": tensor})[0], np.float32))
 
     def infer_all(self, tensors: Sequence[Tensor]) -> list[Answer]:
@@ -78,12 +82,25 @@ class BoxMean:
     def close(self) -> None: ...
 
 
+class Blocks(BoxMean):
+    """The same of any size, so many side by side."""
+
+    def __init__(self, at_once: int) -> None:
+        super().__init__()
+        self.blocks_at_once = at_once
+
+
 @cache
 def box_mean() -> BoxMean:
     return BoxMean()
 
 
-def an_inspector(rows: int, columns: int, **how: Any) -> Inspector:
+@cache
+def blocks(at_once: int) -> Blocks:
+    return Blocks(at_once)
+
+
+def an_inspector(rows: int, columns: int, engine: BoxMean | None = None, **how: Any) -> Inspector:
     spec = InputSpec(
         height=rows,
         width=columns,
@@ -93,9 +110,12 @@ def an_inspector(rows: int, columns: int, **how: Any) -> Inspector:
         resize="linear",
         um_per_px=PITCH_UM,
     )
-    manifest = Manifest.model_construct(input=spec, threshold=0.5, limits=LIMITS)
-    bundle = Bundle(Path("box.bundle"), manifest, "ab" * 32, {})
-    return Inspector(Network(bundle, box_mean()), RULES, ANYTHING, lambda: NO_TIME, **how)
+    output = OutputSpec(height=rows, width=columns, kind="logits")
+    manifest = Manifest.model_construct(
+        input=spec, output=output, threshold=0.5, limits=LIMITS, artefacts=[], golden=GOLDEN
+    )
+    network = Network(Bundle(Path("box.bundle"), manifest, "ab" * 32, {}), engine or box_mean())
+    return Inspector(network, RULES, ANYTHING, lambda: NO_TIME, **how)
 
 
 def tiled(**how: Any) -> Inspector:
@@ -129,15 +149,23 @@ BLOBS = st.lists(
 CUTS = st.lists(st.tuples(st.integers(TILE, 60), st.sampled_from([0, 0, 1, 7, 12, 40])), max_size=5)
 
 
-@settings(max_examples=60)
-@given(BLOBS, CUTS)
-def test_in_frames_and_tiles_the_strip_has_the_defects_that_it_has_in_one_piece(
-    blobs: list[tuple[int, int, int, int, int]], cuts: list[tuple[int, int]]
+WAYS = st.sampled_from([(0, OVERLAP), (0, 5), (1, OVERLAP), (1, 5), (2, 5), (3, 5)])
+
+
+@settings(max_examples=120)
+@given(WAYS, BLOBS, CUTS)
+def test_in_frames_tiles_and_blocks_the_strip_has_the_defects_that_it_has_in_one_piece(
+    way: tuple[int, int], blobs: list[tuple[int, int, int, int, int]], cuts: list[tuple[int, int]]
 ) -> None:
+    """In tiles of one size, or in blocks of any, so many of them beside each other."""
+    at_once, overlap_px = way
     strip = np.full((ROWS, COLUMNS), GROUND, np.uint8)
     for row, column, length, width, level in blobs:  # away from the edges, where padding shows
         strip[row : min(row + length, ROWS - 4), column : min(column + width, COLUMNS - 4)] = level
-    inspector, known, parts, reached, start = tiled(), {}, set(), 0, 0
+    view = TiledView(TileSettings(overlap_px=overlap_px))
+    engine = blocks(at_once) if at_once else box_mean()
+    inspector = an_inspector(TILE, TILE, engine, view=view)
+    known, parts, reached, start = dict[int, Defect](), set[int](), 0, 0
     for rows, overlap in [*cuts, (ROWS, 0)]:
         start = max(start, reached - overlap)
         reached = min(ROWS, max(reached, start + rows))
@@ -220,6 +248,44 @@ def test_a_defect_on_a_seam_is_found_once_and_with_its_true_length() -> None:
         assert abs(found.end_um - true.end_um) < near_um
 
 
+class InTiles:
+    """An engine that takes the network's own size alone."""
+
+    blocks_at_once = 0
+
+    def __init__(self, engine: Engine) -> None:
+        self.name, self.takes_pixels = engine.name, engine.takes_pixels
+        self.infer, self.infer_all, self.close = engine.infer, engine.infer_all, engine.close
+
+
+def test_a_block_of_rows_is_judged_as_its_tiles_are() -> None:
+    """With the strip's bundle, on frames as wide as three of its tiles that follow each other."""
+    native = load_network(NativeSettings(threads=2), "strip")
+    rows, pitch_um = 288, 250
+    view = TiledView(TileSettings(overlap_px=64))
+    in_blocks, in_tiles = (
+        Inspector(native._replace(engine=engine), RULES, ANYTHING, lambda: NO_TIME, view=view)
+        for engine in (native.engine, InTiles(native.engine))
+    )
+    line = SimulatedLine(12, surface="strip", width_px=928, defects_per_metre=6)
+    same = either = 0
+    for start in range(0, 8 * rows, rows):
+        image, _ = line.render(start, rows)
+        stretch = Stretch(start * pitch_um, (start + rows) * pitch_um)
+        frame = Frame(start, image, NO_TIME, stretch, pitch_um)
+        blocks, tiles = (each.inspect(frame) for each in (in_blocks, in_tiles))
+        assert blocks.mask is not None
+        assert tiles.mask is not None
+        same += np.count_nonzero(blocks.mask.binary & tiles.mask.binary)
+        either += np.count_nonzero(blocks.mask.binary | tiles.mask.binary)
+        assert [(d.class_name, d.number) for d in blocks.verdict.defects] == [
+            (d.class_name, d.number) for d in tiles.verdict.defects
+        ]
+    native.engine.close()
+    assert either > 1000
+    assert same / either > 0.97
+
+
 CELL = 4  # pixels, of which the coarser output has one logit
 
 
@@ -232,7 +298,7 @@ class Ramps(BoxMean):
         return Answer(super().infer(tensor).logits, np.stack([cells, 0 * cells], axis=1))
 
 
-def naming(rows: int, columns: int, **how: Any) -> Inspector:
+def naming(rows: int, columns: int, at_once: int = 0, **how: Any) -> Inspector:
     plain = an_inspector(rows, columns)
     size = {"height": rows // CELL, "width": columns // CELL}
     names = NamesSpec(**size, unsure_below=0.5)
@@ -240,15 +306,18 @@ def naming(rows: int, columns: int, **how: Any) -> Inspector:
         update={"classes": ["bright", "dark"], "names": names}
     )
     bundle = Bundle(Path("ramps.bundle"), manifest, "ab" * 32, {})
-    return Inspector(Network(bundle, Ramps()), RULES, ANYTHING, lambda: NO_TIME, **how)
+    engine = Ramps()
+    engine.blocks_at_once = at_once
+    return Inspector(Network(bundle, engine), RULES, ANYTHING, lambda: NO_TIME, **how)
 
 
+@pytest.mark.parametrize("at_once", [0, 1, 2])
 @pytest.mark.parametrize("cuts", [(0, ROWS), (0, 60, 150), (0, 41, 84, 150)])
 def test_in_frames_and_tiles_the_strip_has_the_classes_that_it_has_in_one_piece(
-    cuts: tuple[int, ...],
+    cuts: tuple[int, ...], at_once: int
 ) -> None:
     bright = np.add.outer(0.5 * np.arange(ROWS), 0.9 * np.arange(COLUMNS)) + 20
-    inspector = naming(TILE, TILE, view=TiledView(TileSettings(overlap_px=OVERLAP)))
+    inspector = naming(TILE, TILE, at_once, view=TiledView(TileSettings(overlap_px=OVERLAP)))
     for start, stop in pairwise(cuts):
         mask = inspector.inspect(a_frame(np.rint(bright).astype(np.uint8), start, stop)).mask
         assert mask is not None
@@ -295,6 +364,39 @@ def test_tiles_that_are_wholly_outside_of_the_region_are_not_inferred() -> None:
         inspector.inspect(a_frame(a_noisy_strip(), 0, ROWS))
         runs.append(box_mean().runs - before)
     assert runs == [7 * 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("at_once", "corner", "shown"),
+    [
+        (1, None, [(160, 96)]),
+        (2, None, [(160, 64), (160, 64)]),
+        (2, ((2, 2), (20, 2), (20, 40), (2, 40)), [(64, 32)]),
+        (1, ((40, 100), (69, 100), (69, 149), (40, 149)), [(64, 32)]),
+    ],
+)
+def test_a_block_is_as_large_as_what_is_looked_at_and_is_parted_among_threads(
+    at_once: int, corner: Any, shown: list[tuple[int, int]]
+) -> None:
+    engine = Blocks(at_once)
+    view, region = TiledView(TileSettings(overlap_px=4)), Region(roi=corner)
+    inspector = an_inspector(TILE, TILE, engine, view=view, region=region)
+    inspection = inspector.inspect(a_frame(a_noisy_strip(), 0, ROWS))
+    assert engine.shown == shown
+    assert inspection.mask is not None
+    assert inspection.mask.logits.shape == (ROWS, COLUMNS)
+
+
+def test_a_block_is_bounded_however_long_a_frame_is() -> None:
+    engine = Blocks(1)
+    view = TiledView(TileSettings(overlap_px=4))
+    inspector = an_inspector(TILE, TILE, engine, view=view)
+    rows = 2500
+    strip = np.full((rows, 40), GROUND, np.uint8)
+    strip[1000:1050, 10:20] = 200  # over the seam of two blocks
+    [defect] = inspector.inspect(a_frame(strip, 0, rows)).verdict.defects
+    assert engine.shown == [(1024, 64)] * 3
+    assert defect.stretch == Stretch(1000 * PITCH_UM, 1050 * PITCH_UM)
 
 
 def test_quality_is_judged_inside_of_the_region_only() -> None:

@@ -93,6 +93,7 @@ class FixedEngine:
 
     name = "fixed"
     takes_pixels = False
+    blocks_at_once = 0
 
     def __init__(self, logit: float) -> None:
         self.logit, self.calls = logit, 0
