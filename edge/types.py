@@ -128,7 +128,7 @@ class Defect:
     """
 
     stretch: Stretch
-    left_um: int
+    left_um: int  # from the frame's edge, or across the surface that several cameras share
     right_um: int
     area_mm2: float
     score: float  # mean probability over the piece

@@ -24,7 +24,17 @@ from edge.cameras import Camera, CameraCounts, Faults, LiveCamera, Memory
 from edge.cameras.paced_camera import PacedCamera
 from edge.clock import clock_ns
 from edge.engines import Engine
-from edge.inspect import Inspection, Inspector, Watch, Watching, make_inspector, run
+from edge.inspect import (
+    Inspection,
+    Inspector,
+    Neighbours,
+    Surface,
+    Watch,
+    Watching,
+    make_inspector,
+    neighbours_of,
+    run,
+)
 from edge.line_file import LineSettings
 from edge.network import Network, network_of
 from edge.swap import open_in_force
@@ -44,6 +54,7 @@ class Line:
     bridge: Bridge
     wait_for: WaitFor
     watching: Watching
+    surface: Surface
 
     @property
     def inspectors(self) -> dict[str, Inspector]:
@@ -77,7 +88,7 @@ class Line:
         """
         with bridge_errors_as_ours(), closing(self.watching.judged(self.watches)) as judged:
             run(
-                judged,
+                self.surface.joined(judged),
                 self.bridge,
                 self.bridge,
                 record,
@@ -130,7 +141,10 @@ def open_line(
     sys.setswitchinterval(0.0005)
     with bridge_errors_as_ours(), ExitStack() as stack:
         # The inspectors alone hold the network, so that a swap leaves nothing of the old one.
-        inspectors = inspectors_of(config, network_of(config.engine, open_in_force(config)))
+        neighbours = neighbours_of(config)
+        inspectors = inspectors_of(
+            config, network_of(config.engine, open_in_force(config)), neighbours
+        )
 
         @stack.callback
         def close_engine() -> None:  # asked for late: after a swap it is another engine
@@ -176,13 +190,16 @@ def open_line(
             bridge=bridge,
             wait_for=_waiter(config, bridge, first, 0),
             watching=watching,
+            surface=Surface(neighbours, {each.name: each.rules for each in config.lookouts}),
         )
 
 
-def inspectors_of(config: LineSettings, network: Network) -> dict[str, Inspector]:
-    """One for each camera, which share a network."""
+def inspectors_of(
+    config: LineSettings, network: Network, neighbours: Neighbours
+) -> dict[str, Inspector]:
+    """One for each camera, which share a network, and maybe a surface."""
     return {
-        each.name: make_inspector(each, network, clock_ns, each.camera.baseline)
+        each.name: make_inspector(each, network, clock_ns, each.camera.baseline, neighbours)
         for each in config.lookouts
     }
 

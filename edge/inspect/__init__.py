@@ -15,10 +15,12 @@ from edge.inspect.image_files import (
 from edge.inspect.inspector import Inspection, Inspector, make_inspector
 from edge.inspect.loop import run
 from edge.inspect.naming import NAMELESS, Naming, naming_of
+from edge.inspect.neighbours import Neighbours, neighbours_of
 from edge.inspect.overlay import draw_overlay
 from edge.inspect.quality import exposure_faults, faults, grey
 from edge.inspect.region import region_of
 from edge.inspect.side_by_side import Watch, Watching
+from edge.inspect.surface import Surface
 from edge.inspect.tiling import Shown, TiledView
 from edge.inspect.verdict import Judge, as_ruled, reject_stretches
 
@@ -33,9 +35,11 @@ __all__ = [
     "Judge",
     "Look",
     "Naming",
+    "Neighbours",
     "PictureInspector",
     "Prediction",
     "Shown",
+    "Surface",
     "TiledView",
     "Watch",
     "Watching",
@@ -52,6 +56,7 @@ __all__ = [
     "look_at",
     "make_inspector",
     "naming_of",
+    "neighbours_of",
     "predict",
     "read_baseline",
     "region_of",

@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 from edge.bundle import Limits
 from edge.inspect.naming import NAMELESS, Naming, rejecting
-from edge.inspect.pieces import Piece, added
+from edge.inspect.pieces import Across, Piece, added
 from edge.inspect.seams import Seams
+from edge.inspect.traces import Trace
 from edge.types import Defect, Frame, Mask
 
 
@@ -58,9 +59,21 @@ class Finder:
         self._wholes.forget()
         self._rejecting.forget()
 
-    def find(self, frame: Frame, mask: Mask, limits: Limits, naming: Naming = NAMELESS) -> Found:
+    @property
+    def trace(self) -> Trace | None:
+        """What of the latest frame another camera may see the rest of."""
+        return self._wholes.trace
+
+    def find(
+        self,
+        frame: Frame,
+        mask: Mask,
+        limits: Limits,
+        naming: Naming = NAMELESS,
+        across: Across | None = None,
+    ) -> Found:
         """What lies in the rows that are this frame's own, as far as it is known by now."""
-        wholes = self._wholes.follow(frame, mask, limits)
+        wholes = self._wholes.follow(frame, mask, limits, across)
         inside = None if self._wholes.is_blank else rejecting(mask, naming)
         self._parts = self._known_by_now(wholes, self._rejecting.follow(frame, inside, limits))
         parts_of = defaultdict[int, list[_Part]](list)

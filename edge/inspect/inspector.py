@@ -15,9 +15,11 @@ from edge.inspect.finder import Finder
 from edge.inspect.following import FollowingView
 from edge.inspect.gate import gate
 from edge.inspect.naming import check_classes, naming_of
+from edge.inspect.neighbours import Neighbours
 from edge.inspect.quality import faults
 from edge.inspect.region import Region, region_of
 from edge.inspect.tiling import Shown, TiledView, View, WholeView
+from edge.inspect.traces import Trace
 from edge.inspect.verdict import Judge, as_ruled, unknown
 from edge.line_file import Lookout, Quality, Rules, TileSettings
 from edge.network import Network, prepare, refuse_what_is_no_image
@@ -35,6 +37,7 @@ class Inspection:
     decided_ns: int
     bundle: str  # the digest of the one it was judged with
     camera: str = ""  # its name in the line file; none of a picture from a file
+    trace: Trace | None = None  # what of it a neighbouring camera may see the rest of
 
     @property
     def latency_ns(self) -> int:
@@ -54,6 +57,7 @@ class Inspector:
     region: Region = field(default_factory=Region)
     usual: Usual | None = None  # what frames look like; None where no baseline says
     camera: str = ""
+    neighbours: Neighbours | None = None  # None where it shares its surface with none
     _familiar: Familiar | None = field(default=None, init=False)
     _finder: Finder = field(default_factory=Finder, init=False)
     _before: Shown | None = field(default=None, init=False)
@@ -69,12 +73,12 @@ class Inspector:
     def inspect(self, seen: Frame | LostFrame) -> Inspection:
         """A verdict for whatever the camera gave; one that cannot be reached is UNKNOWN."""
         marks = [("start", self.clock_ns())]
-        mask = None
+        mask, trace = None, None
         if isinstance(seen, LostFrame):
             verdict = unknown(seen, (seen.reason,))
         else:
             try:
-                verdict, mask = self._look(seen, marks)
+                verdict, mask, trace = self._look(seen, marks)
             except FrameError as error:
                 verdict = unknown(seen, (str(error),))
         if verdict.state is State.UNKNOWN:
@@ -83,9 +87,11 @@ class Inspector:
         marks.append(("decide", self.clock_ns()))
         digest = self.network.bundle.digest
         times = _durations(marks)
-        return Inspection(seen, verdict, mask, times, marks[-1][1], digest, self.camera)
+        return Inspection(seen, verdict, mask, times, marks[-1][1], digest, self.camera, trace)
 
-    def _look(self, frame: Frame, marks: list[tuple[str, int]]) -> tuple[Verdict, Mask | None]:
+    def _look(
+        self, frame: Frame, marks: list[tuple[str, int]]
+    ) -> tuple[Verdict, Mask | None, Trace | None]:
         manifest = as_ruled(self.network.bundle.manifest, self.rules)
         engine = self.network.engine
         refuse_what_is_no_image(frame.image)
@@ -100,20 +106,25 @@ class Inspector:
         marks.append(("preprocess", self.clock_ns()))
         lit = self.region.lit(inside)
         if reasons := faults(frame, self.quality, marks[-1][1], inside, self._familiar, lit=lit):
-            return unknown(frame, reasons), None
+            return unknown(frame, reasons), None, None
         marks.append(("quality", self.clock_ns()))
         answers, put_aside = gate(engine.infer_all(parts), manifest, self.rules.sound_above)
         marks.append(("infer", self.clock_ns()))
         mask = self.view.put_together(answers, shown, manifest)
         marks.append(("mask", self.clock_ns()))
         naming = naming_of(self.rules, manifest)
-        found = self._finder.find(shown.frame, mask, manifest.limits, naming)
+        across = None
+        if self.neighbours is not None:
+            across = self.neighbours.across(self.camera, shown.frame)
+        found = self._finder.find(shown.frame, mask, manifest.limits, naming, across)
         self._before = shown
         defects, reported = (
             [shown.own_box(each) for each in kind] for kind in (found.defects, found.reported)
         )
         verdict = self._judge.judge(frame, defects, reported)
-        return replace(verdict, reasons=verdict.reasons + put_aside), shown.own_mask(mask)
+        verdict = replace(verdict, reasons=verdict.reasons + put_aside)
+        trace = self._finder.trace
+        return verdict, shown.own_mask(mask), trace and trace.within(shown.own_px)
 
 
 def make_inspector(
@@ -121,8 +132,9 @@ def make_inspector(
     network: Network,
     clock_ns: Callable[[], int],
     baseline: Path | None,
+    neighbours: Neighbours | None = None,
 ) -> Inspector:
-    """As the line file describes one of its cameras, beside a baseline."""
+    """As the line file describes one of its cameras, beside a baseline and its neighbours."""
     camera = lookout.camera
     return Inspector(
         network,
@@ -133,6 +145,7 @@ def make_inspector(
         region=region_of(camera.region),
         usual=None if baseline is None else read_baseline(baseline).usual,
         camera=lookout.name,
+        neighbours=neighbours,
     )
 
 

@@ -19,6 +19,15 @@ _Columns = NDArray[np.bool_]  # W
 Spot = tuple[tuple[slice, slice], NDArray[np.bool_]]  # rows and columns of a frame, what of them
 
 
+@dataclass(frozen=True, slots=True)
+class Across:
+    """Which columns of its frames are a camera's own, and which another one sees as well."""
+
+    own: range
+    left: range  # that the neighbour there sees as well; empty where there is none
+    right: range
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
     """Connected surface, at its place on the strip."""
@@ -27,6 +36,7 @@ class Piece:
     left_um: int
     right_um: int
     area_mm2: float
+    own_mm2: float  # of it, in columns that are the camera's own
     score_mm2: float  # probability over area
     shares_mm2: Mapping[str, float] = field(default_factory=dict)  # of each class, over area
     spots: tuple[Spot, ...] = ()  # in the frame that was looked at
@@ -39,10 +49,13 @@ class Piece:
         return limits.reached_by(self.area_mm2, extent_mm)
 
 
-def find_pieces(frame: Frame, mask: Mask | None, own: range, limits: Limits) -> list[Piece] | None:
+def find_pieces(
+    frame: Frame, mask: Mask | None, own: range, limits: Limits, across: Across | None = None
+) -> list[Piece] | None:
     """The connected pieces of some rows; None, and soon, where there is nothing at all.
 
-    Pieces below the limits that reach neither end of the rows cannot grow, and are left out.
+    Pieces below the limits that reach neither end of the rows, nor columns that another camera sees
+    as well, cannot grow, and are left out.
     """
     if not own or mask is None:
         return None
@@ -53,12 +66,18 @@ def find_pieces(frame: Frame, mask: Mask | None, own: range, limits: Limits) -> 
     window = np.s_[top : top + rows, left : left + columns]
     _, labels, stats, _ = cv2.connectedComponentsWithStats(binary[window], connectivity=8)
     pieces = []
-    for label in np.flatnonzero(_matters(frame, stats, -top, len(own) - top, limits)).tolist():
+    matters = _matters(frame, stats, -top, len(own) - top, limits)
+    for part in () if across is None else (across.left, across.right):
+        matters |= (stats[:, 0] < part.stop - left) & (
+            part.start - left < stats[:, 0] + stats[:, 2]
+        )
+    matters[0] = False  # the background
+    for label in np.flatnonzero(matters).tolist():
         x, y, width, height, pixels = stats[label].tolist()
         inside = labels[y : y + height, x : x + width] == label
         y, x = own.start + top + y, left + x
         spot = np.s_[y : y + height, x : x + width], inside
-        pieces.append(_piece(frame, mask, spot, pixels, own))
+        pieces.append(_piece(frame, mask, spot, pixels, own, across))
     return pieces
 
 
@@ -70,9 +89,7 @@ def _matters(
     areas_mm2 = pixels * (frame.along_um * frame.across_um / 1e6)
     extents_mm = np.maximum(width * frame.across_um, height * frame.along_um) / 1000
     large = (areas_mm2 >= limits.min_area_mm2) & (extents_mm >= limits.min_extent_mm)
-    matters = large | (y == first) | (y + height == last)
-    matters[0] = False  # the background
-    return np.asarray(matters)
+    return np.asarray(large | (y == first) | (y + height == last))
 
 
 def join(above: Sequence[Piece], below: Sequence[Piece]) -> list[Piece]:
@@ -95,20 +112,34 @@ def row_um(frame: Frame, row: int) -> int:
     return round(frame.stretch.start_um + row * frame.along_um)
 
 
-def _piece(frame: Frame, mask: Mask, spot: Spot, pixels: int, own: range) -> Piece:
+def _piece(  # noqa: PLR0917 (all that makes one)
+    frame: Frame, mask: Mask, spot: Spot, pixels: int, own: range, across: Across | None
+) -> Piece:
     (rows, columns), inside = spot
-    area_mm2 = pixels * frame.along_um * frame.across_um / 1e6
+    pixel_mm2 = frame.along_um * frame.across_um / 1e6
+    area_mm2 = pixels * pixel_mm2
     return Piece(
         stretch=Stretch(row_um(frame, rows.start), row_um(frame, rows.stop)),
         left_um=round(columns.start * frame.across_um),
         right_um=round(columns.stop * frame.across_um),
         area_mm2=area_mm2,
+        own_mm2=area_mm2 if across is None else _own_pixels(spot, across) * pixel_mm2,
         score_mm2=area_mm2 * float(sigmoid(mask.logits[rows, columns][inside]).mean()),
-        shares_mm2=_shares_mm2(mask, spot, area_mm2 / pixels),
+        shares_mm2=_shares_mm2(mask, spot, pixel_mm2),
         spots=(spot,),
         head=_reached(frame, spot, 0) if rows.start == own.start else None,
         foot=_reached(frame, spot, -1) if rows.stop == own.stop else None,
     )
+
+
+def _own_pixels(spot: Spot, across: Across) -> int:
+    (_, columns), inside = spot
+    start, stop = (min(max(0, at - columns.start), inside.shape[1]) for at in _ends(across.own))
+    return int(np.count_nonzero(inside[:, start:stop]))
+
+
+def _ends(of: range) -> tuple[int, int]:
+    return of.start, of.stop
 
 
 def _shares_mm2(mask: Mask, spot: Spot, pixel_mm2: float) -> dict[str, float]:
@@ -158,6 +189,7 @@ def _as_one(pieces: list[Piece]) -> Piece:
         left_um=min(piece.left_um for piece in pieces),
         right_um=max(piece.right_um for piece in pieces),
         area_mm2=sum(piece.area_mm2 for piece in pieces),
+        own_mm2=sum(piece.own_mm2 for piece in pieces),
         score_mm2=sum(piece.score_mm2 for piece in pieces),
         shares_mm2=added([piece.shares_mm2 for piece in pieces]),
         spots=tuple(chain.from_iterable(piece.spots for piece in pieces)),

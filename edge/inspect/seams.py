@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import Limits
-from edge.inspect.pieces import Piece, Spot, find_pieces, join, row_um
+from edge.inspect.pieces import Across, Piece, Spot, find_pieces, join, row_um
+from edge.inspect.traces import Share, Strip, Trace
 from edge.types import Defect, Frame, Mask
 
 Pixel = tuple[int, int]  # row, column
@@ -36,6 +37,9 @@ class _Look:
     found: Sequence[Piece]  # each by its number, if it has one
     defects: Mapping[int, Piece]  # of these, those that are large enough; by number
     blank: bool  # no pixel of its own rows is defective
+    limits: Limits
+    across: Across | None = None
+    absorbed: Mapping[int, frozenset[int]] = field(default_factory=dict)  # by number
 
     def goes_on_in(self, frame: Frame) -> bool:
         """The same columns of the rail, and no row missing between."""
@@ -57,7 +61,8 @@ class _Look:
         found = self.found
         if seam_row < self.frame.image.shape[0]:
             own = range(self.first_row, seam_row)
-            parts = self.known(self.frame, find_pieces(self.frame, self.mask, own, limits))
+            pieces = find_pieces(self.frame, self.mask, own, limits, self.across)
+            parts = self.known(self.frame, pieces)
             # What goes on of those that are open has its number in this frame.
             nameless = [replace(piece, numbers=frozenset[int]()) for piece in self.open]
             found = join(nameless, parts)
@@ -86,6 +91,46 @@ class _Look:
             found |= set(np.unique(self.numbers[at[seen], columns][inside[seen]]).tolist())
         return frozenset(found - {0})
 
+    def trace(self) -> Trace | None:
+        """What a neighbour may see the rest of; None where there is no neighbour, or nothing."""
+        if self.across is None or not self.found:
+            return None
+        shares = [self._share(piece) for piece in self.found]
+        across = self.across
+        return Trace(
+            tuple(shares), self.limits, self._strip(across.left), self._strip(across.right)
+        )
+
+    def _share(self, piece: Piece) -> Share:
+        number = min(piece.numbers)
+        return Share(
+            number=number,
+            absorbed=self.absorbed.get(number, frozenset()),
+            stretch=piece.stretch,
+            left_um=piece.left_um,
+            right_um=piece.right_um,
+            area_mm2=piece.area_mm2,
+            own_mm2=piece.own_mm2,
+            score_mm2=piece.score_mm2,
+            box_px=_box(piece),
+        )
+
+    def _strip(self, columns: range) -> Strip | None:
+        """Some columns of the frame, each pixel with the number of its piece."""
+        numbers = np.zeros((self.frame.image.shape[0], len(columns)), np.int32)
+        for piece in self.found:
+            for (rows, across), inside in piece.spots:
+                start, stop = max(across.start, columns.start), min(across.stop, columns.stop)
+                if start < stop:
+                    part = inside[:, start - across.start : stop - across.start]
+                    window = numbers[rows, start - columns.start : stop - columns.start]
+                    window[part] = min(piece.numbers)
+        if not numbers.any():
+            return None
+        frame = self.frame
+        left_um = columns.start * frame.across_um
+        return Strip(numbers, frame.stretch.start_um, frame.along_um, left_um, frame.across_um)
+
     @cached_property
     def numbers(self) -> NDArray[np.int32]:
         """H,W: of the defect there, or 0."""
@@ -101,16 +146,20 @@ class Seams:
     """Follows defects along the strip, frame by frame; their numbers begin at 1."""
 
     unused: Iterator[int] = field(default_factory=lambda: count(1))
+    _small: Iterator[int] = field(default_factory=lambda: count(-1, -1))  # of what is none so far
     _latest: _Look | None = None
 
     def forget(self) -> None:
         """Nobody saw what comes next: nothing merges across it."""
         self._latest = None
 
-    def follow(self, frame: Frame, mask: Mask | None, limits: Limits) -> list[Defect]:
+    def follow(
+        self, frame: Frame, mask: Mask | None, limits: Limits, across: Across | None = None
+    ) -> list[Defect]:
         """The defects in the rows that are this frame's own, as far as they are known by now.
 
-        What as a whole is smaller than the limits is none. A mask of nothing may be left out.
+        What as a whole is smaller than the limits is none. A mask of nothing may be left out. With
+        neighbours `across`, what of it they may see the rest of is to be had as a `trace`.
         """
         before = self._latest
         if before is not None and not before.goes_on_in(frame):
@@ -121,14 +170,52 @@ class Seams:
             first_row = max(0, round(overlap_um / 2 / frame.along_um))
             seam_um = frame.stretch.start_um + first_row * frame.along_um
             open_ += before.open_at(seam_um, limits)
-        parts = find_pieces(frame, mask, range(first_row, frame.image.shape[0]), limits)
+        parts = find_pieces(frame, mask, range(first_row, frame.image.shape[0]), limits, across)
         known = (before.known(frame, parts) if before else parts) or []
-        found, named, defects = self._name(join(open_, known), limits)
-        self._latest = _Look(frame, mask, first_row, open_, found, named, blank=parts is None)
+        absorbed = dict[int, frozenset[int]]()
+        found, named, defects = self._name(join(open_, known), limits, absorbed)
+        if across is not None:
+            found = self._track(found, named, absorbed)
+        self._latest = _Look(
+            frame,
+            mask,
+            first_row,
+            open_,
+            found,
+            named,
+            blank=parts is None,
+            limits=limits,
+            across=across,
+            absorbed=absorbed,
+        )
         return defects
 
+    def _track(
+        self,
+        found: Sequence[Piece],
+        named: Mapping[int, Piece],
+        absorbed: dict[int, frozenset[int]],
+    ) -> list[Piece]:
+        """What is too small to be a defect by itself has a number all the same, below 0."""
+        tracked = list(named.values())
+        taken = set(named).union(*absorbed.values())
+        for piece in found:
+            if named.get(min(piece.numbers, default=0)) is piece:
+                continue
+            known = piece.numbers - taken
+            number = max(known) if known else next(self._small)
+            taken |= known
+            absorbed[number] = known - {number}
+            tracked.append(replace(piece, numbers=frozenset({number})))
+        return tracked
+
+    @property
+    def trace(self) -> Trace | None:
+        """Of the latest frame."""
+        return None if self._latest is None else self._latest.trace()
+
     def _name(
-        self, pieces: list[Piece], limits: Limits
+        self, pieces: list[Piece], limits: Limits, absorbed: dict[int, frozenset[int]]
     ) -> tuple[list[Piece], dict[int, Piece], list[Defect]]:
         """Those that are large enough become defects, in order along the strip."""
         found, named = list[Piece](), dict[int, Piece]()
@@ -138,11 +225,13 @@ class Seams:
                 found.append(piece)
                 continue
             known = piece.numbers - taken  # where one has parted, the first keeps its number
-            number = min(known) if known else next(self.unused)
+            defects_before = [number for number in known if number > 0]
+            number = min(defects_before) if defects_before else next(self.unused)
             taken |= known
             named[number] = replace(piece, numbers=frozenset({number}))
             found.append(named[number])
-            defects.append(_defect(piece, number, known - {number}))
+            absorbed[number] = known - {number}
+            defects.append(_defect(piece, number, frozenset(defects_before) - {number}))
         return found, named, defects
 
     @property
@@ -167,17 +256,22 @@ class Seams:
         return int(self._latest.numbers[pixel])
 
 
-def _defect(piece: Piece, number: int, absorbed: frozenset[int]) -> Defect:
+def _box(piece: Piece) -> tuple[int, int, int, int]:
+    """Of what the frame shows of it."""
     rows, columns = zip(*(where for where, _ in piece.spots), strict=True)
     top, left = min(each.start for each in rows), min(each.start for each in columns)
     bottom, right = max(each.stop for each in rows), max(each.stop for each in columns)
+    return left, top, right - left, bottom - top
+
+
+def _defect(piece: Piece, number: int, absorbed: frozenset[int]) -> Defect:
     return Defect(
         stretch=piece.stretch,
         left_um=piece.left_um,
         right_um=piece.right_um,
         area_mm2=piece.area_mm2,
         score=piece.score_mm2 / piece.area_mm2,
-        box_px=(left, top, right - left, bottom - top),
+        box_px=_box(piece),
         number=number,
         absorbed=tuple(sorted(absorbed)),
     )

@@ -32,7 +32,7 @@ class Judge:
     ) -> Verdict:
         """OK or NG; the verdict's defects are those that make it NG, whatever is reported."""
         counting = tuple(d for d in defects if self.rules.reject_if.matches(d))
-        reasons = tuple(map(_reason, counting))
+        reasons = tuple(map(reason_of, counting))
         for each in reported:  # it may have passed for a defect before
             self._recent_um.pop(each.number, None)
         crowd = self._count_last_metre(frame, defects)
@@ -75,7 +75,8 @@ class Judge:
         return tuple(rejects)
 
 
-def _reason(defect: Defect) -> str:
+def reason_of(defect: Defect) -> str:
+    """Why a defect is one to reject."""
     size = f"{defect.area_mm2:.0f} mm2, {defect.length_mm:.0f} mm long, score {defect.score:.2f}"
     return f"{defect.said}: {size}" if defect.said else size
 

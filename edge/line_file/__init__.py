@@ -31,7 +31,7 @@ from edge.line_file.engine import (
 )
 from edge.line_file.fleet import BoxName, FleetSettings
 from edge.line_file.line import EXAMPLES, LineSettings, PublicKey, line_schema, read_line
-from edge.line_file.lookout import Lookout
+from edge.line_file.lookout import Lookout, width_of
 from edge.line_file.reject import (
     ActuatorSettings,
     Confirm,
@@ -106,4 +106,5 @@ __all__ = [
     "read_line",
     "settings_for",
     "too_small",
+    "width_of",
 ]

@@ -7,7 +7,14 @@ from contextlib import suppress
 
 from edge.bridge import SECOND_NS, STEP_NS, RecordedRail
 from edge.errors import ConfigurationError, LineStopped
-from edge.inspect import Inspection, Inspector, make_inspector, run
+from edge.inspect import (
+    Inspection,
+    Inspector,
+    Surface,
+    make_inspector,
+    neighbours_of,
+    run,
+)
 from edge.network import load_network
 from edge.recordings.expectation import Expectation, Judged, Replayed, write_expectation
 from edge.recordings.recording import RecordedFrame, Recording
@@ -30,13 +37,17 @@ def replay(recording: Recording, bundle: str | None = None) -> Replayed:
                 "name another with --bundle"
             )
         world = _World(recording)
+        neighbours = neighbours_of(config)
         inspectors = {
-            each.name: make_inspector(each, network, world.clock_ns, recording.baseline(each.name))
+            each.name: make_inspector(
+                each, network, world.clock_ns, recording.baseline(each.name), neighbours
+            )
             for each in config.lookouts
         }
+        surface = Surface(neighbours, {each.name: each.rules for each in config.lookouts})
         with suppress(LineStopped):  # the recorded line would have ended there too
             run(
-                world.inspections(inspectors),
+                surface.joined(world.inspections(inspectors)),
                 world,
                 world,
                 world.record,

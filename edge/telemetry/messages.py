@@ -37,16 +37,24 @@ class Stamp(_Part):
 class DefectPart(_Part):
     """One defect that counts, or one thing that is only reported, as far as it is known by now.
 
-    One that reaches over several frames comes with each of them, under the same number.
+    One that reaches over several frames comes with each of them, under the same number; so does one
+    that several cameras see who share a surface.
     """
 
-    number: int = Field(ge=1, description="Serial along the strip, of this run.")
+    number: int = Field(
+        ge=1,
+        description="Serial along the strip, of this run: of the surface where `across_mm` places "
+        "the camera on one, otherwise of the camera.",
+    )
     absorbed: tuple[int, ...] = Field(
         description="Numbers given before that turned out to be parts of it."
     )
     start_um: Micrometres
     end_um: Micrometres
-    left_um: int = Field(description="Micrometres from the image's left edge.")
+    left_um: int = Field(
+        description="Micrometres across: from the image's left edge, or from where `across_mm` "
+        "counts."
+    )
     right_um: int
     area_mm2: float
     score: float = Field(ge=0, le=1, description="The network's mean probability over it.")

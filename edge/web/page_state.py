@@ -118,6 +118,7 @@ class PageState:
     def _see(self, passed: Passed) -> Json:
         verdict = passed.verdict
         at_s = (passed.decided_ns - self._started_ns) / 1e9
+        edge_mm = self._line.across_mm.get(passed.camera) or 0
         entry = {
             **_where(verdict.stretch),
             "camera": passed.camera,
@@ -125,8 +126,8 @@ class PageState:
             "state": verdict.state.value,
             "at_s": round(at_s, 3),
             "latency_ms": round(passed.latency_ns / 1e6, 2),
-            "defects": [_defect(each) for each in verdict.defects],
-            "reported": [_defect(each) for each in verdict.reported],
+            "defects": [_defect(each, edge_mm) for each in verdict.defects],
+            "reported": [_defect(each, edge_mm) for each in verdict.reported],
             "orders": [_where(stretch) for stretch in reject_stretches(verdict)],
             "reasons": list(verdict.reasons),
         }
@@ -145,6 +146,8 @@ class PageState:
         self._bins[-1][state.value] += 1
 
     def _enter(self, camera: str, verdict: Verdict, inspection: Inspection | None) -> None:
+        if self._is_shown_by_another(camera, verdict):
+            return
         latest = self._latest_rejects.get(camera)
         goes_on = verdict.state is self._last_states.get(camera)
         if latest is not None and goes_on and _goes_on(latest.last, verdict):
@@ -158,6 +161,19 @@ class PageState:
         reject = Reject(name, utc, camera, verdict, verdict, 1, cutting)
         self._rejects.append(reject)
         self._latest_rejects[camera] = reject
+
+    def _is_shown_by_another(self, camera: str, verdict: Verdict) -> bool:
+        """Whether all that is wrong is the rest of what a neighbour has shown: then it is counted
+        there. Numbers mean the same only of cameras that share a surface.
+        """
+        if verdict.state is not State.NG or self._line.across_mm.get(camera) is None:
+            return False
+        for reject in reversed(self._rejects):
+            is_beside = self._line.across_mm.get(reject.camera) is not None
+            if is_beside and reject.camera != camera and _goes_on(reject.last, verdict):
+                reject.frames += 1
+                return True
+        return False
 
     def _reject_list(self) -> list[Json]:
         """The newest first."""
@@ -271,11 +287,12 @@ def _where(stretch: Stretch) -> Json:
     return {"start_mm": stretch.start_um / 1000, "end_mm": stretch.end_um / 1000}
 
 
-def _defect(defect: Defect) -> Json:
+def _defect(defect: Defect, edge_mm: float) -> Json:
+    """Across it is told from the edge of its camera's lane, which all of it may lie beyond."""
     return {
         **_where(defect.stretch),
-        "left_mm": defect.left_um / 1000,
-        "right_mm": defect.right_um / 1000,
+        "left_mm": defect.left_um / 1000 - edge_mm,
+        "right_mm": defect.right_um / 1000 - edge_mm,
         "area_mm2": round(defect.area_mm2, 1),
         "score": round(defect.score, 2),
         "said": defect.said,

@@ -571,6 +571,26 @@ def test_a_defect_that_two_frames_show_is_one_reject() -> None:
     assert [(each["frame"], each["frames"]) for each in state["rejects"]] == [(2, 1), (0, 2)]
 
 
+@pytest.mark.parametrize(
+    ("places_mm", "shown"),
+    [((0.0, 80.0), [("left", 2)]), ((None, None), [("right", 1), ("left", 1)])],
+)
+def test_a_defect_that_two_cameras_of_a_surface_see_is_one_reject(
+    places_mm: tuple[float | None, float | None], shown: list[tuple[str, int]]
+) -> None:
+    """Its number is the surface's, and it lies across the strip where the surface counts from."""
+    cameras, feed = ("left", "right"), Feed()
+    line = replace(a_watched_line([None], []), across_mm=dict(zip(cameras, places_mm, strict=True)))
+    page = a_page_state(feed, line)
+    for camera in cameras:
+        feed.publish(replace(with_defect(0, (9, 9, 50, 50)), camera=camera))
+    page.turn()
+    state = page.whole()
+    assert [(each["camera"], each["frames"]) for each in state["rejects"]] == shown
+    [_, [defect]] = [each["defects"] for each in state["passed"]]
+    assert defect["left_mm"] == 1 - (places_mm[1] or 0)
+
+
 def test_only_the_last_rejects_are_shown() -> None:
     state = turned(*(lost(i) if i % 2 else inspection(i) for i in range(100)))
     assert [each["frame"] for each in state["rejects"]] == list(
