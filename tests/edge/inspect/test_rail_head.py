@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge.errors import FrameError
+from edge.files.image_file import read_image, write_image
 from edge.inspect import Inspector, faults
 from edge.inspect.following import FollowingView, lay_along
 from edge.inspect.rail_head import head_centre, head_centres, head_strip
@@ -129,3 +132,16 @@ def test_what_is_too_small_says_what_to_do() -> None:
         head_centre(small, HEAD)
     with pytest.raises(FrameError, match=r"would fill the 290 columns.* leave region.follow out"):
         head_strip(np.full((400, 290), 90, np.uint8), HEAD, STRIP)
+
+
+def test_a_contact_sheet_shows_where_the_head_is_and_says_where_it_is_not(tmp_path: Path) -> None:
+    write_image(tmp_path / "rail.png", swaying([900, 905]))
+    write_image(tmp_path / "dark.png", np.full((500, 2048), 9, np.uint8))
+    sheet = tmp_path / "out" / "sheet.png"
+    sheet.parent.mkdir()
+    command = [sys.executable, "-m", "benchmarks.rail_heads", tmp_path, "--out", sheet]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    dark, count = done.stdout.splitlines()
+    assert dark.startswith(f"{tmp_path / 'dark.png'}: the head of the rail is not to be found")
+    assert count == f"the head was found in 1 of 2 pictures; {sheet} shows where"
+    assert read_image(sheet, colour=True).shape == (160, 320, 3)
