@@ -89,7 +89,9 @@ def check_rules(rules: Rules, manifest: Manifest) -> Check:
 
 
 def check_tiles(inspector: Inspector, frame: Frame) -> list[Check]:
-    """How many tiles a frame is cut to that follows another; there may be none."""
+    """How many tiles a frame is cut to that follows another, and how much is looked at again; there
+    may be none.
+    """
     view, spec = inspector.view, inspector.network.bundle.manifest.input
     if not isinstance(view, TiledView):
         return []
@@ -102,12 +104,13 @@ def check_tiles(inspector: Inspector, frame: Frame) -> list[Check]:
     rows, columns = view.window(shown, spec, engine.blocks_at_once)
     spec = spec.model_copy(update={"height": rows, "width": columns})
     tiles = len(view.cut(shown, spec, partial(prepare, spec=spec, engine=engine)))
-    # Of what it is shown, the network sees for the first time what of the frame is to be inspected.
     new_px = math.prod(frame.image.shape[:2]) if inside is None else np.count_nonzero(inside)
-    scale = frame.along_um * frame.across_um / view.um_per_px(spec) ** 2
-    again = max(0.0, 1 - new_px * scale / (tiles * rows * columns))
-    detail = f"{tiles} of {columns}x{rows} px a frame, {shown.rows_before} rows of it "
-    return [Check("tiles", True, f"{detail}from the frame before; {again:.0%} is seen again")]
+    new_px *= frame.along_um * frame.across_um / view.um_per_px(spec) ** 2
+    detail = (
+        f"{tiles} of {columns}x{rows} px a frame, {shown.rows_before} rows of it from the frame "
+        f"before: {tiles * rows * columns / new_px:.2f} times the pixels that are to be inspected"
+    )
+    return [Check("tiles", True, detail)]
 
 
 def check_pictures(lookout: Lookout, frame: Frame, latency_ms: float) -> list[Check]:

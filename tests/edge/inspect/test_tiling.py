@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from edge.bundle import Bundle, Golden, InputSpec, Limits, Manifest, NamesSpec, OutputSpec
+from edge.commissioning.sums import check_tiles
 from edge.engines import Answer, Engine
 from edge.errors import ConfigurationError
 from edge.inspect import Inspector, TiledView
@@ -385,6 +386,20 @@ def test_a_block_is_as_large_as_what_is_looked_at_and_is_parted_among_threads(
     assert engine.shown == shown
     assert inspection.mask is not None
     assert inspection.mask.logits.shape == (ROWS, COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("at_once", "said"),
+    [
+        (0, "24 of 32x32 px a frame, 12 rows of it from the frame before: 2.34 times the pixels"),
+        (1, "1 of 96x192 px a frame, 12 rows of it from the frame before: 1.76 times the pixels"),
+    ],
+)
+def test_check_tells_how_much_is_looked_at_again(at_once: int, said: str) -> None:
+    view = TiledView(TileSettings(overlap_px=OVERLAP))
+    inspector = an_inspector(TILE, TILE, blocks(at_once) if at_once else None, view=view)
+    [check] = check_tiles(inspector, a_frame(a_noisy_strip(), 0, ROWS))
+    assert check.detail == f"{said} that are to be inspected"
 
 
 def test_a_block_is_bounded_however_long_a_frame_is() -> None:
