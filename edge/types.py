@@ -138,6 +138,7 @@ class Defect:
     code: str | None = None  # the line file's for its class
     number: int = 0  # counted along the strip; the same in each frame that shows it
     absorbed: tuple[int, ...] = ()  # numbers of defects that turned out to be parts of it
+    of_surface: bool = False  # its number is one of the surface's, for all cameras that share it
 
     @property
     def label(self) -> str:

@@ -104,8 +104,8 @@ def check_tiles(inspector: Inspector, frame: Frame) -> list[Check]:
     rows, columns = view.window(shown, spec, engine.blocks_at_once)
     spec = spec.model_copy(update={"height": rows, "width": columns})
     tiles = len(view.cut(shown, spec, partial(prepare, spec=spec, engine=engine)))
-    new_px = math.prod(frame.image.shape[:2]) if inside is None else np.count_nonzero(inside)
-    new_px *= frame.along_um * frame.across_um / view.um_per_px(spec) ** 2
+    seen_px = math.prod(frame.image.shape[:2]) if inside is None else np.count_nonzero(inside)
+    new_px = seen_px * frame.along_um * frame.across_um / view.um_per_px(spec) ** 2
     detail = (
         f"{tiles} of {columns}x{rows} px a frame, {shown.rows_before} rows of it from the frame "
         f"before: {tiles * rows * columns / new_px:.2f} times the pixels that are to be inspected"

@@ -286,6 +286,7 @@ class _Telling:
                 right_um=shown.right_um + self.place_um,
                 number=number,
                 absorbed=absorbed,
+                of_surface=True,
             )
         named = named or shown
         return replace(
@@ -301,6 +302,7 @@ class _Telling:
             code=named.code,
             number=number,
             absorbed=absorbed,
+            of_surface=True,
         )
 
 

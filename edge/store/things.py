@@ -30,7 +30,7 @@ class Thing:
     """One of them, as its last event has it."""
 
     run: int
-    camera: str
+    camera: str  # that saw it last
     defect: Defect
     fate: Fate
     event: int  # its number
@@ -64,11 +64,12 @@ class Things:
         )
 
     def _add(self, event: Event, defect: Defect, fate: Fate, number: int) -> None:
+        camera = "" if defect.of_surface else event.camera  # several may have seen some of it
         for absorbed in defect.absorbed:  # it was a part of this one
-            part = self._found.pop((event.run, event.camera, absorbed, 0), None)
+            part = self._found.pop((event.run, camera, absorbed, 0), None)
             fate = fate if part is None else max(fate, part.fate)
         # One without a number is of its frame alone.
-        key = (event.run, event.camera, defect.number, 0 if defect.number else event.id + number)
+        key = (event.run, camera, defect.number, 0 if defect.number else event.id + number)
         if (before := self._found.get(key)) is not None:
             fate = max(fate, before.fate)
         name = f"defect{number}.jpg"

@@ -16,6 +16,8 @@ from edge.bundle import Limits
 from edge.inspect import Finder, Inspection, Judge, Neighbours, Surface, find
 from edge.inspect.verdict import unknown
 from edge.line_file import MinArea, Rules
+from edge.store import things_of
+from edge.store.event import NO_IMAGE, Why, event_of
 from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict
 
 LIMITS = Limits(min_area_mm2=4, min_extent_mm=3)
@@ -217,6 +219,20 @@ def test_the_rest_of_what_is_only_reported_is_only_reported() -> None:
     rest = surface.join(right.see(strip, 30)).verdict
     assert (rest.state, rest.rejects) == (State.OK, ())
     assert [each.area_mm2 for each in rest.let_by] == [96]
+
+
+def test_what_two_cameras_see_of_a_defect_is_one_thing_in_the_store() -> None:
+    [left, right], surface = cameras_over(TWO)
+    strip = a_strip(np.s_[10:14, 15:35], np.s_[2:6, 2:6])
+    joined = [surface.join(each.see(strip, 30)) for each in (left, right)]
+    events = [
+        replace(event_of(each, Why.NG, 1.0, utc="", evidence=NO_IMAGE), id=number)
+        for number, each in enumerate(joined, start=1)
+    ]
+    assert [(each.camera, each.defect.area_mm2) for each in things_of(events)] == [
+        ("c0", 16),
+        ("c1", 80),
+    ]
 
 
 def test_two_that_turn_out_to_be_one_keep_the_first_ones_number() -> None:
