@@ -7,6 +7,7 @@ gives the run of one that died to another. Needs the extra `ray`.
 
 from __future__ import annotations
 
+import logging
 import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -48,9 +49,12 @@ class _Pool:
 
     def inspect(self, runs: list[Run]) -> Iterator[tuple[Run, bytes]]:
         address = None if self.asked_of.address == LOCAL else self.asked_of.address
-        # Its own progress bars and log would lie over ours.
+        logging.getLogger("ray.data").setLevel(logging.WARNING)  # our own bar says how far it is
         ray.init(
-            address=address, log_to_driver=False, include_dashboard=False if not address else None
+            address=address,
+            log_to_driver=False,
+            logging_level="WARNING",
+            **({"include_dashboard": False} if address is None else {}),
         )
         try:
             ray.data.DataContext.get_current().enable_progress_bars = False
