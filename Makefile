@@ -12,18 +12,22 @@ demo: $(BOX)/ready ## inspect a simulated line with the shipped bundle
 
 install: $(DEV)/ready ## everything: training, quantization, tests
 
-# Training in the process in which every vendor's library has run before has ended in a crash: it has
-# a process of its own, beside the others, and its say after them.
+# Training in the process in which every vendor's library has run before has ended in a crash: these
+# rooms have a process of their own each, beside the others, and their say after them.
 APART = tests/quantize tests/reference/training
 # Many tests wait for what another process does: more at a time than there are processors, a file
 # after another each.
 AT_ONCE ?= 3
 
 test: $(DEV)/ready ## the tests
-	@$(DEV)/bin/python -m pytest $(APART) >$(DEV)/apart.log 2>&1 & apart=$$!; \
-	trap "kill $$apart" INT TERM; \
-	$(DEV)/bin/python -m pytest -n $(AT_ONCE) --dist loadfile $(APART:%=--ignore=%); others=$$?; \
-	wait $$apart; apart=$$?; cat $(DEV)/apart.log; exit $$((others | apart))
+	@rm -f $(DEV)/apart-*.log; begun=; \
+	for room in $(APART); do \
+	  $(DEV)/bin/python -m pytest $$room >$(DEV)/apart-$$(basename $$room).log 2>&1 & begun="$$begun $$!"; \
+	done; \
+	trap "kill $$begun" INT TERM; \
+	$(DEV)/bin/python -m pytest -n $(AT_ONCE) --dist loadfile $(APART:%=--ignore=%); failed=$$?; \
+	for each in $$begun; do wait $$each || failed=1; done; \
+	cat $(DEV)/apart-*.log; exit $$failed
 
 # What a box may have installed years ago, and everybody else has not for as long: all that it may
 # import, at the lower bounds of setup.cfg, beside the tests' own tools. Releases that old have no

@@ -135,7 +135,7 @@ def quantize(
             from quantize.display import show_packing
             from quantize.inputs import read_inputs, told
             from quantize.other_sizes import parse_size
-            from quantize.pack import Wishes, build
+            from quantize.pack import ROUNDS, Wishes, build
             from quantize.parity import ParityError, parse_limits
             from quantize.targets import choose, parse_targets
 
@@ -154,7 +154,7 @@ def quantize(
                 targets=parse_targets(targets),
                 max_drop=parse_limits(max_drop),
                 keep=tuple(keep or ()),
-                auto=auto,
+                rounds=ROUNDS if auto else 0,
                 layers=layers,
                 full_range=vnni,
                 accuracy_aware=accuracy_aware,

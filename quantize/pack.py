@@ -52,7 +52,7 @@ Step = Callable[[str], AbstractContextManager[None]]  # shows what is being done
 
 PARITY, REPORT = "parity.json", "report.html"
 MEASURED = 4  # tensors that the layers are compared on
-ROUNDS = 5  # of --auto, each keeping twice as many layers more
+ROUNDS = 5  # of `--auto`
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Wishes:
     targets: Sequence[str]
     max_drop: Mapping[str, float]
     keep: Sequence[str] = ()
-    auto: bool = False  # keep layers until nothing is lost beyond its limit
+    rounds: int = 0  # of keeping layers, twice as many each, until nothing is lost beyond its limit
     layers: bool = False  # measure them in any case
     full_range: bool = False
     accuracy_aware: bool = False
@@ -195,8 +195,7 @@ class _Bench:
     def settle(self, target: Target, keep: frozenset[str], step: Step) -> Settled:
         """The artefact that loses least, or the first that loses no more than it may."""
         name = f"{target.artefact.engine} {target.artefact.precision}"
-        rounds = ROUNDS if self.wishes.auto else 0
-        for tried in range(rounds + 1):
+        for tried in range(self.wishes.rounds + 1):
             with step(f"Quantize for {name}" + (f", {len(keep)} layers kept" if keep else "")):
                 files = target.quantize(keep)
             with step(f"Ask {name}"):

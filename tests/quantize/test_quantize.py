@@ -28,7 +28,7 @@ from quantize.deploy import Trained, read_trained, to_onnx
 from quantize.deploy.deploy_form import SURE
 from quantize.describe import Purpose, input_spec
 from quantize.inputs import read_inputs
-from quantize.pack import ROUNDS, Packing, Wishes, build
+from quantize.pack import Packing, Wishes, build
 from quantize.parity import Subject, TorchEngine, as_html, parse_limits, simulated
 from quantize.parity.gate import excess, explain
 from quantize.parity.parity import Flip
@@ -243,10 +243,10 @@ def test_there_is_no_bundle_where_an_engine_lost_too_much(root: Path) -> None:
 def test_auto_keeps_more_layers_each_round_until_the_limits_hold(
     trained: Trained, tmp_path: Path
 ) -> None:
-    strict = replace(QUICK, targets=("onnxruntime",), auto=True, max_drop={"S": 0.0, "WF": 0.0})
+    strict = replace(QUICK, targets=("onnxruntime",), rounds=2, max_drop={"S": 0.0, "WF": 0.0})
     settled = packed(trained, tmp_path / "auto.bundle", strict).settled[0]
     assert settled.kept
-    assert not settled.over or len(settled.kept) == 2**ROUNDS - 1
+    assert not settled.over or len(settled.kept) == 2**2 - 1
 
 
 def test_layers_that_are_kept_leave_less_noise(material: Material) -> None:
