@@ -22,7 +22,7 @@ _TURNS, _MISSED = 5, 1
 _ACROSS_UM = 3_000  # the strip wanders
 _OFF_UM, _OFF_SHARE = 2_000, 0.001  # of a mark's place, and of the way to it: slip
 _MOST_RATIO = 2.0  # of two marks' areas
-_MOST_BESIDE = 12  # that are remembered of a lane as wide as that, on a strip full of them
+_MOST_BESIDE = 8  # that are remembered of a lane as wide as that, on a strip full of them
 _MOST_ROLLS = 32  # that are followed
 
 

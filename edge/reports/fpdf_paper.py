@@ -32,6 +32,7 @@ _KINDS: dict[str, _Colour] = {
     "shade4": _BAD,
 }
 _SVG_TEXT = 11.0  # high, in a drawing's own units
+_LEAST_PT = 6.0  # that is read on paper
 
 
 class _Paper(FPDF):  # type: ignore[misc]  # which has no types
@@ -41,6 +42,7 @@ class _Paper(FPDF):  # type: ignore[misc]  # which has no types
         super().__init__(format="A4", unit="mm")
         self._foot = foot
         self.set_margins(_MARGIN_MM, 15, _MARGIN_MM)
+        self.c_margin = 0  # words begin where rules do
         self.set_auto_page_break(True, _FOOT_MM + 4)
         self.alias_nb_pages()
 
@@ -121,7 +123,7 @@ def _tiles(paper: FPDF, tiles: Tiles) -> None:
         paper.rect(x, y, wide, _TILE_MM)
         for size, colour, style, down, text in (
             (8, _QUIET, "", 1.6, tile.name),
-            (13.5, _INK, "B", 5.2, tile.value),
+            (13.5, _INK, "B", 6.0, tile.value),
             (7.5, _QUIET, "", 11.4, tile.note),
         ):
             _font(paper, size, colour, style)
@@ -195,7 +197,7 @@ def _shape(paper: FPDF, shape: Shape, left: float, top: float, scale: float) -> 
             paper.line(left + x, top + y, left + to_x, top + to_y)
         case Words():
             strong = shape.kind == "name"
-            size = _SVG_TEXT * scale / 0.3528 * 0.92  # points, of millimetres
+            size = max(_LEAST_PT, _SVG_TEXT * scale / 0.3528 * 0.92)  # points, of millimetres
             _font(paper, size, _INK if strong else _QUIET, "B" if strong else "")
             text = _plain(shape.words)
             shift = {"start": 0.0, "middle": 0.5, "end": 1.0}[shape.anchor]

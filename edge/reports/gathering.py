@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -180,7 +181,7 @@ def _by_class(things: Iterable[Thing]) -> tuple[ByClass, ...]:
     rows = []
     for (label, code), some in groups.items():
         fates = Counter(thing.fate for thing in some)
-        sizes = Counter(sum(thing.defect.extent_mm > bound for bound in SIZES_MM) for thing in some)
+        sizes = Counter(bisect_left(SIZES_MM, thing.defect.extent_mm) for thing in some)
         rows.append(
             ByClass(
                 label=label,

@@ -152,9 +152,9 @@ def _cells(spots: Sequence[Spot], scale: _Scale) -> Iterator[Shape]:
     for (column, row), count in sorted(counts.items()):
         shade = math.ceil(_SHADES * count / most)
         left, top = _GUTTER + column * _CELL, scale.top + row * _CELL
-        height = min(_CELL, scale.top + _ROW - top)
-        if height > 0:
-            yield Box(f"shade{shade}", left, top, _CELL, height, f"{count} things")
+        height, width = min(_CELL, scale.top + _ROW - top), min(_CELL, WIDTH - _MARGIN - left)
+        if height > 0 and width > 0:
+            yield Box(f"shade{shade}", left, top, width, height, f"{count} things")
 
 
 def _ticks(scale: _Scale, right: float) -> Iterator[Shape]:

@@ -85,10 +85,12 @@ def event_of_row(row: tuple[Any, ...]) -> Event:
     values = dict(zip(_NAMES, row, strict=True))
     values["state"], values["why"] = State(values["state"]), Why(values["why"])
     for name in ("defects", "reported", "let_by"):
-        values[name] = tuple(map(_defect, json.loads(values[name])))
+        text = values[name]
+        values[name] = () if text == "[]" else tuple(map(_defect, json.loads(text)))
     values["stage_ns"] = json.loads(values["stage_ns"])
     for name in ("reasons", "pictures"):
-        values[name] = tuple(json.loads(values[name]))
+        text = values[name]
+        values[name] = () if text == "[]" else tuple(json.loads(text))
     return Event(**values)
 
 
