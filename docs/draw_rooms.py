@@ -35,6 +35,7 @@ SAYS = {
     "line_file": "the format",
     "lines": "ports, adapters",
     "network": "bundle on engine",
+    "places": "what people say",
     "recordings": "record, replay",
     "reports": "page, paper",
     "review": "what people say",

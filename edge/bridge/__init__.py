@@ -11,7 +11,7 @@ from edge.bridge.ledger import (
 )
 from edge.bridge.recorded_rail import STEP_NS, RecordedRail
 from edge.bridge.rounds import Rounds
-from edge.bridge.wires import open_input
+from edge.bridge.wires import open_input, open_register
 from firmware_bridge.desk import RejectReport
 from firmware_bridge.ledger import Entry, EntryKind, Span, Sum
 from firmware_bridge.lines import Encoder, SimulatedEncoder
@@ -46,4 +46,5 @@ __all__ = [
     "open_bench",
     "open_bridge",
     "open_input",
+    "open_register",
 ]

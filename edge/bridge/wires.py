@@ -5,8 +5,8 @@ Those that need a driver are imported when a line file asks for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 from edge.clock import clock_ns
 from edge.line_file import (
@@ -15,6 +15,7 @@ from edge.line_file import (
     GpiodEncoderSettings,
     InputWire,
     ModbusEncoderSettings,
+    ModbusNameSettings,
     OutputWire,
     RejectSettings,
     SerialEncoderSettings,
@@ -117,6 +118,24 @@ def open_input(settings: InputWire) -> InputLine:
                 active_low=settings.active_low,
                 timeout_ns=round(settings.timeout_ms * 1e6),
             )
+
+
+@contextmanager
+def open_register(settings: ModbusNameSettings) -> Iterator[Callable[[], int]]:
+    """A number that a PLC keeps, to be read over and over."""
+    from firmware_bridge.lines.modbus_line import ModbusRegister
+
+    with ModbusRegister(
+        settings.host,
+        port=settings.port,
+        unit=settings.unit,
+        table=settings.table,
+        address=settings.address,
+        bits=settings.bits,
+        low_word_first=settings.low_word_first,
+        timeout_ns=round(settings.timeout_ms * 1e6),
+    ) as register:
+        yield register.read
 
 
 def open_encoder(settings: EncoderSettings, *, silence_ns: int) -> AbstractContextManager[Encoder]:

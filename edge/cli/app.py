@@ -19,6 +19,7 @@ from edge.cli import (
     event_commands,
     fleet_commands,
     ledger_commands,
+    place_commands,
     replay_commands,
     report_commands,
 )
@@ -65,6 +66,7 @@ for _name, _command in _COMMANDS.items():
 app.add_typer(commands.config, name="config")
 app.add_typer(bundle_commands.bundle, name="bundle")
 app.add_typer(event_commands.events, name="events")
+app.add_typer(place_commands.place, name="place")
 app.add_typer(fleet_commands.fleet, name="fleet")
 app.command()(ledger_commands.ledger)
 app.command()(calibrate_commands.calibrate)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge.review import Review
-    from edge.store import Wanted
+    from edge.store import Naming, Wanted
     from edge.store.event import Event
 
 events = typer.Typer(help="Look into a line's event store, and export it.", no_args_is_help=True)
@@ -82,16 +82,18 @@ def list_events(
     from edge.review import latest_reviews
     from edge.store import describe, read_events, read_losses
 
-    root = _store(store)
+    root, naming = _store(store), _naming(store)
     reviews = latest_reviews(root)
     wanted = _wanted(state, why, classes, since, run, camera, from_m, to_m, None if call else last)
     found = _called(read_events(root, wanted), reviews, call)
     for event in found[-last:] if last else found:
         review = reviews.get((event.id, event.utc))
+        called = naming.named(event.run, event.start_um)
         if as_json:
-            print(json.dumps(asdict(event) | {"review": review and asdict(review)}))
+            known = asdict(event) | {"place": asdict(called) if called else None}
+            print(json.dumps(known | {"review": review and asdict(review)}))
         else:
-            print(describe(event) + ("" if review is None else f" [{review.said}]"))
+            print(describe(event, called.text) + ("" if review is None else f" [{review.said}]"))
     for utc, count, reason in read_losses(root):
         print(f"{utc} {count} events could not be entered: {reason}", file=sys.stderr)
 
@@ -109,7 +111,8 @@ def show(
     root = _store(store)
     event = read_event(root, number)
     reviews = reviews_of(root, event.id, event.utc)
-    known = asdict(event)
+    called = _naming(store).named(event.run, event.start_um)
+    known = asdict(event) | {"place": called.text}
     if as_json:
         known["reviews"] = [asdict(each) for each in reviews]
     else:
@@ -233,11 +236,11 @@ def export(
     found = _called(read_events(root, wanted), reviews, call)
     found = found[-last:] if last else found
     if kind == "csv":
-        write_csv(found, root, out)
+        write_csv(found, root, out, _naming(store))
     elif kind == "parquet":
         from edge.store.parquet_table import write_parquet
 
-        write_parquet(found, root, out)
+        write_parquet(found, root, out, _naming(store))
     if kind in {"csv", "parquet"}:
         print(f"{len(found)} events in {out}")
         return
@@ -284,6 +287,13 @@ def _store(path: Path) -> Path:
     if store is None:
         raise ConfigurationError(f"{path} keeps no events: give it a `store:` with a `path:`")
     return store.path
+
+
+def _naming(path: Path) -> Naming:
+    from edge.line_file import read_line
+    from edge.store import naming_of
+
+    return naming_of(_store(path), None if path.is_dir() else read_line(path).journal)
 
 
 def _wanted(

@@ -30,6 +30,9 @@ def report(
     until: Annotated[
         datetime | None, typer.Option(help="Up to this one; now if left out.", formats=_MOMENTS)
     ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the coil or rail of this name instead.")
+    ] = None,
     ledger: Annotated[
         Path | None, typer.Option(help="The ledger, where no line file names it.")
     ] = None,
@@ -62,7 +65,7 @@ def report(
     for path in files.values():
         if path.is_dir() or not path.parent.is_dir():
             raise UsageError(f"{path} cannot be written: name a file in a folder that exists")
-    gathered = gather(sources, _asked(sources, run, since, until))
+    gathered = gather(sources, _asked(sources, run, name, since, until))
     write(gathered, files.items())
     if to_stdout:
         print(str(content(gathered, "json")), end="")
@@ -86,10 +89,19 @@ def _sources(line: Path, ledger: Path | None) -> Sources:
 
 
 def _asked(
-    sources: Sources, run: int | None, since: datetime | None, until: datetime | None
+    sources: Sources,
+    run: int | None,
+    name: str | None,
+    since: datetime | None,
+    until: datetime | None,
 ) -> Asked:
     from edge.errors import UsageError
-    from edge.reports import a_run, a_time
+    from edge.reports import a_name, a_run, a_time
+
+    if name is not None:
+        if run is not None or since is not None:
+            raise UsageError("--name, --run and --since: give one of them")
+        return a_name(sources, name)
 
     if since is None:
         if until is not None:

@@ -32,6 +32,16 @@ from edge.line_file.engine import (
 from edge.line_file.fleet import BoxName, FleetSettings
 from edge.line_file.line import EXAMPLES, LineSettings, PublicKey, line_schema, read_line
 from edge.line_file.lookout import Lookout, width_of
+from edge.line_file.places import (
+    CoilSettings,
+    FileNameSettings,
+    GpsSettings,
+    KeyNameSettings,
+    ModbusNameSettings,
+    MqttNameSettings,
+    PlacesSettings,
+    PostsSettings,
+)
 from edge.line_file.reject import (
     ActuatorSettings,
     Confirm,
@@ -43,7 +53,7 @@ from edge.line_file.reject import (
 from edge.line_file.reports import ReportsSettings
 from edge.line_file.rules import MinArea, Quality, Rules, too_small
 from edge.line_file.section import Section
-from edge.line_file.storage import DATABASE, StoreSettings, SwapSettings
+from edge.line_file.storage import DATABASE, JOURNAL, StoreSettings, SwapSettings
 from edge.line_file.telemetry import MetricsSettings, MqttSettings, TlsSettings
 from edge.line_file.view import OVERLAP_PX, Polygon, RegionSettings, TileSettings
 from edge.line_file.web import WebSettings
@@ -52,22 +62,27 @@ from edge.line_file.wires import InputWire, OutputWire
 __all__ = [
     "DATABASE",
     "EXAMPLES",
+    "JOURNAL",
     "OVERLAP_PX",
     "ActuatorSettings",
     "AutoSettings",
     "BoxName",
     "CameraSettings",
+    "CoilSettings",
     "Confirm",
     "EncoderSettings",
     "EngineChoice",
     "EngineSettings",
+    "FileNameSettings",
     "FleetSettings",
     "GenicamSettings",
     "GpiodEncoderSettings",
+    "GpsSettings",
     "HardwareSettings",
     "HeartbeatSettings",
     "InputSettings",
     "InputWire",
+    "KeyNameSettings",
     "LineSettings",
     "LiteRtSettings",
     "LiveSettings",
@@ -75,6 +90,8 @@ __all__ = [
     "MetricsSettings",
     "MinArea",
     "ModbusEncoderSettings",
+    "ModbusNameSettings",
+    "MqttNameSettings",
     "MqttSettings",
     "NativeSettings",
     "OneHeartbeat",
@@ -82,7 +99,9 @@ __all__ = [
     "OpenVinoSettings",
     "OutputWire",
     "Picamera2Settings",
+    "PlacesSettings",
     "Polygon",
+    "PostsSettings",
     "PublicKey",
     "Quality",
     "RegionSettings",

@@ -15,6 +15,7 @@ from edge.line_file.encoder import EncoderSettings
 from edge.line_file.engine import AutoSettings, EngineChoice
 from edge.line_file.fleet import FleetSettings
 from edge.line_file.lookout import Lookout, check_cameras, orders
+from edge.line_file.places import PlacesSettings, check_places
 from edge.line_file.reject import (
     HeartbeatSettings,
     InputSettings,
@@ -29,7 +30,7 @@ from edge.line_file.reject import (
 from edge.line_file.reports import ReportsSettings
 from edge.line_file.rules import Rules
 from edge.line_file.section import LinePath, Section, Threads
-from edge.line_file.storage import StoreSettings, SwapSettings
+from edge.line_file.storage import JOURNAL, StoreSettings, SwapSettings
 from edge.line_file.telemetry import MetricsSettings, MqttSettings
 from edge.line_file.web import WebSettings, check_key
 
@@ -110,6 +111,9 @@ class LineSettings(Section):
         default=None,
         description="Keeps what is rejected or unsure, with pictures; may be left out.",
     )
+    places: PlacesSettings | None = Field(
+        default=None, description="What people call the places of the rail; off if left out."
+    )
     reports: ReportsSettings | None = Field(
         default=None, description="Writes a report of each shift; off if left out."
     )
@@ -166,6 +170,18 @@ class LineSettings(Section):
         if reject is not None:
             check_stop([each.then for each in inputs], reject)
         return inputs
+
+    @field_validator("places")
+    @classmethod
+    def _have_what_they_go_by(
+        cls, places: PlacesSettings | None, info: ValidationInfo
+    ) -> PlacesSettings | None:
+        known = info.data
+        if places is not None and {"inputs", "store", "mqtt"} <= known.keys():
+            names = [each.name for each in known["inputs"]]
+            has_store, has_mqtt = known["store"] is not None, known["mqtt"] is not None
+            check_places(places, names, has_store=has_store, has_mqtt=has_mqtt)
+        return places
 
     @field_validator("reports")
     @classmethod
@@ -228,13 +244,24 @@ class LineSettings(Section):
         }
 
     @property
+    def journal(self) -> Path | None:
+        """Where what was said of places is kept; None where nobody says anything."""
+        if self.places is None:
+            return None
+        if self.places.journal is not None:
+            return self.places.journal
+        assert self.store is not None, "the line file was checked"
+        return self.store.path / JOURNAL
+
+    @property
     def kept_files(self) -> tuple[Path, ...]:
         """What the line writes, in folders of its own."""
         store = self.store and self.store.database
         swap = self.swap and self.swap.folder / "bundles"
         spool = self.mqtt and self.mqtt.spool
         fleet = self.fleet and self.fleet.folder / "lines"
-        return tuple(path for path in (self.reject.ledger, store, swap, spool, fleet) if path)
+        kept = (self.reject.ledger, store, swap, spool, fleet, self.journal)
+        return tuple(path for path in kept if path)
 
 
 def line_schema() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pydantic import Field
 from edge.line_file.section import Frames, LinePath, Megabytes, Section
 
 DATABASE = "events.sqlite"
+JOURNAL = "places.sqlite"  # of what was said of places, unless it has a file of its own
 
 
 class StoreSettings(Section):

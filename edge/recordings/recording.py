@@ -30,7 +30,7 @@ from edge.types import Frame, LostFrame, Stretch
 FORMAT = 2
 
 # A replay keeps nothing and tells nobody; the files of these sections are on the line's own box.
-_NO_PART = ("metrics", "mqtt", "reports", "store", "swap", "web")
+_NO_PART = ("metrics", "mqtt", "places", "reports", "store", "swap", "web")
 
 Pitch = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

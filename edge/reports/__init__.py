@@ -1,6 +1,6 @@
 """What a shift, a run or a coil came to: one report, as page, paper, table and JSON."""
 
-from edge.reports.asked import Asked, Sources, a_run, a_time, run_of, sources_of
+from edge.reports.asked import Asked, Sources, a_name, a_run, a_time, run_of, sources_of
 from edge.reports.document import document
 from edge.reports.gathering import Gathered, gather
 from edge.reports.report import Report, report_schema
@@ -13,6 +13,7 @@ __all__ = [
     "Gathered",
     "Report",
     "Sources",
+    "a_name",
     "a_run",
     "a_time",
     "content",

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from edge.errors import ConfigurationError, StoreError, UsageError
 from edge.line_file import LineSettings
-from edge.store import Run, read_runs
+from edge.store import Run, naming_of, read_account, read_runs
 
 
 class Sources(BaseModel):
@@ -22,6 +22,7 @@ class Sources(BaseModel):
     ledger: Path | None = None
     bundle: str | None = None  # as the line file names it
     certificate: Path | None = None
+    journal: Path | None = None  # of places, unless it lies in the store
 
 
 class Asked(BaseModel):
@@ -34,6 +35,8 @@ class Asked(BaseModel):
     run: int | None = None
     since: datetime | None = None
     until: datetime | None = None
+    from_um: int | None = None  # of the run's rail, where only some is meant
+    to_um: int | None = None
 
 
 def sources_of(config: LineSettings) -> Sources:
@@ -48,6 +51,7 @@ def sources_of(config: LineSettings) -> Sources:
         ledger=config.reject.ledger,
         bundle=str(config.bundle),
         certificate=config.certificate,
+        journal=config.journal,
     )
 
 
@@ -55,6 +59,21 @@ def a_run(sources: Sources, number: int | None) -> Asked:
     """The run of this number, or the last one."""
     run = run_of(sources.store, number)
     return Asked(what=f"run {run.run}", began=run.began, run=run.run)
+
+
+def a_name(sources: Sources, name: str) -> Asked:
+    """The coil or rail of this name, the last one that had it; UsageError where none had."""
+    pieces = naming_of(sources.store, sources.journal).pieces_of(name)
+    run, from_um, to_um = pieces[-1]
+    end_um = max(part.end_um for part in read_account(sources.store, began=run.began))
+    to_um = end_um if to_um is None else to_um
+    return Asked(
+        what=f"{name}, run {run.run} from {from_um / 1e6:.3f} to {to_um / 1e6:.3f} m",
+        began=run.began,
+        run=run.run,
+        from_um=from_um,
+        to_um=to_um,
+    )
 
 
 def run_of(store: Path, number: int | None) -> Run:

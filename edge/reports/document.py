@@ -37,6 +37,7 @@ class Table:
 
 
 Block = Tiles | Table | Drawing
+_MOST_PLACES = 40  # of a run, the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,12 @@ def _sections(report: Report) -> Iterator[Section]:
         "Inspected is rail of frames that were OK or NG; unseen is rail between frames.",
         [_rails(report), *_reasons(report)],
     )
+    if said := [(str(run.run), mark) for run in report.runs for mark in run.places[-_MOST_PLACES:]]:
+        yield Section(
+            "Places",
+            "What people said of them while the line ran; places of this report are the encoder's.",
+            [Table(("run", "what was said"), said, 2)],
+        )
     yield from _outputs(report)
     if report.latency.frames:
         yield Section("Latency", _latency(report), [latency_chart(report.latency)])

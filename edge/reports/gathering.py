@@ -34,12 +34,14 @@ from edge.store import (
     NO_IMAGE,
     Event,
     Fate,
+    Naming,
     Part,
     Run,
     Thing,
     Things,
     Wanted,
     latency_ns,
+    naming_of,
     read_account,
     read_losses,
     read_runs,
@@ -61,18 +63,30 @@ class Gathered:
 
     report: Report
     things: Sequence[Thing]
+    naming: Naming
 
 
 def gather(sources: Sources, asked: Asked) -> Gathered:
     """StoreError where there is no store, TracksideError for a ledger that cannot be read."""
     since, until = _utc(asked.since), _utc(asked.until)
     parts = read_account(sources.store, began=asked.began, since_utc=since, until_utc=until)
-    wanted = Wanted(run=asked.run, since_utc=since, until_utc=until)
+    parts = [part for part in parts if _touches(asked, part.start_um, part.end_um)]
+    wanted = Wanted(
+        run=asked.run,
+        since_utc=since,
+        until_utc=until,
+        from_um=asked.from_um,
+        to_um=asked.to_um,
+    )
     seen = _Seen(parts)
     for event in scan_events(sources.store, wanted):
         seen.add(event)
-    found = seen.things.found()
-    runs = tuple(_run_of(group, seen.beyond) for group in _by_run(parts))
+    found = [thing for thing in seen.things.found() if _begins_in(asked, thing)]
+    naming = naming_of(sources.store, sources.journal)
+    runs = tuple(
+        _cut(_run_of(group, seen.beyond, naming), asked, list(seen.dark()))
+        for group in _by_run(parts)
+    )
     spots = sorted(found, key=lambda thing: (-thing.fate, -thing.defect.extent_mm))[:MOST_SPOTS]
     report = Report(
         format=1,
@@ -87,7 +101,7 @@ def gather(sources: Sources, asked: Asked) -> Gathered:
         classes=_by_class(found),
         kept=seen.kept(_lost(sources, asked, since, until)),
         unknown_for=dict(seen.unknown_for.most_common(_MOST_REASONS)),
-        outputs=outputs_in(sources.ledger, asked.began, since, until),
+        outputs=outputs_in(sources.ledger, asked, since, until),
         latency=_latency(parts),
         bundles=bundles_in(sources, parts),
         rolls=tuple(_rolls(found)),
@@ -95,7 +109,47 @@ def gather(sources: Sources, asked: Asked) -> Gathered:
         spots=tuple(map(_spot, spots)),
         dark=tuple(seen.dark())[:_MOST_DARK],
     )
-    return Gathered(report, found)
+    return Gathered(report, found, naming)
+
+
+def _touches(asked: Asked, start_um: int, end_um: int) -> bool:
+    """Whether some of it is asked for."""
+    begins = asked.to_um is None or start_um < asked.to_um
+    return begins and (asked.from_um is None or end_um > asked.from_um)
+
+
+def _begins_in(asked: Asked, thing: Thing) -> bool:
+    """A thing belongs to the coil in which it begins."""
+    start_um = thing.defect.stretch.start_um
+    return (asked.from_um is None or start_um >= asked.from_um) and (
+        asked.to_um is None or start_um < asked.to_um
+    )
+
+
+def _cut(run: RunOf, asked: Asked, dark: Sequence[Dark]) -> RunOf:
+    """Of a coil, what of the run's rail is its own. Frames are those of the minutes that touch it;
+    of rail between frames all is taken to be its own.
+    """
+    if asked.from_um is None or asked.to_um is None:
+        return run
+    cameras, starts_um = {}, {}
+    for name, rail in run.cameras.items():
+        start_um = max(asked.from_um, run.starts_um[name])
+        end_um = max(start_um, min(asked.to_um, run.starts_um[name] + rail.run_um))
+        unknown_um = sum(
+            max(0, min(each.end_um, end_um) - max(each.start_um, start_um))
+            for each in dark
+            if (each.run, each.camera) == (run.run, name)
+        )
+        unseen_um = min(rail.unseen_um, end_um - start_um - unknown_um)
+        lengths = {
+            "run_um": end_um - start_um,
+            "unknown_um": unknown_um,
+            "unseen_um": unseen_um,
+            "inspected_um": end_um - start_um - unknown_um - unseen_um,
+        }
+        cameras[name], starts_um[name] = rail.model_copy(update=lengths), start_um
+    return run.model_copy(update={"cameras": cameras, "starts_um": starts_um})
 
 
 def _utc(at: datetime | None) -> str | None:
@@ -155,7 +209,7 @@ def _by_run(parts: Sequence[Part]) -> Iterator[list[Part]]:
         yield list(group)
 
 
-def _run_of(parts: Sequence[Part], beyond: Counter[int]) -> RunOf:
+def _run_of(parts: Sequence[Part], beyond: Counter[int], naming: Naming) -> RunOf:
     by_camera: dict[str, list[Part]] = defaultdict(list)
     for part in parts:
         by_camera[part.camera].append(part)
@@ -166,6 +220,7 @@ def _run_of(parts: Sequence[Part], beyond: Counter[int]) -> RunOf:
         cameras={name: _rail(each) for name, each in sorted(by_camera.items())},
         starts_um={name: min(p.start_um for p in each) for name, each in by_camera.items()},
         unaccounted_events=beyond[parts[-1].run],
+        places=naming.said_of(parts[0].began),
     )
 
 

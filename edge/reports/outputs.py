@@ -6,20 +6,22 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edge.bridge import Entry, EntryKind, Span, Sum, changes_in, ledger_sums
+from edge.reports.asked import Asked
 from edge.reports.report import ActuatorSums, Outputs
 
 _MODES = 20  # changes that are told
 
 
 def outputs_in(
-    ledger: Path | None, began: str | None, since: str | None, until: str | None
+    ledger: Path | None, asked: Asked, since: str | None, until: str | None
 ) -> Outputs | None:
     """None where no ledger is kept, or it knows nothing of that run."""
     if ledger is None:
         return None
-    span = Span(None if began is None else (began,), since, until)
+    runs = None if asked.began is None else (asked.began,)
+    span = Span(runs, since, until, asked.from_um, asked.to_um)
     sums, changes = ledger_sums(ledger, span), changes_in(ledger, span)
-    if began is not None and not sums:
+    if asked.began is not None and not sums:
         return None
     names = sorted({each.actuator for each in sums if each.actuator is not None})
     return Outputs(

@@ -43,6 +43,9 @@ class RunOf(_Part):
     last: str = Field(description="The minute in which it looked last.")
     cameras: dict[str, Rail]
     starts_um: dict[str, int] = Field(description="Where each camera's rail begins.")
+    places: tuple[str, ...] = Field(
+        default=(), description="What people called its places, and where."
+    )
     unaccounted_events: int = Field(
         default=0, description="Events beyond the account's end: the program was killed."
     )

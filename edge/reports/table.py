@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from edge.store import Thing
+from edge.store import Naming, Thing
 
 COLUMNS = (
     "run",
@@ -20,6 +20,7 @@ COLUMNS = (
     "end_mm",
     "left_mm",
     "right_mm",
+    "place",
     "area_mm2",
     "score",
     "event",
@@ -27,7 +28,7 @@ COLUMNS = (
 )
 
 
-def as_csv(things: Iterable[Thing]) -> str:
+def as_csv(things: Iterable[Thing], naming: Naming) -> str:
     """In order of run, camera and place."""
     file = io.StringIO()
     table = csv.writer(file, lineterminator="\n")
@@ -47,6 +48,7 @@ def as_csv(things: Iterable[Thing]) -> str:
                 of.stretch.end_um / 1000,
                 of.left_um / 1000,
                 of.right_um / 1000,
+                naming.named(thing.run, of.stretch.start_um).text,
                 of.area_mm2,
                 of.score,
                 thing.event,

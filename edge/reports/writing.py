@@ -27,7 +27,7 @@ def content(of: Gathered, form: Format) -> str | bytes:
             paper: bytes = import_module("edge.reports.fpdf_paper").as_pdf(document(of.report))
             return paper
         case "csv":
-            return as_csv(of.things)
+            return as_csv(of.things, of.naming)
         case "json":
             return f"{of.report.model_dump_json(indent=1)}\n"
 

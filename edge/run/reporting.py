@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -25,7 +26,8 @@ from edge.health import (
     deadline_of,
 )
 from edge.inspect import Baseline, Inspection, read_baseline
-from edge.line_file import LineSettings, Lookout
+from edge.line_file import LineSettings, Lookout, MqttNameSettings
+from edge.places import NOWHERE, LivePlaces, Named, hear_name
 from edge.store import EventStore
 from edge.swap import Swapper
 from edge.telemetry import Message, Outbox, Spool, fleet_message
@@ -37,20 +39,29 @@ log = logging.getLogger("trackside")
 
 @contextmanager
 def reporting(
-    line: Line, store: EventStore | None = None, swapper: Swapper | None = None
+    line: Line,
+    store: EventStore | None = None,
+    swapper: Swapper | None = None,
+    places: LivePlaces | None = None,
 ) -> Iterator[Callable[[Inspection], None]]:
     """Give out what is to be told each inspection, once its orders have been given."""
     post: _Post | None = None
-    health = health_of(line, store, swapper, lambda: None if post is None else post.state())
+    named = _nowhere if places is None else places.named
+
+    def messages() -> Messages | None:
+        return None if post is None else post.state()
+
+    health = health_of(line, store, swapper, messages, places)
     with ExitStack() as stack:
         if line.config.mqtt is not None:
-            post = _open_post(line, health, stack)
+            post = _open_post(line, health, named, stack)
             # Last, because it asks for health at once; so it is closed first, and its last words
             # still reach the broker.
             stack.enter_context(post.outbox)
+            _hear_names(line.config, places, stack)
         if line.config.metrics is not None:
             _serve_metrics(line, health, stack)
-        show = None if line.config.web is None else _show_page(line, health, stack)
+        show = None if line.config.web is None else _show_page(line, health, named, stack)
 
         def report(inspection: Inspection) -> None:
             health.see(inspection, clock_ns())
@@ -67,6 +78,7 @@ def health_of(
     store: EventStore | None,
     swapper: Swapper | None,
     messages: Callable[[], Messages | None],
+    places: LivePlaces | None = None,
 ) -> Health:
     """An account of the line's health, with nothing in it yet."""
 
@@ -92,6 +104,7 @@ def health_of(
         said = {
             "store": None if store is None else store.trouble,
             "ledger": None if ledger is None else ledger.trouble,
+            "places": None if places is None else places.trouble,
         }
         return Keeping(
             troubles={name: trouble for name, trouble in said.items() if trouble is not None},
@@ -146,9 +159,18 @@ def _facts(line: Line) -> Facts:
     )
 
 
-def _show_page(line: Line, health: Health, stack: ExitStack) -> Callable[[Inspection], None]:
+_NamedAt = Callable[[int], Named]  # what people call a place
+
+
+def _nowhere(_position_um: int) -> Named:
+    return NOWHERE
+
+
+def _show_page(
+    line: Line, health: Health, named: _NamedAt, stack: ExitStack
+) -> Callable[[Inspection], None]:
     live = import_module("edge.web.live")  # needs the extra `web`
-    show: Callable[[Inspection], None] = stack.enter_context(live.live_page(line, health))
+    show: Callable[[Inspection], None] = stack.enter_context(live.live_page(line, health, named))
     return show
 
 
@@ -167,7 +189,7 @@ class _Post:
         )
 
 
-def _open_post(line: Line, health: Health, stack: ExitStack) -> _Post:
+def _open_post(line: Line, health: Health, named: _NamedAt, stack: ExitStack) -> _Post:
     settings = line.config.mqtt
     assert settings is not None
     mqtt = import_module("edge.telemetry.mqtt")  # needs the extra `mqtt`
@@ -181,6 +203,7 @@ def _open_post(line: Line, health: Health, stack: ExitStack) -> _Post:
         clock_ns=clock_ns,
         utc_now=lambda: datetime.now(timezone.utc),
         limit=settings.max_spooled,
+        named=named,
     )
     courier = stack.enter_context(
         mqtt.MqttCourier(settings, spool, outbox.added, clock_ns, lambda: _standing(line, health))
@@ -195,6 +218,16 @@ def _standing(line: Line, health: Health) -> Message | None:
     if message is None:
         return None
     return Message(f"{line.config.mqtt.topic}/fleet", message.model_dump_json().encode())
+
+
+def _hear_names(config: LineSettings, places: LivePlaces | None, stack: ExitStack) -> None:
+    """Have the broker tell the coil's name, where the line file says that it does."""
+    if places is None or config.places is None or config.mqtt is None:
+        return
+    name = config.places.name
+    if isinstance(name, MqttNameSettings):
+        topic = import_module("edge.telemetry.mqtt_topic")
+        stack.enter_context(topic.MqttTopic(config.mqtt, name.topic, partial(hear_name, places)))
 
 
 def _serve_metrics(line: Line, health: Health, stack: ExitStack) -> None:

@@ -15,6 +15,7 @@ from edge.cameras import Faults
 from edge.clock import clock_ns
 from edge.inspect import Inspection
 from edge.line_file import LineSettings
+from edge.places.watching import watching_places
 from edge.reports import writing_reports
 from edge.run.memory import giving_back_memory, share_memory
 from edge.run.reporting import reporting
@@ -78,7 +79,8 @@ def run_line(
         stop_on_signals(line),
         giving_back_memory(),
         swapping(config, line.inspectors, swap_poll_s, line.bridge.note_bundle) as swapper,
-        reporting(line, store, swapper) as report,
+        watching_places(config, began, line.bridge, lambda: datetime.now(timezone.utc)) as places,
+        reporting(line, store, swapper, places) as report,
         writing_reports(config, lambda: datetime.now(timezone.utc)),
     ):
         tell = watch(line)

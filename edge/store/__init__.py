@@ -6,6 +6,7 @@ from edge.store.damage import kept_aside
 from edge.store.event import KEPT, NO_IMAGE, Event, Why, describe
 from edge.store.event_file import try_store
 from edge.store.event_store import EventStore, keeping
+from edge.store.naming import Naming, naming_of
 from edge.store.pictures import picture_path
 from edge.store.reading import (
     Run,
@@ -27,6 +28,7 @@ __all__ = [
     "Event",
     "EventStore",
     "Fate",
+    "Naming",
     "Part",
     "Run",
     "Thing",
@@ -37,6 +39,7 @@ __all__ = [
     "keeping",
     "kept_aside",
     "latency_ns",
+    "naming_of",
     "picture_path",
     "read_account",
     "read_event",

@@ -142,9 +142,10 @@ def event_of(
     )
 
 
-def describe(event: Event) -> str:
-    """An event as a line for people."""
+def describe(event: Event, called: str | None = None) -> str:
+    """An event as a line for people, with what its place is called."""
     place = f"{event.start_um / 1e6:.3f} to {event.end_um / 1e6:.3f} m"
+    place += f" ({called})" if called else ""
     reported = [f"reported {each.said}" for each in event.reported]
     let_by = [f"let by {each.said or f'{each.area_mm2:.0f} mm2'}" for each in event.let_by]
     said = "; ".join([*event.reasons, *reported, *let_by]) or event.why.value

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.store.event import Event
+from edge.store.naming import Naming
 from edge.store.pictures import picture_path
 
 COLUMNS: dict[str, type] = {
@@ -22,6 +23,7 @@ COLUMNS: dict[str, type] = {
     "why": str,
     "start_mm": float,
     "end_mm": float,
+    "place": str,
     "reasons": str,
     "defect_count": int,
     "defect_area_mm2": float,
@@ -40,15 +42,15 @@ COLUMNS: dict[str, type] = {
 }
 
 
-def write_csv(events: Sequence[Event], root: Path, out: Path) -> None:
+def write_csv(events: Sequence[Event], root: Path, out: Path, naming: Naming) -> None:
     """One row for each event, under the names of its columns."""
     with out.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
-        table.writerows(row(event, root) for event in events)
+        table.writerows(row(event, root, naming) for event in events)
 
 
-def row(event: Event, root: Path) -> dict[str, Any]:
+def row(event: Event, root: Path, naming: Naming) -> dict[str, Any]:
     """An event by column."""
     picture = picture_path(root, event.id, event.pictures[0]) if event.pictures else None
     found = event.found
@@ -62,6 +64,7 @@ def row(event: Event, root: Path) -> dict[str, Any]:
         "why": event.why.value,
         "start_mm": event.start_um / 1000,
         "end_mm": event.end_um / 1000,
+        "place": naming.named(event.run, event.start_um).text,
         "reasons": "; ".join(event.reasons),
         "defect_count": len(event.defects),
         "defect_area_mm2": sum((defect.area_mm2 for defect in event.defects), 0.0),

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge.health import CameraHealth, LineHealth
+from edge.places import NOWHERE, Named
 from edge.types import Defect, State, Verdict
 
 
@@ -65,6 +66,14 @@ class DefectPart(_Part):
     code: str | None = Field(description="What the line file calls its class.")
 
 
+class PlacePart(_Part):
+    """What people call a place, as far as it was said when this was told."""
+
+    name: str | None = Field(description="Of the coil or rail.")
+    chainage_um: int | None = Field(description="Along the track, or from the coil's head.")
+    text: str | None = Field(description="Both, as they are read out.")
+
+
 class VerdictMessage(Stamp):
     """TOPIC/verdict/CAMERA: what was decided of one frame."""
 
@@ -73,6 +82,7 @@ class VerdictMessage(Stamp):
     state: State = Field(description="UNKNOWN: nobody could look, and it is rejected too.")
     start_um: Micrometres
     end_um: Micrometres
+    place: PlacePart | None = Field(description="Of start_um; null where nobody has said one.")
     reasons: tuple[str, ...]
     defects: tuple[DefectPart, ...] = Field(description="Those that count under the rules.")
     reported: tuple[DefectPart, ...] = Field(
@@ -149,13 +159,16 @@ class FleetMessage(_Part):
     complaints: tuple[str, ...] = Field(description="What keeps the line from being well.")
 
 
-def verdict_message(stamp: Mapping[str, Any], verdict: Verdict, latency_ns: int) -> VerdictMessage:
+def verdict_message(
+    stamp: Mapping[str, Any], verdict: Verdict, latency_ns: int, place: Named = NOWHERE
+) -> VerdictMessage:
     return VerdictMessage(
         **stamp,
         frame=verdict.frame_index,
         state=verdict.state,
         start_um=verdict.stretch.start_um,
         end_um=verdict.stretch.end_um,
+        place=PlacePart(**asdict(place)) if place else None,
         reasons=verdict.reasons,
         defects=tuple(map(_part, verdict.defects)),
         reported=tuple(map(_part, verdict.reported)),

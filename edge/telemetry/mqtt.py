@@ -25,7 +25,7 @@ from edge.telemetry.spool import Message, Spool
 
 log = logging.getLogger("trackside")
 
-_KEEP_ALIVE_S = 10  # a broker that is silent for twice as long is gone
+KEEP_ALIVE_S = 10  # a broker that is silent for twice as long is gone
 _CONNECT_S = 5
 _RETRY_S = (0.5, 30.0)  # the first wait after a loss, and the longest
 _LOOK_S = 0.05  # at the spool, and whether to stop
@@ -40,13 +40,15 @@ class _BrokerGone(Exception):
 
 class _Client(Client):
     """paho's, which takes no more from a broker than one may say to a line that subscribes to
-    nothing. By itself it would make room for whatever length a packet claims, up to 256 MB.
+    nothing, or to names. By itself it would make room for whatever length a packet claims, up to
+    256 MB.
     """
 
     said_too_much = False
+    most_heard_bytes = _MOST_HEARD_BYTES
 
     def _sock_recv(self, bufsize: int) -> bytes:
-        if bufsize > _MOST_HEARD_BYTES:
+        if bufsize > self.most_heard_bytes:
             self.said_too_much = True
             raise ConnectionError("a packet that is none of those that a broker may send us")
         return super()._sock_recv(bufsize)
@@ -75,7 +77,7 @@ class MqttCourier:
         self._closing = Event()
         self._until_ns: int | None = None  # once it is closing
         self._said: str | None = None
-        _new_client(settings)  # refuses certificates that cannot be read
+        new_client(settings)  # refuses certificates that cannot be read
         self._thread = Thread(target=self._work, name="mqtt", daemon=True)
 
     def __enter__(self) -> MqttCourier:
@@ -105,7 +107,7 @@ class MqttCourier:
     @contextmanager
     def _connection(self) -> Iterator[_Client]:
         """A client of its own for each connection: it remembers nothing that was not delivered."""
-        client, refusals = _new_client(self._settings), list[str]()
+        client, refusals = new_client(self._settings), list[str]()
 
         def answered(
             _client: Client, _data: object, _flags: object, reason: ReasonCode, _more: object
@@ -114,7 +116,7 @@ class MqttCourier:
                 refusals.append(str(reason))
 
         client.on_connect = answered
-        client.connect(self._settings.host, self._settings.port, keepalive=_KEEP_ALIVE_S)
+        client.connect(self._settings.host, self._settings.port, keepalive=KEEP_ALIVE_S)
         try:
             while not client.is_connected():
                 code = client.loop(_LOOK_S)
@@ -188,14 +190,17 @@ def _availability(settings: MqttSettings, state: str) -> Message:
     return Message(f"{settings.topic}/availability", state.encode())
 
 
-def _new_client(settings: MqttSettings) -> _Client:
+def new_client(settings: MqttSettings, *, is_listener: bool = False) -> _Client:
+    """One that has not connected; a listener says nothing, and has no last will."""
     # The same at each start: a broker that still holds a dead connection of this line drops it, and
     # publishes its last will, before the new connection says that the line is online.
-    client_id = f"trackside{sha256(settings.topic.encode()).hexdigest()[:14]}"
+    name = sha256(settings.topic.encode()).hexdigest()[:13]
+    client_id = f"trackside{name}{'n' if is_listener else ''}"
     client = _Client(CallbackAPIVersion.VERSION2, client_id, reconnect_on_failure=False)
     client.connect_timeout = _CONNECT_S
-    will = _availability(settings, "offline")
-    client.will_set(will.topic, will.payload, qos=1, retain=True)
+    if not is_listener:
+        will = _availability(settings, "offline")
+        client.will_set(will.topic, will.payload, qos=1, retain=True)
     if settings.username is not None:
         password = settings.password
         client.username_pw_set(

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from edge.health import LineHealth
 from edge.inspect import Inspection
+from edge.places import NOWHERE, Named
 from edge.telemetry.messages import Stamp, health_message, verdict_message
 from edge.telemetry.spool import Message, Spool
 from edge.types import Verdict
@@ -31,6 +32,7 @@ class _Told:
     verdict: Verdict
     latency_ns: int
     at: datetime
+    place: Named  # as it was then
 
 
 class Outbox:
@@ -47,6 +49,7 @@ class Outbox:
         clock_ns: Callable[[], int],
         utc_now: Callable[[], datetime],
         limit: int,
+        named: Callable[[int], Named] = lambda _: NOWHERE,
     ) -> None:
         self.added = Event()  # something new is in the spool
         self.given_up = 0
@@ -54,7 +57,7 @@ class Outbox:
         self._line, self._topic, self._run = line, topic, uuid4().hex
         self._health, self._every_ns = health, round(health_every_s * 1e9)
         self._clock_ns, self._utc_now = clock_ns, utc_now
-        self._limit = limit
+        self._limit, self._named = limit, named
         self._numbers = Counter[str]()  # by topic
         self._queue: SimpleQueue[_Told | None] = SimpleQueue()
         self._waiting: list[Message] = []  # not in the spool yet
@@ -66,7 +69,8 @@ class Outbox:
             self.given_up += 1
             return
         verdict, latency_ns = inspection.verdict, inspection.latency_ns
-        self._queue.put(_Told(inspection.camera, verdict, latency_ns, self._utc_now()))
+        place = self._named(verdict.stretch.start_um)
+        self._queue.put(_Told(inspection.camera, verdict, latency_ns, self._utc_now(), place))
 
     @property
     def spooled(self) -> int:
@@ -130,7 +134,8 @@ class Outbox:
     def _verdict(self, told: _Told) -> Message:
         topic = f"verdict/{told.camera}"
         stamp = self._stamp(topic, told.at) | {"camera": told.camera}
-        return self._message(topic, verdict_message(stamp, told.verdict, told.latency_ns))
+        message = verdict_message(stamp, told.verdict, told.latency_ns, told.place)
+        return self._message(topic, message)
 
     def _state(self) -> Message:
         stamp = self._stamp("health", self._utc_now())

@@ -20,6 +20,7 @@ from edge.health import Health, deadline_of
 from edge.inspect import Inspection
 from edge.line_file import LineSettings, WebSettings
 from edge.network import Network, rehearse
+from edge.places import Named
 from edge.serving import Served, serving
 from edge.types import Stretch
 from edge.web.answers import Answers
@@ -35,11 +36,13 @@ log = logging.getLogger("trackside")
 
 
 @contextmanager
-def live_page(line: Line, health: Health) -> Iterator[Callable[[Inspection], None]]:
+def live_page(
+    line: Line, health: Health, named: Callable[[int], Named]
+) -> Iterator[Callable[[Inspection], None]]:
     """Give out what shows an inspection; it only leaves it where the page takes it from."""
     settings = line.config.web
     assert settings is not None
-    watched, feed = _watched(line, health), Feed()
+    watched, feed = _watched(line, health, named), Feed()
     page = PageState(watched, feed, lambda: datetime.now(timezone.utc))
     store = None if line.config.store is None else line.config.store.path
     classes = line.bundle.manifest.classes
@@ -81,10 +84,11 @@ def served_page(
     )
 
 
-def _watched(line: Line, health: Health) -> WatchedLine:
+def _watched(line: Line, health: Health, named: Callable[[int], Named]) -> WatchedLine:
     return WatchedLine(
         health=health.at,
         place_um=partial(_place_um, line),
+        called=lambda position_um: named(position_um).text,
         outcomes=partial(_outcomes, line),
         actuators=[(each.name, each.offset_mm) for each in line.config.reject.actuators],
         across_mm={name: each.across_mm for name, each in line.config.cameras.items()},

@@ -123,6 +123,7 @@ class PageState:
             **_where(verdict.stretch),
             "camera": passed.camera,
             "frame": verdict.frame_index,
+            "called": self._line.called(verdict.stretch.start_um),
             "state": verdict.state.value,
             "at_s": round(at_s, 3),
             "latency_ms": round(passed.latency_ns / 1e6, 2),
@@ -177,7 +178,11 @@ class PageState:
 
     def _reject_list(self) -> list[Json]:
         """The newest first."""
-        return [_reject(each) for each in islice(reversed(self._rejects), MOST_REJECTS)]
+        return [self._reject(each) for each in islice(reversed(self._rejects), MOST_REJECTS)]
+
+    def _reject(self, reject: Reject) -> Json:
+        """Its place is called what it is called now: a later anchor moves the name."""
+        return {**_reject(reject), "called": self._line.called(reject.verdict.stretch.start_um)}
 
     def _place_mm(self) -> float | None:
         place_um = self._line.place_um()

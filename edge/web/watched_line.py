@@ -24,6 +24,7 @@ class WatchedLine:
 
     health: Callable[[int], LineHealth]  # at a time of the clock
     place_um: Callable[[], int | None]  # of the rail at the line's origin; None: it is not known
+    called: Callable[[int], str | None]  # what people call a place
     outcomes: Callable[[], tuple[OrderOutcome, ...]]  # the latest
     actuators: Sequence[tuple[str, float]]  # name, and millimetres downstream of the origin
     across_mm: Mapping[str, float | None]  # where each camera looks; None: at a surface of its own

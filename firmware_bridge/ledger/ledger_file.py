@@ -114,7 +114,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise LedgerError(f"{path}: {error}: it is no ledger, or not readable for you") from error
 
 
-def rows_of(database: sqlite3.Connection, where: str, values: Sequence[str]) -> list[Entry]:
+def rows_of(database: sqlite3.Connection, where: str, values: Sequence[str | int]) -> list[Entry]:
     """The entries of which a condition is true, in order."""
     query = f"SELECT {_COLUMNS}, id FROM entries {where} ORDER BY id"
     return [_entry(row) for row in database.execute(query, values)]

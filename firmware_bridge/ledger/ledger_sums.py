@@ -11,11 +11,15 @@ from firmware_bridge.ledger.ledger_file import Entry, EntryKind, reading, rows_o
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which entries: of the runs of these names, or entered within a time; all if left out."""
+    """Which entries: of the runs of these names, entered within a time, of a piece of rail; all if
+    left out. What is of no rail belongs to each piece.
+    """
 
     runs: Sequence[str] | None = None
     since_utc: str | None = None
     until_utc: str | None = None
+    from_um: int | None = None
+    to_um: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +59,18 @@ def entries_of(path: Path, kinds: Sequence[EntryKind], span: Span = Span()) -> l
         return rows_of(database, where, [*values, *(kind.value for kind in kinds)])
 
 
-def _where(span: Span) -> tuple[str, list[str]]:
-    parts, values = list[str](), list[str]()
+def _where(span: Span) -> tuple[str, list[str | int]]:
+    parts, values = list[str](), list[str | int]()
     if span.runs is not None:
         marks = ", ".join("?" * len(span.runs))
         parts.append(f"run IN (SELECT id FROM entries WHERE kind = 'begun' AND tag IN ({marks}))")
         values += span.runs
-    for condition, value in (("utc >= ?", span.since_utc), ("utc < ?", span.until_utc)):
+    for condition, value in (
+        ("utc >= ?", span.since_utc),
+        ("utc < ?", span.until_utc),
+        ("(end_um IS NULL OR end_um > ?)", span.from_um),
+        ("(start_um IS NULL OR start_um < ?)", span.to_um),
+    ):
         if value is not None:
             parts.append(condition)
             values.append(value)

@@ -158,10 +158,41 @@ class ModbusEncoder(Closing):
         except LineError as error:
             raise EncoderError(str(error)) from error
         at_ns = (asked_ns + self._clock()) // 2
-        raw = 0
-        for word in reversed(words) if self._low_word_first else words:
-            raw = raw << 16 | word
-        return raw, at_ns
+        return _number(words, low_word_first=self._low_word_first), at_ns
+
+
+class ModbusRegister(Closing):
+    """A number that the PLC's program keeps in one register, or in two that follow each other."""
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        port: int = PORT,
+        unit: int = 1,
+        table: CounterTable,
+        address: int,
+        bits: Literal[16, 32] = 16,
+        low_word_first: bool = False,
+        timeout_ns: int = TIMEOUT_NS,
+    ) -> None:
+        self._place = _Place(
+            host, port=port, unit=unit, table=table, address=address, timeout_ns=timeout_ns
+        )
+        self._words, self._low_word_first = bits // 16, low_word_first
+
+    def read(self) -> int:
+        return _number(self._place.read(self._words), low_word_first=self._low_word_first)
+
+    def close(self) -> None:
+        self._place.close()
+
+
+def _number(words: list[int], *, low_word_first: bool) -> int:
+    number = 0
+    for word in reversed(words) if low_word_first else words:
+        number = number << 16 | word
+    return number
 
 
 class _Place:

@@ -24,6 +24,7 @@ def a_watched_line(refusal: list[str | None], acknowledged: list[str]) -> Watche
         across_mm={CAMERA: None},
         deadline_ns=lambda *_: 10**9,
         place_um=lambda: None,
+        called=lambda _: None,
         outcomes=lambda: (),
         refusal=lambda: refusal[-1],
         acknowledge=acknowledged.append,

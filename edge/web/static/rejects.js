@@ -39,7 +39,7 @@ export class Rejects {
   #item(reject) {
     const head = make("p", { className: "head" },
       make("b", { className: reject.state.toLowerCase(), textContent: `${GLYPH[reject.state]} ${reject.state}` }),
-      make("span", { textContent: `${reject.camera} ${metres(reject.start_mm)}` }),
+      make("span", { textContent: `${reject.camera} ${placeOf(reject)}` }),
       make("time", { dateTime: reject.utc, textContent: timeOfDay(reject.utc) }),
     );
     const reasons = make("p", { className: "reasons", textContent: because(reject.reasons) });
@@ -69,5 +69,11 @@ export class Rejects {
 }
 
 function title(reject) {
-  return `${reject.state} at ${metres(reject.start_mm)}, frame ${reject.frame}`;
+  return `${reject.state} at ${placeOf(reject)}, frame ${reject.frame}`;
+}
+
+/** By the encoder, and as people call it. */
+function placeOf(reject) {
+  const at = metres(reject.start_mm);
+  return reject.called ? `${at} (${reject.called})` : at;
 }

@@ -199,6 +199,8 @@ export class Strip {
     if (this.#window.getAttribute("aria-label") !== description) {
       this.#window.setAttribute("aria-label", description);
     }
-    say(byId("place"), this.#passed.length ? `camera at ${whole(this.#endMm)} mm` : "");
+    const called = this.#passed.at(-1)?.called;
+    const at = `camera at ${whole(this.#endMm)} mm${called ? ` (${called})` : ""}`;
+    say(byId("place"), this.#passed.length ? at : "");
   }
 }

@@ -42,6 +42,7 @@ from edge.store import (
     EventStore,
     Wanted,
     Why,
+    naming_of,
     picture_path,
     read_event,
     read_events,
@@ -453,7 +454,7 @@ def test_events_become_a_table(kept: Path, tmp_path: Path, trackside: Callable[.
         rows = list(csv.DictReader(file))
     assert [row["state"] for row in rows] == ["OK", "NG", "NG", "UNKNOWN"]
     assert (rows[1]["start_mm"], rows[1]["defect_area_mm2"]) == ("16.0", "32.0")
-    write_parquet(read_events(kept), kept, tmp_path / "events.parquet")
+    write_parquet(read_events(kept), kept, tmp_path / "events.parquet", naming_of(kept))
     table = parquet.read_table(tmp_path / "events.parquet").to_pylist()
     assert [{k: "" if v is None else str(v) for k, v in row.items()} for row in table] == rows
 

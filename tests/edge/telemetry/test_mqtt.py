@@ -29,6 +29,7 @@ from stands.waiting import PATIENCE_S, eventually
 pytest.importorskip("paho.mqtt", reason="pip install 'trackside[mqtt]'")
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.publish import single
 
 from benchmarks.ports import free_port
 from edge.assembly import open_line
@@ -38,6 +39,7 @@ from edge.line_file import TlsSettings, read_line
 from edge.run.reporting import reporting
 from edge.telemetry import Outbox, Spool, message_schemas
 from edge.telemetry.messages import HealthMessage, VerdictMessage
+from edge.telemetry.mqtt_topic import MqttTopic
 from edge.types import State
 from stands.certificates import make_certificate
 from stands.inspections import NONE, inspection, recorded_line
@@ -406,3 +408,30 @@ def test_each_topic_has_its_schema_and_each_key_its_meaning() -> None:
 def test_a_topic_that_no_broker_would_take_is_refused(tmp_path: Path, topic: str) -> None:
     with pytest.raises(ValueError, match="topic"):
         settings(1, tmp_path, topic=topic)
+
+
+@needs_broker
+def test_the_name_that_a_broker_keeps_is_heard_once_and_again_when_it_is_another(
+    tmp_path: Path, broker: Broker
+) -> None:
+    broker.start()
+    heard: list[str] = []
+
+    def say(name: str) -> None:
+        auth: Any = {"username": "listener", "password": "l"}
+        single("plant/coil", name, qos=1, retain=True, port=broker.port, auth=auth)
+
+    say("coil 4711")
+    with MqttTopic(settings(broker.port, tmp_path), "plant/coil", heard.append):
+        eventually(lambda: heard == ["coil 4711"])
+        say("coil 4711")
+        say("coil 4712")
+        eventually(lambda: heard == ["coil 4711", "coil 4712"])
+        broker.kill()
+        broker.start()
+        say("coil 4713")
+        eventually(lambda: heard[-1] == "coil 4713")
+        say("x" * 5000)  # which is no name, and taken for none
+        say("coil 4714")
+        eventually(lambda: heard[-1] == "coil 4714")
+    assert heard[:2] == ["coil 4711", "coil 4712"] and all(len(name) == 9 for name in heard)
