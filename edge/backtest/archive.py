@@ -26,6 +26,10 @@ class Place(Protocol):
         """Of all that is in it, files and folders, sorted."""
         ...
 
+    def folders(self) -> list[str]:
+        """Names of the folders in it, sorted."""
+        ...
+
     def folder(self, name: str) -> Place:
         """One within it; whether it is there shows when it is read."""
         ...
@@ -51,6 +55,9 @@ class LocalPlace:
         except OSError as error:
             raise ArchiveError(_gone(str(self.path), error.strerror)) from error
 
+    def folders(self) -> list[str]:
+        return [name for name in self.names() if (self.path / name).is_dir()]
+
     def folder(self, name: str) -> LocalPlace:
         return LocalPlace(self.path / name)
 
@@ -73,13 +80,20 @@ class RemotePlace:
         return self._url
 
     def names(self) -> list[str]:
+        return sorted(self._listed())
+
+    def folders(self) -> list[str]:
+        return sorted(name for name, kind in self._listed().items() if kind == "directory")
+
+    def _listed(self) -> dict[str, str]:
         try:
             # Asked anew each time: what was cached may have gone.
-            found = self._files.ls(self._root, detail=False, refresh=True)
+            found = self._files.ls(self._root, detail=True, refresh=True)
         except Exception as error:  # each of fsspec's libraries has errors of its own
             raise ArchiveError(_gone(self._url, str(error))) from error
-        names = {str(each).rstrip("/").rpartition("/")[2] for each in found}
-        return sorted(names - {"", self._root.rpartition("/")[2]})
+        kinds = {str(each["name"]).rstrip("/"): str(each["type"]) for each in found}
+        # Some list the folder itself among what is in it.
+        return {path.rpartition("/")[2]: kind for path, kind in kinds.items() if path != self._root}
 
     def folder(self, name: str) -> RemotePlace:
         return RemotePlace(f"{self._url}/{name}")

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from edge.assembly.camera import rail_plane
-from edge.backtest.archive import LocalPlace, Place, fetched, open_place
+from edge.backtest.archive import Place, fetched, open_place
 from edge.backtest.cases import Case, Decided, Kind, Reject, Run, cut_at_gaps
 from edge.cameras.camera import EndToEnd
 from edge.cameras.folder_camera import in_natural_order
@@ -93,11 +93,8 @@ def _found(place: Place, deepest: int) -> Iterator[tuple[Kind, Place]]:
     elif any(_is_picture(name) for name in names):
         yield "folder", place
     elif deepest:
-        for name in names:
-            if isinstance(place, LocalPlace) and not (place.path / name).is_dir():
-                continue
-            if PurePosixPath(name).suffix == "":  # a file, in a store that has no folders
-                yield from _found(place.folder(name), deepest - 1)
+        for name in place.folders():
+            yield from _found(place.folder(name), deepest - 1)
 
 
 def _is_picture(name: str) -> bool:

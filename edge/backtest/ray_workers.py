@@ -20,6 +20,7 @@ import ray
 from edge.backtest.archive import open_place
 from edge.backtest.cases import Run
 from edge.backtest.judging import Networks, inspect_run
+from edge.backtest.listing import ByLine
 from edge.backtest.parts import packed
 from edge.backtest.run import Asked
 
@@ -38,7 +39,8 @@ class OnRay:
             None if network is None else network.bundle.zipped()
             for network in (networks.new, networks.old)
         ]
-        return _Pool(self, asked, bundles)
+        # No node is to know a line file's secrets: a run has all of it that it needs.
+        return _Pool(self, replace(asked, by=ByLine(None, None)), bundles)
 
 
 @dataclass(frozen=True)

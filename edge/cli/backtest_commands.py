@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -106,10 +107,16 @@ def _shown(asked: Asked, workers: OpenWorkers) -> Evidence:
     with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("frames", total=None)
 
+        there, began_s = list[int](), time.monotonic()
+
         def tell(progress: Progress) -> None:
+            there.append(progress.frames)
             bar.update(task, completed=progress.frames, total=progress.of)
 
         evidence = backtest(asked, lambda: datetime.now(timezone.utc), tell, workers)
+    inspected, took_s = there[-1] - there[0], time.monotonic() - began_s
+    if inspected:
+        console.print(f"{inspected} frames inspected, {inspected / took_s:.0f} a second")
     for fault in evidence.faults:
         console.print(Text(f"✗ {printable(fault)}", style="red"), soft_wrap=True)
     if evidence.fault_count > len(evidence.faults):

@@ -72,7 +72,7 @@ def rows(out: Path) -> list[dict[str, Any]]:
 
 
 def copies(folder: Path, count: int) -> list[Path]:
-    return [shutil.copytree(RECORDING, folder / f"rail-{number}") for number in range(count)]
+    return [shutil.copytree(RECORDING, folder / f"rail-{n}.2030-01-01") for n in range(count)]
 
 
 def test_the_bundle_that_a_line_ran_changes_nothing(tmp_path: Path) -> None:
@@ -258,6 +258,13 @@ def test_a_folder_of_another_comparison_is_left_alone(tmp_path: Path, keener: Pa
     run(tmp_path / "out", OWN, RECORDING)
     with pytest.raises(Exception, match="holds a backtest of other bundles or another engine"):
         run(tmp_path / "out", keener, RECORDING)
+
+
+def test_a_folder_of_archives_is_all_of_them(tmp_path: Path, keener: Path) -> None:
+    copies(tmp_path / "plant" / "mill", 2)
+    (tmp_path / "plant" / "readme.txt").write_text("two rails")
+    evidence = run(tmp_path / "out", keener, tmp_path / "plant")
+    assert (evidence.frames, evidence.fault_count) == (2 * FRAMES, 0)
 
 
 def test_an_archive_with_nothing_in_it_fails_the_backtest_and_not_the_others(
