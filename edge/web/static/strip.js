@@ -4,6 +4,7 @@ import { byId, make, nice, say, whole } from "./format.js";
 const MM_PER_PX = 2; // where there is room for it
 const BEYOND = 1.25; // of the way to the furthest actuator
 const LEAST_PX = 3; // of anything that must be seen
+const LEAST_TALL = 3.75, LANE_TALL = 0.95; // rem, of the map and of each camera's lane in it
 
 export class Strip {
   #window = byId("window");
@@ -61,6 +62,8 @@ export class Strip {
     this.#lanes = new Map(lanes.map((lane) => [lane.camera, lane]));
     this.#widthMm = Math.max(...lanes.map(({ left_mm, width_mm }) => left_mm + width_mm)) || 1;
     this.#actuators = actuators;
+    const tall = Math.max(LEAST_TALL, LANE_TALL * lanes.length);
+    this.#window.style.setProperty("--tall", `${tall}rem`);
     this.#rebuild();
   }
 
@@ -104,8 +107,8 @@ export class Strip {
     const share = (mm) => mm / (this.#widthMm || 1);
     const cell = this.#put(make("i", { className: `cell ${kind}` }), passed, 0);
     if (this.#lanes.size > 1) {
-      cell.style.top = `calc(3.75rem * ${share(left_mm)})`;
-      cell.style.height = `calc(3.75rem * ${share(width_mm)})`;
+      cell.style.top = `calc(var(--tall) * ${share(left_mm)})`;
+      cell.style.height = `calc(var(--tall) * ${share(width_mm)})`;
     }
     const reported = passed.reported.map(({ said }) => `reported ${said}`);
     cell.title = `${passed.camera} frame ${passed.frame}: ${[passed.state, ...passed.reasons, ...reported].join(", ")}`;
