@@ -24,6 +24,7 @@ class Asked:
     known: Path | None
     measure: str | None
     decision: float | None
+    camera: str | None
 
 
 def study_of(asked: Asked, plan: Plan) -> Study:
@@ -39,7 +40,7 @@ def study_of(asked: Asked, plan: Plan) -> Study:
         return study_of_recording(asked.recorded, asked.known, asked.measure)
     if asked.line is None:
         raise UsageError("name a LINE.yaml to qualify, or --hits, or --recorded with --known")
-    config, measure = read_line(asked.line), asked.measure or _EXTENT
+    config, measure = read_line(asked.line).alone(asked.camera), asked.measure or _EXTENT
     if asked.labelled is not None:
         from benchmarks.qualify.labelled import study_of_folder  # noqa: PLC0415
 
@@ -57,6 +58,8 @@ def _refuse_contradictions(asked: Asked, plan: Plan) -> None:
         raise UsageError("--recorded and --known go together: the run, and what is truly on it")
     if asked.line is not None and (asked.hits is not None or asked.recorded is not None):
         raise UsageError(f"leave {asked.line} out: a table needs none, a recording has its own")
+    if asked.line is None and asked.camera is not None:
+        raise UsageError("--camera names one of LINE.yaml's: name that too, or leave it out")
     if asked.decision is not None and asked.hits is None:
         raise UsageError("--decision is for --hits: a bundle has its own threshold")
     if asked.measure is not None and asked.hits is not None:

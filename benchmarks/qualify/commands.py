@@ -33,6 +33,9 @@ def qualify(
     known: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="The defects that are truly there.")
     ] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="Which of LINE.yaml's cameras, where it has several.")
+    ] = None,
     measure: Annotated[
         MeasureName | None,
         typer.Option(
@@ -96,7 +99,7 @@ def qualify(
     gate = Gate(max_a90, false_calls_per_km(max_false_calls) if max_false_calls else None)
     if hits is not None and gate.max_false_calls_per_km is not None:
         raise UsageError("a table tells nothing of false calls: leave --max-false-calls out")
-    asked = Asked(line, hits, labelled, recorded, known, measure, decision)
+    asked = Asked(line, hits, labelled, recorded, known, measure, decision, camera)
     study = study_of(asked, Plan(defects, smallest, passes, processes))
     certificate = certify(study, wished=wish)
     public = write_certificate(certificate, out, key) if out else None

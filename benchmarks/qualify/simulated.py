@@ -44,6 +44,7 @@ class _Section:
     """One surface, by its seed."""
 
     line: Path
+    camera: str
     seed: int
     frames: int
     smallest: float
@@ -62,7 +63,8 @@ class _Looked:
 
 def study_of_simulation(config: LineSettings, path: Path, measure: str, plan: Plan) -> Study:
     """Under a progress bar on stderr."""
-    camera = config.lookout().camera
+    lookout = config.lookout()
+    camera = lookout.camera
     if not isinstance(camera, SyntheticSettings):
         raise UsageError(
             f"{path} has no synthetic camera, whose truth is known: give --labelled images, or "
@@ -71,7 +73,7 @@ def study_of_simulation(config: LineSettings, path: Path, measure: str, plan: Pl
     network = load_network(config.engine, config.bundle, config.bundle_key)
     engine, bundle = network.engine.name, network.bundle
     network.engine.close()
-    sections = list(_sections(camera, path, plan))
+    sections = list(_sections(camera, path, lookout.name, plan))
     seen = _look_at_all(sections, plan.processes)
     left_out: dict[str, int] = {}
     for each in seen:
@@ -100,12 +102,12 @@ def study_of_simulation(config: LineSettings, path: Path, measure: str, plan: Pl
     )
 
 
-def _sections(camera: SyntheticSettings, line: Path, plan: Plan) -> Iterator[_Section]:
+def _sections(camera: SyntheticSettings, line: Path, name: str, plan: Plan) -> Iterator[_Section]:
     count = ceil(plan.defects / _SECTION_DEFECTS)
     frame_m = camera.height_px * camera.um_per_px / 1e6
     frames = ceil(plan.defects / count / _DENSITY / frame_m)
     for number in range(count):
-        yield _Section(line, camera.seed + number, frames, plan.smallest, plan.passes)
+        yield _Section(line, name, camera.seed + number, frames, plan.smallest, plan.passes)
 
 
 def _look_at_all(sections: list[_Section], processes: int) -> list[_Looked]:
@@ -134,15 +136,15 @@ def _look_at_all(sections: list[_Section], processes: int) -> list[_Looked]:
 
 
 @lru_cache(maxsize=1)
-def _opened(path: Path) -> tuple[LineSettings, Inspector]:
+def _opened(path: Path, camera: str) -> tuple[LineSettings, Inspector]:
     """Once a process."""
-    config = read_line(path)
+    config = read_line(path).alone(camera)
     network = load_network(config.engine, config.bundle, config.bundle_key)
     return config, make_inspector(config.lookout(), network, lambda: 0, None)
 
 
 def _look_at(section: _Section) -> _Looked:
-    config, opened = _opened(section.line)
+    config, opened = _opened(section.line, section.camera)
     camera = config.lookout().camera
     assert isinstance(camera, SyntheticSettings)
     line = replace(

@@ -49,6 +49,9 @@ def tune(
     keep_size: Annotated[
         bool, typer.Option("--keep-size", help="Leave the size limit: tune the threshold alone.")
     ] = False,
+    camera: Annotated[
+        str | None, typer.Option(help="Which of the line's cameras, where it has several.")
+    ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="Write what is proposed into LINE.yaml.")
     ] = False,
@@ -70,7 +73,16 @@ def tune(
 
     if write and escapes is None:
         raise UsageError("--write writes what is proposed: say --escapes SHARE, such as 0.05")
-    made = study(line, data, recipe=recipe, side=split, per=per, keep_size=keep_size, quiet=as_json)
+    made = study(
+        line,
+        data,
+        camera=camera,
+        recipe=recipe,
+        side=split,
+        per=per,
+        keep_size=keep_size,
+        quiet=as_json,
+    )
     proposal = None if escapes is None else made.propose(escapes)
     written = None
     if write and proposal is not None and proposal.reached:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.tune.costs import Cost, Proposal, Share
-from benchmarks.tune.grid import limits_in
+from benchmarks.tune.grid import key_of, limits_in
 from benchmarks.tune.study import Study
 
 
@@ -38,7 +38,10 @@ def _of_what(made: Study) -> Iterator[str]:
         yield f"Left out: {count} that {why}."
     if made.chosen.remark is not None:
         yield f"NOTE: {made.chosen.remark}."
-    if looked.grid.limit is None and len(limits := limits_in(looked.grid.rules)) > 1:
+    if (
+        looked.grid.limit is None
+        and len(limits := limits_in(looked.grid.rules, looked.grid.root)) > 1
+    ):
         keys = ", ".join(each.key for each in limits)
         yield f"The rules ask {len(limits)} sizes ({keys}), which stay: the threshold is tuned."
     if not now.false_rejects.of:
@@ -123,7 +126,8 @@ def _closing(
         "it is worth."
     )
     if written is None:
-        yield f"Write it by --write, or as rules.threshold: {cost.setting.threshold:g} yourself."
+        key = key_of((*made.looked.grid.root, "threshold"))
+        yield f"Write it by --write, or as {key}: {cost.setting.threshold:g} yourself."
     else:
         said = ", ".join(f"{key}: {value:g}" for key, value in written.items())
         yield f"{made.line}: {said} written."

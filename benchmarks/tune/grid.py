@@ -42,8 +42,13 @@ class SizeLimit:
     @property
     def key(self) -> str:
         """As people write it: `rules.reject_if.any[0].min_area_mm2`."""
-        steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.place)
-        return "".join(steps).removeprefix(".")
+        return key_of(self.place)
+
+
+def key_of(place: Place) -> str:
+    """As a mistake in a line file is named."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
+    return "".join(steps).removeprefix(".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Grid:
     """Every setting, and the rules that it makes of a line's own."""
 
     rules: Rules
+    root: Place  # where they lie in the line file
     limit: SizeLimit | None
     settings: tuple[Setting, ...]
     now: Setting
@@ -68,7 +74,7 @@ class Grid:
         written = self.rules.model_dump()
         written["threshold"] = setting.threshold
         if self.limit is not None:
-            *above, last = self.limit.place[1:]
+            *above, last = self.limit.place[len(self.root) :]
             part: Any = written
             for step in above:
                 part = part[step]
@@ -78,6 +84,7 @@ class Grid:
 
 def grid_of(
     rules: Rules,
+    root: Place,
     own_threshold: float,
     limits: Limits,
     sizes: Sequence[dict[str, float]],
@@ -85,7 +92,7 @@ def grid_of(
     keep_size: bool,
 ) -> Grid:
     """What is tried of a line whose bundle has such limits, on defects of such sizes."""
-    limit = None if keep_size else _only_limit(rules)
+    limit = None if keep_size else _only_limit(rules, root)
     now = Setting(
         own_threshold if rules.threshold is None else rules.threshold,
         None if limit is None else limit.now,
@@ -93,12 +100,12 @@ def grid_of(
     tried: list[float | None] = [None] if limit is None else [*_sizes(limit, limits, sizes)]
     thresholds = sorted({*THRESHOLDS, now.threshold})
     settings = tuple(Setting(threshold, size) for size in tried for threshold in thresholds)
-    return Grid(rules, limit, settings, now)
+    return Grid(rules, root, limit, settings, now)
 
 
-def limits_in(rules: Rules) -> list[SizeLimit]:
-    """Every size that the rules ask."""
-    return list(_limits(rules.model_dump()["reject_if"], ("rules", "reject_if")))
+def limits_in(rules: Rules, root: Place) -> list[SizeLimit]:
+    """Every size that the rules ask, which lie there in a line file."""
+    return list(_limits(rules.model_dump()["reject_if"], (*root, "reject_if")))
 
 
 def _limits(condition: dict[str, object], place: Place) -> Iterator[SizeLimit]:
@@ -110,8 +117,8 @@ def _limits(condition: dict[str, object], place: Place) -> Iterator[SizeLimit]:
             yield SizeLimit((*place, key), float(value))
 
 
-def _only_limit(rules: Rules) -> SizeLimit | None:
-    found = limits_in(rules)
+def _only_limit(rules: Rules, root: Place) -> SizeLimit | None:
+    found = limits_in(rules, root)
     return found[0] if len(found) == 1 else None
 
 

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from benchmarks.qualify.looking import Sight
 from benchmarks.qualify.marks import Marked, Scale, marks_of, scale_of
 from benchmarks.tune.costs import Case, Mark
-from benchmarks.tune.grid import Grid, grid_of
+from benchmarks.tune.grid import Grid, Place, grid_of
 from edge.assembly import pictures_of
 from edge.bundle import Manifest
 from edge.files.image_file import read_image
@@ -43,9 +43,12 @@ class _Picture:
 
 
 def look_at_all(
-    config: LineSettings, samples: Sequence[Sample], *, keep_size: bool, quiet: bool
+    config: LineSettings, root: Place, samples: Sequence[Sample], *, keep_size: bool, quiet: bool
 ) -> Looked:
-    """Under a progress bar on stderr, unless it is to be quiet."""
+    """By a line's one camera, whose rules lie at `root` in its file.
+
+    Under a progress bar on stderr, unless it is to be quiet.
+    """
     scale_um = scale_of(config)
     network = load_network(config.engine, config.bundle, config.bundle_key)
     manifest, left_out = network.bundle.manifest, Counter[str]()
@@ -55,7 +58,7 @@ def look_at_all(
         pictures = [_read(each, config, manifest, colour=colour) for each in samples]
         sizes = [mark.sizes(scale_um) for picture in pictures for mark in picture.marks]
         grid = grid_of(
-            config.rules, manifest.threshold, manifest.limits, sizes, keep_size=keep_size
+            config.rules, root, manifest.threshold, manifest.limits, sizes, keep_size=keep_size
         )
         rules, cases = [grid.ruled(each) for each in grid.settings], list[Case]()
         console = Console(stderr=True, highlight=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tune.costs import Cost, Per, Proposal, Share, by_class, by_size, choose, costs_of
-from benchmarks.tune.grid import Place, Setting
+from benchmarks.tune.grid import Place, Setting, key_of
 from benchmarks.tune.looking import Looked, look_at_all
 from benchmarks.tune.pictures import Chosen, Side, choose_pictures
 from edge.errors import ConfigurationError, UsageError
@@ -20,6 +20,7 @@ class Study:
     """Of one line file on one set of pictures."""
 
     line: Path
+    camera: str
     chosen: Chosen
     looked: Looked
     costs: tuple[Cost, ...]
@@ -48,6 +49,7 @@ class Study:
         classes, sizes = self.parts(shown)
         record: dict[str, Any] = {
             "line": str(self.line),
+            "camera": self.camera,
             "bundle": self.looked.manifest.name,
             "engine": self.looked.engine,
             "pictures": self.chosen.said,
@@ -75,6 +77,7 @@ def study(
     line: Path,
     data: Path,
     *,
+    camera: str | None,
     recipe: Path | None,
     side: Side | None,
     per: Per,
@@ -83,21 +86,26 @@ def study(
 ) -> Study:
     """Look at all the pictures; ConfigurationError where nothing can be learned from them."""
     config, chosen = read_line(line), choose_pictures(data, line, recipe, side)
-    looked = look_at_all(config, chosen.samples, keep_size=keep_size, quiet=quiet)
+    lookout = config.lookout(camera)
+    has_own = lookout.camera.rules is not None
+    root: Place = ("cameras", lookout.name, "rules") if has_own else ("rules",)
+    looked = look_at_all(
+        config.alone(camera), root, chosen.samples, keep_size=keep_size, quiet=quiet
+    )
     if not any(case.marks for case in looked.cases):
         raise ConfigurationError(
             f"{data}: no defect is marked in {chosen.said}, so that nothing can escape: give "
             "pictures with defects"
         )
-    return Study(line, chosen, looked, tuple(costs_of(looked.cases, looked.grid.settings)), per)
+    costs = tuple(costs_of(looked.cases, looked.grid.settings))
+    return Study(line, lookout.name, chosen, looked, costs, per)
 
 
 def write_setting(made: Study, setting: Setting) -> dict[str, float]:
     """Put it into the line file, whose every other character stays; what was written, by key."""
     grid, path = made.looked.grid, made.line
-    values: dict[str, tuple[Place, float]] = {
-        "rules.threshold": (("rules", "threshold"), setting.threshold)
-    }
+    place: Place = (*grid.root, "threshold")
+    values: dict[str, tuple[Place, float]] = {key_of(place): (place, setting.threshold)}
     if grid.limit is not None and setting.size is not None:
         values[grid.limit.key] = (grid.limit.place, setting.size)
     text = before = path.read_text(encoding="utf-8")
@@ -105,7 +113,7 @@ def write_setting(made: Study, setting: Setting) -> dict[str, float]:
         for place, value in values.values():
             text = with_value(text, place, value)
         write_whole(path, text)
-        if read_line(path).rules != grid.ruled(setting):
+        if read_line(path).lookout(made.camera).rules != grid.ruled(setting):
             raise LookupError("a value is an alias of another")
     except (LookupError, ConfigurationError) as error:
         write_whole(path, before)

@@ -19,6 +19,9 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
     report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("demo-report.html"),
     line: Annotated[Path | None, typer.Option(help="A line file with a synthetic camera.")] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="Which of the line's cameras, where it has several.")
+    ] = None,
 ) -> None:
     """Inspect a simulated rail and reject its defects; exit 0 only if none got away."""
     from edge.cli.dashboard import LiveDisplay
@@ -26,7 +29,7 @@ def demo(
     from edge.demo import DEMO_LINE, run_demo, write_report
     from edge.line_file import read_line
 
-    config = read_line(line or DEMO_LINE)
+    config = read_line(line or DEMO_LINE).alone(camera)
     if as_json:
         result = run_demo(config, seconds)
         print(json.dumps(result.summary()))

@@ -17,6 +17,7 @@ from edge.line_file.fleet import FleetSettings
 from edge.line_file.lookout import Lookout, check_cameras, orders
 from edge.line_file.places import PlacesSettings, check_places
 from edge.line_file.reject import (
+    ActuatorSettings,
     HeartbeatSettings,
     InputSettings,
     OneHeartbeat,
@@ -224,6 +225,24 @@ class LineSettings(Section):
         if name is not None and name not in self.cameras:
             raise UsageError(f"no camera is called {name}: choose from {known}")
         return next(each for each in self.lookouts if name in {None, each.name})
+
+    def alone(self, name: str | None = None) -> LineSettings:
+        """As if it had that camera and no other: with its rules, and the actuators that it orders.
+
+        UsageError as of `lookout`.
+        """
+        lookout = self.lookout(name)
+        first, *also = lookout.actuators
+        own = {key: getattr(first, key) for key in ActuatorSettings.model_fields}
+        beats = next(each for each in self.heartbeat.signs if lookout.name in self.stands_for(each))
+        return self.model_copy(
+            update={
+                "cameras": {lookout.name: lookout.camera},
+                "rules": lookout.rules,
+                "reject": self.reject.model_copy(update={**own, "also": tuple(also)}),
+                "heartbeat": HeartbeatSettings(output=beats.output, timeout_ms=beats.timeout_ms),
+            }
+        )
 
     def watching(self, actuator: str) -> tuple[str, ...]:
         """The cameras that order an actuator; rail passes it once all of them have passed it."""

@@ -237,7 +237,7 @@ def test_a_recorded_run_is_held_against_what_is_known_of_its_rail(tmp_path: Path
 
 def test_what_contradicts_itself_is_a_usage_error(tmp_path: Path) -> None:
     hits, line = table(tmp_path / "hits.csv"), EXAMPLES / "steel.yaml"
-    nothing = Asked(None, None, None, None, None, None, None)
+    nothing = Asked(*8 * (None,))
     for asked in (
         nothing,
         replace(nothing, hits=hits, labelled=tmp_path),
@@ -245,6 +245,8 @@ def test_what_contradicts_itself_is_a_usage_error(tmp_path: Path) -> None:
         replace(nothing, recorded=RECORDING),
         replace(nothing, line=line, decision=0.5),
         replace(nothing, line=EXAMPLES / "raspberrypi.yaml"),
+        replace(nothing, line=EXAMPLES / "two-rails.yaml"),
+        replace(nothing, hits=hits, camera="left"),
     ):
         with pytest.raises(UsageError):
             study_of(asked, Plan(defects=100, smallest=0.1, passes=1, processes=1))

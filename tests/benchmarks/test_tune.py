@@ -78,7 +78,14 @@ def line(tmp_path: Path) -> Path:
 
 
 def studied(line: Path, **options: object) -> Study:
-    usual = {"recipe": None, "side": None, "per": "defect", "keep_size": False, "quiet": True}
+    usual = {
+        "camera": None,
+        "recipe": None,
+        "side": None,
+        "per": "defect",
+        "keep_size": False,
+        "quiet": True,
+    }
     return study(line, line.parent / "data", **(usual | options))  # type: ignore[arg-type]
 
 
@@ -131,6 +138,25 @@ def test_what_is_proposed_is_written_and_every_other_character_stays(line: Path)
     ]
     assert kept == [row for row in LINE.splitlines() if "min_area_mm2" not in row]
     assert "# by contract" in line.read_text(encoding="utf-8")
+
+
+def test_of_several_cameras_one_is_tuned_by_the_rules_that_are_its_own(line: Path) -> None:
+    """And written where they lie; of the other camera, which has the line's, nothing changes."""
+    left = LINE[LINE.index("  top:") : LINE.index("engine:")].replace("top", "left")
+    own = "    rules: {reject_if: {min_area_mm2: 2.5}}\n"
+    text = LINE.replace("engine:", f"{own}{left}engine:", 1)
+    line.write_text(text, encoding="utf-8")
+    unsaid = tune(line, "--escapes", "0.1")
+    assert unsaid.returncode == 2
+    assert "several cameras, and one is wanted: top, left" in unsaid.stderr
+    answered = tune(line, "--escapes", "0.1", "--write", "--camera", "top")
+    assert answered.returncode == 0, answered.stderr
+    assert "cameras.top.rules.threshold: " in answered.stdout
+    top, other = read_line(line).lookouts
+    assert top.rules.threshold is not None
+    assert other.rules.threshold is None
+    again = studied(line, camera="top")
+    assert again.now == again.propose(0.1).cost
 
 
 def test_scripts_get_one_object_and_a_wish_that_nothing_reaches_is_exit_1(line: Path) -> None:

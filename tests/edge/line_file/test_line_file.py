@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.bundle import Limits
-from edge.errors import ConfigurationError
+from edge.errors import ConfigurationError, UsageError
 from edge.line_file import (
     LineSettings,
     MinArea,
@@ -405,6 +405,25 @@ def test_a_camera_has_rules_of_its_own_or_the_lines(tmp_path: Path) -> None:
     left, right = read(tmp_path, TWO.replace("    across_mm: 80", own)).lookouts
     assert left.rules == read(tmp_path, LINE).rules
     assert right.rules.reject_if == MinArea(min_area_mm2=1)
+
+
+def test_a_camera_alone_is_a_line_with_its_rules_its_actuators_and_its_heartbeat(
+    tmp_path: Path,
+) -> None:
+    own = "    rejects: [mark]\n    rules: {reject_if: {min_area_mm2: 1}}"
+    also = "  also: [{name: mark, output: {type: memory}, offset_mm: 9, delay_ms: 5}]\n"
+    beats = "  cameras: [left]\n  also: [{output: {type: memory}, timeout_ms: 70}]\n"
+    text = TWO.replace("    across_mm: 80", own).replace(
+        "heartbeat:\n", f"{also}heartbeat:\n{beats}"
+    )
+    right = read(tmp_path, text).alone("right")
+    assert list(right.cameras) == ["right"]
+    assert [each.name for each in right.reject.actuators] == ["mark"]
+    assert right.heartbeat.timeout_ms == 70
+    assert right.rules.reject_if == MinArea(min_area_mm2=1)
+    assert right.reject.tolerance_mm == read(tmp_path, text).reject.tolerance_mm
+    with pytest.raises(UsageError, match="several cameras, and one is wanted: left, right"):
+        read(tmp_path, text).alone()
 
 
 def test_every_mistake_is_named_in_the_order_of_the_file(tmp_path: Path) -> None:
