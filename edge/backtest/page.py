@@ -121,6 +121,7 @@ def _figure(row: Row) -> str:
         [
             f"{row.archive}: {row.camera} run {row.run} frame {row.frame} at "
             f"{row.start_um / 1e6:.3f} m: {row.old_state}, now {row.new_state}",
+            *([] if row.event is None else [f"event {row.event}"]),
             *([f"newly rejected: {new}"] if new else []),
             *([f"no longer rejected: {gone}"] if gone else []),
         ]

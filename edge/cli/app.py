@@ -22,6 +22,7 @@ from edge.cli import (
     place_commands,
     replay_commands,
     report_commands,
+    review_commands,
 )
 from edge.cli.logs import log, logs_json, printable
 from edge.errors import ConfigurationError, TracksideError
@@ -66,6 +67,9 @@ for _name, _command in _COMMANDS.items():
 app.add_typer(commands.config, name="config")
 app.add_typer(bundle_commands.bundle, name="bundle")
 app.add_typer(event_commands.events, name="events")
+event_commands.events.command("call")(review_commands.call_event)
+event_commands.events.command("miss-rate")(review_commands.show_miss_rate)
+event_commands.events.command("import")(review_commands.import_events)
 app.add_typer(place_commands.place, name="place")
 app.add_typer(fleet_commands.fleet, name="fleet")
 app.command()(ledger_commands.ledger)

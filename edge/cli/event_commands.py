@@ -60,7 +60,6 @@ Calls = Annotated[
         "of which nobody has said anything.",
     ),
 ]
-By = Annotated[str | None, typer.Option(help="Who says so; you, if left out.")]
 
 
 @events.command("list")
@@ -82,9 +81,11 @@ def list_events(
     from edge.review import latest_reviews
     from edge.store import describe, read_events, read_losses
 
-    root, naming = _store(store), _naming(store)
+    root, naming = store_of(store), _naming(store)
     reviews = latest_reviews(root)
-    wanted = _wanted(state, why, classes, since, run, camera, from_m, to_m, None if call else last)
+    wanted = wanted_of(
+        state, why, classes, since, run, camera, from_m, to_m, None if call else last
+    )
     found = _called(read_events(root, wanted), reviews, call)
     for event in found[-last:] if last else found:
         review = reviews.get((event.id, event.utc))
@@ -108,7 +109,7 @@ def show(
     from edge.review import reviews_of
     from edge.store import picture_path, read_event
 
-    root = _store(store)
+    root = store_of(store)
     event = read_event(root, number)
     reviews = reviews_of(root, event.id, event.utc)
     called = _naming(store).named(event.run, event.start_um)
@@ -124,81 +125,6 @@ def show(
     for name, value in known.items():
         for line in value if isinstance(value, list | tuple) else [value]:
             print(f"{name:<12} {line.value if isinstance(line, Enum) else line}")
-
-
-@events.command("call")
-def call_event(
-    store: StorePath,
-    number: Annotated[int, typer.Argument(metavar="EVENT", help="Its number, as listed.")],
-    call: Annotated[
-        Literal["defect", "sound", "class", "withdrawn"],
-        typer.Argument(
-            metavar="CALL",
-            help="`defect`: it is as the line has it; `sound`: a false reject; `class`: a defect "
-            "of another --class; `withdrawn`: take back what was said.",
-        ),
-    ],
-    class_name: Annotated[str | None, typer.Option("--class", help="Which it truly is.")] = None,
-    by: By = None,
-) -> None:
-    """Say what an event truly is, as the live page's Review view does; the last word counts."""
-    from edge.errors import UsageError
-    from edge.review import Call, Review, add_reviews
-    from edge.store import read_event
-
-    if (call == "class") != (class_name is not None):
-        raise UsageError("give --class with `class`, and with nothing else")
-    root = _store(store)
-    event = read_event(root, number)
-    review = Review(event.id, event.utc, _now(), by or _me(), "command", Call(call), class_name)
-    add_reviews(root, [review])
-    print(f"event {event.id}: {review.said}")
-
-
-@events.command("miss-rate")
-def show_miss_rate(
-    store: StorePath,
-    since: Since = None,
-    camera: Camera = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
-) -> None:
-    """Say how much the line misses, by the frames that it let by and kept at random.
-
-    They are reviewed like any other event (`events list --why sample --call none`): the more of
-    them, the narrower the interval in which the truth lies.
-    """
-    from edge.review import latest_reviews, miss_rate
-    from edge.store import read_events
-
-    root = _store(store)
-    wanted = _wanted(None, ["sample"], None, since, None, camera, None, None, None)
-    rate = miss_rate(read_events(root, wanted), latest_reviews(root))
-    print(json.dumps(asdict(rate) | {"share": rate.share}) if as_json else rate.said)
-
-
-@events.command("import")
-def import_events(
-    store: StorePath,
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="What the program exported.")],
-    kind: Annotated[
-        Literal["coco", "cvat", "label-studio"], typer.Option("--format", help="Whose it is.")
-    ],
-    by: By = None,
-) -> None:
-    """Take in what was marked by a labelling program, in pictures that `export` gave it.
-
-    What cannot be taken, of an unknown event or of another size, is named and counted; all else is
-    entered, and the exit code is 1.
-    """
-    from edge.review import take_in
-
-    taken = take_in(_store(store), path, kind, by=by or _me(), at=_now())
-    for fault in taken.faults:
-        print(f"trackside: {fault}", file=sys.stderr)
-    left_out = f"; {len(taken.faults)} could not be taken" if taken.faults else ""
-    print(f"{taken.events} events are marked{left_out}")
-    if taken.faults:
-        sys.exit(1)
 
 
 @events.command()
@@ -228,11 +154,13 @@ def export(
     from edge.review import corrected, latest_reviews, write_label_studio
     from edge.store import read_events, write_annotated, write_coco, write_csv, write_cvat
 
-    root = _store(store)
+    root = store_of(store)
     if kind not in {"csv", "parquet"}:
         why = why or (None if call else ["NG", "UNKNOWN", "unsure"])
     reviews = latest_reviews(root)
-    wanted = _wanted(state, why, classes, since, run, camera, from_m, to_m, None if call else last)
+    wanted = wanted_of(
+        state, why, classes, since, run, camera, from_m, to_m, None if call else last
+    )
     found = _called(read_events(root, wanted), reviews, call)
     found = found[-last:] if last else found
     if kind == "csv":
@@ -265,17 +193,8 @@ def _called(
     return [event for event in found if said.get((event.id, event.utc), "none") in calls]
 
 
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-
-
-def _me() -> str:
-    import getpass
-
-    return getpass.getuser()
-
-
-def _store(path: Path) -> Path:
+def store_of(path: Path) -> Path:
+    """Where it lies: what was given, or what the line file that was given names."""
     from edge.errors import ConfigurationError, UsageError
     from edge.line_file import read_line
 
@@ -293,10 +212,10 @@ def _naming(path: Path) -> Naming:
     from edge.line_file import read_line
     from edge.store import naming_of
 
-    return naming_of(_store(path), None if path.is_dir() else read_line(path).journal)
+    return naming_of(store_of(path), None if path.is_dir() else read_line(path).journal)
 
 
-def _wanted(
+def wanted_of(
     state: list[str] | None,
     why: list[str] | None,
     classes: list[str] | None,
@@ -307,6 +226,7 @@ def _wanted(
     to_m: float | None,
     last: int | None,
 ) -> Wanted:
+    """What the options ask for; UsageError for what there is none of."""
     from edge.errors import UsageError
     from edge.store import Wanted, Why
     from edge.types import State
