@@ -15,21 +15,32 @@ from typing import Any
 import pytest
 import yaml
 
+from edge.bridge import open_register
 from edge.errors import ConfigurationError, StoreError
-from edge.line_file import PlacesSettings, read_line
+from edge.line_file import (
+    CoilSettings,
+    KeyNameSettings,
+    ModbusNameSettings,
+    PlacesSettings,
+    PostsSettings,
+    read_line,
+)
 from edge.places import (
     Journal,
     Kind,
     LivePlaces,
     Mark,
+    PlaceBook,
     PlaceMap,
     PlaceRefused,
     Run,
     chainage_of,
     read_book,
 )
+from edge.places.watched import CoilSensor, NameKey, NameSource, Posts, numbered
 from stands.line_files import changed
 from stands.places import STEEL_LINE
+from stands.plc import Plc
 from stands.waiting import eventually
 
 KM = 1_000_000_000
@@ -146,6 +157,71 @@ def test_a_later_anchor_moves_the_name_and_no_micrometre(tmp_path: Path) -> None
     assert [mark.position_um for mark in book.marks["began"]] == [10_000_000] + 2 * [1_020_000_000]
     assert [mark.refused is None for mark in book.marks["began"]] == [True, True, False]
     assert book.named("began", 5_000_000) == after
+
+
+class Wire:
+    """An input that is active when the test says so."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+
+    def press(self, watched: Any, now_ns: int) -> None:
+        """On and off again, each seen once."""
+        for self.is_on in (True, False):
+            watched.look(now_ns)
+
+
+def test_posts_are_known_by_the_nearest_and_a_key_counts_on_from_the_run_before() -> None:
+    each, wire = told(), Wire()
+    posts = Posts(
+        PostsSettings(input="post", first_km=12, every_m=1000), each.places, lambda: wire.is_on
+    )
+    for metres in (3, 1004, 2006):
+        go_to(each, metres)
+        wire.press(posts, metres * 10**9)
+    assert each.places.named(2006 * 10**6).text == "km 14.000000"
+    book = PlaceBook((), {"before": a_map(named("rail 7", 1))}, {})
+    key = NameKey(
+        KeyNameSettings(type="key", input="key", prefix="rail "),
+        each.places,
+        lambda: wire.is_on,
+        book,
+    )
+    wire.press(key, 2006 * 10**9)
+    assert each.places.named(2006 * 10**6).text == "rail 8, km 14.000000"
+
+
+def test_a_coil_under_a_sensor_has_the_name_that_was_told_before_or_after_its_head() -> None:
+    each, wire = told(along="coil", coil={"input": "strip"}), Wire()
+    coil = CoilSensor(CoilSettings(input="strip"), each.places, lambda: wire.is_on)
+    each.places.tell_name("coil 1", "test", at_ns=0)
+    for metres, is_on in ((10, True), (40, False), (50, True)):
+        go_to(each, metres)
+        wire.is_on = is_on
+        coil.look(metres * 10**9)
+    go_to(each, 60)
+    each.places.tell_name("coil 2", "test", at_ns=60 * 10**9)
+    assert each.places.named(12 * 10**6).name == "coil 1"
+    assert not each.places.named(45 * 10**6)
+    assert each.places.named(51 * 10**6).text == "coil 2, 1.000 m from its head"
+
+
+def test_a_number_in_a_plc_is_a_name_and_none_is_none() -> None:
+    each = told()
+    with Plc() as plc:
+        plc.set_registers(7, [4, 711])
+        settings = ModbusNameSettings(
+            type="modbus", host="127.0.0.1", port=plc.port, address=7, bits=32, prefix="coil "
+        )
+        with open_register(settings) as read:
+            source = NameSource(each.places, lambda: numbered(read, settings.prefix), "PLC")
+            go_to(each, 5)
+            source.look(5 * 10**9)
+            assert each.places.named(5 * 10**6).name == f"coil {4 * 65536 + 711}"
+            plc.set_registers(7, [0, 0])
+            go_to(each, 6)
+            source.look(6 * 10**9)
+    assert each.places.named(6 * 10**6).name is None
 
 
 def test_what_was_said_is_only_added_to_and_what_is_no_journal_is_refused(tmp_path: Path) -> None:
