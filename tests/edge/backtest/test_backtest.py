@@ -27,9 +27,11 @@ from edge.cli.app import app
 from edge.line_file import OnnxRuntimeSettings, read_line
 from edge.recordings import read_expectation, read_recording
 from edge.recordings.replay import replay
+from edge.review import Call, Mark, Review, add_reviews
 from edge.run import run_line
 from edge.store import read_events
 from edge.swap import Evidence, read_evidence
+from edge.types import State
 from stands.line_files import CAMERA
 from stands.make_recording import FRAMES, LINE, RECORDING, write_frames, write_pinned_bundle
 from stands.places import TESTS_PATH
@@ -171,6 +173,32 @@ def test_kept_frames_are_judged_as_they_were(tmp_path: Path, kept: Path, keener:
     assert run(tmp_path / "keener", keener, kept).newly_rejected > 0
     by_day = {row["utc"][:10] for row in found}
     assert by_day == {event.utc[:10] for event in events}
+
+
+def test_peoples_word_tells_false_rejects_and_misses_and_right_ones_pass_the_gate(
+    tmp_path: Path, kept: Path, keener: Path
+) -> None:
+    shutil.copytree(kept.parent, tmp_path / "line")
+    line, root = tmp_path / "line" / "line.yaml", tmp_path / "line" / "events"
+    before = run(tmp_path / "before", keener, line)
+    assert (before.reviewed, before.newly_rejected > 1) == (0, True)
+    by_event = {row["event"]: row for row in rows(tmp_path / "before")}
+    rejected = next(e for e in read_events(root) if e.state is State.NG)
+    newly = [number for number, row in by_event.items() if row["newly_rejected"]]
+    for number, call in [(rejected.id, Call.SOUND), *((each, Call.MISSED) for each in newly)]:
+        utc = by_event[number]["utc"]
+        mark = (Mark("dent", (1, 2, 3, 4)),) if call is Call.MISSED else ()
+        add_reviews(root, [Review(number, utc, utc, "Kim", "page", call, None, mark)])
+    after = run(tmp_path / "after", keener, line, most_new_per_km=0)
+    assert after.reviewed == 1 + len(newly)
+    assert (after.false_rejects_before, after.false_rejects_now) == (1, 1)
+    assert (after.missed_before, after.missed_now) == (len(newly), 0)
+    # All that is new is right by people's word: the gate holds nothing against it.
+    assert (after.newly_rejected, after.newly_rejected_per_km) == (before.newly_rejected, 0)
+    assert after.passed
+    assert "By people" in (tmp_path / "after" / "report.html").read_text(encoding="utf-8")
+    own = run(tmp_path / "own", OWN, line)
+    assert (own.missed_before, own.missed_now) == (len(newly), len(newly))
 
 
 def test_pictures_need_a_line_file_and_an_old_bundle_to_be_compared(
