@@ -51,6 +51,12 @@ def packed(rows: list[Row]) -> bytes:
     return file.getvalue()
 
 
+def faults_in(content: bytes) -> int:
+    """How many rows of such a file could not be read from their archive."""
+    faults = parquet.read_table(BytesIO(content), columns=["fault"]).column("fault")
+    return len(faults) - int(faults.null_count)
+
+
 class Parts:
     """The rows that are there already, and those that come."""
 

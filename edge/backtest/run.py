@@ -16,7 +16,7 @@ from edge.backtest.cases import Run
 from edge.backtest.judging import Networks, inspect_run
 from edge.backtest.listing import ByLine, known_lookouts, list_archive
 from edge.backtest.page import report_page
-from edge.backtest.parts import Parts, TornPart, packed, writing_rows
+from edge.backtest.parts import Parts, TornPart, faults_in, packed, writing_rows
 from edge.backtest.rows import Digest
 from edge.backtest.tally import Tally
 from edge.errors import ConfigurationError, UsageError
@@ -156,21 +156,24 @@ def _inspect(
     workers: Callable[[], Workers],
 ) -> list[str]:
     """What is not written yet, or could not be read; the faults of what was."""
-    torn, left, done, of = list[str](), list[Run](), 0, sum(len(run.cases) for run in runs)
+    torn, done, of = list[str](), 0, sum(len(run.cases) for run in runs)
+    left: dict[str, tuple[Run, int]] = {}  # each with the frames that are known not to be readable
     for run in {run.id: run for run in runs}.values():
         try:
             rows = parts.read(run.id)
         except TornPart as error:
             torn.append(str(error))
             rows = None
-        if rows is None or any(row.fault is not None for row in rows):
-            left.append(run)
+        faulty = len(run.cases) if rows is None else sum(row.fault is not None for row in rows)
+        if rows is None or faulty:
+            left[run.id] = run, faulty
         else:
             done += len(rows)
     tell(Progress(done, of))
     if left:
-        for run, content in workers().inspect(left):
-            parts.write(run.id, content)
+        for run, content in workers().inspect([run for run, _ in left.values()]):
+            if faults_in(content) <= left[run.id][1]:  # what was read once is not lost again
+                parts.write(run.id, content)
             done += len(run.cases)
             tell(Progress(done, of))
     return torn
@@ -188,7 +191,10 @@ def _finish(
     tally, digest, missing = Tally(), Digest(), 0
     with writing_rows(asked.out / "backtest.parquet") as all_rows:
         for each in _in_order(plan):
-            rows = parts.read(each.id)
+            try:
+                rows = parts.read(each.id)
+            except TornPart as error:  # of an archive that has gone
+                faults, rows = [*faults, str(error)], None
             if rows is None:
                 missing += each.frames
                 continue

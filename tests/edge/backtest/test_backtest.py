@@ -243,6 +243,32 @@ def test_an_archive_that_vanishes_midway_is_named_and_counted_and_nothing_is_los
     assert (healed.fault_count, healed.digest) == (0, right.digest)
 
 
+def test_what_was_read_once_is_not_lost_where_more_of_its_archive_goes(
+    tmp_path: Path, keener: Path
+) -> None:
+    (recording,) = copies(tmp_path, 1)
+    right = run(tmp_path / "right", keener, recording)
+    pictures, away = recording / "frames" / CAMERA, tmp_path / "away"
+    shutil.copytree(pictures, away)
+    out = tmp_path / "out"
+    for picture in sorted(pictures.iterdir())[12:]:
+        picture.unlink()
+    half = run(out, keener, recording)
+    assert 0 < half.fault_count < FRAMES
+    shutil.rmtree(pictures)
+    assert run(out, keener, recording).digest == half.digest
+    recording.rename(tmp_path / "gone")
+    part = min((out / "parts").iterdir())
+    whole = part.read_bytes()
+    part.write_bytes(whole[:500])
+    torn = run(out, keener, recording)
+    assert (torn.frames, torn.fault_count) == (0, 3)  # the archive, its part, and what was in it
+    part.write_bytes(whole)
+    (tmp_path / "gone").rename(recording)
+    shutil.copytree(away, pictures)
+    assert run(out, keener, recording).digest == right.digest
+
+
 def test_a_torn_part_is_named_and_its_run_inspected_again(tmp_path: Path, keener: Path) -> None:
     out, archives = tmp_path / "out", copies(tmp_path, 2)
     right = run(out, keener, *archives)
