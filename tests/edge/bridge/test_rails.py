@@ -35,7 +35,7 @@ SEES = st.tuples(
 )
 MOVES = st.integers(1, 8)
 RESTARTS = st.integers(-12, 0)  # the rail goes on meanwhile
-HISTORIES = st.lists(st.one_of(SEES, SEES, SEES, MOVES, MOVES, RESTARTS), max_size=40)
+HISTORIES = st.lists(st.one_of(SEES, SEES, SEES, MOVES, MOVES, RESTARTS), min_size=10, max_size=40)
 
 
 History = list[tuple[int, int, int, State, int] | int]

@@ -152,18 +152,27 @@ def test_by_several_cameras_a_surface_has_the_defects_that_it_has_in_one_piece(
     boxes: list[tuple[slice, slice]],
     turns: list[tuple[int, int, int]],
 ) -> None:
-    """Whichever is ahead, and however their frames lie."""
+    """Whichever is ahead, and however their frames lie; and no verdict grows better by it."""
     strip, verdicts = a_strip(*boxes), list[Verdict]()
     cameras, surface = cameras_over(places)
     rest = [(number, ROWS, 0) for number in range(len(places))]
     for number, rows, overlap in [*turns, *rest]:
         camera = cameras[number % len(cameras)]
         if camera.reached < ROWS:
-            verdicts.append(surface.join(camera.see(strip, rows, overlap)).verdict)
+            alone = camera.see(strip, rows, overlap)
+            verdicts.append(surface.join(alone).verdict)
+            assert_no_better(verdicts[-1], alone.verdict)
     whole = Frame(0, np.zeros(strip.shape, np.uint8), 0, Stretch(0, ROWS * PITCH_UM), PITCH_UM)
     wanted = find(whole, Mask(strip, threshold=0.5), LIMITS).defects
     found = as_known_at_last(verdicts)
     assert measures(list(found.values())) == measures(wanted, PLACE_MM)
+
+
+def assert_no_better(joined: Verdict, alone: Verdict) -> None:
+    """What a camera orders by itself is ordered, and what it finds counts."""
+    assert joined.state is State.NG or joined.state is alone.state
+    assert set(alone.rejects) <= set(joined.rejects)
+    assert len(joined.defects) > 0 or not alone.defects
 
 
 TWO = (Seen(0, 28), Seen(20, 48))
