@@ -23,7 +23,7 @@ from edge.types import Frame, Image, LostFrame, Stretch, unite
 MOST_PICTURES = 24  # of a run; what differs beyond them is in the table without a picture
 APART_UM = 50_000  # of what one side rejects: masks of the same defect differ by less
 LONGEST_UM = 1_000_000  # of one reject: a bundle that rejects all rail has rejected it many times
-_GONE = 3  # pictures in a row that cannot be read: the archive is gone, and not asked for more
+_GONE = 3  # pictures in a row that cannot be reached: the archive is not asked for more of a run
 
 Read = Callable[[str], bytes]
 
@@ -129,7 +129,8 @@ class _Pictures:
         try:
             data = self._read(name)
         except ArchiveError as error:
-            self._missing, self._why = self._missing + 1, str(error)
+            if not isinstance(error.__cause__, FileNotFoundError):  # whose neighbours may be there
+                self._missing, self._why = self._missing + 1, str(error)
             raise
         self._missing = 0
         image = decode_image(f"{self._run.archive}/{name}", data, colour=colour)
