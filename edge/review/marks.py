@@ -66,7 +66,7 @@ def check_marks(marks: Iterable[Mark], height: int, width: int) -> None:
 
 def png_size(data: bytes) -> tuple[int, int]:
     """Height and width that a PNG's header says."""
-    return int.from_bytes(data[20:24]), int.from_bytes(data[16:20])
+    return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
 
 
 def drawn(marks: Iterable[Mark], height: int, width: int) -> Image:
