@@ -21,6 +21,7 @@ from edge.inspect import Inspection
 from edge.types import Frame, State, Stretch
 
 _WARM_FRAMES = 3  # of each camera, that are not counted
+_LEAST_FRAMES = 2  # of each that are, however long they take
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,9 @@ class _Moment:
 
 
 class Meter:
-    """Records the inspections of a line, and stops it after so many seconds."""
+    """Records the inspections of a line, and stops it after so many seconds, or when each camera
+    has had frames.
+    """
 
     def __init__(self, line: Line, seconds: float, probe: Probe) -> None:
         self._line = line
@@ -70,7 +73,8 @@ class Meter:
                 self._from = self._moment()
             return
         self._notes[inspection.camera].append(self._note(inspection, now_ns))
-        if now_ns - self._from.at_ns >= self._for_ns:
+        is_over = now_ns - self._from.at_ns >= self._for_ns
+        if is_over and all(len(notes) >= _LEAST_FRAMES for notes in self._notes.values()):
             self._until = self._moment()
             self._line.stop()
 
@@ -133,13 +137,9 @@ class Meter:
     ) -> CameraRun:
         assert self._from is not None
         assert self._until is not None
-        if not notes:
-            raise CameraError(
-                f"the camera {name} had no frame in {seconds:.1f} s: give --seconds more"
-            )
         # Rail that two frames share is judged twice, and goes by once.
         judged_um = notes[-1].stretch.end_um - notes[0].stretch.end_um
-        length_um = judged_um * len(notes) / max(1, len(notes) - 1)
+        length_um = judged_um * len(notes) / (len(notes) - 1)
         return CameraRun(
             frames=len(notes),
             rate=Rate(
