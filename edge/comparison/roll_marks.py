@@ -124,16 +124,19 @@ def _rolls(places_um: list[int], last: Spot) -> Iterator[RollMark]:
             spacing_um = (last.along_um - place_um) / turns
             if not _LEAST_UM <= spacing_um <= min(_MOST_UM, furthest_um):
                 continue
-            marks_um = _on_the_beat(places_um, last.along_um, spacing_um)
+            marks_um = _on_the_beat(places_um, last.along_um, turns, place_um)
             if marks_um:
                 fitted_um = _fitted_um(marks_um, spacing_um)
                 yield RollMark(marks_um[0], last.along_um, last.across_um, fitted_um)
 
 
-def _on_the_beat(places_um: list[int], last_um: int, spacing_um: float) -> list[int]:
-    """The marks of the latest turns, the oldest first; none where too many are missing."""
-    marks_um, missed = [last_um], 0
-    for turn in range(1, _TURNS + 1):
+def _on_the_beat(places_um: list[int], last_um: int, turns: int, mark_um: int) -> list[int]:
+    """The marks of the latest turns, the oldest first, of which one is so many turns back, and none
+    lies between; none at all where too many are missing.
+    """
+    spacing_um = (last_um - mark_um) / turns
+    marks_um, missed = [last_um, mark_um], turns - 1
+    for turn in range(turns + 1, _TURNS + 1):
         due_um = last_um - turn * spacing_um
         off_um = _OFF_UM + _OFF_SHARE * turn * spacing_um
         low = bisect_left(places_um, due_um - off_um)

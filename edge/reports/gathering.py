@@ -40,6 +40,7 @@ from edge.store import (
     Thing,
     Things,
     Wanted,
+    Why,
     latency_ns,
     naming_of,
     read_account,
@@ -164,7 +165,7 @@ class _Seen:
 
     parts: Sequence[Part]
     things: Things = field(default_factory=Things)
-    why: Counter[str] = field(default_factory=Counter)
+    why: Counter[Why] = field(default_factory=Counter)
     bare: Counter[str] = field(default_factory=Counter)
     unknown_for: Counter[str] = field(default_factory=Counter)
     beyond: Counter[int] = field(default_factory=Counter)  # by run: after the account's end
@@ -177,7 +178,7 @@ class _Seen:
             self._ends_um[key] = max(part.end_um, self._ends_um.get(key, part.end_um))
 
     def add(self, event: Event) -> None:
-        self.why[event.why.value] += 1
+        self.why[event.why] += 1
         if event.evidence not in {KEPT, NO_IMAGE}:
             self.bare[event.evidence] += 1
         key = event.run, event.camera
@@ -192,7 +193,7 @@ class _Seen:
     def kept(self, lost: int) -> Kept:
         return Kept(
             events=self.why.total(),
-            by_why=dict(self.why.most_common()),
+            by_why={why.value: count for why, count in self.why.most_common()},
             without_pictures=dict(self.bare.most_common()),
             lost=lost,
         )
