@@ -99,8 +99,9 @@ def _sections(report: Report) -> Iterator[Section]:
         more = f" Of {report.things} things the {shown} largest are drawn."
         yield Section(
             "Where on the surface",
-            "Along the rail from left to right, across it from top to bottom. Dark is rail that "
-            f"could not be judged.{more if report.things > shown else ''}",
+            "Along the rail from left to right, across it from top to bottom. Red was rejected, "
+            "yellow only reported, light grey let by. Dark is rail that could not be judged."
+            f"{more if report.things > shown else ''}",
             [surface_map(report)],
         )
     yield Section(
@@ -245,11 +246,10 @@ def _outputs(report: Report) -> Iterator[Section]:
         if name in {"ordered", "fired", "missed"} or any(getattr(each, name) for each in sums)
     ]
     text = "As the ledger has it."
-    if outputs.lost or outputs.unwritten:
-        text += (
-            f" The disk refused for a while: {outputs.lost} entries are lost, "
-            f"{_several(outputs.unwritten, 'order', 'acted on before it was on disk')}."
-        )
+    if outputs.lost:
+        text += f" Its disk refused for too long: {outputs.lost} entries are lost."
+    if outputs.unwritten:
+        text += f" {_several(outputs.unwritten, 'order', 'acted on before the disk had it')}."
     tables = [Table(("", *outputs.actuators), rows)] if sums else []
     if outputs.modes:
         more = outputs.mode_changes - len(outputs.modes)

@@ -21,6 +21,7 @@ _HEAD, _TICKS, _GAP = 20, 16, 8  # above a strip its name; below each row its pl
 _ROW = 46  # high
 _MOST_STRIPS, _ROWS = 6, 8
 _LEAST_ROW_UM = 2_000_000
+_LEAST_MARK = 3.0  # wide and high, so that it is seen
 _MOST_MARKS = 400  # in a row, beyond which it is drawn in cells
 _CELL = 6.0
 _SHADES = 4
@@ -132,9 +133,10 @@ def _row(strip: Strip, scale: _Scale) -> Iterator[Shape]:
 
 def _marks(spots: Sequence[Spot], scale: _Scale) -> Iterator[Shape]:
     for spot in sorted(spots, key=lambda each: each.fate == "rejected"):
-        left, top = scale.x(spot.start_um), scale.y(spot.left_um)
-        width = max(3.0, scale.x(spot.end_um) - left)
-        height = max(3.0, scale.y(spot.right_um) - top)
+        left = scale.x(spot.start_um)
+        top = min(scale.y(spot.left_um), scale.top + _ROW - _LEAST_MARK)
+        width = max(_LEAST_MARK, scale.x(spot.end_um) - left)
+        height = max(_LEAST_MARK, scale.y(spot.right_um) - top)
         said = f"{spot.label}, {spot.fate}, {_at(spot.start_um)}"
         yield Box(spot.fate.replace(" ", "-"), left, top, width, height, said)
 
