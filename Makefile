@@ -5,7 +5,7 @@ DEV = .venv
 OLDEST = .venv-oldest
 BUILT_FROM = setup.cfg setup.py pyproject.toml $(wildcard edge/engines/native/*)
 
-.PHONY: demo install test test-oldest check docs pictures bundle bundle-strip bundle-rail wheel clean
+.PHONY: demo install test test-oldest check docs pictures bundle bundle-strip bundle-rail wheel wheels test-wheels release clean
 
 demo: $(BOX)/ready ## inspect a simulated line with the shipped bundle
 	$(BOX)/bin/trackside demo
@@ -78,8 +78,18 @@ docs: $(DEV)/ready ## the manual, in build/manual
 pictures: $(DEV)/ready ## the manual's pictures of simulated lines, anew: look at them
 	$(DEV)/bin/python docs/building/pictures.py
 
-wheel: $(DEV)/ready ## wheel and sdist in dist/
+wheel: $(DEV)/ready ## wheel for this machine, and sdist, in dist/
 	$(DEV)/bin/python -m build
+
+wheels: $(DEV)/ready ## wheels for x86-64 and aarch64, for every Python, and the sdist, in dist/
+	$(DEV)/bin/python .ci/wheels.py --out dist
+
+test-wheels: wheels ## the wheels' own tests: under an emulator, on several Pythons, built again
+	TRACKSIDE_WHEELS=$(CURDIR)/dist $(DEV)/bin/python -m pytest tests/house/test_wheels.py
+
+# All that a release is made of: of a commit with no changes beside it, and the version's own tag.
+release: check test-wheels ## dist/ with SHA256SUMS, ready to be carried off
+	$(DEV)/bin/python .ci/release.py --dist dist
 
 clean:
 	rm -rf $(BOX) $(DEV) $(OLDEST) build dist *.egg-info

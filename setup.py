@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("edge/engines/native")
@@ -16,8 +17,16 @@ class BuildLibrary(build_ext):
         return str(Path(*package, f"lib{name}.so.1"))
 
 
+class OneForEveryPython(bdist_wheel):
+    """For one kind of processor; of Python it wants nothing but ctypes."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        *_, platform = super().get_tag()
+        return "py3", "none", platform
+
+
 setup(
-    cmdclass={"build_ext": BuildLibrary},
+    cmdclass={"bdist_wheel": OneForEveryPython, "build_ext": BuildLibrary},
     ext_modules=[
         Extension(
             "edge.engines.trackside",

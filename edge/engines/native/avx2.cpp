@@ -6,8 +6,13 @@
 
 // Standard headers come first: what they inline must run on any CPU.
 #include "body.hpp"
+#include "x86_cpu.hpp"
+#ifdef __clang__  // which reads GCC's pragma and lets it be
+#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#else
 #pragma GCC push_options
 #pragma GCC target("avx2")
+#endif
 #include "x86_depthwise_pairs.hpp"
 #include "x86_head.hpp"
 #include "x86_pointwise.hpp"
@@ -30,7 +35,7 @@ struct Multiply : Ymm {
 const Body AVX2 = {"avx2",
                    Weave::PAIRS,
                      0,
-                   [] { return __builtin_cpu_supports("avx2") != 0; },
+                   x86::has_avx2,
                    pack_pointwise<Ymm::BYTES>,
                    depthwise_pairs<Ymm>,
                    pointwise_ymm<Multiply>,
@@ -38,5 +43,9 @@ const Body AVX2 = {"avx2",
                      head};
 
 }  // namespace trackside
+#ifdef __clang__
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 #endif

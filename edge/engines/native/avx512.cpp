@@ -6,8 +6,13 @@
 
 // Standard headers come first: what they inline must run on any CPU.
 #include "body.hpp"
+#include "x86_cpu.hpp"
+#ifdef __clang__  // which reads GCC's pragma and lets it be
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"))), apply_to = function)
+#else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512vnni,prefer-vector-width=512")
+#endif
 #include "x86_depthwise_quads.hpp"
 #include "x86_head.hpp"
 #include "x86_pointwise.hpp"
@@ -23,11 +28,6 @@ struct HalfZmm : Ymm {
     static Vector dot(Vector sum, Vector four, Vector w) { return _mm256_dpbusd_epi32(sum, four, w); }
 };
 
-bool supported() {
-    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512vnni");
-}
-
 void pointwise(const PackedPointwise& w, const Quads& in, int width, const u8* residual, u8* out) {
     const int whole = w.outputs / 64 * 64;
     for (int n = 0; n < whole; n += 64) along<Zmm, 4, 4>(w, in, width, n, residual, out);
@@ -40,7 +40,7 @@ void pointwise(const PackedPointwise& w, const Quads& in, int width, const u8* r
 const Body AVX512 = {"avx512",
                      Weave::QUADS,
                      0,
-                     supported,
+                     x86::has_avx512,
                      pack_pointwise<Zmm::BYTES>,
                      depthwise_quads<Zmm, HalfZmm>,
                      pointwise,
@@ -48,5 +48,9 @@ const Body AVX512 = {"avx512",
                      head};
 
 }  // namespace trackside
+#ifdef __clang__
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 #endif

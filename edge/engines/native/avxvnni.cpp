@@ -6,8 +6,13 @@
 
 // Standard headers come first: what they inline must run on any CPU.
 #include "body.hpp"
+#include "x86_cpu.hpp"
+#ifdef __clang__  // which reads GCC's pragma and lets it be
+#pragma clang attribute push(__attribute__((target("avx2,avxvnni"))), apply_to = function)
+#else
 #pragma GCC push_options
 #pragma GCC target("avx2,avxvnni")
+#endif
 #include "x86_depthwise_quads.hpp"
 #include "x86_head.hpp"
 #include "x86_pointwise.hpp"
@@ -26,7 +31,7 @@ struct Dot : Ymm {
 const Body AVX_VNNI = {"avxvnni",
                        Weave::QUADS,
                      0,
-                       [] { return __builtin_cpu_supports("avxvnni") != 0; },
+                       x86::has_avxvnni,
                        pack_pointwise<Ymm::BYTES>,
                        depthwise_quads<Dot>,
                        pointwise_ymm<Dot>,
@@ -34,5 +39,9 @@ const Body AVX_VNNI = {"avxvnni",
                      head};
 
 }  // namespace trackside
+#ifdef __clang__
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 #endif

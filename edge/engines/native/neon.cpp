@@ -10,8 +10,12 @@
 
 // Standard headers come first: what they inline must run on any CPU.
 #include "body.hpp"
+#ifdef __clang__  // which reads GCC's pragma and lets it be
+#pragma clang attribute push(__attribute__((target("arch=armv8.2-a+dotprod"))), apply_to = function)
+#else
 #pragma GCC push_options
 #pragma GCC target("arch=armv8.2-a+dotprod")
+#endif
 
 #include <algorithm>
 #include <cstring>
@@ -324,5 +328,9 @@ const Body NEON = {"neon",
                    head};
 
 }  // namespace trackside
+#ifdef __clang__
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 #endif
