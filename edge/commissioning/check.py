@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
@@ -43,6 +43,7 @@ from edge.line_file import (
     StoreSettings,
     WebSettings,
 )
+from edge.places import Journal, read_track
 from edge.reports import prepare
 from edge.serving import bound
 from edge.store import try_store
@@ -78,6 +79,7 @@ def check_line(config: LineSettings, rounds: int = ROUNDS) -> list[Check]:
             *check_ledger(config.reject.ledger),
             *check_certificate(line, frames),
             *check_reports(config.reports),
+            *check_places(config),
             *check_telling(config),
         ]
 
@@ -192,6 +194,17 @@ def check_reports(settings: ReportsSettings | None) -> list[Check]:
     return [
         Check("reports", True, f"to {settings.folder} at {times}, as {', '.join(settings.formats)}")
     ]
+
+
+def check_places(config: LineSettings) -> list[Check]:
+    """Whether what is said of places can be kept, and the track is one; there may be none."""
+    if config.places is None or config.journal is None:
+        return []
+    with closing(Journal(config.journal)):
+        detail = f"what is said of them can be kept in {config.journal}"
+    if config.places.gps is not None:
+        detail += f"; {len(read_track(config.places.gps.track))} points of the track"
+    return [Check("places", True, detail)]
 
 
 def check_certificate(line: Line, frames: Mapping[str, Frame]) -> list[Check]:

@@ -21,6 +21,7 @@ from edge.places.mark import (
 )
 from edge.places.place_map import PlaceMap
 from edge.places.saying import say_later, say_now
+from edge.places.track_table import TrackTable, read_track
 from edge.places.watched import hear_name
 
 __all__ = [
@@ -36,11 +37,13 @@ __all__ = [
     "PlaceMap",
     "PlaceRefused",
     "Run",
+    "TrackTable",
     "chainage_of",
     "hear_name",
     "km",
     "name_of",
     "read_book",
+    "read_track",
     "say_later",
     "say_now",
 ]

@@ -41,6 +41,9 @@ class TrackTable:
     def __init__(self, points: list[Point]) -> None:
         self._points = points
 
+    def __len__(self) -> int:
+        return len(self._points)
+
     def nearest(self, latitude: float, longitude: float) -> OnTrack:
         """The place of the track that is nearest."""
         found = (_foot(one, two, latitude, longitude) for one, two in pairwise(self._points))

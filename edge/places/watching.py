@@ -18,7 +18,7 @@ from typing import Protocol
 
 from edge.bridge import Bridge, bridge_errors_as_ours, open_register
 from edge.clock import clock_ns
-from edge.errors import TracksideError
+from edge.errors import StoreError, TracksideError
 from edge.line_file import (
     FileNameSettings,
     GpsSettings,
@@ -49,7 +49,9 @@ class _Watched(Protocol):
 def watching_places(
     config: LineSettings, run: str, bridge: Bridge, utc_now: Callable[[], datetime]
 ) -> Iterator[LivePlaces | None]:
-    """The line's places, if it has any, and all that tells them."""
+    """The line's places, if it has any, and all that tells them; none, and it is said, where the
+    disk refuses their journal: the line inspects and rejects all the same.
+    """
     settings, path = config.places, config.journal
     if settings is None or path is None:
         yield None
@@ -58,7 +60,14 @@ def watching_places(
     begun = Run(run, utc, config.name, settings.along, settings.falls)
     track = None if settings.gps is None else read_track(settings.gps.track)
     with ExitStack() as stack:
-        journal = stack.enter_context(closing(Journal(path)))
+        try:
+            journal = stack.enter_context(closing(Journal(path)))
+        except StoreError as error:
+            log.error(
+                "places: %s; the line runs, and they have no names until its next start", error
+            )
+            yield None
+            return
         places = LivePlaces(settings, begun, bridge.where, utc_now)
         places.look()
         places.write(journal)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,15 @@ from edge.places import (
     read_book,
 )
 from edge.places.watched import CoilSensor, NameKey, NameSource, Posts, numbered
-from stands.line_files import changed
+from edge.telemetry.messages import VerdictMessage, verdict_message
+from edge.types import State
+from edge.web.feed import Feed
+from stands.inspections import inspection
+from stands.line_files import CAMERA, changed
 from stands.places import STEEL_LINE
 from stands.plc import Plc
 from stands.waiting import eventually
+from stands.watched_line import a_page_state, a_watched_line
 
 KM = 1_000_000_000
 
@@ -224,6 +229,30 @@ def test_a_number_in_a_plc_is_a_name_and_none_is_none() -> None:
     assert each.places.named(6 * 10**6).name is None
 
 
+def test_messages_and_page_show_what_a_place_is_called_beside_its_micrometres() -> None:
+    each, feed = told(), Feed()
+    go_to(each, 10)
+    seen = inspection(3, state=State.NG)
+    stamp = {"line": "line", "run": "r", "number": 1, "at": "now", "camera": CAMERA}
+
+    def message() -> VerdictMessage:
+        place = each.places.named(seen.verdict.stretch.start_um)
+        return verdict_message(stamp, seen.verdict, 1, place)
+
+    line = replace(
+        a_watched_line([None], []), called=lambda position_um: each.places.named(position_um).text
+    )
+    page = a_page_state(feed, line)
+    feed.publish(seen)
+    page.turn()
+    assert message().place is None and page.whole()["rejects"][0]["called"] is None
+    each.places.mark(Kind.ANCHOR, "a key", at_ns=0, chainage_um=chainage_of(12))
+    said = message()
+    assert said.place is not None and said.place.text == "km 12.000264"
+    assert (said.start_um, said.place.chainage_um) == (264_000, 12 * KM + 264_000)
+    assert page.whole()["rejects"][0]["called"] == "km 12.000264"
+
+
 def test_what_was_said_is_only_added_to_and_what_is_no_journal_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "places.sqlite"
     assert read_book(path).runs == ()
@@ -295,3 +324,15 @@ def test_a_running_line_is_named_from_a_file_and_by_a_command_and_its_events_sho
     assert "coil 4711" in report.stdout, report.stderr
     late = trackside("place", "here", path, "--name", "coil 4713")
     assert (late.returncode, "does not answer" in late.stderr) == (1, True)
+
+
+def test_a_line_whose_journal_cannot_be_opened_inspects_and_its_check_says_why(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "journal").mkdir()
+    path = a_line(tmp_path, {"along": "coil", "journal": "journal"})
+    ran = trackside("run", path, "--frames", 3)
+    assert ran.returncode == 0 and "the line runs, and they have no names" in ran.stderr
+    checked = trackside("check", path)
+    assert checked.returncode != 0
+    assert "give `places.journal` a file that you may write to" in checked.stderr
