@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -70,7 +71,8 @@ def init(
         str, typer.Option(metavar="N/M", help="N of M keys must sign what is published.")
     ] = "1/1",
     fresh_days: Annotated[
-        float, typer.Option(min=0.001, help="After so long without news boxes believe nothing.")
+        float,
+        typer.Option(min=0.001, max=365, help="After so long without news boxes believe nothing."),
     ] = 7,
 ) -> None:
     """Make a depot with keys of its own, and print the root that boxes are to trust.
@@ -305,7 +307,7 @@ def _reports(
     from edge.errors import UsageError
 
     host, _, port = broker.partition(":")
-    if port and not port.isdigit():
+    if not host or (port and not re.fullmatch(r"[0-9]{1,5}", port)):
         raise UsageError(f"--broker {broker}: give HOST or HOST:PORT")
     password = os.environ.get("MQTT_PASSWORD")
     default = 1883 if ca is None else 8883

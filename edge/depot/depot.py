@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from edge.bundle import open_bundle
 from edge.depot.tuf_repository import ROLES, Keys, TufRepository
 from edge.errors import UsageError
 from edge.files import parsed, read_yaml
 from edge.fleet import EVERY_BOX, ROLLOUT, Release, Ring, Rollout
-from edge.line_file import LineSettings
+from edge.line_file import BoxName, LineSettings
 
 _ROLLOUT = TypeAdapter(Rollout)
+_BOX_NAME = TypeAdapter[str](BoxName)
+_NUMBER = r"[0-9]+(\.[0-9]*)?"
 
 
 class Depot:
@@ -150,6 +153,8 @@ def checked_line(path: Path) -> bytes:
         raise UsageError(f"{path}: `fleet:` stays each box's own: leave it out of a release")
     if config.swap is None:
         raise UsageError(f"{path}: boxes of a fleet have a `swap:`, as their own line files say it")
+    if config.swap.fleet_objection:
+        raise UsageError(f"{path}: {config.swap.fleet_objection}")
     return path.read_bytes()
 
 
@@ -158,16 +163,29 @@ def lines_of(given: Sequence[str]) -> dict[str, Path]:
     lines = {}
     for each in given:
         box, equals, path = each.rpartition("=")
+        if equals:
+            _check_name(box)
         lines[box if equals else EVERY_BOX] = Path(path)
     return lines
 
 
+def _check_name(box: str) -> None:
+    try:
+        _BOX_NAME.validate_python(box)
+    except ValidationError as error:
+        raise UsageError(
+            f"{box!r} is no box's name: give what stands under `fleet.box` of its line file"
+        ) from error
+
+
 def rings_of(canary: Sequence[str], shares: Sequence[str]) -> list[Ring]:
     """The first by its boxes' names, the others as shares of all, such as 10%."""
+    for box in canary:
+        _check_name(box)
     rings = [Ring(name="canary", boxes=tuple(canary))]
     for each in shares:
         number = each.removesuffix("%")
-        if number == each or not number.replace(".", "", 1).isdigit() or float(number) > 100:
+        if number == each or not re.fullmatch(_NUMBER, number) or float(number) > 100:
             raise UsageError(f"--ring {each} is no share of all boxes: give one such as 10%")
         rings.append(Ring(name="all" if number == "100" else each, share=float(number) / 100))
     return rings
@@ -180,10 +198,10 @@ def keys_of(root: str, targets: str) -> dict[str, Keys]:
 
 
 def _keys(role: str, text: str) -> Keys:
-    threshold, _, count = text.partition("/")
-    if not (threshold.isdigit() and count.isdigit() and 1 <= int(threshold) <= int(count)):
+    given = re.fullmatch(r"([0-9]{1,2})/([0-9]{1,2})", text)
+    if given is None or not 1 <= int(given[1]) <= int(given[2]):
         raise UsageError(f"--{role}-keys {text}: give how many must sign of how many, such as 2/3")
-    return Keys(int(threshold), int(count))
+    return Keys(int(given[1]), int(given[2]))
 
 
 def _written(rollout: Rollout) -> bytes:

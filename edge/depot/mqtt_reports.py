@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from pydantic import ValidationError
 
 from edge.depot.standing import Report
-from edge.errors import DepotError
+from edge.errors import ConfigurationError, DepotError
 from edge.telemetry import FleetMessage
 
 _ANSWER_S = 10  # for the broker
@@ -95,11 +95,14 @@ def mqtt_reports(
     if username is not None:
         client.username_pw_set(username, password)
     if ca is not None:
-        client.tls_set_context(ssl.create_default_context(cafile=ca))
+        try:
+            client.tls_set_context(ssl.create_default_context(cafile=ca))
+        except OSError as error:
+            raise ConfigurationError(f"{ca}: {error.strerror}: see to --ca") from error
     where = f"{host} port {port}"
     try:
         client.connect(host, port)
-    except OSError as error:
+    except (OSError, OverflowError, ValueError) as error:
         raise DepotError(f"broker {where}: {error}: see to --broker") from error
     client.loop_start()
     try:

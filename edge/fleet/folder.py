@@ -116,12 +116,12 @@ class FleetFolder:
     def checked_line(self, digest: str) -> Path:
         """The path of a line file that holds what its name says."""
         path = self.line_path(digest)
-        with held(self.root) as root, root.folder("lines", make=False) as lines:
+        with held(self.root, make=True) as root, root.folder("lines", make=True) as lines:
             text = lines.read(path.name, _MOST_BYTES)
         if text is None or sha256(text).hexdigest() != digest:
             raise ConfigurationError(
-                f"{path} is not what its name says: find out who changed it; the next release "
-                "brings another"
+                f"{path} is not what its name says: find out who changed it; `trackside fleet "
+                "agent LINE.yaml --once` brings it anew"
             )
         return path
 

@@ -36,6 +36,8 @@ def line_that_came(folder: FleetFolder, digest: str, path: Path, own: LineSettin
             f"swap.folder is not the {own.swap.folder} of the box, where its bundles lie: leave it "
             "as it is there"
         )
+    if config.swap.fleet_objection:
+        raise ConfigurationError(config.swap.fleet_objection)
     return config.model_copy(update={"fleet": own.fleet})
 
 

@@ -10,7 +10,7 @@ from collections.abc import Set
 from hashlib import sha256
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from edge.line_file import BoxName
 
@@ -59,6 +59,16 @@ class Rollout(_Part):
     max_failures: float = Field(ge=0, lt=1)  # share of a ring's boxes; beyond it a release stops
     fresh_days: float = Field(gt=0)  # for so long boxes believe that there is nothing newer
     releases: tuple[Release, ...] = ()
+
+    @field_validator("releases")
+    @classmethod
+    def _are_in_rings(
+        cls, releases: tuple[Release, ...], info: ValidationInfo
+    ) -> tuple[Release, ...]:
+        rings = len(info.data.get("rings", ()))
+        if beyond := [each.number for each in releases if each.ring >= rings]:
+            raise ValueError(f"release {beyond[0]} is in a ring that there is not")
+        return releases
 
     def release(self, number: int) -> Release | None:
         return next((each for each in self.releases if each.number == number), None)

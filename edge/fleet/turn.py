@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,7 +18,7 @@ from uuid import uuid4
 from pydantic import TypeAdapter
 
 from edge.bundle import open_bundle
-from edge.errors import DepotError, TracksideError
+from edge.errors import ConfigurationError, DepotError, TracksideError
 from edge.files import parsed
 from edge.fleet.folder import (
     MOST_REFUSALS,
@@ -87,7 +88,7 @@ class _Box:
         self._path, self._own = path, own
         self._settings = fleet_of(own)
         self.folder = FleetFolder(self._settings.folder)
-        self._config = line_in_force(path, own)
+        self._config = own
         self._until_s = time.monotonic() + wait_s
         self._status = self.folder.status() or FleetStatus(box=self._settings.box)
 
@@ -99,6 +100,7 @@ class _Box:
 
     def bring_to(self, rollout: Rollout, depot: Depot) -> None:
         """Take what is wanted, leave what was revoked, and else let all be as it is."""
+        self._config = self._line_that_runs()
         status = self._status
         newest = rollout.wanted(status.box, status.runs)
         self.say(
@@ -106,13 +108,13 @@ class _Box:
             ring=None if newest is None else rollout.rings[newest.ring].name,
         )
         while (release := self._acceptable(rollout)) is not None:
-            if release.number == self._status.runs:
-                self._stay(release)
+            if release.number == self._status.runs and self._stays(release):
                 break
             if self._take(release, depot, revoked=self._revoked(rollout)):
                 break
         else:
             self._leave(rollout)
+        self._tidy()
         self.say(doing="nothing")
 
     def _acceptable(self, rollout: Rollout) -> Release | None:
@@ -144,7 +146,6 @@ class _Box:
             self._come_back()
             return False
         self.say(runs=release.number, trying=None, bundle_before=None, asked=None)
-        self._tidy()
         return True
 
     def _take_bundle(
@@ -174,13 +175,15 @@ class _Box:
     def _take_line(self, release: Release, depot: Depot) -> None:
         target = release.line_for(self._status.box)
         digest = None if target is None else digest_of(target)
-        if self.folder.line_standing().in_force == digest:
+        if self._has_line(digest):
             return
         self.say(doing="trying the line file")
         if digest is not None and target is not None:
             if self.folder.keep_line(depot.read(target)) != digest:
                 raise _Refused("its line file is not the one that was published")
             line_that_came(self.folder, digest, self._path, self._own)  # while the old one runs
+        if self._has_line(digest):  # its copy alone was damaged
+            return
         self._await_line(LineRequest(id=uuid4().hex, digest=digest, release=release.number))
 
     def _await_line(self, wanted: LineRequest) -> None:
@@ -197,13 +200,35 @@ class _Box:
                 self._config = line_in_force(self._path, self._own)
                 return
 
-    def _stay(self, release: Release) -> None:
-        """With what runs; unless somebody at the box has chosen another bundle."""
+    def _stays(self, release: Release) -> bool:
+        """Whether what runs is left alone; not where its line file is no longer what it was."""
         self._come_back()
         bundle = release.bundle
         if bundle is not None and in_force_now(self._config) != digest_of(bundle):
             self._refuse(release.number, "another bundle was activated at the box")
             self.say(runs=None)
+            return True
+        target = release.line_for(self._status.box)
+        return self._has_line(None if target is None else digest_of(target))
+
+    def _has_line(self, digest: str | None) -> bool:
+        """Whether that line file is in force here, and whole."""
+        if self.folder.line_standing().in_force != digest:
+            return False
+        try:
+            if digest is not None:
+                self.folder.checked_line(digest)
+        except ConfigurationError:
+            return False
+        return True
+
+    def _line_that_runs(self) -> LineSettings:
+        """The box's own where what is in force cannot be read, until it is brought anew."""
+        digest = self.folder.line_standing().in_force
+        with suppress(ConfigurationError):
+            if digest is not None:
+                return line_that_came(self.folder, digest, self._path, self._own)
+        return self._own
 
     def _leave(self, rollout: Rollout) -> None:
         """Nothing is wanted here: what was revoked gives way to the box's own."""

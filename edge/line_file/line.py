@@ -127,8 +127,11 @@ class LineSettings(Section):
     def _can_change_bundles(
         cls, fleet: FleetSettings | None, info: ValidationInfo
     ) -> FleetSettings | None:
-        if fleet is not None and info.data.get("swap") is None:
+        swap = info.data.get("swap")
+        if fleet is not None and swap is None:
             raise ValueError("bundles that come are tried beside the old one: give `swap:` too")
+        if fleet is not None and swap is not None and swap.fleet_objection:
+            raise ValueError(swap.fleet_objection)
         return fleet
 
     @field_validator("reject")

@@ -68,6 +68,7 @@ class SwapSettings(Section):
         description="A bundle is taken only with the result of a `trackside backtest` against the "
         "one in force, with a gate that it passed: `bundle activate --backtest`.",
     )
+
     min_agreement: float = Field(
         default=0.95, ge=0, le=1, description="Least share of them with the same verdict."
     )
@@ -91,3 +92,13 @@ class SwapSettings(Section):
         description="Greatest p99 of the new one's time a frame, as a multiple of the old one's; "
         "both are timed beside the line, in turn.",
     )
+
+    @property
+    def fleet_objection(self) -> str | None:
+        """Why a box of a fleet cannot have this; a revoked bundle could not even be left."""
+        if not self.require_backtest:
+            return None
+        return (
+            "releases of a fleet bring no backtest along, so no bundle of theirs could be taken: "
+            "leave `require_backtest` out of `swap:`"
+        )

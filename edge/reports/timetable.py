@@ -136,7 +136,9 @@ class _Timetable:
 
     def _beside(self, task: Task) -> str | None:
         """Why it failed; None if it did not, or the line has ended."""
-        command = [sys.executable, "-c", _PROGRAM, json.dumps(sys.path)]
+        # isolated: whoever may write into the working directory must not have his modules run here
+        paths = json.dumps([each for each in sys.path if each])
+        command = [sys.executable, "-I", "-c", _PROGRAM, paths]
         pipe = subprocess.PIPE
         with subprocess.Popen(command, stdin=pipe, stderr=pipe, text=True) as process:
             assert process.stdin is not None and process.stderr is not None

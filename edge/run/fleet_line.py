@@ -8,6 +8,7 @@ twice, however it ended. What decides is on disk, and the line ends to be starte
 from __future__ import annotations
 
 import logging
+import subprocess
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,7 +23,6 @@ from edge.errors import ConfigurationError, StartAgain, TracksideError
 from edge.extras import require
 from edge.fleet import (
     FleetFolder,
-    FleetStatus,
     LineAttempt,
     LineDecision,
     LineRequest,
@@ -43,6 +43,7 @@ _LINES = 2  # that may end over a line file; one may have been killed for anothe
 _MOST_UNKNOWN = 0.1  # share of the latest frames of a camera that is well
 _LOOK_S = 1.0  # between two looks at what is asked for
 _AGENT_S = 30.0  # before an agent that ended is started again
+_PATIENCE_S = 60.0  # for an agent that is to end
 
 log = logging.getLogger("trackside")
 
@@ -59,13 +60,41 @@ def run_in_fleet(
     require(*PACKAGES)
     folder = FleetFolder(fleet_of(own).folder)
     with _agent(path):
-        request, standing = folder.line_request(), folder.line_standing()
-        if request is not None and not is_answered(request, standing):
+        request = _request(folder)
+        if request is not None and _is_on_trial(folder, request):
             return _try(path, own, folder, request, check=check, frames=frames)
         watching = _Watching(folder, request)
         tally = run_line(line_in_force(path, own), frames=frames, watch=watching.watch)
     watching.raise_if_asked()
     return tally
+
+
+def _request(folder: FleetFolder) -> LineRequest | None:
+    """What is asked for; where that cannot be read, the line runs what is in force."""
+    try:
+        return folder.line_request()
+    except (ConfigurationError, OSError) as error:
+        log.error("the fleet's folder: %s", error)
+        return None
+
+
+def _is_on_trial(folder: FleetFolder, request: LineRequest) -> bool:
+    """Whether this start tries it, which is on disk before it can do any harm.
+
+    Where the disk will not have that, the line runs what is in force: it does not stand still.
+    """
+    if is_answered(request, folder.line_standing()):
+        return False
+    try:
+        begun = folder.lines_begun(request)
+        if begun < _LINES:
+            folder.begin(LineAttempt(request=request, lines=begun + 1))
+            return True
+    except (ConfigurationError, OSError) as error:
+        log.error("the line file that came is not tried: %s", error)
+        return False
+    _refuse(folder, request, f"the line ended over it, {begun} times")
+    return False
 
 
 def _try(
@@ -78,10 +107,6 @@ def _try(
     frames: int | None,
 ) -> Tally:
     """Run the line file that is asked for, until it is well, and on."""
-    begun = folder.lines_begun(request)
-    if begun >= _LINES:
-        raise _refused(folder, request, f"the line ended over it, {begun} times")
-    folder.begin(LineAttempt(request=request, lines=begun + 1))
     trial = _Trial(folder, request, fleet_of(own).well_frames, fleet_of(own).well_within_s)
     try:
         config = own
@@ -94,21 +119,27 @@ def _try(
     except (TracksideError, OSError) as error:
         if trial.is_well:
             raise
-        raise _refused(folder, request, str(error)) from error
+        raise StartAgain(_refuse(folder, request, str(error))) from error
     if not trial.is_well:
         if trial.is_over:
-            raise _refused(folder, request, trial.said())
+            raise StartAgain(_refuse(folder, request, trial.said()))
         # told to stop: that is no fault of the line file
-        folder.begin(LineAttempt(request=request, lines=begun))
+        begun = folder.lines_begun(request)
+        folder.begin(LineAttempt(request=request, lines=begun - 1))
     trial.raise_if_asked()
     return tally
 
 
-def _refused(folder: FleetFolder, request: LineRequest, why: str) -> StartAgain:
-    standing = folder.line_standing()
-    decision = LineDecision(request=request, refusal=why, at=_now())
-    folder.settle(standing.model_copy(update={"outcome": decision}))
-    return StartAgain(f"the line file that came is refused, and the one before comes back: {why}")
+def _refuse(folder: FleetFolder, request: LineRequest, why: str) -> str:
+    """Keep it, and say it; a start after a disk that would not have it tries once more."""
+    said = f"the line file that came is refused, and the one before comes back: {why}"
+    log.error("%s", said)
+    try:
+        decision = LineDecision(request=request, refusal=why, at=_now())
+        folder.settle(folder.line_standing().model_copy(update={"outcome": decision}))
+    except OSError as error:
+        log.error("that cannot be kept: %s", error)
+    return said
 
 
 class _Watching:
@@ -118,7 +149,7 @@ class _Watching:
         self._folder, self._request = folder, request
         self._asked = False
         self._over = Event()
-        self._told: FleetStatus | None = folder.status()
+        self._told = folder.shown("")
 
     def watch(self, line: Line) -> Callable[[Inspection], None]:
         Thread(target=self._work, args=(line,), name="fleet", daemon=True).start()
@@ -134,6 +165,7 @@ class _Watching:
         """Nothing hangs on what a line shows that is not on trial."""
 
     def _work(self, line: Line) -> None:
+        complaint = None
         while not self._over.wait(_LOOK_S):
             try:
                 if self._is_to_end():
@@ -141,8 +173,11 @@ class _Watching:
                     return
                 self._tell()
             except Exception as error:  # the line goes on with what it has, whatever this is
-                log.error("the fleet's folder: %s", error)
-                return
+                if str(error) != complaint:
+                    log.error("the fleet's folder: %s", error)
+                complaint = str(error)
+            else:
+                complaint = None
 
     def _is_to_end(self) -> bool:
         request = self._folder.line_request()
@@ -152,7 +187,7 @@ class _Watching:
 
     def _tell(self) -> None:
         """Once of each thing that is new."""
-        status, before = self._folder.status(), self._told or FleetStatus(box="")
+        status, before = self._folder.status(), self._told
         if status is None or status == before:
             return
         if status.runs != before.runs:
@@ -221,14 +256,12 @@ def _agent(path: Path) -> Iterator[None]:
 
     def work() -> None:
         while not over.is_set():
-            with start_agent(path) as agent:
-                assert agent.stdin is not None
-                while not over.wait(_LOOK_S) and agent.poll() is None:
-                    pass
-                with suppress(OSError):
-                    agent.stdin.close()
-            if not over.wait(0):
-                log.warning("the fleet's agent ended with %s", agent.returncode)
+            try:
+                ended = f"ended with {_run_agent(path, over)}"
+            except (TracksideError, OSError) as error:  # somebody edits its line file, say
+                ended = f"cannot be started: {error}"
+            if not over.is_set():
+                log.warning("the fleet's agent %s", ended)
                 over.wait(_AGENT_S)
 
     thread = Thread(target=work, name="fleet agent", daemon=True)
@@ -238,6 +271,21 @@ def _agent(path: Path) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+
+
+def _run_agent(path: Path, over: Event) -> int:
+    """Until it ends, or is to; returns its exit code."""
+    with start_agent(path) as agent:
+        assert agent.stdin is not None
+        while not over.wait(_LOOK_S) and agent.poll() is None:
+            pass
+        with suppress(OSError):
+            agent.stdin.close()
+        try:
+            return agent.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:  # the line does not wait for it
+            agent.kill()
+            return agent.wait()
 
 
 def _now() -> str:

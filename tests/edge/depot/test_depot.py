@@ -165,6 +165,28 @@ def test_keys_that_a_server_would_show_and_keys_that_are_not_there_are_refused(
     assert all(path.stat().st_mode & 0o077 == 0 for path in desk.keys.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["init", "new", "--keys", "k", "--canary", "no name!"], "'no name!' is no box's name"),
+        (["init", "new", "--keys", "k", "--canary", "a", "--ring", "²%"], "no share of all boxes"),
+        (["init", "new", "--keys", "k", "--canary", "a", "--root-keys", "²/3"], "such as 2/3"),
+        (["publish", "depot", "--keys", "keys", "--line", "no name!=a"], "is no box's name"),
+        (["status", "depot", "--broker", ":1883"], "give HOST or HOST:PORT"),
+        (["status", "depot", "--broker", "localhost:99999"], "see to --broker"),
+        (["status", "depot", "--broker", "localhost", "--ca", "gone"], "gone: No such file"),
+    ],
+)
+def test_what_is_mistyped_is_told_with_the_remedy(
+    arguments: list[str], said: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(desk.folder.parent)
+    ended = CliRunner().invoke(app, ["fleet", *arguments])
+    assert isinstance(ended.exception, TracksideError)
+    assert said in str(ended.exception)
+    assert not Path("k").exists()
+
+
 def test_line_files_that_no_box_could_take_are_not_published(desk: Desk, tmp_path: Path) -> None:
     steel = yaml.safe_load(STEEL_LINE.read_text())
     swap = {"folder": "bundles"}
@@ -172,6 +194,7 @@ def test_line_files_that_no_box_could_take_are_not_published(desk: Desk, tmp_pat
     for changed, said in (
         ({}, "boxes of a fleet have a `swap:`"),
         ({"swap": swap, "fleet": fleet}, "`fleet:` stays each box's own"),
+        ({"swap": swap | {"require_backtest": True}}, "leave `require_backtest` out"),
         ({"swap": swap, "encoder": {"type": "sundial"}}, "encoder.type: unknown"),
     ):
         path = tmp_path / "line.yaml"

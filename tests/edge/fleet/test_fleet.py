@@ -6,14 +6,19 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Thread
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 pytest.importorskip("tuf", reason="pip install 'trackside[fleet]'")
 
@@ -21,7 +26,8 @@ from securesystemslib.signer import CryptoSigner, Signer
 from tuf.api.metadata import Metadata, TargetFile
 
 from edge.bundle import Bundle, write_bundle
-from edge.fleet import Release, Ring, Rollout
+from edge.errors import ConfigurationError
+from edge.fleet import Release, Ring, Rollout, line_in_force, tuf_client
 from edge.fleet.agent import start_agent
 from edge.swap import in_force_now, roll_back
 from edge.swap.folder import swap_folder
@@ -217,6 +223,49 @@ def test_nothing_is_taken_from_a_depot_that_is_attacked_and_the_box_says_why(
     assert in_force_now(fleet.box.config) == fleet.bundles["one"].digest
 
 
+@contextmanager
+def speaking(said: bytes, again: bytes = b"") -> Iterator[str]:
+    """The URL of a server that says this to each, and then the other thing over and over."""
+
+    class Speaking(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65_536)
+            self.request.sendall(said)
+            with suppress(OSError):
+                while again:
+                    self.request.sendall(again)
+                    time.sleep(0.02)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Speaking) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("answer", "again", "said"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x", "comes too slowly"),  # its head never ends
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0", "comes too slowly"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nwhat?\r\n", b"", "cannot be read"),
+        (b"220 this is another service\r\n", b"", "cannot be read"),
+    ],
+)
+def test_a_server_that_drips_or_speaks_something_else_holds_no_box_up_which_says_so(
+    answer: bytes, again: bytes, said: str, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuf_client, "_GRACE_S", 0.5)
+    with speaking(answer, again) as url:
+        line = fleet.box.path.read_text()
+        fleet.box.path.write_text(re.sub(r"http://[0-9.:]+", url, line))
+        assert fleet.box.turn().fresh_until is None
+    assert said in (fleet.box.status.trouble or "")
+    assert fleet.box.status.runs == 1
+
+
 def test_a_box_whose_server_is_gone_works_on_and_takes_the_next_release_when_it_is_back(
     tmp_path: Path, fleet: Fleet
 ) -> None:
@@ -301,6 +350,29 @@ def test_a_line_file_that_is_refused_takes_its_releases_bundle_back_too(
     assert in_force_now(fleet.box.config) == fleet.bundles["two"].digest
 
 
+def test_a_line_file_that_was_damaged_or_forgotten_at_the_box_is_brought_anew(
+    tmp_path: Path, fleet: Fleet
+) -> None:
+    line = yaml.safe_load(fleet.box.path.read_text())
+    del line["fleet"]
+    (tmp_path / "good.yaml").write_text(yaml.safe_dump(line | {"name": "press 4"}))
+    fleet.desk.publish(a=tmp_path / "good.yaml")
+    assert fleet.box.settle().runs == 2
+    digest = fleet.box.folder.line_standing().in_force
+    assert digest is not None
+    copy = fleet.box.folder.line_path(digest)
+    copy.write_bytes(b"")
+    with pytest.raises(ConfigurationError, match="--once` brings it anew"):
+        line_in_force(fleet.box.path, fleet.box.config)
+    assert not fleet.box.turn().is_waiting
+    assert line_in_force(fleet.box.path, fleet.box.config).name == "press 4"
+    (fleet.box.folder.root / "line_standing.json").unlink()
+    assert fleet.box.turn().is_waiting
+    assert fleet.box.settle().runs == 2
+    assert fleet.box.folder.line_standing().in_force == digest
+    assert fleet.box.status.refused == ()
+
+
 def test_a_bundle_that_somebody_at_the_box_chose_is_left_and_told_to_the_desk(fleet: Fleet) -> None:
     fleet.desk.publish(fleet.bundles["two"])
     fleet.box.settle()
@@ -328,6 +400,16 @@ def test_rings_hold_those_before_them_and_each_release_draws_its_share_anew() ->
     assert 60 < len(reached(1, 1)) < 150
     assert reached(1, 1) != reached(2, 1)
     assert len(reached(1, 2)) == 1001
+
+
+def test_a_release_in_a_ring_that_there_is_not_is_no_rollout() -> None:
+    with pytest.raises(ValidationError, match="in a ring that there is not"):
+        Rollout(
+            rings=(Ring(name="all", share=1),),
+            max_failures=0,
+            fresh_days=1,
+            releases=(Release(number=1, ring=1, at=""),),
+        )
 
 
 def test_a_release_that_is_stopped_reaches_nobody_else() -> None:

@@ -15,6 +15,8 @@ import yaml
 pytest.importorskip("tuf", reason="pip install 'trackside[fleet]'")
 
 from edge.bundle import write_bundle
+from edge.fleet import LineAttempt, LineRequest
+from edge.run.fleet_line import run_in_fleet
 from edge.swap import in_force_now
 from stands.bundles import make_files, manifest
 from stands.depots import Box, Desk, served
@@ -113,3 +115,32 @@ def test_a_line_takes_bundles_and_line_files_as_they_come_and_comes_back_from_ba
             eventually(lambda: [each.release for each in box.status.refused] == [3, 4])
             assert "was not well within 1 s" in box.status.refused[-1].why
             assert box.folder.line_standing().in_force == in_force
+
+
+def test_a_line_runs_what_is_in_force_where_its_fleets_folder_can_be_neither_read_nor_written(
+    tmp_path: Path,
+) -> None:
+    own = write_bundle(manifest(), make_files(), tmp_path / "own.bundle")
+    box = Box(tmp_path / "a", "a", "http://127.0.0.1:1", tmp_path / "root.json", own.path)
+    folder = box.folder
+    folder.ask(LineRequest(id="1", digest=None, release=1))
+    (folder.root / "status.json").write_text("{")
+    (folder.root / "line_attempt.json").mkdir()  # how often it was tried cannot be kept
+    assert run_in_fleet(box.path, box.config, lambda _: [], frames=3).frames == 3
+    assert folder.line_standing().outcome is None
+    (folder.root / "line_request.json").write_text("{")
+    assert run_in_fleet(box.path, box.config, lambda _: [], frames=3).frames == 3
+
+
+def test_a_line_file_that_lines_ended_over_is_refused_and_the_same_start_runs_the_one_before(
+    tmp_path: Path,
+) -> None:
+    own = write_bundle(manifest(), make_files(), tmp_path / "own.bundle")
+    box = Box(tmp_path / "a", "a", "http://127.0.0.1:1", tmp_path / "root.json", own.path)
+    request = LineRequest(id="1", digest="0" * 64, release=1)
+    box.folder.ask(request)
+    box.folder.begin(LineAttempt(request=request, lines=2))
+    assert run_in_fleet(box.path, box.config, lambda _: [], frames=3).frames == 3
+    outcome = box.folder.line_standing().outcome
+    assert outcome is not None
+    assert outcome.refusal == "the line ended over it, 2 times"
