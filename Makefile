@@ -5,7 +5,7 @@ DEV = .venv
 OLDEST = .venv-oldest
 BUILT_FROM = setup.cfg setup.py pyproject.toml $(wildcard edge/engines/native/*)
 
-.PHONY: demo install test test-oldest check docs pictures bundle bundle-strip bundle-rail wheel wheels test-wheels release clean
+.PHONY: demo install test test-oldest check docs pictures bundle bundle-strip bundle-rail wheel wheels test-wheels deb release clean
 
 demo: $(BOX)/ready ## inspect a simulated line with the shipped bundle
 	$(BOX)/bin/trackside demo
@@ -83,6 +83,9 @@ wheel: $(DEV)/ready ## wheel for this machine, and sdist, in dist/
 
 wheels: $(DEV)/ready ## wheels for x86-64 and aarch64, for every Python, and the sdist, in dist/
 	$(DEV)/bin/python .ci/wheels.py --out dist
+
+deb: wheels ## Debian packages for amd64 and arm64, in dist/
+	$(DEV)/bin/python .ci/deb.py --wheels dist --out dist
 
 test-wheels: wheels ## the wheels' own tests: under an emulator, on several Pythons, built again
 	TRACKSIDE_WHEELS=$(CURDIR)/dist $(DEV)/bin/python -m pytest tests/house/test_wheels.py
