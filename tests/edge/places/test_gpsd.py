@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice, pairwise
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 import yaml
@@ -76,21 +78,59 @@ def test_what_tells_no_place_is_no_fix() -> None:
 
 @contextmanager
 def gpsfake(folder: Path) -> Iterator[int]:
-    """gpsd, which hears a receiver go north along the track, over and over."""
-    log, port = folder / "track.nmea", free_port()
+    """gpsd, which hears a receiver go north along the track, over and over.
+
+    It is started anew where it hears nothing: now and then gpsfake feeds a gpsd that has not opened
+    its device.
+    """
+    log = folder / "track.nmea"
     log.write_text("".join(nmea(second) for second in range(60)))
-    command = ["gpsfake", "-q", "-c", "0.02", "-P", str(port), str(log)]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as process:
-        try:
-            yield port
-        finally:
-            process.send_signal(signal.SIGINT)
+    for _ in range(5):
+        port = free_port()
+        command = ["gpsfake", "-q", "-c", "0.02", "-P", str(port), str(log)]
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(
+            command, stdout=quiet, stderr=quiet, start_new_session=True
+        ) as process:
+            listener = heard_from(port)
             try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+                if listener is not None:
+                    with listener:  # gpsd lets go of a device that nobody listens to
+                        yield port
+                    return
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)
+    pytest.fail("gpsfake fed no gpsd in five attempts")
+
+
+def heard_from(port: int) -> socket.socket | None:
+    """A client that has heard a fix; None if there was none for ten seconds."""
+    until_s, heard = time.monotonic() + 10, b""
+    while time.monotonic() < until_s:
+        try:
+            client = socket.create_connection(("127.0.0.1", port), timeout=1)
+        except OSError:
+            time.sleep(0.1)
+            continue
+        client.sendall(b'?WATCH={"enable":true,"json":true}\n')
+        while time.monotonic() < until_s:
+            try:
+                heard += client.recv(65536)
+            except TimeoutError:
+                continue
+            if b'"TPV"' in heard:
+                client.settimeout(None)
+                Thread(target=drain, args=(client,), daemon=True).start()
+                return client
+        client.close()
+    return None
+
+
+def drain(client: socket.socket) -> None:
+    """So that gpsd never waits for it."""
+    with suppress(OSError):
+        while client.recv(65536):
+            pass
 
 
 def nmea(second: int) -> str:
