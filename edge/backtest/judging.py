@@ -63,6 +63,7 @@ class _Looked:
     new: Decided
     fault: str | None
     picture: bytes | None
+    is_lost: bool  # there is no picture of it to be judged
 
 
 def inspect_run(run: Run, networks: Networks, read: Read) -> list[Row]:
@@ -86,7 +87,9 @@ def inspect_run(run: Run, networks: Networks, read: Read) -> list[Row]:
         picture = None
         if _differs(was, now) and fault is None and drawn < MOST_PICTURES:
             picture, drawn = beside(judged, before, was), drawn + 1
-        looked.append(_Looked(case, None if fault else was, now, fault, picture))
+        looked.append(
+            _Looked(case, None if fault else was, now, fault, picture, isinstance(seen, LostFrame))
+        )
     return list(_rows(run, looked))
 
 
@@ -173,7 +176,7 @@ def _rows(run: Run, looked: list[_Looked]) -> Iterator[Row]:
             utc=case.utc,
             start_um=case.start_um,
             end_um=case.end_um,
-            inspected_um=0 if each.fault else max(0, fresh_um),
+            inspected_um=0 if each.is_lost else max(0, fresh_um),
             old_state=each.old.state if each.old else None,
             new_state=None if each.fault else each.new.state,
             old_reasons=list(each.old.reasons) if each.old else [],

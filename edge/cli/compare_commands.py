@@ -22,7 +22,10 @@ def compare(
         str, typer.Argument(metavar="RUN2", help="Likewise, or a number alone: in the same store.")
     ],
     shift_m: Annotated[
-        float, typer.Option(help="How much greater the second run's places are, about.")
+        float,
+        typer.Option(
+            min=-1e6, max=1e6, help="How much greater the second run's places are, about."
+        ),
     ] = 0,
     grown: Annotated[
         float, typer.Option(min=1, help="Grown is what has so many times its area or extent.")
@@ -78,15 +81,19 @@ def compare(
         print(f"roll   {mark}")
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
 def _run(text: str, same: Path | None) -> tuple[Path, Run]:
     from edge.errors import UsageError
     from edge.line_file import read_line
     from edge.reports import run_of, sources_of
 
     path, _, number = text.rpartition(":") if ":" in text else (text, "", "")
-    if same is not None and text.isdigit():
+    if same is not None and _is_number(text):
         path, number = "", text
-    if number and not number.isdigit():
+    if number and not _is_number(number):
         raise UsageError(f"{text}: {number} is no run's number: `trackside events list` shows them")
     store = same if same is not None and not path else Path(path)
     if not store.exists():

@@ -7,6 +7,7 @@ named, and all else is taken.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,18 @@ from edge.review.review import Call, Mark, Review
 from edge.review.review_file import add_reviews
 from edge.store import picture_path, read_event
 from edge.store.pictures import FRAME
+from edge.types import Image
+
+_MOST_PIXELS = 1 << 28  # of a picture; no camera's has as many
+_NO_SUCH_FILE = (
+    OSError,
+    KeyError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+    ElementTree.ParseError,
+)
 
 Source = Literal["coco", "cvat", "label-studio"]
 
@@ -58,7 +71,7 @@ def take_in(root: Path, path: Path, source: Source, *, by: str, at: str) -> Take
 
 def _reviewed(root: Path, returned: Returned, *, by: str, at: str, source: str) -> Review:
     stem = PurePosixPath(returned.name).stem
-    if not stem.isdigit():
+    if not re.fullmatch(r"[0-9]{1,18}", stem):  # as many as the store counts to
         raise UsageError("its name is no event's number: keep the names that `export` gave")
     event = read_event(root, int(stem))
     if returned.utc is not None and returned.utc != event.utc:
@@ -79,7 +92,7 @@ def _reviewed(root: Path, returned: Returned, *, by: str, at: str, source: str) 
 def _read(path: Path, source: Source, faults: list[str]) -> Iterator[Returned]:
     try:
         yield from _READERS[source](path, faults)
-    except (OSError, KeyError, TypeError, ValueError, ElementTree.ParseError) as error:
+    except _NO_SUCH_FILE as error:
         raise UsageError(
             f"{path} is no {source} file ({error!r}): give what the program exported as such"
         ) from error
@@ -91,9 +104,15 @@ def _marks(
     """None where one of them cannot be: the others alone would not be what was said."""
     try:
         return tuple(mark for each in given for mark in one(each))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         faults.append(f"{name}: {error}")
         return None
+
+
+def _blank(height: int, width: int) -> Image:
+    if not 0 < height * width <= _MOST_PIXELS:
+        raise ValueError(f"a picture of {height} x {width} pixels is none that a store has")
+    return np.zeros((height, width), np.uint8)
 
 
 # --- COCO ----------------------------------------------------------------------------------------
@@ -136,7 +155,7 @@ def _coco_marks(annotation: Any, label: str, height: int, width: int) -> Iterato
             raise ValueError(f"a mask of {flat.size} pixels in a picture of {height * width}")
         mask = flat.reshape(width, height).T  # COCO counts down the columns
     else:
-        drawn = np.zeros((height, width), np.uint8)
+        drawn = _blank(height, width)
         for outline in shape:
             points = np.array(outline, np.float64).reshape(-1, 2).round().astype(np.int32)
             cv2.fillPoly(drawn, [points], 1)
@@ -197,7 +216,7 @@ def _cvat_marks(shape: ElementTree.Element, height: int, width: int) -> Iterator
         yield Mark(label, (left, top, right - left, bottom - top))
     elif shape.tag == "polygon":
         pairs = [pair.split(",") for pair in shape.attrib["points"].split(";")]
-        drawn = np.zeros((height, width), np.uint8)
+        drawn = _blank(height, width)
         cv2.fillPoly(drawn, [np.array(pairs, np.float64).round().astype(np.int32)], 1)
         if (mark := mark_of(label, drawn == 1)) is not None:
             yield mark

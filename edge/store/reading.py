@@ -79,7 +79,8 @@ def read_event(root: Path, event_id: int) -> Event:
     """The one with this number; StoreError where there is none."""
     query = f"SELECT {EVENT_COLUMNS} FROM events WHERE id = ?"
     with _reading(root) as database:
-        for row in database.execute(query, (event_id,)):
+        known = event_id.bit_length() < 64  # SQLite counts no further
+        for row in database.execute(query, (event_id,)) if known else ():
             return event_of_row(row)
     raise StoreError(f"{root} has no event {event_id}: `trackside events list` shows what it has")
 

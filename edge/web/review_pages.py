@@ -173,6 +173,8 @@ class ReviewPages:
             return _refused(400, str(error))
         except TracksideError as error:
             return _refused(503, str(error))
+        except OSError:
+            return _refused(404, "this picture has left the store")
         return JSONResponse({"review": None if review is None else _told(review)}, headers=_FRESH)
 
     def _enter(self, number: int, word: _Word) -> Review | None:

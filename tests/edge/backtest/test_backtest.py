@@ -86,7 +86,8 @@ def test_the_bundle_that_a_line_ran_changes_nothing(tmp_path: Path) -> None:
         f.state for f in expected.frames
     ]
     assert evidence.against == expected.bundle
-    assert evidence.km == pytest.approx(FRAMES * 64e-6)
+    # one was lost when it was recorded, and rail that nobody saw weakens no gate
+    assert evidence.km == pytest.approx((FRAMES - 1) * 64e-6)
 
 
 def test_what_a_keener_bundle_would_reject_is_shown_and_held_against_a_gate(

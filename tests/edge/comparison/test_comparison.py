@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from benchmarks.run_to_run import defects, look
+from edge.cli.app import app
 from edge.comparison import RollWatch, Spot, align, compare, read_pass, roll_marks
-from edge.errors import TracksideError
+from edge.errors import TracksideError, UsageError
 from edge.inspect import Inspection
 from edge.store import EventStore, read_runs
 from edge.types import Defect, Frame, State, Stretch, Verdict
@@ -119,3 +120,9 @@ def test_runs_that_have_nothing_in_common_are_said_to_have_nothing(tmp_path: Pat
     one, two = (read_pass(tmp_path, run) for run in read_runs(tmp_path))
     with pytest.raises(TracksideError, match="nothing of the one run is found again"):
         compare(one, two)
+
+
+@pytest.mark.parametrize("asked", [["store:\u00b2", "1"], ["store:-1", "1"]])
+def test_what_is_no_runs_number_is_told(asked: list[str]) -> None:
+    with pytest.raises(UsageError, match="is no run's number"):
+        app(["compare", *asked], standalone_mode=False)

@@ -26,7 +26,7 @@ from edge.review import (
     latest_reviews,
     reviews_of,
 )
-from edge.review.coming_back import _uncompressed
+from edge.review.coming_back import _uncompressed, take_in
 from edge.review.estimate import interval
 from edge.review.label_studio import decode, encode
 from edge.review.marks import check_marks, drawn, from_runs, mark_of, mask_of, runs_of
@@ -210,6 +210,35 @@ def test_what_cannot_be_taken_is_named_and_counted_and_all_else_is_entered(
     assert "000000099.png" in faults[1] and "has no event 99" in faults[1]
     assert "was exported from another store" in faults[2]
     assert [number for number, _ in latest_reviews(kept)] == [2]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("\u00b2.png", 64, [1, 2, 3, 4], "its name is no event's number"),
+        (f"{'9' * 30}.png", 64, [1, 2, 3, 4], "its name is no event's number"),
+        ("1.png", 64, [1, 2, float("inf"), 4], "cannot convert float infinity"),
+        ("1.png", 1_000_000_000, None, "is none that a store has"),
+    ],
+)
+def test_numbers_that_no_picture_has_are_named_as_faults(
+    case: tuple[str, int, list[float] | None, str], kept: Path, tmp_path: Path
+) -> None:
+    name, width, box, what = case
+    mark = {"image_id": 1, "category_id": 1, "bbox": box, "segmentation": [[0, 0, 5, 0, 5, 5]]}
+    if box is not None:
+        del mark["segmentation"]
+    image = {"id": 1, "file_name": name, "height": 64, "width": width}
+    content = {"categories": [{"id": 1, "name": "crack"}], "images": [image], "annotations": [mark]}
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    taken = take_in(kept, tmp_path / "coco.json", "coco", by="me", at="")
+    assert taken.events == 0
+    assert what in taken.faults[0]
+
+
+def test_an_event_beyond_all_numbers_is_not_there(kept: Path) -> None:
+    with pytest.raises(StoreError, match="has no event 9999"):
+        read_event(kept, int("9" * 30))
 
 
 def test_what_is_no_such_file_is_refused(kept: Path, tmp_path: Path) -> None:
