@@ -165,8 +165,10 @@ def test_a_running_line_takes_anchors_from_its_receiver_and_refuses_leaps(tmp_pa
         command = [sys.executable, "-m", "edge.cli", "run", str(path)]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
             journal = tmp_path / "events" / "places.sqlite"
-            eventually(lambda: any(mark.refused for mark in said(journal)))
-            process.terminate()
+            try:
+                eventually(lambda: any(mark.refused for mark in said(journal)))
+            finally:
+                process.terminate()
     marks = said(journal)
     # The receiver goes 20 m with each fix, and this rail half a metre a second.
     assert {mark.source for mark in marks} == {"gps"} and marks[0].refused is None

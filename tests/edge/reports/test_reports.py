@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -64,8 +63,10 @@ def killed_run(folder: Path) -> None:
     before = len(read_events(folder / "events"))
     command = [sys.executable, "-m", "edge.cli", "run", str(folder / "line.yaml")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        eventually(lambda: len(read_events(folder / "events")) > before)
-        process.send_signal(signal.SIGKILL)
+        try:
+            eventually(lambda: len(read_events(folder / "events")) > before)
+        finally:
+            process.kill()
 
 
 def asked_of(path: Path, query: str) -> list[tuple[Any, ...]]:
