@@ -62,6 +62,8 @@ def report(
     named: dict[Format, Path | None] = {"html": html, "pdf": pdf, "csv": csv}
     named["json"] = None if to_stdout else json_file
     files = {form: path for form, path in named.items() if path is not None}
+    if len({path.resolve() for path in files.values()}) < len(files):
+        raise UsageError("two forms of the report go to one file: name one for each")
     for path in files.values():
         if path.is_dir() or not path.parent.is_dir():
             raise UsageError(f"{path} cannot be written: name a file in a folder that exists")
@@ -110,7 +112,10 @@ def _asked(
     if run is not None:
         raise UsageError("--run and --since: give one of them")
     end = datetime.now() if until is None else until
-    return a_time(since.astimezone(), end.astimezone())
+    try:
+        return a_time(since.astimezone(), end.astimezone())
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{since} to {end}: {error}: give a time that the line ran in") from error
 
 
 def _show(report: Report) -> None:

@@ -69,7 +69,7 @@ class TufRepository:
 
     def __init__(self, folder: Path, keys: Sequence[Path] = ()) -> None:
         for each in keys:
-            if each.absolute().is_relative_to(folder.absolute()):
+            if each.resolve().is_relative_to(folder.resolve()):
                 raise UsageError(f"{each} would be served with {folder}: keep keys elsewhere")
         self._folder, self._keys = folder, keys
         self._metadata, self._targets = folder / "metadata", folder / "targets"

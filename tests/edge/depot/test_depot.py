@@ -151,6 +151,10 @@ def test_keys_that_a_server_would_show_and_keys_that_are_not_there_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match="keep keys elsewhere"):
         Depot(desk.folder, [desk.folder / "keys"])
+    (tmp_path / "link").symlink_to(desk.folder)
+    for hidden in (tmp_path / "link" / "keys", desk.keys / ".." / desk.folder.name / "keys"):
+        with pytest.raises(UsageError, match="keep keys elsewhere"):
+            Depot(desk.folder, [hidden])
     drawer = tmp_path / "drawer"
     drawer.mkdir()
     for path in desk.keys.glob("targets-*.pem"):

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from edge.cameras import Fault, Faults
+from edge.cli.app import app
 from edge.errors import ConfigurationError, StoreError, UsageError
 from edge.inspect import Inspection
 from edge.line_file import LineSettings, read_line
@@ -266,3 +267,23 @@ def test_a_running_line_has_the_report_of_the_last_shift_written_beside_it(
     assert sorted(each.name for each in (tmp_path / "reports").iterdir()) == sorted(
         path.name for path in files.values()
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--since", "0001-01-01"], "give a time that the line ran in"),
+        (["--html", "one", "--csv", "./one"], "two forms of the report go to one file"),
+    ],
+)
+def test_a_report_that_cannot_be_made_says_what_to_ask_for(
+    asked: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")  # where the year 1 began before there were years
+    time.tzset()
+    try:
+        with pytest.raises(UsageError, match=said):
+            app(["report", str(tmp_path), *asked], standalone_mode=False)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
