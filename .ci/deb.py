@@ -197,7 +197,7 @@ Version: {said}
 Architecture: {debian}
 Maintainer: Trackside <trackside@localhost>
 Installed-Size: {size}
-Depends: python3 (>= {python}), python3 (<< {major}.{minor + 1}), systemd, libc6 (>= 2.28)
+Depends: python3 (>= {python}), python3 (<< {major}.{minor + 1}), systemd, libc6 (>= 2.34)
 Section: science
 Priority: optional
 Description: edge inspection for rail and strip-steel surfaces
