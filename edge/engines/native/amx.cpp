@@ -13,8 +13,12 @@
 #include <cstddef>
 
 // Standard headers come first: what they inline must run on any CPU.
+#ifdef __clang__  // which reads GCC's pragma and lets it be
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni,amx-tile,amx-int8"))), apply_to = function)
+#else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512vnni,amx-tile,amx-int8,prefer-vector-width=512")
+#endif
 #include "x86_pointwise.hpp"
 #include "zmm.hpp"
 
@@ -117,5 +121,9 @@ const Body AMX = {
 };
 
 }  // namespace trackside
+#ifdef __clang__
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 #endif
