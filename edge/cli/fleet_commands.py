@@ -259,12 +259,14 @@ def watch(
     It needs the keys of rollout, snapshot and timestamp alone: it can send out what was published,
     or stop it, and nothing else.
     """
+    import logging
     import time
     from datetime import timedelta
 
     from edge.cli.logs import log_to_stderr
     from edge.depot.depot import Depot
     from edge.depot.watch import Watch
+    from edge.errors import DepotError
 
     log_to_stderr(as_json=False, verbose=False)
     opened = Depot(depot, keys)
@@ -272,7 +274,10 @@ def watch(
     with _reports(broker, topic, user, ca) as reports:
         while True:
             known = reports()
-            _write_board(page, opened, watching.look(known, _now()), known)
+            try:
+                _write_board(page, opened, watching.look(known, _now()), known)
+            except (DepotError, OSError) as error:  # who does not watch any more stops nothing
+                logging.getLogger("trackside").error("%s: tried again in %g s", error, every_s)
             time.sleep(every_s)
 
 

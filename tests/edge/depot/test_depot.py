@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -14,6 +16,8 @@ from typer.testing import CliRunner
 
 pytest.importorskip("tuf", reason="pip install 'trackside[fleet]'")
 pytest.importorskip("paho.mqtt", reason="pip install 'trackside[mqtt]'")
+
+from paho.mqtt.publish import single
 
 from benchmarks.soak.broker import MOSQUITTO, Broker
 from edge.cli.app import app
@@ -104,6 +108,29 @@ def test_the_watch_says_in_good_time_that_there_is_nothing_newer(desk: Desk) -> 
     assert desk.depot.expiries()["timestamp"] == until
     watch.look({}, later(days=4))
     assert desk.depot.expiries()["timestamp"] > until
+
+
+def test_a_watch_whose_page_cannot_be_written_stops_what_fails_all_the_same(
+    desk: Desk, tmp_path: Path
+) -> None:
+    if MOSQUITTO is None:
+        pytest.skip("apt-get install mosquitto")
+    broker = Broker(tmp_path)
+    broker.start()
+    try:
+        failing = report("a", None, 1).said.model_dump_json()
+        single("plant/a/fleet", failing, retain=True, hostname="127.0.0.1", port=broker.port)
+        asked = ["--keys", desk.keys, "--broker", f"127.0.0.1:{broker.port}", "--every-s", "0.2"]
+        command = ["fleet", "watch", desk.folder, *asked, "--page", tmp_path / "gone" / "page.html"]
+        watch = subprocess.Popen([sys.executable, "-m", "edge.cli", *map(str, command)])
+        try:
+            eventually(lambda: Depot(desk.folder, [desk.keys]).release(1).state == "stopped")
+            assert watch.poll() is None
+        finally:
+            watch.kill()
+            watch.wait()
+    finally:
+        broker.kill()
 
 
 def test_what_a_box_has_the_broker_keep_is_read_at_the_desk_whoever_came_first(
