@@ -162,7 +162,8 @@ def test_lost_and_doubled_bytes_cost_time_and_no_order(cable: Cable) -> None:
         cable.to_board = cable.to_host = lossy
         for i in range(20):
             link.submit(i * MM, i * MM + 1, f"defect {i}")
-        eventually(lambda: link.report().pending == 0 and len(link.report().pulses) == 1)
+        # How many pulses they make depends on when they come, and so on how busy the machine is.
+        eventually(lambda: link.report().pending == 0 and len(link.report().outcomes) == 20)
         cable.to_board = cable.to_host = unharmed
         report = link.report()
     assert sorted(outcome.order.tag for outcome in report.outcomes) == sorted(
