@@ -11,7 +11,8 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +22,8 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: to open a pipe that nobody writes to would wait for ever.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_ATTEMPT_S = 0.1  # between two attempts at a lock
 
 
 class HeldFolder:
@@ -66,6 +69,11 @@ class HeldFolder:
         with suppress(FileNotFoundError, IsADirectoryError):
             os.unlink(name, dir_fd=self._descriptor)
 
+    def remove_all_but(self, kept: Collection[str]) -> None:
+        for name in self.names():
+            if name not in kept:
+                self.remove(name)
+
     def names(self) -> list[str]:
         return os.listdir(self._descriptor)  # noqa: PTH208, a path could lead elsewhere by now
 
@@ -76,6 +84,15 @@ class HeldFolder:
         except BlockingIOError:
             return False
         return True
+
+    def lock_soon(self, attempts: int) -> bool:
+        """As `lock`, tried so many times: who has it for a moment lets go of it."""
+        for attempt in range(attempts):
+            if attempt:
+                time.sleep(_ATTEMPT_S)
+            if self.lock(wait=False):
+                return True
+        return False
 
     @contextmanager
     def folder(self, name: str, *, make: bool) -> Iterator[HeldFolder]:

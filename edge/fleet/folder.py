@@ -14,33 +14,27 @@ wrote there is not believed.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from edge.errors import ConfigurationError
 from edge.files.held_folder import held
+from edge.files.record_file import AnyRecord, Record, read_record, write_record
 
 MOST_REFUSALS = 20  # that are remembered
-_ATTEMPT_S = 0.1  # between two attempts at the lock
 _MOST_BYTES = 262_144  # of each file; a line file may have as many
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
+_REMEDY = "remove it"  # for one that somebody else wrote
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # strict, as it becomes part of a path
-Record = TypeVar("Record", bound=_Record)
 Doing = Literal["nothing", "trying the bundle", "trying the line file", "going back"]
 
 
-class Refusal(_Record):
+class Refusal(Record):
     """A release that this box will not take, and why."""
 
     release: int
@@ -48,7 +42,7 @@ class Refusal(_Record):
     at: str  # ISO 8601, UTC
 
 
-class FleetStatus(_Record):
+class FleetStatus(Record):
     """What this box runs of the fleet's releases, wants and refused."""
 
     format: Literal[1] = 1
@@ -65,7 +59,7 @@ class FleetStatus(_Record):
     trouble: str | None = None  # why it could not be since
 
 
-class LineRequest(_Record):
+class LineRequest(Record):
     """A line file that is to be tried; None stands for the box's own."""
 
     id: str = Field(pattern=r"^[0-9a-f]{1,32}$")
@@ -73,7 +67,7 @@ class LineRequest(_Record):
     release: int | None
 
 
-class LineDecision(_Record):
+class LineDecision(Record):
     """What became of it."""
 
     request: LineRequest
@@ -81,7 +75,7 @@ class LineDecision(_Record):
     at: str
 
 
-class LineStanding(_Record):
+class LineStanding(Record):
     """What holds over restarts."""
 
     format: Literal[1] = 1
@@ -89,7 +83,7 @@ class LineStanding(_Record):
     outcome: LineDecision | None = None  # the latest
 
 
-class LineAttempt(_Record):
+class LineAttempt(Record):
     """A request that lines have begun to try; one that was told to stop does not count."""
 
     request: LineRequest
@@ -135,9 +129,7 @@ class FleetFolder:
     def drop_lines_but(self, digests: set[str | None]) -> None:
         kept = {self.line_path(digest).name for digest in digests if digest is not None}
         with held(self.root, make=True) as root, root.folder("lines", make=True) as lines:
-            for name in lines.names():
-                if name not in kept:
-                    lines.remove(name)
+            lines.remove_all_but(kept)
 
     def status(self) -> FleetStatus | None:
         return self._read("status.json", FleetStatus)
@@ -177,29 +169,13 @@ class FleetFolder:
     def being_agent(self, attempts: int = 1) -> Iterator[bool]:
         """Be the box's agent until left; False where another one is."""
         with held(self.root, make=True) as root:
-            for attempt in range(attempts):
-                if attempt:
-                    time.sleep(_ATTEMPT_S)
-                if alone := root.lock(wait=False):
-                    break
-            yield alone
+            yield root.lock_soon(attempts)
 
-    def _read(self, name: str, record: type[Record]) -> Record | None:
-        try:
-            with held(self.root) as root:
-                text = root.read(name, _MOST_BYTES)
-        except FileNotFoundError:
-            return None
-        try:
-            return None if text is None else record.model_validate_json(text)
-        except ValidationError as error:
-            raise ConfigurationError(
-                f"{self.root / name} was not written by this trackside: remove it"
-            ) from error
+    def _read(self, name: str, kind: type[AnyRecord]) -> AnyRecord | None:
+        return read_record(self.root / name, kind, _MOST_BYTES, _REMEDY)
 
-    def _write(self, name: str, record: _Record) -> None:
-        with held(self.root, make=True) as root:
-            root.replace(name, (record.model_dump_json(indent=2) + "\n").encode())
+    def _write(self, name: str, record: Record) -> None:
+        write_record(self.root / name, record)
 
 
 def is_answered(request: LineRequest, standing: LineStanding) -> bool:

@@ -17,37 +17,31 @@ and replaced as `held_folder` does it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from edge.bundle import Bundle, open_bundle
 from edge.errors import BundleError, ConfigurationError
-from edge.files.held_folder import HeldFolder, held
+from edge.files.held_folder import held
+from edge.files.record_file import AnyRecord, Record, read_record, write_record
 from edge.line_file import LineSettings
 from edge.network import resolve_bundle
 from edge.swap.evidence import Backtested
 
 DIFFERENCE = "difference.html"
 _MOST_BYTES = 65_536  # of each file but the bundles and the evidence
-_ATTEMPT_S = 0.1  # between two attempts at a lock
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
+_REMEDY = "remove it, and activate a bundle anew"  # for one that somebody else wrote
 
 Kind = Literal["activate", "rollback"]
 Doing = Literal["loading", "shadowing", "handing over"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # strict, as it becomes part of a path
-Record = TypeVar("Record", bound=_Record)
 
 
-class Acceptance(_Record):
+class Acceptance(Record):
     """A person's word that what a bundle judges otherwise it judges rightly."""
 
     by: str = Field(max_length=200)
@@ -55,7 +49,7 @@ class Acceptance(_Record):
     shown_at: str  # when it was refused for that; ISO 8601, UTC
 
 
-class Request(_Record):
+class Request(Record):
     """A bundle that is to take over, of which the folder holds a copy."""
 
     id: str = Field(pattern=r"^[0-9a-f]{1,32}$")
@@ -67,7 +61,7 @@ class Request(_Record):
     backtested: Backtested | None = None
 
 
-class Comparison(_Record):
+class Comparison(Record):
     """What the shadow period came to."""
 
     frames: int
@@ -82,7 +76,7 @@ class Comparison(_Record):
     new_p99_ms: float
 
 
-class Decision(_Record):
+class Decision(Record):
     """What the line decided of a request: to take it over, or to refuse it, and why.
 
     `differs_from` is the bundle that it judges otherwise than, where that alone was against it.
@@ -95,7 +89,7 @@ class Decision(_Record):
     differs_from: Digest | None = None
 
 
-class Standing(_Record):
+class Standing(Record):
     """What holds over restarts."""
 
     format: Literal[1] = 1
@@ -104,7 +98,7 @@ class Standing(_Record):
     outcome: Decision | None = None  # the latest
 
 
-class Progress(_Record):
+class Progress(Record):
     """How far a request has come."""
 
     request: Request
@@ -113,7 +107,7 @@ class Progress(_Record):
     of: int
 
 
-class Attempt(_Record):
+class Attempt(Record):
     """A request that lines have begun to try."""
 
     request: Request
@@ -196,33 +190,18 @@ class SwapFolder:
     def holding_line(self, attempts: int = 1) -> Iterator[bool]:
         """Be the line's program until left; False where another one is."""
         with held(self.root, make=True) as root:
-            yield _locked(root, attempts)
+            yield root.lock_soon(attempts)
 
     def _drop_all_but(self, digests: set[str | None]) -> None:
         kept = {self.bundle_path(digest).name for digest in digests if digest is not None}
         with held(self.root) as root, root.folder("bundles", make=False) as bundles:
-            for name in bundles.names():
-                if name not in kept:
-                    bundles.remove(name)
+            bundles.remove_all_but(kept)
 
-    def _read(self, name: str, record: type[Record]) -> Record | None:
-        try:
-            with held(self.root) as root:
-                text = root.read(name, _MOST_BYTES)
-        except FileNotFoundError:
-            return None
-        try:
-            return None if text is None else record.model_validate_json(text)
-        except ValidationError as error:
-            raise ConfigurationError(
-                f"{self.root / name} was not written by this trackside: remove it, and activate a "
-                "bundle anew"
-            ) from error
+    def _read(self, name: str, kind: type[AnyRecord]) -> AnyRecord | None:
+        return read_record(self.root / name, kind, _MOST_BYTES, _REMEDY)
 
-    def _write(self, name: str, record: _Record, *, sync: bool = True) -> None:
-        text = record.model_dump_json(indent=2) + "\n"
-        with held(self.root, make=True) as root:
-            root.replace(name, text.encode(), sync=sync)
+    def _write(self, name: str, record: Record, *, sync: bool = True) -> None:
+        write_record(self.root / name, record, sync=sync)
 
 
 def is_answered(request: Request, standing: Standing) -> bool:
@@ -266,12 +245,3 @@ def left_out(config: LineSettings) -> str | None:
         f"{in_force[:12]} was activated and runs, not {config.bundle}, which the line file names: "
         "activate that one too (`trackside bundle activate`), or name what runs under `bundle:`"
     )
-
-
-def _locked(folder: HeldFolder, attempts: int) -> bool:
-    for attempt in range(attempts):
-        if attempt:
-            time.sleep(_ATTEMPT_S)
-        if folder.lock(wait=False):
-            return True
-    return False
