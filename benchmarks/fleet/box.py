@@ -22,7 +22,7 @@ from edge.swap import open_in_force
 from edge.swap.folder import Decision, Standing, SwapFolder, swap_folder
 from edge.swap.folder import is_answered as is_decided
 from edge.telemetry import FleetMessage, Message, Spool
-from edge.telemetry.messages import RefusalPart
+from edge.telemetry.messages import message_of_fleet
 from edge.telemetry.mqtt import MqttCourier
 
 _LOOK_S = 0.2
@@ -85,20 +85,8 @@ def _answer_line(folder: FleetFolder) -> None:
 def _report(config: LineSettings, folder: FleetFolder) -> FleetMessage:
     assert config.fleet is not None
     status = folder.shown(config.fleet.box)
-    return FleetMessage(
-        line=config.name,
-        box=status.box,
-        runs=status.runs,
-        wants=status.wants,
-        doing=status.doing,
-        refused=tuple(
-            RefusalPart(release=each.release, why=each.why, at=each.at) for each in status.refused
-        ),
-        trouble=status.trouble,
-        contact_at=status.contact_at,
-        bundle=None,
-        version="simulated",
-        complaints=(),
+    return message_of_fleet(
+        status, line=config.name, bundle=None, version="simulated", complaints=()
     )
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from edge.fleet import FleetStatus
 from edge.health import CameraHealth, LineHealth
 from edge.places import NOWHERE, Named
 from edge.types import Defect, State, Verdict
@@ -227,8 +228,26 @@ def fleet_message(health: LineHealth) -> FleetMessage | None:
     fleet = health.fleet
     if fleet is None:
         return None
-    return FleetMessage(
+    return message_of_fleet(
+        fleet,
         line=health.facts.line,
+        bundle=health.bundle,
+        version=health.facts.version,
+        complaints=health.complaints,
+    )
+
+
+def message_of_fleet(
+    fleet: FleetStatus,
+    *,
+    line: str,
+    bundle: str | None,
+    version: str,
+    complaints: tuple[str, ...],
+) -> FleetMessage:
+    """What a box says of its fleet's releases, and of the line that runs them."""
+    return FleetMessage(
+        line=line,
         box=fleet.box,
         runs=fleet.runs,
         wants=fleet.wants,
@@ -238,9 +257,9 @@ def fleet_message(health: LineHealth) -> FleetMessage | None:
         ),
         trouble=fleet.trouble,
         contact_at=fleet.contact_at,
-        bundle=health.bundle,
-        version=health.facts.version,
-        complaints=health.complaints,
+        bundle=bundle,
+        version=version,
+        complaints=complaints,
     )
 
 

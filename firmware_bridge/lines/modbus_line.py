@@ -96,6 +96,36 @@ class ModbusInput(InputLine):
         self._place.close()
 
 
+class ModbusRegister(Closing):
+    """A number that the PLC's program keeps in one register, or in two that follow each other."""
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        port: int = PORT,
+        unit: int = 1,
+        table: CounterTable,
+        address: int,
+        bits: Literal[16, 32] = 16,
+        low_word_first: bool = False,
+        timeout_ns: int = TIMEOUT_NS,
+    ) -> None:
+        self._place = _Place(
+            host, port=port, unit=unit, table=table, address=address, timeout_ns=timeout_ns
+        )
+        self._words, self._low_word_first = bits // 16, low_word_first
+
+    def read(self) -> int:
+        words, number = self._place.read(self._words), 0
+        for word in reversed(words) if self._low_word_first else words:
+            number = number << 16 | word
+        return number
+
+    def close(self) -> None:
+        self._place.close()
+
+
 class ModbusEncoder(Closing):
     """A counter that the PLC keeps in one register, or in two that follow each other.
 
@@ -121,12 +151,17 @@ class ModbusEncoder(Closing):
         fastest_um_s: int,
         timeout_ns: int = TIMEOUT_NS,
     ) -> None:
-        self._place = _Place(
-            host, port=port, unit=unit, table=table, address=address, timeout_ns=timeout_ns
+        self._register = ModbusRegister(
+            host,
+            port=port,
+            unit=unit,
+            table=table,
+            address=address,
+            bits=bits,
+            low_word_first=low_word_first,
+            timeout_ns=timeout_ns,
         )
         self._clock = clock
-        self._words = bits // 16
-        self._low_word_first = low_word_first
         self._position = CountedPosition(bits=bits, nm_per_count=nm_per_count)
         self._limit = SpeedLimit(fastest_um_s, slack_um=abs(nm_per_count) // 1000 + 1)
         order = "low word first" if low_word_first else "high word first"
@@ -148,51 +183,16 @@ class ModbusEncoder(Closing):
         return reading
 
     def close(self) -> None:
-        self._place.close()
+        self._register.close()
 
     def _ask(self) -> tuple[int, int]:
         """What the counter shows, and when it did."""
         asked_ns = self._clock()
         try:
-            words = self._place.read(self._words)
+            raw = self._register.read()
         except LineError as error:
             raise EncoderError(str(error)) from error
-        at_ns = (asked_ns + self._clock()) // 2
-        return _number(words, low_word_first=self._low_word_first), at_ns
-
-
-class ModbusRegister(Closing):
-    """A number that the PLC's program keeps in one register, or in two that follow each other."""
-
-    def __init__(
-        self,
-        host: str,
-        *,
-        port: int = PORT,
-        unit: int = 1,
-        table: CounterTable,
-        address: int,
-        bits: Literal[16, 32] = 16,
-        low_word_first: bool = False,
-        timeout_ns: int = TIMEOUT_NS,
-    ) -> None:
-        self._place = _Place(
-            host, port=port, unit=unit, table=table, address=address, timeout_ns=timeout_ns
-        )
-        self._words, self._low_word_first = bits // 16, low_word_first
-
-    def read(self) -> int:
-        return _number(self._place.read(self._words), low_word_first=self._low_word_first)
-
-    def close(self) -> None:
-        self._place.close()
-
-
-def _number(words: list[int], *, low_word_first: bool) -> int:
-    number = 0
-    for word in reversed(words) if low_word_first else words:
-        number = number << 16 | word
-    return number
+        return raw, (asked_ns + self._clock()) // 2
 
 
 class _Place:
