@@ -73,6 +73,22 @@ class Programs:
         )
         return Program(0, tensors, [stem, module, self._head(1, outputs, 1, 99)])
 
+    def halving(self, parts: tuple[int, ...], branches: int) -> Program:
+        """A module of stride 2, over a tensor that is joined of parts of so many channels."""
+        channels, inner = sum(parts), (1,) * branches
+        tensors = [(16, 1), (channels, 1), (32, 2)]
+        offsets = [sum(parts[:index]) for index in range(len(parts))]
+        operations = [
+            Stem(0, self._weights(16, 3, 3), self._requantisation(16, 9 * 60 * 128)),
+            *(
+                self._module(0, 1, 16, part, dilations=(), offset=offset)
+                for offset, part in zip(offsets, parts, strict=True)
+            ),
+            self._module(1, 2, channels, 32, dilations=inner, stride=2),
+            self._head(2, 32, 1, 30000),
+        ]
+        return Program(115, tensors, operations)
+
     def _head(self, source: int, channels: int, outputs: int, largest: int) -> Head:
         draw = self._random
         weights = draw.integers(-largest, largest, (outputs, channels))

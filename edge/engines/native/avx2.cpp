@@ -17,6 +17,7 @@
 #include "x86_head.hpp"
 #include "x86_pointwise.hpp"
 #include "x86_sum.hpp"
+#include "xmm.hpp"
 #include "ymm.hpp"
 
 namespace trackside {
@@ -34,13 +35,13 @@ struct Multiply : Ymm {
 
 const Body AVX2 = {"avx2",
                    Weave::PAIRS,
-                     0,
+                   0,
                    x86::has_avx2,
                    pack_pointwise<Ymm::BYTES>,
-                   depthwise_pairs<Ymm>,
+                   depthwise_pairs<Ymm, Xmm>,
                    pointwise_ymm<Multiply>,
-                   add<Ymm>,
-                     head};
+                   add<Ymm, Ymm>,
+                   head<Ymm>};
 
 }  // namespace trackside
 #ifdef __clang__

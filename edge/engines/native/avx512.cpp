@@ -15,8 +15,9 @@
 #endif
 #include "x86_depthwise_quads.hpp"
 #include "x86_head.hpp"
-#include "x86_pointwise.hpp"
+#include "x86_pointwise_lanes.hpp"
 #include "x86_sum.hpp"
+#include "xmm.hpp"
 #include "ymm.hpp"
 #include "zmm.hpp"
 
@@ -28,7 +29,14 @@ struct HalfZmm : Ymm {
     static Vector dot(Vector sum, Vector four, Vector w) { return _mm256_dpbusd_epi32(sum, four, w); }
 };
 
+struct QuarterZmm : Xmm {
+    static constexpr int REGISTERS = 32;
+    static Vector dot(Vector sum, Vector four, Vector w) { return _mm_dpbusd_epi32(sum, four, w); }
+};
+
 void pointwise(const PackedPointwise& w, const Quads& in, int width, const u8* residual, u8* out) {
+    if (w.outputs == 16 && w.inputs == 16) return pointwise_lanes<SixteenInputs>(w, in, width, residual, out);
+    if (w.outputs == 16 && in.quad != 4) return pointwise_lanes<StemInputs>(w, in, width, residual, out);
     const int whole = w.outputs / 64 * 64;
     for (int n = 0; n < whole; n += 64) along<Zmm, 4, 4>(w, in, width, n, residual, out);
     if (w.outputs - whole == 32) along<Zmm, 8, 2>(w, in, width, whole, residual, out);
@@ -42,10 +50,10 @@ const Body AVX512 = {"avx512",
                      0,
                      x86::has_avx512,
                      pack_pointwise<Zmm::BYTES>,
-                     depthwise_quads<Zmm, HalfZmm>,
+                     depthwise_quads<Zmm, HalfZmm, QuarterZmm>,
                      pointwise,
-                     add<Zmm>,
-                     head};
+                     add<Zmm, HalfZmm>,
+                     head<Zmm>};
 
 }  // namespace trackside
 #ifdef __clang__

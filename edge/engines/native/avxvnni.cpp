@@ -17,6 +17,7 @@
 #include "x86_head.hpp"
 #include "x86_pointwise.hpp"
 #include "x86_sum.hpp"
+#include "xmm.hpp"
 #include "ymm.hpp"
 
 namespace trackside {
@@ -26,17 +27,21 @@ struct Dot : Ymm {
     static Vector dot(Vector sum, Vector four, Vector w) { return _mm256_dpbusd_avx_epi32(sum, four, w); }
 };
 
+struct HalfDot : Xmm {
+    static Vector dot(Vector sum, Vector four, Vector w) { return _mm_dpbusd_avx_epi32(sum, four, w); }
+};
+
 }  // namespace
 
 const Body AVX_VNNI = {"avxvnni",
                        Weave::QUADS,
-                     0,
+                       0,
                        x86::has_avxvnni,
                        pack_pointwise<Ymm::BYTES>,
-                       depthwise_quads<Dot>,
+                       depthwise_quads<Dot, HalfDot>,
                        pointwise_ymm<Dot>,
-                       add<Ymm>,
-                     head};
+                       add<Ymm, Ymm>,
+                       head<Ymm>};
 
 }  // namespace trackside
 #ifdef __clang__

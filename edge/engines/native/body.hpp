@@ -2,8 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <climits>
-#include <utility>
 
 #include "artefact.hpp"
 #include "memory.hpp"
@@ -15,14 +13,10 @@
 
 namespace trackside {
 
+#define IN_REGISTERS inline __attribute__((always_inline))  // as a call is made through memory
+
 constexpr int VECTOR = 64;  // bytes of the widest body's vectors
 constexpr int BORDER = 8;   // pixels of zeros beside every row, as many as the largest dilation
-
-// Where a tap of output pixel 0 is: dense rows have one source, rows of stride 2 are split in two.
-struct Tap {
-    int source;  // 0: the row, or its even pixels; 1: its odd pixels
-    int offset;  // bytes
-};
 
 // The order in which a body's depthwise kernel reads its weights. A row is one flat array of pixels
 // times channels; weights are repeated so that they fit every vector of it.
@@ -43,6 +37,7 @@ struct PackedBranch {
 
 struct PackedBranches {
     int channels, period;  // channels after which the weights repeat
+    int stride;            // 1, or 2: every second pixel of a row is an output's middle
     bool plain;            // one branch, no negative sign and nothing to mix: s is z where that is positive
     std::vector<PackedBranch> branches;
     Array<s16> mix, squeeze;
@@ -80,16 +75,8 @@ struct PackedHead {
 };
 
 struct BranchRow {
-    const u8* rows[3][2];  // above, at and below; each row's sources
-    Tap taps[3];
-
-    // From which to which offset the taps read a source.
-    std::pair<int, int> reach(int source) const {
-        int first = INT_MAX, last = INT_MIN;
-        for (const Tap& tap : taps)
-            if (tap.source == source) first = std::min(first, tap.offset), last = std::max(last, tap.offset);
-        return {first, last};
-    }
+    const u8* rows[3];  // pixel 0 of the rows above, at and below
+    int reach;          // bytes from a column of the filter to the next
 };
 
 // One summand of one row. A half-size tensor has two rows, near and far, and is doubled.
@@ -105,7 +92,7 @@ inline int chunk(int period) { return std::max(period, CHUNK / period * period);
 
 // What kernels keep between their steps; nothing in it outlives a row.
 struct Workspace {
-    Array<u8> woven[2];  // four planes of a chunk with what its taps reach beyond it; odd pixels have their own
+    Array<u8> woven[2];  // four planes of a chunk with what its taps reach beyond it
     Array<s16> sums;     // of a chunk, as many as a plane has bytes, or of a sum's row
     Array<s16> column, doubled[5];
     int plane = 0;       // bytes of a plane

@@ -43,20 +43,23 @@ void pack(const Pointwise& from, PackedPointwise& to) {
     }
 }
 
-// Rows above, at and below, woven into quads of which the last weighs nothing, in four planes.
-void weave(const u8* above, const u8* at, const u8* below, int size, u8* quads, int plane) {
-    for (int i = 0; i < size; i += 16) {
-        const uint8x16_t less128 = vdupq_n_u8(0x80);
-        const uint8x16_t a = veorq_u8(vld1q_u8(above + i), less128), b = veorq_u8(vld1q_u8(at + i), less128);
-        const uint8x16_t c = veorq_u8(vld1q_u8(below + i), less128);
-        const uint16x8_t pairs[] = {vreinterpretq_u16_u8(vzip1q_u8(a, b)), vreinterpretq_u16_u8(vzip2q_u8(a, b))};
-        const uint16x8_t belows[] = {vreinterpretq_u16_u8(vzip1q_u8(c, c)), vreinterpretq_u16_u8(vzip2q_u8(c, c))};
-        for (int half = 0; half < 2; ++half, quads += 2 * plane) {
-            vst1q_u8(quads + i, vreinterpretq_u8_u16(vzip1q_u16(pairs[half], belows[half])));
-            vst1q_u8(quads + plane + i, vreinterpretq_u8_u16(vzip2q_u16(pairs[half], belows[half])));
+// Rows above, at and below, woven into quads of which the last weighs nothing, in four planes: of each
+// `next` bytes the first `piece`.
+void weave(const u8* const rows[3], std::ptrdiff_t from, int piece, int next, int size, u8* quads, int plane) {
+    const uint8x16_t less128 = vdupq_n_u8(0x80);
+    for (const u8* const end = quads + size; quads < end; from += next - piece)
+        for (int i = 0; i < piece; i += 16, from += 16, quads += 16) {
+            const uint8x16_t a = veorq_u8(vld1q_u8(rows[0] + from), less128);
+            const uint8x16_t b = veorq_u8(vld1q_u8(rows[1] + from), less128);
+            const uint8x16_t c = veorq_u8(vld1q_u8(rows[2] + from), less128);
+            const uint16x8_t pairs[] = {vreinterpretq_u16_u8(vzip1q_u8(a, b)), vreinterpretq_u16_u8(vzip2q_u8(a, b))};
+            const uint16x8_t belows[] = {vreinterpretq_u16_u8(vzip1q_u8(c, c)), vreinterpretq_u16_u8(vzip2q_u8(c, c))};
+            for (int half = 0; half < 2; ++half) {
+                u8* to = quads + 2 * half * plane;
+                vst1q_u8(to, vreinterpretq_u8_u16(vzip1q_u16(pairs[half], belows[half])));
+                vst1q_u8(to + plane, vreinterpretq_u8_u16(vzip2q_u16(pairs[half], belows[half])));
+            }
         }
-        quads -= 4 * plane;
-    }
 }
 
 // Where output `from` finds each column's quads, once its chunk is woven.
@@ -64,18 +67,19 @@ struct Columns {
     const u8* at[3];
 };
 
-Columns weave_chunk(const BranchRow& row, int from, int count, Workspace& work) {
-    Columns columns;
-    for (int source = 0; source <= row.taps[0].source; ++source) {
-        const auto [first, last] = row.reach(source);
-        const std::ptrdiff_t start = from + first;
-        u8* quads = work.woven[source].get();
-        weave(row.rows[0][source] + start, row.rows[1][source] + start, row.rows[2][source] + start,
-              count + last - first, quads, work.plane);
-        for (int tap = 0; tap < 3; ++tap)
-            if (row.taps[tap].source == source) columns.at[tap] = quads + row.taps[tap].offset - first;
+Columns weave_chunk(const PackedBranches& packed, const BranchRow& row, int from, int count, Workspace& work) {
+    const int plane = work.plane, reach = row.reach;
+    u8* quads = work.woven[0].get();
+    if (packed.stride == 1) {
+        const int all = count + 2 * reach;
+        weave(row.rows, from - reach, all, all, all, quads, plane);
+        return {{quads, quads + reach, quads + 2 * reach}};
     }
-    return columns;
+    // A pixel, and the one between it and the next by turns: these are the right ones, and then the left ones.
+    u8* between = work.woven[1].get();
+    weave(row.rows, 2 * from, reach, 2 * reach, count, quads, plane);
+    weave(row.rows, 2 * from - reach, reach, 2 * reach, count + reach, between, plane);
+    return {{between, quads, between + reach}};
 }
 
 // 16 channels of a branch, with what they weigh: 32 registers hold it all.
@@ -139,7 +143,7 @@ void depthwise(const PackedBranches& packed, const BranchRow* rows, int size, Wo
     for (int from = 0; from < size; from += step) {
         const int count = std::min(step, size - from);
         for (std::size_t i = 0; i < packed.branches.size(); ++i) {
-            const Columns columns = weave_chunk(rows[i], from, count, work);
+            const Columns columns = weave_chunk(packed, rows[i], from, count, work);
             auto* kernel = branch<Place::BETWEEN>;
             switch (place(packed, i)) {
                 case Place::PLAIN: kernel = branch<Place::PLAIN>; break;
@@ -154,7 +158,6 @@ void depthwise(const PackedBranches& packed, const BranchRow* rows, int size, Wo
 }
 
 constexpr int PIXELS = 4, VECTORS = 4;  // of a block: 16 sums of four in registers
-#define IN_REGISTERS inline __attribute__((always_inline))  // as a call is made through memory
 using Sums = int32x4_t[PIXELS][VECTORS];
 
 int8x16_t less128(uint8x16_t bytes) { return vreinterpretq_s8_u8(veorq_u8(bytes, vdupq_n_u8(0x80))); }

@@ -57,7 +57,6 @@ Hand Network::new_hand() const {
     std::memset(hand.image.get(), program_.padding, image);  // no run writes to the border
     hand.middle = Array<u8>(with_slack);
     hand.slice = Array<u8>(with_slack);
-    hand.split = Array<u8>(6 * (row_ + 2 * BORDER * channels_));
     return hand;
 }
 
@@ -124,7 +123,7 @@ void Network::make(const Module& module, const Packed& packed, int y, Hand& hand
     if (!module.branches.empty()) {
         const int size = out.width * channels;
         BranchRow rows[4];
-        branch_rows(module, y, rows, hand);
+        branch_rows(module, y, rows);
         const int whole_vectors = (size + VECTOR - 1) / VECTOR * VECTOR;
         body_.depthwise(packed.branches, rows, whole_vectors, hand.work, hand.middle.get());
         made = hand.middle.get();
@@ -149,35 +148,14 @@ const u8* Network::row_or_zeros(const Map& map, int y) const {
     return y >= 0 && y < map.height ? map.row(y) : zeros_.get() + BORDER * map.channels;
 }
 
-void Network::branch_rows(const Module& module, int y, BranchRow* rows, Hand& hand) const {
+void Network::branch_rows(const Module& module, int y, BranchRow* rows) const {
     const Map& in = layout_.maps[module.input];
+    const int middle = static_cast<int>(module.stride) * y;
     for (const Branch& branch : module.branches) {
-        const int reach = branch.dilation * in.channels;
-        if (module.stride == 1) {
-            *rows = {{}, {{0, -reach}, {0, 0}, {0, reach}}};
-            for (int r = 0; r < 3; ++r) rows->rows[r][0] = row_or_zeros(in, y + (r - 1) * branch.dilation);
-        } else {
-            *rows = {{}, {{1, -reach}, {0, 0}, {1, 0}}};
-            for (int r = 0; r < 3; ++r) split_row(in, 2 * y + r - 1, r, rows->rows[r], hand);
-        }
+        rows->reach = branch.dilation * in.channels;
+        for (int r = 0; r < 3; ++r) rows->rows[r] = row_or_zeros(in, middle + (r - 1) * branch.dilation);
         ++rows;
     }
-}
-
-// A row's even pixels, then a border, then its odd ones: each as dense as a row of stride 1.
-void Network::split_row(const Map& from, int y, int slot, const u8** sources, Hand& hand) const {
-    const std::size_t channels = from.channels, half = from.width / 2 * channels, border = BORDER * channels;
-    u8* even = hand.split.get() + slot * 2 * (half + border) + border;
-    u8* odd = even + half + border;
-    const u8* row = row_or_zeros(from, y);
-    std::memset(odd - border, 0, border);
-    for (int x = 0; x < from.width / 2; ++x, row += 2 * channels)
-        for (std::size_t c = 0; c < channels; c += 16) {  // a copy of known size is one instruction
-            std::memcpy(even + x * channels + c, row + c, 16);
-            std::memcpy(odd + x * channels + c, row + channels + c, 16);
-        }
-    sources[0] = even;
-    sources[1] = odd;
 }
 
 void Network::make(const Add& add, const Packed& packed, int y, Hand& hand) const {

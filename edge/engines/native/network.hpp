@@ -21,7 +21,7 @@ struct Shape {
 // What a thread makes rows with; nothing in it outlives a row.
 struct Hand {
     Workspace work;
-    Array<u8> image, middle, slice, split;
+    Array<u8> image, middle, slice;
 };
 
 class Network {
@@ -49,8 +49,7 @@ private:
     void make(const Add& add, const Packed& packed, int y, Hand& hand) const;
     void make(const Head& head, const Packed& packed, int y, Hand& hand) const;
 
-    void branch_rows(const Module& module, int y, BranchRow* rows, Hand& hand) const;
-    void split_row(const Map& from, int y, int slot, const u8** sources, Hand& hand) const;
+    void branch_rows(const Module& module, int y, BranchRow* rows) const;
     const u8* row_or_zeros(const Map& map, int y) const;
     static void copy_slice(const u8* from, int channels, const Map& out, int y, int offset);
 

@@ -94,6 +94,7 @@ PackedBranches pack_branches(const Module& module, const Body& body) {
     PackedBranches to;
     to.channels = static_cast<int>(module.mix.size());
     to.period = std::lcm(to.channels, VECTOR);
+    to.stride = static_cast<int>(module.stride);
     to.plain = is_plain(module);
     for (const Branch& branch : module.branches) {
         PackedBranch packed;

@@ -28,14 +28,14 @@ void pack(const Pointwise& from, PackedPointwise& to) {
 
 void branch(const PackedBranches& weights, int index, const BranchRow& row, int size, s16* sums) {
     const PackedBranch& b = weights.branches[index];
-    const int period = weights.period;
-    for (int start = 0; start < size; start += period) {
-        const int count = std::min(period, size - start);
+    const int period = weights.period, stride = weights.stride;
+    const int piece = stride == 1 ? period : weights.channels;  // what lies side by side
+    for (int start = 0; start < size; start += piece) {
+        const int count = std::min(piece, size - start);
         s16 z[4096];  // a period is at most that
         std::memcpy(z, b.bias.get(), count * sizeof(s16));
         for (int tap = 0; tap < 9; ++tap) {
-            const Tap& column = row.taps[tap % 3];
-            const u8* x = row.rows[tap / 3][column.source] + column.offset + start;
+            const u8* x = row.rows[tap / 3] + (tap % 3 - 1) * row.reach + stride * start;
             const s16* w = b.taps.get() + tap * period;
             for (int i = 0; i < count; ++i) z[i] = static_cast<s16>(z[i] + w[i] * x[i]);
         }

@@ -17,22 +17,26 @@
 namespace trackside {
 namespace {
 
+// Of two rows, of each `next` bytes the first `piece`.
 template <class V>
-void weave_pairs(const u8* first, const u8* second, int size, u8* low, u8* high) {
-    for (int i = 0; i < size; i += V::BYTES) {
-        const auto a = V::load(first + i), b = V::load(second + i);
-        V::store(low + i, V::unpack_low8(a, b));
-        V::store(high + i, V::unpack_high8(a, b));
-    }
+void weave_pairs(const u8* first, const u8* second, int piece, int next, int size, u8* low, u8* high) {
+    const std::ptrdiff_t apart = second - first;
+    for (const u8* const end = low + size; low < end; first += next - piece)
+        for (int i = 0; i < piece; i += V::BYTES, first += V::BYTES, low += V::BYTES, high += V::BYTES) {
+            const auto a = V::load(first), b = V::load(first + apart);
+            V::store(low, V::unpack_low8(a, b));
+            V::store(high, V::unpack_high8(a, b));
+        }
 }
 
 template <class V>
-void weave_with_nothing(const u8* row, int size, u8* low, u8* high) {
-    for (int i = 0; i < size; i += V::BYTES) {
-        const auto a = V::load(row + i);
-        V::store(low + i, V::unpack_low8(a, V::zero()));
-        V::store(high + i, V::unpack_high8(a, V::zero()));
-    }
+void weave_with_nothing(const u8* row, int piece, int next, int size, u8* low, u8* high) {
+    for (const u8* const end = low + size; low < end; row += next - piece)
+        for (int i = 0; i < piece; i += V::BYTES, row += V::BYTES, low += V::BYTES, high += V::BYTES) {
+            const auto a = V::load(row);
+            V::store(low, V::unpack_low8(a, V::zero()));
+            V::store(high, V::unpack_high8(a, V::zero()));
+        }
 }
 
 // Where the pairs of each plane begin, once their chunk is woven.
@@ -41,27 +45,30 @@ struct Planes {
 };
 
 // The planes of a chunk from output `from`; the middle's are woven already. A buffer of `woven` holds
-// the columns' pairs in its first two planes, the sides or the middle in its last two.
+// columns' pairs in its first two planes, the sides or the middle in its last two.
 template <class V>
-void weave_chunk(const BranchRow& row, int from, int count, Workspace& work, Planes planes[2]) {
-    const int plane = work.plane;
-    const Tap &left = row.taps[0], &right = row.taps[2];
-    for (int source = 0; source <= left.source; ++source) {
-        const auto [first, last] = row.reach(source);
-        u8* pairs = work.woven[source].get();
-        weave_pairs<V>(row.rows[0][source] + from + first, row.rows[2][source] + from + first,
-                       count + last - first, pairs, pairs + plane);
-        for (int tap = 0; tap < 3; ++tap)
-            if (row.taps[tap].source == source)
-                for (int half = 0; half < 2; ++half)
-                    planes[half].columns[tap] = pairs + half * plane + row.taps[tap].offset - first;
+void weave_chunk(const PackedBranches& packed, const BranchRow& row, int from, int count, Workspace& work,
+                 Planes planes[2]) {
+    const int plane = work.plane, reach = row.reach;
+    const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(packed.stride) * from;
+    const u8 *above = row.rows[0] + at, *middle = row.rows[1] + at, *below = row.rows[2] + at;
+    u8 *columns = work.woven[0].get(), *between = work.woven[1].get(), *sides = columns + 2 * plane;
+    const u8* starts[3] = {columns, columns + reach, columns + 2 * reach};
+    if (packed.stride == 1) {
+        const int all = count + 2 * reach;
+        weave_pairs<V>(above - reach, below - reach, all, all, all, columns, columns + plane);
+        weave_pairs<V>(middle - reach, middle + reach, count, count, count, sides, sides + plane);
+    } else {  // a pixel, and the one between it and the next: these are the right ones, and then the left ones
+        const int pixel = reach, next = 2 * pixel;
+        weave_pairs<V>(above, below, pixel, next, count, columns, columns + plane);
+        weave_pairs<V>(above - pixel, below - pixel, pixel, next, count + pixel, between, between + plane);
+        weave_pairs<V>(middle - pixel, middle + pixel, pixel, next, count, sides, sides + plane);
+        starts[0] = between, starts[1] = columns, starts[2] = between + pixel;
     }
-    u8* sides = work.woven[0].get() + 2 * plane;
-    const u8* at = row.rows[1][left.source] + from;
-    weave_pairs<V>(at + left.offset, at + right.offset, count, sides, sides + plane);
     for (int half = 0; half < 2; ++half) {
+        for (int column = 0; column < 3; ++column) planes[half].columns[column] = starts[column] + half * plane;
         planes[half].sides = sides + half * plane;
-        planes[half].middle = work.woven[1].get() + (2 + half) * plane;
+        planes[half].middle = between + (2 + half) * plane;
     }
 }
 
@@ -132,16 +139,19 @@ struct BranchOfPairs {
     }
 };
 
-template <class V>
-void depthwise_pairs(const PackedBranches& packed, const BranchRow* rows, int size, Workspace& work, u8* out) {
-    const int step = chunk(packed.period);
+// The planes of a chunk of every branch, one after the other.
+template <class V, class Weaver>
+void depthwise_woven_by(const PackedBranches& packed, const BranchRow* rows, int size, Workspace& work, u8* out) {
+    const int step = chunk(packed.period), stride = packed.stride;
     for (int from = 0; from < size; from += step) {
         const int count = std::min(step, size - from);
         u8* middle = work.woven[1].get() + 2 * work.plane;
-        weave_with_nothing<V>(rows[0].rows[1][rows[0].taps[1].source] + from, count, middle, middle + work.plane);
+        const int piece = stride == 1 ? count : packed.channels;
+        weave_with_nothing<Weaver>(rows[0].rows[1] + static_cast<std::ptrdiff_t>(stride) * from, piece,
+                                   stride * piece, count, middle, middle + work.plane);
         for (std::size_t i = 0; i < packed.branches.size(); ++i) {
             Planes planes[2];
-            weave_chunk<V>(rows[i], from, count, work, planes);
+            weave_chunk<Weaver>(packed, rows[i], from, count, work, planes);
             auto* kernel = BranchOfPairs<V, Place::BETWEEN>::run;
             switch (place(packed, i)) {
                 case Place::PLAIN: kernel = BranchOfPairs<V, Place::PLAIN>::run; break;
@@ -152,6 +162,16 @@ void depthwise_pairs(const PackedBranches& packed, const BranchRow* rows, int si
             }
             kernel(packed, packed.branches[i], planes, count, work.sums.get(), out + from);
         }
+    }
+}
+
+// `Short` are vectors of which every pixel is whole ones: where rows of stride 2 have pixels that V's are too long for.
+template <class V, class Short>
+void depthwise_pairs(const PackedBranches& packed, const BranchRow* rows, int size, Workspace& work, u8* out) {
+    if (packed.stride == 1 || packed.channels % V::BYTES == 0) {
+        depthwise_woven_by<V, V>(packed, rows, size, work, out);
+    } else {
+        depthwise_woven_by<V, Short>(packed, rows, size, work, out);
     }
 }
 

@@ -4,10 +4,10 @@
 // weighs nothing), one column serves three outputs, as right, middle and left. Unpacking weaves within
 // lanes of 16 bytes, so that each 16 channels lie in four planes, two for each half; packing undoes that.
 //
-// Where outputs that share columns are whole vectors apart, or whole half ones, the kernel rolls from one
-// to the next with the columns in registers. Where they are neighbours of 16 channels, it slides left and right
-// columns together from two. Where they are neither, and where rows are split in two, it weaves a chunk of
-// the row to memory first, and reads that at three places.
+// Where outputs that share columns are whole vectors apart, the kernel rolls from one to the next with the
+// columns in registers: with the longest vectors of which that is so, shorter ones where need be. Where they
+// are neighbours of 16 channels, it slides left and right columns together from two long ones. Of rows of
+// stride 2 every second pixel is a middle; the one after it is this output's right and the next one's left.
 //
 // A sum of 32 bits is clamped by the very instruction that narrows it: `wide_bias` holds an offset that
 // takes the side which is to be 0 beyond what 16 bits hold, and `back` takes the offset off again.
@@ -39,8 +39,11 @@ template <class V, int FIRST, int END>
 struct Column {
     typename V::Vector planes[4];
 
-    static Column woven(const u8* const rows[3], std::ptrdiff_t at) {
-        const auto a = V::load(rows[0] + at), b = V::load(rows[1] + at), c = V::load(rows[2] + at);
+    static IN_REGISTERS Column woven(const u8* const rows[3], std::ptrdiff_t at) {
+        return woven(V::load(rows[0] + at), V::load(rows[1] + at), V::load(rows[2] + at));
+    }
+
+    static IN_REGISTERS Column woven(typename V::Vector a, typename V::Vector b, typename V::Vector c) {
         Column column;
 #pragma GCC unroll 2
         for (int half = FIRST; half < END; ++half) {
@@ -52,22 +55,10 @@ struct Column {
         return column;
     }
 
-    static Column nothing() {
+    static IN_REGISTERS Column nothing() {
         Column column;
         for (auto& plane : column.planes) plane = V::zero();
         return column;
-    }
-
-    static Column load(const u8* from, int plane) {
-        Column column;
-#pragma GCC unroll 4
-        for (int p = 2 * FIRST; p < 2 * END; ++p) column.planes[p] = V::load(from + p * plane);
-        return column;
-    }
-
-    void store(u8* to, int plane) const {
-#pragma GCC unroll 4
-        for (int p = 2 * FIRST; p < 2 * END; ++p) V::store(to + p * plane, planes[p]);
     }
 };
 
@@ -79,7 +70,7 @@ struct Maker {
     s16* sums[2];  // of each half: vectors of any length find them in the same place
     u8* out;
 
-    Maker(const BranchJob& job, int phase)
+    IN_REGISTERS Maker(const BranchJob& job, int phase)
         : sums{job.work.sums.get(), job.work.sums.get() + job.work.plane / 2}, out(job.out + job.from) {
         const int period = job.packed.period;
         for (int plane = 2 * FIRST; plane < 2 * END; ++plane) {
@@ -95,7 +86,7 @@ struct Maker {
         }
     }
 
-    void operator()(std::ptrdiff_t at, const Vector* left, const Vector* middle, const Vector* right) const {
+    IN_REGISTERS void operator()(std::ptrdiff_t at, const Vector* left, const Vector* middle, const Vector* right) const {
         Vector s[2];
 #pragma GCC unroll 2
         for (int half = FIRST; half < END; ++half) {
@@ -111,14 +102,14 @@ struct Maker {
         keep(at, s);
     }
 
-    Vector summed(const Vector z[2], int half, const s16* sum) const {
+    IN_REGISTERS Vector summed(const Vector z[2], int half, const s16* sum) const {
         if constexpr (PLACE == Place::PLAIN) return V::pack_positive32(z[0], z[1]);
         const Vector before = begins(PLACE) ? mix[half] : V::load(sum);
         return V::add_saturated16(before, V::add16(V::pack32(z[0], z[1]), back[half]));
     }
 
     // What the first half alone comes to waits in `sums` for the other, whose bytes lie between its own.
-    void keep(std::ptrdiff_t at, Vector s[2]) const {
+    IN_REGISTERS void keep(std::ptrdiff_t at, Vector s[2]) const {
 #pragma GCC unroll 2
         for (int half = FIRST; half < END; ++half) {
             if (ends(PLACE)) s[half] = V::scale16(s[half], squeeze[half]);
@@ -133,10 +124,10 @@ struct Maker {
 template <class V, Place PLACE, int FIRST, int END>
 void roll(const BranchJob& job) {
     using C = Column<V, FIRST, END>;
-    const int step = job.row.taps[2].offset, stride = std::lcm(job.packed.channels, V::BYTES);
+    const int step = job.row.reach, stride = std::lcm(job.packed.channels, V::BYTES);
     const std::ptrdiff_t count = job.count;
     const u8* rows[3];
-    for (int r = 0; r < 3; ++r) rows[r] = job.row.rows[r][0] + job.from;
+    for (int r = 0; r < 3; ++r) rows[r] = job.row.rows[r] + job.from;
     for (int phase = 0; phase < std::min(step, stride); phase += V::BYTES) {
         const Maker<V, PLACE, FIRST, END> make(job, phase);
         for (std::ptrdiff_t first = phase; first < step && first < count; first += stride) {
@@ -161,7 +152,7 @@ template <class V, Place PLACE, int FIRST, int END>
 void slide(const BranchJob& job) {
     using C = Column<V, FIRST, END>;
     const u8* rows[3];
-    for (int r = 0; r < 3; ++r) rows[r] = job.row.rows[r][0] + job.from;
+    for (int r = 0; r < 3; ++r) rows[r] = job.row.rows[r] + job.from;
     const Maker<V, PLACE, FIRST, END> make(job, 0);
     C before = job.from ? C::woven(rows, -V::BYTES) : C::nothing(), here = C::woven(rows, 0);
     for (std::ptrdiff_t at = 0; at < job.count; at += V::BYTES) {
@@ -178,90 +169,94 @@ void slide(const BranchJob& job) {
     }
 }
 
-// Where output 0 of a chunk finds each column, once all are woven.
-struct Columns {
-    const u8* at[3];
-};
-
-template <class V>
-Columns weave_chunk(const BranchJob& job) {
-    Columns columns;
-    for (int source = 0; source <= job.row.taps[0].source; ++source) {
-        const auto [first, last] = job.row.reach(source);
-        u8* woven = job.work.woven[source].get();
-        const u8* rows[3];
-        for (int r = 0; r < 3; ++r) rows[r] = job.row.rows[r][source] + job.from + first;
-        for (std::ptrdiff_t i = 0; i < job.count + last - first; i += V::BYTES)
-            Column<V, 0, 2>::woven(rows, i).store(woven + i, job.work.plane);
-        for (int tap = 0; tap < 3; ++tap)
-            if (job.row.taps[tap].source == source) columns.at[tap] = woven + job.row.taps[tap].offset - first;
-    }
-    return columns;
-}
-
+// Over every second pixel of the rows; a chunk is whole pixels.
 template <class V, Place PLACE, int FIRST, int END>
-void use_woven(const BranchJob& job, const Columns& columns) {
+void roll_by_two(const BranchJob& job) {
     using C = Column<V, FIRST, END>;
-    const int stride = std::lcm(job.packed.channels, V::BYTES), plane = job.work.plane;
-    for (int phase = 0; phase < stride; phase += V::BYTES) {
+    const std::ptrdiff_t pixel = job.packed.channels, count = job.count;
+    const u8* rows[3];
+    for (int r = 0; r < 3; ++r) rows[r] = job.row.rows[r] + 2 * static_cast<std::ptrdiff_t>(job.from);
+    for (int phase = 0; phase < pixel; phase += V::BYTES) {
         const Maker<V, PLACE, FIRST, END> make(job, phase);
-        for (std::ptrdiff_t at = phase; at < job.count; at += stride)
-            make(at, C::load(columns.at[0] + at, plane).planes, C::load(columns.at[1] + at, plane).planes,
-                 C::load(columns.at[2] + at, plane).planes);
+        C a = job.from ? C::woven(rows, phase - pixel) : C::nothing(), b;
+        const auto middle = [&](std::ptrdiff_t at) { return C::woven(rows, 2 * at - phase); };
+        for (std::ptrdiff_t at = phase;;) {  // two turns, so that no column changes its registers
+            b = C::woven(rows, 2 * at - phase + pixel);
+            make(at, a.planes, middle(at).planes, b.planes);
+            if ((at += pixel) >= count) break;
+            a = C::woven(rows, 2 * at - phase + pixel);
+            make(at, b.planes, middle(at).planes, a.planes);
+            if ((at += pixel) >= count) break;
+        }
     }
 }
 
-enum class Way { ROLL, SLIDE, WEAVE_FIRST };
-
-template <class V>
-Way way(const BranchRow& row) {
-    const int step = row.taps[2].offset;
-    if (row.taps[0].source) return Way::WEAVE_FIRST;  // a row split in two
-    return step % V::BYTES == 0 ? Way::ROLL : step == 16 ? Way::SLIDE : Way::WEAVE_FIRST;
+// Of pixels that are one lane of 16 bytes, two vectors are dealt into middles and what lies between them.
+template <class V, Place PLACE, int FIRST, int END>
+void deal(const BranchJob& job) {
+    using C = Column<V, FIRST, END>;
+    const auto dealt = [&](std::ptrdiff_t at, bool odd) {
+        typename V::Vector rows[3];
+#pragma GCC unroll 3
+        for (int r = 0; r < 3; ++r) {
+            const u8* from = job.row.rows[r] + 2 * (job.from + at);
+            const auto a = V::load(from), b = V::load(from + V::BYTES);
+            rows[r] = odd ? V::odd_lanes(a, b) : V::even_lanes(a, b);
+        }
+        return C::woven(rows[0], rows[1], rows[2]);
+    };
+    const Maker<V, PLACE, FIRST, END> make(job, 0);
+    C before = job.from ? dealt(-V::BYTES, true) : C::nothing();
+    for (std::ptrdiff_t at = 0; at < job.count; at += V::BYTES) {
+        const C middle = dealt(at, false), right = dealt(at, true);
+        C left;
+#pragma GCC unroll 4
+        for (int p = 2 * FIRST; p < 2 * END; ++p)
+            left.planes[p] = V::last_lane_then(before.planes[p], right.planes[p]);
+        make(at, left.planes, middle.planes, right.planes);
+        before = right;
+    }
 }
 
 template <class V, Place PLACE, int FIRST, int END>
-void make_planes(const BranchJob& job, const Columns& woven) {
-    switch (way<V>(job.row)) {
-        case Way::ROLL: return roll<V, PLACE, FIRST, END>(job);
-        case Way::SLIDE: return slide<V, PLACE, FIRST, END>(job);
-        case Way::WEAVE_FIRST: return use_woven<V, PLACE, FIRST, END>(job, woven);
-    }
+void make_planes(const BranchJob& job) {
+    const bool dense = job.packed.stride == 1;
+    if constexpr (V::BYTES > 16)
+        if (job.row.reach == 16) return dense ? slide<V, PLACE, FIRST, END>(job) : deal<V, PLACE, FIRST, END>(job);
+    if (!dense) return roll_by_two<V, PLACE, FIRST, END>(job);
+    roll<V, PLACE, FIRST, END>(job);
 }
 
 template <class V, Place PLACE>
 void make_outputs(const BranchJob& job) {
-    const Columns woven = way<V>(job.row) == Way::WEAVE_FIRST ? weave_chunk<V>(job) : Columns{};
     if constexpr (V::REGISTERS == 32) {
-        make_planes<V, PLACE, 0, 2>(job, woven);
+        make_planes<V, PLACE, 0, 2>(job);
     } else {
-        make_planes<V, PLACE, 0, 1>(job, woven);
-        make_planes<V, PLACE, 1, 2>(job, woven);
+        make_planes<V, PLACE, 0, 1>(job);
+        make_planes<V, PLACE, 1, 2>(job);
     }
 }
 
-// `Half` is a vector type of half the bytes, for what rolls with no longer ones.
-template <class V, class Half, Place PLACE>
+// By the longest vectors that do; the last are of 16 bytes, of which every pixel is some.
+template <Place PLACE, class V, class... Shorter>
 void make_branch(const BranchJob& job) {
-    if (way<V>(job.row) == Way::WEAVE_FIRST && way<Half>(job.row) == Way::ROLL) {
-        make_outputs<Half, PLACE>(job);
-    } else {
-        make_outputs<V, PLACE>(job);
-    }
+    if constexpr (sizeof...(Shorter) > 0)
+        if (job.row.reach != 16 && job.row.reach % V::BYTES) return make_branch<PLACE, Shorter...>(job);
+    make_outputs<V, PLACE>(job);
 }
 
-template <class V, class Half = V>
+template <class... Vectors>
 void depthwise_quads(const PackedBranches& packed, const BranchRow* rows, int size, Workspace& work, u8* out) {
     const int step = chunk(packed.period);
     for (int from = 0; from < size; from += step)
         for (std::size_t i = 0; i < packed.branches.size(); ++i) {
             const BranchJob job{packed, packed.branches[i], rows[i], from, std::min(step, size - from), work, out};
             switch (place(packed, i)) {
-                case Place::PLAIN: make_branch<V, Half, Place::PLAIN>(job); break;
-                case Place::ONLY: make_branch<V, Half, Place::ONLY>(job); break;
-                case Place::FIRST: make_branch<V, Half, Place::FIRST>(job); break;
-                case Place::BETWEEN: make_branch<V, Half, Place::BETWEEN>(job); break;
-                case Place::LAST: make_branch<V, Half, Place::LAST>(job); break;
+                case Place::PLAIN: make_branch<Place::PLAIN, Vectors...>(job); break;
+                case Place::ONLY: make_branch<Place::ONLY, Vectors...>(job); break;
+                case Place::FIRST: make_branch<Place::FIRST, Vectors...>(job); break;
+                case Place::BETWEEN: make_branch<Place::BETWEEN, Vectors...>(job); break;
+                case Place::LAST: make_branch<Place::LAST, Vectors...>(job); break;
             }
         }
 }

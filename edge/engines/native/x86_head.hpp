@@ -1,9 +1,8 @@
-// The head: eight pixels' logits at a time, in vectors of 32 bytes on every body.
+// The head, over a vector type V: a pixel's products of 16 inputs at a time lie in its lane of 16 bytes.
+//
+// Of four vectors of pixels the lanes' four sums are added crosswise, so that one vector of logits comes of them.
 #pragma once
 
-#include <immintrin.h>
-
-#include <algorithm>
 #include <cstring>
 
 #include "body.hpp"
@@ -11,41 +10,42 @@
 namespace trackside {
 namespace {
 
-inline __m256i products(const u8* pixel, const s16* weights) {
-    const __m256i values = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(pixel)));
-    return _mm256_madd_epi16(values, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights)));
-}
-
-inline __m256i sums_of_eight(const u8* pixels, const s16* weights, int inputs) {
-    __m256i sums[8];
-    for (int p = 0; p < 8; ++p) {
-        sums[p] = products(pixels + p * inputs, weights);
-        for (int c = 16; c < inputs; c += 16)
-            sums[p] = _mm256_add_epi32(sums[p], products(pixels + p * inputs + c, weights + c));
+// A vector of pixels, each with four sums that are yet to be added.
+template <class V>
+typename V::Vector sums_of_pixels(const u8* pixels, const s16* weights, int inputs) {
+    auto sum = V::zero();
+    for (int c = 0; c < inputs; c += 16) {
+        const auto x = inputs == 16 ? V::load(pixels) : V::load_lanes(pixels + c, inputs);
+        sum = V::add_products16(sum, V::unpack_low8(x, V::zero()), V::load_lane(weights + c));
+        sum = V::add_products16(sum, V::unpack_high8(x, V::zero()), V::load_lane(weights + c + 8));
     }
-    __m256i fours[2];  // four pixels' sums of the low lanes, and of the high ones
-    for (int i = 0; i < 2; ++i)
-        fours[i] = _mm256_hadd_epi32(_mm256_hadd_epi32(sums[4 * i], sums[4 * i + 1]),
-                                     _mm256_hadd_epi32(sums[4 * i + 2], sums[4 * i + 3]));
-    return _mm256_add_epi32(_mm256_permute2x128_si256(fours[0], fours[1], 0x20),
-                            _mm256_permute2x128_si256(fours[0], fours[1], 0x31));
+    return sum;
 }
 
-inline void head(const PackedHead& packed, const u8* in, int width, float* logits, std::ptrdiff_t plane) {
+template <class V>
+typename V::Vector sums_of_four(const u8* pixels, const s16* weights, int inputs) {
+    typename V::Vector sums[4], pairs[2];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) sums[i] = sums_of_pixels<V>(pixels + i * (V::BYTES / 16) * inputs, weights, inputs);
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i)
+        pairs[i] = V::add32(V::unpack_low32(sums[2 * i], sums[2 * i + 1]),
+                            V::unpack_high32(sums[2 * i], sums[2 * i + 1]));
+    return V::pixel_by_pixel4(
+        V::add32(V::unpack_low64(pairs[0], pairs[1]), V::unpack_high64(pairs[0], pairs[1])));
+}
+
+template <class V>
+void head(const PackedHead& packed, const u8* in, int width, float* logits, std::ptrdiff_t plane) {
+    constexpr int PIXELS = V::BYTES / 4;
     for (int n = 0; n < packed.outputs; ++n, logits += plane) {
         const s16* weights = packed.weights.get() + n * packed.inputs;
-        const __m256 scale = _mm256_set1_ps(packed.scale[n]), bias = _mm256_set1_ps(packed.bias[n]);
-        for (int x = 0; x < width; x += 8) {
+        for (int x = 0; x < width; x += PIXELS) {
             const u8* pixels = in + static_cast<std::ptrdiff_t>(x) * packed.inputs;
-            const __m256i sums = sums_of_eight(pixels, weights, packed.inputs);
-            const __m256 eight = _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), scale), bias);
-            if (x + 8 <= width) {
-                _mm256_storeu_ps(logits + x, eight);
-            } else {
-                float row[8];
-                _mm256_storeu_ps(row, eight);
-                std::memcpy(logits + x, row, (width - x) * sizeof(float));
-            }
+            float made[PIXELS];
+            float* to = x + PIXELS <= width ? logits + x : made;
+            V::store_floats(to, sums_of_four<V>(pixels, weights, packed.inputs), packed.scale[n], packed.bias[n]);
+            if (to == made) std::memcpy(logits + x, made, (width - x) * sizeof(float));
         }
     }
 }

@@ -77,15 +77,22 @@ void pack_pointwise(const Pointwise& from, PackedPointwise& to) {
     }
 }
 
+// 16 bits of own sums, scaled, with their share of the residual, which is widened.
+template <class V>
+typename V::Vector with_residual(typename V::Vector t, typename V::Vector multiplier, typename V::Vector x,
+                                 typename V::Vector share) {
+    const auto own = V::scale16(V::max16(t, V::zero()), multiplier);
+    const auto given = V::scale16(V::template shift_left16<7>(x), share);
+    return V::scale16(V::add_saturated16(own, given), V::all16(SIXTY_FOURTH));
+}
+
 template <class V>
 typename V::Vector requantised(const PackedPointwise& w, typename V::Vector sums0, typename V::Vector sums1,
                                const typename V::Vector* x, int slot) {
     const auto t = V::pack32(sums0, sums1);
     const auto multiplier = V::load(w.multiplier.get() + slot);
     if (!x) return V::scale16(t, multiplier);
-    const auto own = V::scale16(V::max16(t, V::zero()), multiplier);
-    const auto share = V::scale16(V::template shift_left16<7>(*x), V::load(w.residual.get() + slot));
-    return V::scale16(V::add_saturated16(own, share), V::all16(SIXTY_FOURTH));
+    return with_residual<V>(t, multiplier, *x, V::load(w.residual.get() + slot));
 }
 
 // The residual of a vector of outputs at `from`, widened, in the two halves that `pack32` makes of their sums.

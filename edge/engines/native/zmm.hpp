@@ -28,10 +28,15 @@ struct Zmm {
     static Vector unpack_high8(Vector a, Vector b) { return _mm512_unpackhi_epi8(a, b); }
     static Vector unpack_low16(Vector a, Vector b) { return _mm512_unpacklo_epi16(a, b); }
     static Vector unpack_high16(Vector a, Vector b) { return _mm512_unpackhi_epi16(a, b); }
+    static Vector unpack_low32(Vector a, Vector b) { return _mm512_unpacklo_epi32(a, b); }
+    static Vector unpack_high32(Vector a, Vector b) { return _mm512_unpackhi_epi32(a, b); }
+    static Vector unpack_low64(Vector a, Vector b) { return _mm512_unpacklo_epi64(a, b); }
+    static Vector unpack_high64(Vector a, Vector b) { return _mm512_unpackhi_epi64(a, b); }
     static Vector pack32(Vector a, Vector b) { return _mm512_packs_epi32(a, b); }
     static Vector pack_positive32(Vector a, Vector b) { return _mm512_packus_epi32(a, b); }
     static Vector pack_positive16(Vector a, Vector b) { return _mm512_packus_epi16(a, b); }
 
+    static Vector add32(Vector a, Vector b) { return _mm512_add_epi32(a, b); }
     static Vector add16(Vector a, Vector b) { return _mm512_add_epi16(a, b); }
     static Vector add_saturated16(Vector a, Vector b) { return _mm512_adds_epi16(a, b); }
     static Vector max16(Vector a, Vector b) { return _mm512_max_epi16(a, b); }
@@ -46,9 +51,46 @@ struct Zmm {
     }
     static Vector dot(Vector sum, Vector four, Vector w) { return _mm512_dpbusd_epi32(sum, four, w); }
 
+    static Vector add_products16(Vector sum, Vector a, Vector b) { return _mm512_dpwssd_epi32(sum, a, b); }
+
+    static void store_floats(float* to, Vector v, float scale, float bias) {
+        const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_set1_ps(scale));
+        _mm512_storeu_ps(to, _mm512_add_ps(scaled, _mm512_set1_ps(bias)));
+    }
+
+    // 16 bytes, in every lane; or four times 16, each in its own.
+    static Vector load_lane(const void* from) {
+        return _mm512_broadcast_i32x4(_mm_loadu_si128(static_cast<const __m128i*>(from)));
+    }
+    static Vector load_lanes(const u8* from, int apart) {
+        const auto lane = [&](int i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i * apart)); };
+        const Vector two = _mm512_inserti32x4(_mm512_castsi128_si512(lane(0)), lane(1), 1);
+        return _mm512_inserti32x4(_mm512_inserti32x4(two, lane(2), 2), lane(3), 3);
+    }
+
+    // Four bytes of each lane, in all of it: the same of each, or two bytes further on from lane to lane.
+    template <int QUAD>
+    static Vector quad_of_lane(Vector v) {
+        return _mm512_shuffle_epi32(v, static_cast<_MM_PERM_ENUM>(0x55 * QUAD));
+    }
+    static Vector quad_of_two_bytes_more(Vector v) {
+        const __m128i first = _mm_set1_epi32(0x03020100), more = _mm_set1_epi32(0x02020202);
+        const __m128i second = _mm_add_epi32(first, more), third = _mm_add_epi32(second, more);
+        const Vector two = _mm512_inserti32x4(_mm512_castsi128_si512(first), second, 1);
+        const Vector three = _mm512_inserti32x4(two, third, 2);
+        return _mm512_shuffle_epi8(v, _mm512_inserti32x4(three, _mm_add_epi32(third, more), 3));
+    }
+
     // Lanes of 16 bytes, moved on by one.
     static Vector last_lane_then(Vector a, Vector b) { return _mm512_alignr_epi64(b, a, 6); }
     static Vector then_first_lane(Vector a, Vector b) { return _mm512_alignr_epi64(b, a, 2); }
+
+    static Vector even_lanes(Vector a, Vector b) { return _mm512_shuffle_i64x2(a, b, 0x88); }
+    static Vector odd_lanes(Vector a, Vector b) { return _mm512_shuffle_i64x2(a, b, 0xDD); }
+
+    // The first, or the last, 32 bytes of each.
+    static Vector low_halves(Vector a, Vector b) { return _mm512_shuffle_i64x2(a, b, 0x44); }
+    static Vector high_halves(Vector a, Vector b) { return _mm512_shuffle_i64x2(a, b, 0xEE); }
 
     // Of two pixels of 32 bytes, woven by a pack: one pixel, and then the other.
     static Vector pixel_by_pixel2(Vector v) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -330,6 +331,14 @@ def test_openvino_reads_its_own_format_and_no_other(
     bundle = write_bundle(manifest(), make_files() | {"openvino/model.xml": model}, Path("a.zip"))
     with pytest.raises(BundleError, match="it is not OpenVINO's XML"):
         open_engine(OpenVinoSettings(), bundle)
+
+
+def test_onnxruntime_makes_no_identifier_of_the_machine_to_report_by(tmp_path: Path) -> None:
+    code = "import edge.engines.onnxruntime_engine"
+    environ = os.environ | {"HOME": str(tmp_path)}
+    environ.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", code], env=environ, check=True)
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_importing_the_engines_loads_no_vendor() -> None:

@@ -135,6 +135,19 @@ def test_every_body_gives_them_along_rows_that_it_makes_in_chunks(
         _same(network.run(image), model(program, image))
 
 
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("width", [32, 96, 1056])
+@pytest.mark.parametrize("parts", [(16,), (32,), (16, 32), (64,), (96,), (16, 96), (128,)])
+def test_every_body_gives_them_of_every_second_pixel(
+    body: str, parts: tuple[int, ...], width: int
+) -> None:
+    image = pixels(5, 32, width)
+    for branches in (1, 2):
+        program = Programs(branches).halving(parts, branches)
+        network = NativeNetwork(program.to_bytes(), *image.shape, body)
+        _same(network.run(image), model(program, image))
+
+
 def test_threads_that_share_a_picture_give_what_one_gives() -> None:
     data = Programs(6).minet().to_bytes()
     for height, width in [(640, 672), (96, 4160), (64, 64)]:  # three bands, of 3 rows at times; one

@@ -1,6 +1,6 @@
-// Runs the native engine's network over some pictures: what arm_instructions.py counts the instructions of.
+// Runs the native engine's network over some pictures, for arm_instructions.py and native_time.py to look on.
 //
-//     arm_instructions ARTEFACT HEIGHT WIDTH BODY PICTURES
+//     native_pictures ARTEFACT HEIGHT WIDTH BODY PICTURES
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
