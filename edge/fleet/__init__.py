@@ -9,13 +9,17 @@ from edge.fleet.folder import (
     LineStanding,
     Refusal,
     is_answered,
+    now,
 )
 from edge.fleet.line_in_force import fleet_of, line_in_force, line_that_came
+from edge.fleet.package import Software, bring_package, read_package
 from edge.fleet.rollout import (
     EVERY_BOX,
+    PACKAGE,
     ROLLOUT,
     BundleTarget,
     LineTarget,
+    Package,
     Release,
     Ring,
     Rollout,
@@ -24,6 +28,7 @@ from edge.fleet.rollout import (
 
 __all__ = [
     "EVERY_BOX",
+    "PACKAGE",
     "ROLLOUT",
     "BundleTarget",
     "FleetFolder",
@@ -33,13 +38,18 @@ __all__ = [
     "LineRequest",
     "LineStanding",
     "LineTarget",
+    "Package",
     "Refusal",
     "Release",
     "Ring",
     "Rollout",
+    "Software",
+    "bring_package",
     "digest_of",
     "fleet_of",
     "is_answered",
     "line_in_force",
     "line_that_came",
+    "now",
+    "read_package",
 ]

@@ -16,22 +16,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from edge.errors import ConfigurationError
 from edge.files.held_folder import held
 from edge.files.record_file import AnyRecord, Record, read_record, write_record
 
-MOST_REFUSALS = 20  # that are remembered
+_MOST_REFUSALS = 20  # that are remembered
 _MOST_BYTES = 262_144  # of each file; a line file may have as many
 _REMEDY = "remove it"  # for one that somebody else wrote
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # strict, as it becomes part of a path
-Doing = Literal["nothing", "trying the bundle", "trying the line file", "going back"]
+
+
+def _a_moment(text: str) -> str:
+    """As it is; ValueError for what is no time, of which nobody could say how long ago it was."""
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError(f"{text} says no time zone")
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_a_moment)]  # ISO 8601, UTC
+Doing = Literal[
+    "nothing",
+    "waiting for the package",
+    "trying the bundle",
+    "trying the line file",
+    "going back",
+]
 
 
 class Refusal(Record):
@@ -39,7 +56,19 @@ class Refusal(Record):
 
     release: int
     why: str
-    at: str  # ISO 8601, UTC
+    at: Moment
+
+
+Refusals = tuple[Refusal, ...]
+
+
+def now() -> Moment:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def with_refusal(known: Refusals, release: int, why: str) -> Refusals:
+    """Those that are remembered, and now this one."""
+    return (*known, Refusal(release=release, why=why, at=now()))[-_MOST_REFUSALS:]
 
 
 class FleetStatus(Record):
@@ -54,8 +83,8 @@ class FleetStatus(Record):
     trying: int | None = None  # the release that it is on the way to
     bundle_before: Digest | None = None  # in force before the one that is tried
     asked: str | None = None  # the line's number for the bundle that it was asked to try
-    refused: tuple[Refusal, ...] = ()
-    contact_at: str | None = None  # when the depot was last read whole; ISO 8601, UTC
+    refused: Refusals = ()
+    contact_at: Moment | None = None  # when the depot was last read whole
     trouble: str | None = None  # why it could not be since
 
 
@@ -72,7 +101,7 @@ class LineDecision(Record):
 
     request: LineRequest
     refusal: str | None  # None: it is in force
-    at: str
+    at: Moment
 
 
 class LineStanding(Record):

@@ -23,7 +23,8 @@ def line_that_came(folder: FleetFolder, digest: str, path: Path, own: LineSettin
     """A line file that came, as the box whose own one lies at `path` runs it.
 
     Its relative paths start where those of the box's own do. What ties the box to its fleet and to
-    its bundles stays the box's: a line file that said otherwise could never be taken back.
+    its bundles stays the box's: a line file that said otherwise could never be taken back. Nor
+    may one that came say whose bundles are believed, where the box says it.
     """
     config = read_line(folder.checked_line(digest), beside=path)
     if config.fleet is not None:
@@ -38,7 +39,8 @@ def line_that_came(folder: FleetFolder, digest: str, path: Path, own: LineSettin
         )
     if config.swap.fleet_objection:
         raise ConfigurationError(config.swap.fleet_objection)
-    return config.model_copy(update={"fleet": own.fleet})
+    key = own.bundle_key or config.bundle_key
+    return config.model_copy(update={"fleet": own.fleet, "bundle_key": key})
 
 
 def line_in_force(path: Path, own: LineSettings) -> LineSettings:

@@ -1,7 +1,8 @@
 """What goes out to which boxes: the one text that the desk signs and every box reads.
 
-A release is a whole: a bundle, line files, or both. It goes out ring by ring, and each ring holds
-those before it. A box wants the newest release that has reached it.
+A release is a whole: a bundle, line files, the boxes' own software, or some of these. It goes out
+ring by ring, and each ring holds those before it. A box wants the newest release that has reached
+it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from edge.line_file import BoxName
 
 ROLLOUT = "rollout.json"  # its name in the depot
+PACKAGE = "trackside"  # the Debian package that boxes have
 EVERY_BOX = "*"  # in place of a box's name, for a line file that all take
 
 # Each names what it holds, so that the same content is carried once.
 BundleTarget = Annotated[str, Field(pattern=r"^bundles/[0-9a-f]{64}\.bundle$")]
 LineTarget = Annotated[str, Field(pattern=r"^lines/[0-9a-f]{64}\.yaml$")]
+PackageTarget = Annotated[str, Field(pattern=r"^packages/[0-9a-f]{64}\.deb$")]
 State = Literal["going out", "stopped", "revoked"]
 
 
@@ -35,12 +38,23 @@ class Ring(_Part):
     share: float = Field(default=0, ge=0, le=1)
 
 
+class Package(_Part):
+    """The software of one version, for each kind of box."""
+
+    version: str = Field(pattern=r"^[0-9][A-Za-z0-9.+~-]{0,39}$")
+    files: dict[Literal["amd64", "arm64"], PackageTarget] = Field(min_length=1)
+
+    def file_for(self, architecture: str) -> PackageTarget | None:
+        return next((each for name, each in self.files.items() if name == architecture), None)
+
+
 class Release(_Part):
     """What boxes are to run, and how far it has gone."""
 
     number: int = Field(ge=1)
     bundle: BundleTarget | None = None  # None: the bundle that a box has stays
     lines: dict[BoxName | Literal["*"], LineTarget] = {}  # a box without one keeps its own
+    package: Package | None = None  # None: the software that a box has stays
     accepted_by: str | None = Field(default=None, max_length=200)  # that it judges otherwise
     ring: int = Field(ge=0)  # the outermost that it has reached
     state: State = "going out"

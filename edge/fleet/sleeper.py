@@ -5,8 +5,8 @@
 
 A program of its own, of a few of Python's own modules, so that it takes next to no memory: what
 knows of networks is in processes that end, and what knows of signatures in one that is begun where
-there is news. What is asked for is a few hundred bytes, timestamp.json, believed in nothing but
-that it is another one than before.
+there is news. What is asked for is a few hundred bytes, a depot's timestamp.json or what hawkBit
+has for the box, believed in nothing but that it is another one than before.
 
 It ends when its standard input does, which whoever started it holds.
 """
@@ -21,6 +21,9 @@ import subprocess
 import sys
 import time
 
+AUTHORIZATION = (
+    "TRACKSIDE_AUTHORIZATION"  # where the server wants one; arguments are for all to see
+)
 MOST_BYTES = 65_536
 SILENT_S = 10  # a server that says nothing for so long is gone
 ASK_S = 60  # and so is one that has not said all by then
@@ -92,10 +95,13 @@ def answer_of(command: list[str], sleep: Sleep, within_s: float = float("inf")) 
 
 def say(url: str) -> None:
     """What is at an URL; ends with 1 if nothing is."""
-    from urllib.request import urlopen  # noqa: PLC0415, only this process needs so much
+    from urllib.request import Request, urlopen  # noqa: PLC0415, only this process needs so much
 
     try:
-        with urlopen(url, timeout=SILENT_S) as answer:
+        asked = Request(url)
+        if AUTHORIZATION in os.environ:
+            asked.add_unredirected_header("Authorization", os.environ[AUTHORIZATION])
+        with urlopen(asked, timeout=SILENT_S) as answer:
             sys.stdout.buffer.write(answer.read(MOST_BYTES))
     except (OSError, ValueError):
         sys.exit(1)

@@ -8,25 +8,17 @@ than was signed is read, and nothing that comes too slowly is waited for.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from queue import Empty, Full, Queue
-from threading import Event, Thread
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import Request
 
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, RepositoryError
 from tuf.ngclient import FetcherInterface, Updater
 
 from edge.errors import DepotError
-
-_SILENT_S = 10  # a server that says nothing for so long is gone
-_GRACE_S, _LEAST_BYTES_S = 30, 4096  # after so long, what comes more slowly is given up
-_PIECE = 65_536
-_LOOK_S = 0.5  # between two looks whether somebody still wants it
+from edge.fleet.paced import paced
 
 
 class TufDepot:
@@ -92,51 +84,12 @@ def _said(url: str, error: Exception) -> DepotError:
 
 
 class _Fetcher(FetcherInterface):
-    """By Python's own HTTP, with an eye on the pace of all that comes.
-
-    A server may let drip what comes before the content too, for days, each byte in good time. So
-    it is read by a thread, which nobody waits for longer than the pace allows.
-    """
+    """By Python's own HTTP."""
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        pieces: Queue[bytes | Exception] = Queue(1)
-        over = Event()
-        Thread(target=_read, args=(url, pieces, over), name="depot", daemon=True).start()
-        begun_s, had = time.monotonic(), 0
         try:
-            while True:
-                until_s = begun_s + _GRACE_S + had / _LEAST_BYTES_S
-                piece = pieces.get(timeout=max(0.0, until_s - time.monotonic()))
-                if isinstance(piece, HTTPError):
-                    said = f"{url}: {piece.code} {piece.reason}"
-                    raise DownloadHTTPError(said, piece.code) from piece
-                if isinstance(piece, Exception):
-                    raise DownloadError(f"{url}: {piece or type(piece).__name__}") from piece
-                if not piece:
-                    return
-                had += len(piece)
-                yield piece
-        except Empty:
-            raise DownloadError(f"{url} comes too slowly") from None
-        finally:
-            over.set()
-
-
-def _read(url: str, pieces: Queue[bytes | Exception], over: Event) -> None:
-    """Hands on what comes, an empty piece at its end, or what went wrong."""
-    asked = Request(url, headers={"User-Agent": "trackside"})
-    try:
-        with urlopen(asked, timeout=_SILENT_S) as answer:
-            while _hand_on(piece := answer.read1(_PIECE), pieces, over) and piece:
-                pass
-    except Exception as error:  # of HTTP, of the net, or of a server that speaks something else
-        _hand_on(error, pieces, over)
-
-
-def _hand_on(piece: bytes | Exception, pieces: Queue[bytes | Exception], over: Event) -> bool:
-    """Whether somebody still wants it."""
-    while not over.is_set():
-        with suppress(Full):
-            pieces.put(piece, timeout=_LOOK_S)
-            return True
-    return False
+            yield from paced(Request(url))
+        except HTTPError as error:
+            raise DownloadHTTPError(f"{url}: {error.code} {error.reason}", error.code) from error
+        except OSError as error:
+            raise DownloadError(str(error)) from error

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -21,14 +21,15 @@ from edge.bundle import open_bundle
 from edge.errors import ConfigurationError, DepotError, TracksideError
 from edge.files import parsed
 from edge.fleet.folder import (
-    MOST_REFUSALS,
     FleetFolder,
     FleetStatus,
     LineRequest,
-    Refusal,
     is_answered,
+    now,
+    with_refusal,
 )
 from edge.fleet.line_in_force import fleet_of, line_in_force, line_that_came
+from edge.fleet.package import Software
 from edge.fleet.rollout import ROLLOUT, Release, Rollout, digest_of
 from edge.line_file import LineSettings, read_line
 from edge.network import resolve_bundle
@@ -65,13 +66,18 @@ class _Waits(Exception):
     """The line has not answered yet."""
 
 
-def turn(path: Path, open_depot: Callable[[], Depot], wait_s: float = WAIT_S) -> Turned:
+def turn(
+    path: Path,
+    open_depot: Callable[[], Depot],
+    wait_s: float = WAIT_S,
+    software: Software = Software(),  # noqa: B008, it is a value
+) -> Turned:
     """Of the box whose own line file is at `path`; what cannot be done is said in its status."""
-    box = _Box(path, read_line(path), wait_s)
+    box = _Box(path, read_line(path), wait_s, software)
     try:
         depot = open_depot()
         rollout = parsed(ROLLOUT, depot.read(ROLLOUT), TypeAdapter(Rollout))
-        box.say(contact_at=_now(), trouble=None)
+        box.say(contact_at=now(), trouble=None)
         box.bring_to(rollout, depot)
         return Turned(depot.fresh_until, is_waiting=False)
     except _Waits:
@@ -84,8 +90,9 @@ def turn(path: Path, open_depot: Callable[[], Depot], wait_s: float = WAIT_S) ->
 class _Box:
     """What it runs, and how it comes to run another release."""
 
-    def __init__(self, path: Path, own: LineSettings, wait_s: float) -> None:
+    def __init__(self, path: Path, own: LineSettings, wait_s: float, software: Software) -> None:
         self._path, self._own = path, own
+        self._software = software
         self._settings = fleet_of(own)
         self.folder = FleetFolder(self._settings.folder)
         self._config = own
@@ -103,10 +110,8 @@ class _Box:
         self._config = self._line_that_runs()
         status = self._status
         newest = rollout.wanted(status.box, status.runs)
-        self.say(
-            wants=None if newest is None else newest.number,
-            ring=None if newest is None else rollout.rings[newest.ring].name,
-        )
+        ring = newest and rollout.rings[newest.ring].name
+        self.say(wants=newest and newest.number, ring=ring)
         while (release := self._acceptable(rollout)) is not None:
             if release.number == self._status.runs and self._stays(release):
                 break
@@ -132,6 +137,7 @@ class _Box:
             accepted_by = release.accepted_by
             if revoked:
                 accepted_by = f"release {status.runs} was revoked"
+            self._await_package(release)
             if release.bundle is not None:
                 self._take_bundle(
                     digest_of(release.bundle),
@@ -147,6 +153,19 @@ class _Box:
             return False
         self.say(runs=release.number, trying=None, bundle_before=None, asked=None)
         return True
+
+    def _await_package(self, release: Release) -> None:
+        """Root installs it; what comes after may want it, so it comes first."""
+        if release.package is None or self._software.installed() == release.package.version:
+            return
+        self.say(doing="waiting for the package")
+        for _ in self._patience():
+            record = self._software.record()  # which tells without a process
+            if (why := record.refusal_of(release.number)) is not None:
+                raise _Refused(f"its package was refused: {why}")
+            is_done = record.release == release.number
+            if is_done and self._software.installed() == release.package.version:
+                return
 
     def _take_bundle(
         self, digest: str, source: Callable[[], Path], accepted_by: str | None
@@ -253,6 +272,9 @@ class _Box:
         before = self._status.bundle_before
         if before is None:
             return
+        if self._status.doing != "going back" and self._status.asked is not None:
+            with suppress(TracksideError):  # the line may yet take what it was asked to try
+                self._await_bundle(self._status.asked)
         if in_force_now(self._config) != before:
             if self._status.doing != "going back" or self._status.asked is None:
                 asked = roll_back(self._config)
@@ -262,8 +284,7 @@ class _Box:
         self.say(trying=None, bundle_before=None, asked=None)
 
     def _refuse(self, number: int, why: str) -> None:
-        refusal = Refusal(release=number, why=why, at=_now())
-        self.say(refused=(*self._status.refused, refusal)[-MOST_REFUSALS:])
+        self.say(refused=with_refusal(self._status.refused, number, why))
 
     def _patience(self) -> Iterator[None]:
         """As long as the turn may wait; then _Waits."""
@@ -277,7 +298,3 @@ class _Box:
         self.folder.drop_lines_but({self.folder.line_standing().in_force})
         for path in self.folder.staged.glob("*"):
             path.unlink()
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

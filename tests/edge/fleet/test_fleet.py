@@ -25,28 +25,20 @@ pytest.importorskip("tuf", reason="pip install 'trackside[fleet]'")
 from securesystemslib.signer import CryptoSigner, Signer
 from tuf.api.metadata import Metadata, TargetFile
 
-from edge.bundle import Bundle, write_bundle
+from edge.bundle import Bundle
 from edge.errors import ConfigurationError
-from edge.fleet import Release, Ring, Rollout, line_in_force, tuf_client
+from edge.fleet import FleetFolder, Release, Ring, Rollout, line_in_force, paced
 from edge.fleet.agent import start_agent
 from edge.swap import in_force_now, roll_back
 from edge.swap.folder import swap_folder
-from stands.bundles import make_bundle, make_files, manifest
+from stands.bundles import some_bundles
 from stands.depots import NOW, Box, Desk, served
 from stands.waiting import eventually
 
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
-    """Some that are right and not the same, and one that answers wrongly."""
-    home, files = tmp_path_factory.mktemp("bundles"), make_files()
-    right = {
-        name: write_bundle(
-            manifest().model_copy(update={"name": name}), files, home / f"{name}.bundle"
-        )
-        for name in ("own", "one", "two")
-    }
-    return {**right, "wrong": make_bundle(home / "wrong.bundle", answering=-1)}
+    return some_bundles(tmp_path_factory.mktemp("bundles"), "own", "one", "two")
 
 
 class Fleet(NamedTuple):
@@ -257,7 +249,7 @@ def speaking(said: bytes, again: bytes = b"") -> Iterator[str]:
 def test_a_server_that_drips_or_speaks_something_else_holds_no_box_up_which_says_so(
     answer: bytes, again: bytes, said: str, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuf_client, "_GRACE_S", 0.5)
+    monkeypatch.setattr(paced, "_GRACE_S", 0.5)
     with speaking(answer, again) as url:
         line = fleet.box.path.read_text()
         fleet.box.path.write_text(re.sub(r"http://[0-9.:]+", url, line))
@@ -328,6 +320,17 @@ def test_what_is_revoked_gives_way_to_the_release_before_and_to_the_boxs_own_whe
     fleet.desk.depot.end(1, "revoked", "that one too", NOW)
     assert fleet.box.settle().runs is None
     assert in_force_now(fleet.box.config) == fleet.bundles["own"].digest
+
+
+def test_what_is_revoked_while_the_line_tries_it_is_gone_once_the_line_has_taken_it(
+    fleet: Fleet,
+) -> None:
+    fleet.desk.publish(fleet.bundles["two"])
+    assert fleet.box.turn().is_waiting
+    fleet.desk.depot.end(2, "revoked", "it lets cracks by", NOW)
+    assert fleet.box.turn().is_waiting
+    assert fleet.box.settle().runs == 1
+    assert in_force_now(fleet.box.config) == fleet.bundles["one"].digest
 
 
 def test_a_line_file_that_is_refused_takes_its_releases_bundle_back_too(
@@ -431,3 +434,14 @@ def test_the_agent_is_small_while_it_sleeps_and_ends_with_whoever_started_it(fle
         assert agent.stdin is not None
         agent.stdin.close()
         eventually(lambda: agent.poll() is not None)
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2030-01-01T00:00:00"])
+def test_a_status_with_a_moment_that_is_none_is_told_of_and_not_believed(
+    tmp_path: Path, moment: str
+) -> None:
+    status = {"format": 1, "box": "a", "contact_at": moment}
+    (tmp_path / "status.json").write_text(json.dumps(status))
+    shown = FleetFolder(tmp_path).shown("a")
+    assert shown.contact_at is None
+    assert "was not written by this trackside" in (shown.trouble or "")
