@@ -20,6 +20,8 @@ from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
+from wheels import same_each_time
+
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = Path(__file__).parent / "deb"
 PROCESSORS = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -95,9 +97,14 @@ def environment(root: Path, debian: str, wheels: Path, python: str, *, bare: boo
 def system_files(root: Path) -> None:
     """What lies elsewhere than below /opt."""
     unit = "usr/lib/systemd/system/trackside@.service"
+    overview = "usr/lib/systemd/system/trackside-overview.service"
     for source, place in (
         (ROOT / "edge" / "run" / "trackside@.service", unit),
         (PARTS / "lines.conf", f"{unit}.d/10-package.conf"),
+        (ROOT / "edge" / "overview" / "trackside-overview.service", overview),
+        (PARTS / "overview.conf", f"{overview}.d/10-package.conf"),
+        (PARTS / "package.service", "usr/lib/systemd/system/trackside-package@.service"),
+        (PARTS / "package.timer", "usr/lib/systemd/system/trackside-package@.timer"),
         (PARTS / "sysusers.conf", "usr/lib/sysusers.d/trackside.conf"),
         (PARTS / "udev.rules", "usr/lib/udev/rules.d/60-trackside.rules"),
         (ROOT / "LICENSE", "usr/share/doc/trackside/copyright"),
@@ -178,6 +185,10 @@ A line file; the line is started by \\fBsystemctl enable --now trackside@NAME\\f
 .I /etc/trackside/lines/NAME.env
 Secrets that it takes from the environment.
 .TP
+.I /etc/trackside/overview.env
+Where the page of all lines is served; it is started by
+\\fBsystemctl enable --now trackside-overview\\fR.
+.TP
 .I /var/lib/trackside/NAME
 What the line keeps.
 .SH EXIT STATUS
@@ -197,7 +208,8 @@ Version: {said}
 Architecture: {debian}
 Maintainer: Trackside <trackside@localhost>
 Installed-Size: {size}
-Depends: python3 (>= {python}), python3 (<< {major}.{minor + 1}), systemd, libc6 (>= 2.34)
+Depends: python3 (>= {python}), python3 (<< {major}.{minor + 1}), libc6 (>= 2.34),
+ systemd | systemd-standalone-sysusers
 Section: science
 Priority: optional
 Description: edge inspection for rail and strip-steel surfaces
@@ -212,16 +224,13 @@ Description: edge inspection for rail and strip-steel surfaces
 
 def packed(root: Path, path: Path) -> Path:
     """Owned by root, with the commit's time: two builds of the same files are the same bytes."""
-    asked = ["git", "log", "-1", "--format=%ct"]
-    at = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     for each in root.rglob("*"):
         if not each.is_symlink():
             each.chmod(0o755 if each.is_dir() or each.stat().st_mode & 0o100 else 0o644)
     path.parent.mkdir(parents=True, exist_ok=True)
     command = ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(root), str(path)]
-    subprocess.run(
-        command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "SOURCE_DATE_EPOCH": at}
-    )
+    environ = {**os.environ, **same_each_time()}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environ)
     return path
 
 

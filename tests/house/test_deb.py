@@ -110,6 +110,19 @@ def test_the_package_installs_upgrades_comes_back_from_what_fails_and_leaves_not
     kept = system.root / "var/lib/trackside/a/ledger.sqlite"
     kept.parent.mkdir(parents=True)
     kept.touch()
+    roots = system.root / "var/lib/trackside-package/package.json"
+    roots.parent.mkdir()
+    roots.touch()
+    enabled = [
+        system.root / "etc/systemd/system" / each
+        for each in (
+            "multi-user.target.wants/trackside@c.service",
+            "timers.target.wants/trackside-package@c.timer",
+        )
+    ]
+    for each in enabled:
+        each.parent.mkdir(parents=True)
+        each.symlink_to("/usr/lib/systemd/system/trackside@.service")
 
     restarts = [f"restart --no-block trackside@{each}.service" for each in "ab"]
     assert system.dpkg("--install", two) == 0
@@ -123,13 +136,15 @@ def test_the_package_installs_upgrades_comes_back_from_what_fails_and_leaves_not
     system.calls()
     assert system.dpkg("--remove", "trackside") == 0
     assert [each for each in system.calls() if "disable" in each] == [
-        f"disable --now trackside@{each}.service" for each in "ab"
+        f"disable --now trackside{each}.service" for each in ("-overview", "@a", "@b")
     ]
     assert not (system.root / "opt/trackside").exists()
-    assert line.exists() and kept.exists()
+    assert line.exists() and kept.exists() and roots.exists()
+    assert not any(each.is_symlink() for each in enabled)
     assert system.dpkg("--purge", "trackside") == 0
     assert not (system.root / "etc/trackside").exists()
-    assert not (system.root / "var/lib/trackside").exists()
+    assert not list((system.root / "var/lib").glob("trackside*"))
+    assert (system.root / "opt").is_dir()  # which is no package's, and was there before
 
 
 def test_the_package_holds_units_user_rule_completion_and_man_page_and_is_the_same_each_time(
@@ -143,6 +158,10 @@ def test_the_package_holds_units_user_rule_completion_and_man_page_and_is_the_sa
     assert "/opt/trackside/bin/trackside run" in unit.read_text()
     in_place = (unit.with_name(f"{unit.name}.d") / "10-package.conf").read_text()
     assert "/etc/trackside/lines/%i.yaml" in in_place
+    overview = unit.with_name("trackside-overview.service")
+    assert "/opt/trackside/bin/trackside overview" in overview.read_text()
+    in_place = (overview.with_name(f"{overview.name}.d") / "10-package.conf").read_text()
+    assert "trackside overview /etc/trackside/lines" in in_place
     assert "u trackside" in (out / "usr/lib/sysusers.d/trackside.conf").read_text()
     assert 'GROUP="gpio"' in (out / "usr/lib/udev/rules.d/60-trackside.rules").read_text()
     completed = subprocess.run(
