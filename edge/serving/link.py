@@ -63,9 +63,10 @@ class Inbox:
 class LineEnd:
     """The line's end. One thread receives; any thread sends."""
 
-    def __init__(self, end: socket.socket, patience_s: float) -> None:
-        end.settimeout(patience_s)
-        self._socket, self._inbox = end, Inbox(_MOST_ASKED)
+    def __init__(self, end: socket.socket, first_s: float, then_s: float) -> None:
+        """Patience until the first question, and until each one after it."""
+        end.settimeout(first_s)
+        self._socket, self._then_s, self._inbox = end, then_s, Inbox(_MOST_ASKED)
         self._sending = threading.Lock()
 
     def receive(self) -> list[Message]:
@@ -73,6 +74,7 @@ class LineEnd:
         piece = self._socket.recv(_CHUNK)
         if not piece:
             raise EOFError
+        self._socket.settimeout(self._then_s)
         return self._inbox.put(piece)
 
     def send(self, message: Message) -> None:

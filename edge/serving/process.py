@@ -29,6 +29,7 @@ _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from edge.serving.child import main; main()"
 )
+_START_S = 300  # it loads its packages while a busy line leaves it little of the processor
 _SILENT_S = 30  # a server that asks for nothing for so long hangs
 _CLOSE_S = 3  # until it is killed
 _RETRY_S = (1.0, 60.0)  # the first wait before it is started again, and the longest
@@ -115,7 +116,7 @@ class _Server:
     def _serve_once(self) -> str:
         """From a server's start to its end; what became of it."""
         ours, theirs = socket.socketpair()
-        with closing(LineEnd(ours, _SILENT_S)) as end:
+        with closing(LineEnd(ours, _START_S, _SILENT_S)) as end:
             paths = [path for path in sys.path if Path(path).is_absolute()]
             with theirs:
                 process = subprocess.Popen(

@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
 
 from edge.serving.token import Token
+
+if TYPE_CHECKING:  # a server's process does without the line file
+    from edge.line_file import WebSettings
+
+PACKAGES = ("starlette", "uvicorn")  # of the extra `web`
 
 # The page takes nothing from other sites, runs no inline script, and may be in nobody's frame.
 HEADERS = {
@@ -40,6 +47,22 @@ class Access:
     names: tuple[str, ...]  # the host names that the page answers to, beside any IP address
     session_s: float
     encrypted: bool
+
+    @classmethod
+    def of(cls, web: WebSettings) -> Access:
+        own = socket.gethostname()
+        return cls(
+            port=web.port,
+            token=web.word,
+            names=("localhost", own, f"{own}.local", web.host, *web.names),
+            session_s=web.session_hours * 3600,
+            encrypted=web.certificate is not None,
+        )
+
+    @classmethod
+    def told(cls, fields: Mapping[str, Any]) -> Access:
+        """As the server's process is told it: JSON knows no tuples."""
+        return cls(**{**fields, "names": tuple(fields["names"])})
 
 
 class Door:

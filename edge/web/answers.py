@@ -30,6 +30,7 @@ class Answers:
         return {
             "turn": self._turn,
             "state": lambda _: Message({}, _json(self._page.whole())),
+            "summary": lambda _: Message({}, _json(self._page.summary())),
             "frame": self._newest_frame,
             "picture": self._picture,
             "acknowledge": self._acknowledge,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -23,13 +23,13 @@ from edge.network import Network, rehearse
 from edge.places import Named
 from edge.serving import Served, serving
 from edge.types import Stretch
+from edge.web.access import PACKAGES, Access
 from edge.web.answers import Answers
 from edge.web.feed import Feed
 from edge.web.page_state import PageState
 from edge.web.pictures import LiveFrame
 from edge.web.watched_line import OrderOutcome, WatchedLine
 
-PACKAGES = ("starlette", "uvicorn")  # of the extra `web`
 _LEAST_FRAME_NS = 200_000_000  # between two pictures
 
 log = logging.getLogger("trackside")
@@ -47,8 +47,7 @@ def live_page(
     store = None if line.config.store is None else line.config.store.path
     classes = line.bundle.manifest.classes
     with serving(served_page(settings, watched, page, store, classes)) as port:
-        scheme = "http" if settings.certificate is None else "https"
-        log.info("live page at %s://%s:%d/", scheme, settings.host, port)
+        log.info("live page at %s://%s:%d/", settings.scheme, settings.host, port)
         yield feed.publish
 
 
@@ -64,20 +63,15 @@ def served_page(
     least_ns = _LEAST_FRAME_NS * max(1, len(line.across_mm))
     frames = {name: LiveFrame(least_ns, line.clock_ns) for name in line.across_mm}
     answers = Answers(line, page, frames)
-    own = socket.gethostname()
     return Served(
         address=settings.address("web"),
         needs=PACKAGES,
         app="edge.web.pages:page_app",
         settings={
-            "port": settings.port,
-            "token": settings.word,
-            "names": ["localhost", own, f"{own}.local", settings.host, *settings.names],
-            "session_s": settings.session_hours * 3600,
+            "access": asdict(Access.of(settings)),
             "cameras": list(line.across_mm),
             "store": None if store is None else str(store.absolute()),
             "classes": list(classes),
-            "encrypted": settings.certificate is not None,
         },
         answers=answers.quick,
         slow=answers.slow,

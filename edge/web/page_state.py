@@ -94,6 +94,16 @@ class PageState:
             "health": self._health,
         }
 
+    def summary(self) -> Json:
+        """As little as tells how the line is doing, for an overview of several."""
+        newest = islice(reversed(self._rejects), 1)
+        return {
+            "run": self._run,
+            "health": self._health,
+            "latest": {name: state.value for name, state in self._last_states.items()},
+            "reject": next(map(self._reject, newest), None),
+        }
+
     def picture(self, name: str) -> bytes | None:
         """The JPEG of a reject that is still shown."""
         for reject in self._rejects:

@@ -140,6 +140,7 @@ class ReviewPages:
             "why": event.why.value,
             "reasons": list(event.reasons),
             "score": event.confidence,
+            "unfamiliar": event.unfamiliar,
             "found": [
                 {"label": each.label, "box_px": each.box_px, "score": round(each.score, 2)}
                 for each in event.found

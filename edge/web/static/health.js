@@ -28,7 +28,7 @@ export function showMode(mode) {
 }
 
 /** What somebody has to see to. */
-function* alarms({ outputs, cameras, troubles, swap, fleet }) {
+export function* alarms({ outputs, cameras, troubles, swap, fleet }) {
   const { mode, causes } = outputs;
   const overriding = causes.filter((each) => each.mode !== "as ordered");
   const reasons = overriding.map((each) => `${each.name}: ${each.reason}`);

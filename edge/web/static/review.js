@@ -103,7 +103,8 @@ function show() {
   verdict(event.state);
   say(byId("event-title"), `Event ${event.id}`);
   const score = event.score === null ? "" : `, score ${event.score.toFixed(2)}`;
-  say(byId("facts"), `${event.camera}, run ${event.run}, ${metres(event.start_mm)}, ${new Date(event.utc).toLocaleString("en-GB")}${score}`);
+  const unfamiliar = event.unfamiliar === null ? "" : `, unfamiliar ${event.unfamiliar.toFixed(1)}`;
+  say(byId("facts"), `${event.camera}, run ${event.run}, ${metres(event.start_mm)}, ${new Date(event.utc).toLocaleString("en-GB")}${score}${unfamiliar}`);
   const found = event.found.map(({ label, score: sure }) => `${label} ${sure.toFixed(2)}`);
   say(byId("reason"), because(event.reasons.length ? event.reasons : found) || `kept as ${event.why}`);
   say(byId("said"), event.review ? saidOf(event.review) : "");

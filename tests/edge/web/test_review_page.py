@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,22 +17,21 @@ import pytest
 pytest.importorskip("starlette", reason="pip install 'trackside[web]'")
 pytest.importorskip("uvicorn", reason="pip install 'trackside[web]'")
 pytest.importorskip("playwright", reason="pip install 'trackside[dev]'")
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from edge.line_file import WebSettings
-from edge.review import Call, latest_reviews, reviews_of
+from edge.review import Call, SecondLook, add_second_looks, latest_reviews, reviews_of
 from edge.review.marks import mask_of
 from edge.serving.process import serving
-from edge.store import EventStore, read_event
+from edge.store import EventStore, read_event, read_events
 from edge.types import State
 from edge.web.feed import Feed
 from edge.web.live import served_page
+from stands.browser import needs_browser, watched_page
 from stands.event_stores import SIZE, inspection, settings, utc_now
 from stands.waiting import PATIENCE_S, eventually
 from stands.watched_line import a_page_state, a_watched_line
 
-CHROMIUM = shutil.which("chromium")
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium")
 EVENTS = 6  # of each camera
 CAMERAS = ("keys", "marks", "filters", "phone", "words")
 
@@ -61,14 +59,19 @@ class Reviewed:
 
 @pytest.fixture(scope="module")
 def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reviewed]:
-    """Of each camera the first event is a sample that is OK, the next is unsure, the rest NG."""
+    """Of each camera the first event is a sample that is OK, the next is unsure, the rest NG; the
+    fourth is unfamiliar, and over the third its network contradicts itself.
+    """
     root = tmp_path_factory.mktemp("store")
     with EventStore(settings(root), utc_now) as store:
         for camera in CAMERAS:
             store.record(replace(inspection(0, State.OK, 0.1), camera=camera))
             for index in range(1, EVENTS):
                 seen = inspection(index, State.NG, 0.55 if index == 1 else 0.9)
-                store.record(replace(seen, camera=camera))
+                unfamiliar = 3.0 if index == 3 else 0.4
+                store.record(replace(seen, camera=camera, unfamiliar=unfamiliar))
+    thirds = [event for event in read_events(root) if event.frame == 2]
+    add_second_looks(root, [SecondLook(e.id, e.utc, e.bundle, 0.9, None, None) for e in thirds])
     with reviewing(root) as address:
         # The view is loaded when it is first asked for, by a process that gives way to all others.
         assert asked(address, "GET", "/review/events?count=1", patience_s=10 * PATIENCE_S)[0] == 200
@@ -90,26 +93,10 @@ def reviewing(root: Path | None, **web: Any) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """It fails the test for whatever the browser complains of."""
-    said: list[str] = []
-    page = browser.new_page(viewport={"width": 1280, "height": 900}, has_touch=True)
-    page.set_default_timeout(PATIENCE_S * 1000)
-    expect.set_options(timeout=PATIENCE_S * 1000)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("console", lambda message: said.append(message.text))
-    yield page
-    page.close()
-    assert said == []
+    with watched_page(browser, height_px=900, has_touch=True) as page:
+        yield page
 
 
 def opened(page: Page, address: str, camera: str) -> None:
@@ -216,6 +203,11 @@ def test_events_are_filtered_and_what_is_reviewed_is_out_of_the_way(
 ) -> None:
     title, event = page.locator("#event-title"), partial(reviewed.event, "filters")
     opened(page, reviewed.address, "filters")
+    page.locator("[name=order]").select_option("unfamiliar")
+    expect(title).to_have_text(event(4))
+    expect(page.locator("#facts")).to_contain_text(", unfamiliar 3.0")
+    page.locator("[name=order]").select_option("disagreement")
+    expect(title).to_have_text(event(3))
     page.locator("[name=state]").select_option("OK")
     expect(title).to_have_text(event(1))
     page.locator("[name=state]").select_option("")

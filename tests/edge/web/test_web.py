@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import re
-import shutil
 import signal
 import socket
 import ssl
@@ -29,7 +28,7 @@ from stands.waiting import PATIENCE_S, eventually
 pytest.importorskip("starlette", reason="pip install 'trackside[web]'")
 pytest.importorskip("uvicorn", reason="pip install 'trackside[web]'")
 pytest.importorskip("playwright", reason="pip install 'trackside[dev]'")
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from edge.assembly import Line, open_line
 from edge.errors import ConfigurationError
@@ -50,14 +49,13 @@ from edge.web.page_state import MOST_REJECTS, lanes
 from edge.web.pictures import CUTTING_PX, LiveFrame, cutting_of
 from edge.web.watched_line import WatchedLine
 from firmware_bridge.types import Mode
+from stands.browser import needs_browser, watched_page
 from stands.certificates import make_certificate
 from stands.inspections import found_in, inspection, lost, recorded_line
 from stands.places import STEEL_LINE
 from stands.plc import Plc
 from stands.watched_line import HEALTH, a_page_state, a_watched_line
 
-CHROMIUM = shutil.which("chromium")
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="apt-get install chromium")
 TOKEN = "sixteen letters!"
 THIS_BOX = WebSettings(port=0)
 GUARDED = WebSettings.model_validate(
@@ -664,26 +662,11 @@ def a_line_file(folder: Path, key: Mapping[str, Any] | None = None, **web: Any) 
     return path
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """It fails the test for whatever the browser complains of."""
-    said: list[str] = []
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.set_default_timeout(PATIENCE_S * 1000)
-    expect.set_options(timeout=PATIENCE_S * 1000)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("console", lambda message: said.append(message.text))
-    yield page
-    page.close()
-    assert [each for each in said if "ERR_CONNECTION" not in each and "ERR_INC" not in each] == []
+    """Tests take the line away, of which a browser tells."""
+    with watched_page(browser, height_px=800, overlooked=("net::ERR_", "status of 503")) as page:
+        yield page
 
 
 @needs_browser
