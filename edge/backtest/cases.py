@@ -1,8 +1,9 @@
 """The frames of an archive, and the runs of them that must be inspected one after the other.
 
 What a line remembers of the rail behind it reaches back a metre at most: the defects of the last
-metre, what was rejected of it, and the frame before. So an archive is cut where more than that lies
-between two frames of a camera, and each run may be inspected by itself, anywhere.
+metre, what was rejected of it, and the frame before. So an archive may be cut where more than that
+lies between two frames of a camera, and each run be inspected by itself, anywhere. A store that
+keeps one frame in twenty is cut behind each of them: so many as are worth a file make up a run.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import chain, groupby
 from typing import Literal
 
-from edge.inspect import reject_stretches
-from edge.inspect.appearance import Usual
+from edge.inspect import Baseline, reject_stretches
 from edge.line_file import Lookout
 from edge.types import State, Stretch, Verdict
 
 REMEMBERED_UM = 1_000_000
+_A_RUN = 200  # events or frames: a file of one takes longer than to inspect it
 
 Kind = Literal["recording", "store", "folder"]
 
@@ -80,24 +82,31 @@ class Case:
     people: str | None = None  # what they call it
     has_defect: bool | None = None  # by their word
 
+    @property
+    def number(self) -> int:
+        """The event's, or the frame's in its recording."""
+        return self.index if self.event is None else self.event
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Frames of one camera that follow each other, and all that their verdicts hang on."""
+    """Frames of one camera that follow each other, cut from others at a gap, and all that their
+    verdicts hang on. There may be gaps within.
+    """
 
     archive: str
     kind: Kind
     number: int  # of the line's run, in a store
     lookout: Lookout
-    usual: Usual | None
+    baseline: Baseline | None
     shape: tuple[int, ...] | None  # that every picture must have; None: each its own
     cases: tuple[Case, ...]
     id: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         known = (self.archive, self.kind, self.number, self.lookout, self.shape, self.cases)
-        usual = "" if self.usual is None else self.usual.model_dump_json()
-        object.__setattr__(self, "id", sha256(f"{known!r}{usual}".encode()).hexdigest()[:24])
+        baseline = "" if self.baseline is None else self.baseline.model_dump_json()
+        object.__setattr__(self, "id", sha256(f"{known!r}{baseline}".encode()).hexdigest()[:24])
 
     @property
     def camera(self) -> str:
@@ -105,13 +114,21 @@ class Run:
 
 
 def cut_at_gaps(cases: Sequence[Case]) -> Iterator[tuple[Case, ...]]:
-    """In their order; a run ends where nothing that follows can hang on it."""
-    run, end_um = list[Case](), 0
+    """In their order; a piece ends where nothing that follows can hang on it."""
+    piece, end_um = list[Case](), 0
     for case in cases:
-        if run and case.start_um >= end_um + REMEMBERED_UM:
-            yield tuple(run)
-            run = []
-        end_um = max(end_um, case.end_um) if run else case.end_um
-        run.append(case)
-    if run:
-        yield tuple(run)
+        if piece and case.start_um >= end_um + REMEMBERED_UM:
+            yield tuple(piece)
+            piece = []
+        end_um = max(end_um, case.end_um) if piece else case.end_um
+        piece.append(case)
+    if piece:
+        yield tuple(piece)
+
+
+def in_runs(cases: Sequence[Case]) -> Iterator[tuple[Case, ...]]:
+    """Whole pieces, as many as are worth a file of their own: those that begin within the same
+    so many numbers, so that what a store takes in or gives up changes no run but one.
+    """
+    for _, pieces in groupby(cut_at_gaps(cases), key=lambda piece: piece[0].number // _A_RUN):
+        yield tuple(chain.from_iterable(pieces))

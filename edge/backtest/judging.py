@@ -5,22 +5,22 @@ The clock stands, for each frame, where it stood when the line looked at it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from edge.assembly.camera import rail_plane
-from edge.backtest.cases import Case, Decided, Reject, Run
+from edge.backtest.cases import Case, Decided, Reject, Run, cut_at_gaps
+from edge.backtest.isal_png import decode
 from edge.backtest.pictures import beside
 from edge.backtest.rows import Row
 from edge.cameras.camera import size
 from edge.errors import ArchiveError, FrameError
-from edge.files.image_file import decode_image
 from edge.inspect import Inspector, make_inspector
 from edge.line_file import Lookout
 from edge.network import Network
 from edge.types import Frame, Image, LostFrame, Stretch, unite
 
-MOST_PICTURES = 24  # of a run; what differs beyond them is in the table without a picture
+MOST_PICTURES = 24  # of a piece; what differs beyond them is in the table without a picture
 APART_UM = 50_000  # of what one side rejects: masks of the same defect differ by less
 LONGEST_UM = 1_000_000  # of one reject: a bundle that rejects all rail has rejected it many times
 _GONE = 3  # pictures in a row that cannot be reached: the archive is not asked for more of a run
@@ -70,12 +70,28 @@ def inspect_run(run: Run, networks: Networks, read: Read) -> list[Row]:
     """A row for each frame. What cannot be read is a fault of its row, and seen as rail that
     nobody looked at.
     """
-    clock = _Clock()
+    pictures, clock = _Pictures(run, read), _Clock()
     new = _inspector(run, networks.new, clock)
     old = None if networks.old is None else _inspector(run, networks.old, clock)
-    pictures = _Pictures(run, read)
-    looked, drawn = list[_Looked](), 0
-    for case in run.cases:
+    rows = list[Row]()
+    for piece in cut_at_gaps(run.cases):
+        new.begin_anew()
+        if old is not None:
+            old.begin_anew()
+        rows += _rows(run, list(_looked_at(piece, new, old, clock, pictures)))
+    return rows
+
+
+def _looked_at(
+    piece: Sequence[Case],
+    new: Inspector,
+    old: Inspector | None,
+    clock: _Clock,
+    pictures: _Pictures,
+) -> Iterator[_Looked]:
+    """Each of its frames, in their order."""
+    drawn = 0
+    for case in piece:
         clock.ns = case.looked_ns
         seen, fault = pictures.seen(case)
         judged = new.inspect(seen)
@@ -87,15 +103,13 @@ def inspect_run(run: Run, networks: Networks, read: Read) -> list[Row]:
         picture = None
         if _differs(was, now) and fault is None and drawn < MOST_PICTURES:
             picture, drawn = beside(judged, before, was), drawn + 1
-        looked.append(
-            _Looked(case, None if fault else was, now, fault, picture, isinstance(seen, LostFrame))
-        )
-    return list(_rows(run, looked))
+        said = None if fault else was
+        yield _Looked(case, said, now, fault, picture, isinstance(seen, LostFrame))
 
 
 def _inspector(run: Run, network: Network, clock: _Clock) -> Inspector:
     made = make_inspector(run.lookout, network, clock, None)
-    return made if run.usual is None else replace(made, usual=run.usual)
+    return made if run.baseline is None else replace(made, baseline=run.baseline)
 
 
 class _Pictures:
@@ -136,7 +150,7 @@ class _Pictures:
                 self._missing, self._why = self._missing + 1, str(error)
             raise
         self._missing = 0
-        image = decode_image(f"{self._run.archive}/{name}", data, colour=colour)
+        image = decode(f"{self._run.archive}/{name}", data, colour=colour)
         return image if self._prepare is None else self._prepare(image)
 
 

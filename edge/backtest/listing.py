@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from edge.assembly.camera import rail_plane
 from edge.backtest.archive import Place, fetched, open_place
-from edge.backtest.cases import Case, Decided, Kind, Reject, Run, cut_at_gaps
+from edge.backtest.cases import Case, Decided, Kind, Reject, Run, in_runs
+from edge.backtest.recorded import RECORDING, recorded_runs
 from edge.cameras.camera import EndToEnd
 from edge.cameras.folder_camera import in_natural_order
-from edge.errors import ArchiveError, ConfigurationError, FrameError, TracksideError, UsageError
+from edge.errors import (
+    ArchiveError,
+    FrameError,
+    StoreError,
+    TracksideError,
+    UsageError,
+)
 from edge.files.image_file import IMAGE_SUFFIXES, decode_image
-from edge.inspect import read_baseline
-from edge.inspect.appearance import Usual
+from edge.inspect import Baseline, read_baseline
 from edge.line_file import DATABASE, LineSettings, Lookout, read_line
-from edge.recordings import open_recording, read_expectation
-from edge.recordings.expectation import Expectation
-from edge.recordings.recording import RecordedFrame, Recording, picture_name
 from edge.review import REVIEWS, Review, latest_reviews
+from edge.review.side_file import Key
 from edge.store import read_events
 from edge.store.event import Event
 from edge.store.pictures import FRAME
 from edge.store.pictures import picture_name as event_picture_name
-from edge.types import UNNAMED, State
+from edge.types import State
 
-RECORDING = "recording.json"
 _DEEPEST = 4  # folders within folders, in which an archive is looked for
 
 
@@ -101,87 +104,14 @@ def _is_picture(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
 
 
-# --- a recording ---------------------------------------------------------------------------------
-
-
-def _recorded(place: Place, _: ByLine, faults: list[str]) -> list[Run]:
-    names = [RECORDING, "frames.jsonl", "line.yaml", "expected.json"]
-    names += [name for name in place.names() if name.endswith(".baseline.json")]
-    with fetched(place, names) as folder:
-        recording = open_recording(folder)
-        expected = _expectation(recording, place.url, faults)
-        usual = {
-            each.name: None
-            if (path := recording.baseline(each.name)) is None
-            else read_baseline(path).usual
-            for each in recording.config.lookouts
-        }
-    verdicts = _by_the_record(recording, expected)
-    runs = []
-    for lookout in recording.config.lookouts:
-        cases = [
-            _recorded_case(row, recording.begun, verdicts[number] if verdicts else None)
-            for number, row in enumerate(recording.frames)
-            if row.camera == lookout.name
-        ]
-        runs += [
-            Run(place.url, "recording", 1, lookout, usual[lookout.name], None, part)
-            for part in cut_at_gaps(cases)
-        ]
-    return runs
-
-
-def _expectation(recording: Recording, url: str, faults: list[str]) -> Expectation | None:
-    try:
-        return read_expectation(recording.expected)
-    except ConfigurationError as error:
-        faults.append(f"{url} does not say what was decided: {error}")
-        return None
-
-
-def _by_the_record(recording: Recording, expected: Expectation | None) -> list[Decided | None]:
-    """Of each frame; a line that UNKNOWN stopped has not judged all of them."""
-    if expected is None:
-        return []
-    known = {(each.camera, each.index): each for each in expected.outcome.frames}
-    found = list[Decided | None]()
-    for row in recording.frames:
-        judged = known.get((row.camera, row.index))
-        if judged is None:
-            found.append(None)
-            continue
-        if judged.state == State.UNKNOWN.value:
-            rejects: tuple[Reject, ...] = (Reject(row.start_um, row.end_um, judged.state),)
-        else:
-            rejects = tuple(Reject(*extent, UNNAMED) for extent in judged.defects)
-        found.append(Decided(judged.state, rejects, (), expected.outcome.bundle))
-    return found
-
-
-def _recorded_case(row: RecordedFrame, begun: str | None, was: Decided | None) -> Case:
-    return Case(
-        index=row.index,
-        start_um=row.start_um,
-        end_um=row.end_um,
-        across_um=row.across_um or 1.0,
-        picture=None if row.across_um is None else picture_name(row.camera, row.index),
-        colour=row.colour,
-        captured_ns=row.captured_ns,
-        looked_ns=row.looked_ns,
-        lost=row.lost,
-        utc=begun,
-        was=was,
-    )
-
-
 # --- a store -------------------------------------------------------------------------------------
 
 
 def _kept(place: Place, by: ByLine, faults: list[str]) -> list[Run]:
     config = by.line(place.url)
-    with fetched(place, [DATABASE, f"{DATABASE}-wal", REVIEWS]) as (folder):
+    with fetched(place, [DATABASE, f"{DATABASE}-wal", REVIEWS]) as folder:
         events = [event for event in read_events(folder) if FRAME in event.pictures]
-        reviews = latest_reviews(folder)
+        reviews = _said(folder, faults)
     lookouts = {each.name: each for each in config.lookouts}
     runs = list[Run]()
     for (number, camera), group in groupby(
@@ -197,10 +127,19 @@ def _kept(place: Place, by: ByLine, faults: list[str]) -> list[Run]:
         lookout = lookouts[camera]
         cases = [_kept_case(event, lookout, reviews.get((event.id, event.utc))) for event in some]
         runs += [
-            Run(place.url, "store", number, lookout, _usual(lookout), None, part)
-            for part in cut_at_gaps(cases)
+            Run(place.url, "store", number, lookout, _baseline(lookout), None, part)
+            for part in in_runs(cases)
         ]
     return runs
+
+
+def _said(folder: Path, faults: list[str]) -> Mapping[Key, Review]:
+    """People's words; where they cannot be read, frames are inspected without them."""
+    try:
+        return latest_reviews(folder)
+    except StoreError as error:
+        faults.append(str(error))
+        return {}
 
 
 def _kept_case(event: Event, lookout: Lookout, review: Review | None) -> Case:
@@ -232,9 +171,9 @@ def _kept_case(event: Event, lookout: Lookout, review: Review | None) -> Case:
     )
 
 
-def _usual(lookout: Lookout) -> Usual | None:
+def _baseline(lookout: Lookout) -> Baseline | None:
     path = lookout.camera.baseline
-    return None if path is None else read_baseline(path).usual
+    return None if path is None else read_baseline(path)
 
 
 # --- a folder of pictures ------------------------------------------------------------------------
@@ -253,7 +192,7 @@ def _pictures(place: Place, by: ByLine, faults: list[str]) -> list[Run]:
             continue
         layout = EndToEnd(shape, plane.along_um, plane.across_um)
         cases = [_picture_case(layout, *each, colour) for each in enumerate(names)]
-        return [Run(place.url, "folder", 1, lookout, _usual(lookout), shape, tuple(cases))]
+        return [Run(place.url, "folder", 1, lookout, _baseline(lookout), shape, tuple(cases))]
     faults.append(f"{place.url}: none of its {len(names)} pictures can be read")
     return []
 
@@ -264,7 +203,7 @@ def _picture_case(layout: EndToEnd, index: int, name: str, colour: bool) -> Case
 
 
 _READERS: dict[Kind, Callable[[Place, ByLine, list[str]], list[Run]]] = {
-    "recording": _recorded,
+    "recording": lambda place, _, faults: recorded_runs(place, faults),
     "store": _kept,
     "folder": _pictures,
 }

@@ -48,7 +48,7 @@ def verdict_on(evidence: Evidence) -> str:
     """Whether it passes, and why not."""
     against = []
     if evidence.fault_count:
-        against.append(f"{evidence.fault_count} faults of the archive")
+        against.append(_counted(evidence.fault_count))
     if (most := evidence.most_newly_rejected_per_km) is not None:
         rate = evidence.newly_rejected_per_km
         if rate is None:
@@ -134,9 +134,12 @@ def _faults(evidence: Evidence) -> list[str]:
     if not evidence.fault_count:
         return []
     items = "".join(f"<li>{escape(each)}</li>" for each in evidence.faults)
-    title = f"{evidence.fault_count} faults of the archive"
     text = "These frames are in no figure above. Go on with the same command once they are there."
-    return [section(title, text, f"<ul>{items}</ul>")]
+    return [section(_counted(evidence.fault_count), text, f"<ul>{items}</ul>")]
+
+
+def _counted(faults: int) -> str:
+    return "1 fault of the archive" if faults == 1 else f"{faults} faults of the archive"
 
 
 def _of_what(evidence: Evidence) -> str:

@@ -11,9 +11,9 @@ Needs the extra `parquet`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -44,17 +44,39 @@ class TornPart(Exception):
     """A file of rows that is not what was written."""
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The rows of one run, as they lie in its file."""
+
+    table: pyarrow.Table
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def faults(self) -> int:
+        """How many of its rows could not be read from their archive."""
+        return len(self) - int(self.table.column("fault").null_count)
+
+    def rows(self) -> list[Row]:
+        columns = [self.table.column(name).to_pylist() for name in NAMES]
+        return [Row(*values) for values in zip(*columns, strict=True)]
+
+
 def packed(rows: list[Row]) -> bytes:
     """As a Parquet file."""
+    columns = [
+        pyarrow.array([getattr(row, name) for row in rows], kind)
+        for name, kind in zip(NAMES, SCHEMA.types, strict=True)
+    ]
     file = BytesIO()
-    parquet.write_table(_table(rows), file)
+    parquet.write_table(pyarrow.Table.from_arrays(columns, schema=SCHEMA), file)
     return file.getvalue()
 
 
-def faults_in(content: bytes) -> int:
-    """How many rows of such a file could not be read from their archive."""
-    faults = parquet.read_table(BytesIO(content), columns=["fault"]).column("fault")
-    return len(faults) - int(faults.null_count)
+def unpacked(content: bytes) -> Part:
+    """The same, the other way round."""
+    return Part(parquet.read_table(BytesIO(content), schema=SCHEMA))
 
 
 class Parts:
@@ -71,14 +93,13 @@ class Parts:
     def write(self, run_id: str, content: bytes) -> None:
         write_whole(self.path(run_id), content)
 
-    def read(self, run_id: str) -> list[Row] | None:
+    def read(self, run_id: str) -> Part | None:
         """None where there is none; TornPart where it is not whole."""
         path = self.path(run_id)
         if not path.exists():
             return None
         try:
-            table = parquet.read_table(path, schema=SCHEMA)
-            return [Row(**values) for values in table.to_pylist()]
+            return unpacked(path.read_bytes())
         except (pyarrow.ArrowException, OSError, TypeError, ValueError) as error:
             raise TornPart(f"{path} is torn ({error}): its run is inspected again") from error
 
@@ -94,9 +115,5 @@ class RowWriter:
     def __init__(self, writer: parquet.ParquetWriter) -> None:
         self._writer = writer
 
-    def add(self, rows: Iterable[Row]) -> None:
-        self._writer.write_table(_table(list(rows)))
-
-
-def _table(rows: list[Row]) -> pyarrow.Table:
-    return pyarrow.Table.from_pylist([asdict(row) for row in rows], SCHEMA)
+    def add(self, part: Part) -> None:
+        self._writer.write_table(part.table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from hashlib import sha256
 
 
@@ -50,9 +50,9 @@ class Digest:
 
     def add(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            values = asdict(row)
-            picture = values.pop("picture")
-            values["picture"] = None if picture is None else sha256(picture).hexdigest()
+            values = {name: getattr(row, name) for name in NAMES}
+            if row.picture is not None:
+                values["picture"] = sha256(row.picture).hexdigest()
             self._hash.update(json.dumps(values, sort_keys=True).encode() + b"\n")
 
     def hex(self) -> str:

@@ -16,7 +16,7 @@ from edge.backtest.cases import Run
 from edge.backtest.judging import Networks, inspect_run
 from edge.backtest.listing import ByLine, known_lookouts, list_archive
 from edge.backtest.page import report_page
-from edge.backtest.parts import Parts, TornPart, faults_in, packed, writing_rows
+from edge.backtest.parts import Parts, TornPart, packed, unpacked, writing_rows
 from edge.backtest.rows import Digest
 from edge.backtest.tally import Tally
 from edge.errors import ConfigurationError, UsageError
@@ -160,19 +160,19 @@ def _inspect(
     left: dict[str, tuple[Run, int]] = {}  # each with the frames that are known not to be readable
     for run in {run.id: run for run in runs}.values():
         try:
-            rows = parts.read(run.id)
+            part = parts.read(run.id)
         except TornPart as error:
             torn.append(str(error))
-            rows = None
-        faulty = len(run.cases) if rows is None else sum(row.fault is not None for row in rows)
-        if rows is None or faulty:
+            part = None
+        faulty = len(run.cases) if part is None else part.faults
+        if part is None or faulty:
             left[run.id] = run, faulty
         else:
-            done += len(rows)
+            done += len(part)
     tell(Progress(done, of))
     if left:
         for run, content in workers().inspect([run for run, _ in left.values()]):
-            if faults_in(content) <= left[run.id][1]:  # what was read once is not lost again
+            if unpacked(content).faults <= left[run.id][1]:  # what was read once is not lost again
                 parts.write(run.id, content)
             done += len(run.cases)
             tell(Progress(done, of))
@@ -192,15 +192,16 @@ def _finish(
     with writing_rows(asked.out / "backtest.parquet") as all_rows:
         for each in _in_order(plan):
             try:
-                rows = parts.read(each.id)
+                part = parts.read(each.id)
             except TornPart as error:  # of an archive that has gone
-                faults, rows = [*faults, str(error)], None
-            if rows is None:
+                faults, part = [*faults, str(error)], None
+            if part is None:
                 missing += each.frames
                 continue
+            rows = part.rows()
             tally.add(rows)
             digest.add(rows)
-            all_rows.add(rows)
+            all_rows.add(part)
     if missing:
         faults = [*faults, f"{missing} frames that were there before are gone, and not inspected"]
     count = len(faults) + tally.faults

@@ -120,7 +120,7 @@ def _shown(asked: Asked, workers: OpenWorkers) -> Evidence:
     for fault in evidence.faults:
         console.print(Text(f"✗ {printable(fault)}", style="red"), soft_wrap=True)
     if evidence.fault_count > len(evidence.faults):
-        console.print(f"✗ and {evidence.fault_count - len(evidence.faults)} faults more")
+        console.print(f"✗ and {evidence.fault_count - len(evidence.faults)} more")
     console.print(
         f"{headline(evidence)}: {verdict_on(evidence)}; see {asked.out / 'report.html'}",
         markup=False,

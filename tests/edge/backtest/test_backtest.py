@@ -22,12 +22,14 @@ import yaml
 pytest.importorskip("pyarrow", reason="pip install 'trackside[backtest]'")
 from pyarrow import parquet
 
-from edge.backtest import Asked, ByLine, InThisProcess, Progress, backtest
+from edge.backtest import Asked, ByLine, InThisProcess, Progress, backtest, verdict_on
+from edge.backtest.cases import cut_at_gaps
+from edge.backtest.listing import list_archive
 from edge.cli.app import app
-from edge.line_file import OnnxRuntimeSettings, read_line
+from edge.line_file import DATABASE, OnnxRuntimeSettings, read_line
 from edge.recordings import read_expectation, read_recording
 from edge.recordings.replay import replay
-from edge.review import Call, Mark, Review, add_reviews
+from edge.review import REVIEWS, Call, Mark, Review, add_reviews
 from edge.run import run_line
 from edge.store import read_events
 from edge.swap import Evidence, read_evidence
@@ -145,7 +147,8 @@ def test_a_run_that_is_cut_at_gaps_is_judged_as_the_whole(tmp_path: Path) -> Non
     (recording / "line.yaml").write_text(yaml.safe_dump(line))
     whole = replay(read_recording(recording))
     run(tmp_path / "out", OWN, recording)
-    assert len(list((tmp_path / "out" / "parts").iterdir())) == 3
+    [listed] = list_archive(str(recording), ByLine(None, None)).runs
+    assert [len(piece) for piece in cut_at_gaps(listed.cases)] == [8, 8, 8]
     assert [row["new_state"] for row in rows(tmp_path / "out")] == [f.state for f in whole.frames]
 
 
@@ -276,7 +279,7 @@ def test_a_torn_part_is_named_and_its_run_inspected_again(tmp_path: Path, keener
     part = min((out / "parts").iterdir())
     part.write_bytes(part.read_bytes()[:1000])
     torn = run(out, keener, *archives)
-    assert (torn.passed, torn.fault_count) == (False, 1)
+    assert (torn.passed, verdict_on(torn)) == (False, "1 fault of the archive")
     assert f"{part} is torn" in torn.faults[0]
     assert torn.digest == right.digest
     assert run(out, keener, *archives).passed
@@ -332,6 +335,34 @@ def test_an_archive_with_nothing_in_it_fails_the_backtest_and_not_the_others(
     assert "nowhere cannot be read" in evidence.faults[1]
 
 
+@pytest.mark.parametrize(
+    ("name", "inspected"),
+    [("recording.json", 1), ("frames.jsonl", 1), ("line.yaml", 1), ("expected.json", 2)],
+)
+def test_a_recording_with_a_torn_file_is_named_and_the_others_are_inspected(
+    tmp_path: Path, name: str, inspected: int
+) -> None:
+    torn, whole = copies(tmp_path, 2)
+    content = (torn / name).read_bytes()
+    (torn / name).write_bytes(content[: len(content) // 2])
+    evidence = run(tmp_path / "out", OWN, torn, whole)
+    assert (evidence.passed, evidence.fault_count) == (False, 1)
+    assert torn.name in evidence.faults[0]
+    assert (evidence.frames, evidence.compared) == (inspected * FRAMES, FRAMES)
+
+
+@pytest.mark.parametrize(("name", "is_inspected"), [(DATABASE, False), (REVIEWS, True)])
+def test_a_damaged_store_is_named_and_what_is_whole_is_inspected(
+    tmp_path: Path, kept: Path, name: str, is_inspected: bool
+) -> None:
+    shutil.copytree(kept.parent, tmp_path / "line")
+    (tmp_path / "line" / "events" / name).write_bytes(b"garbage " * 1000)
+    evidence = run(tmp_path / "out", OWN, tmp_path / "line" / "line.yaml", RECORDING)
+    assert (evidence.passed, evidence.fault_count) == (False, 1)
+    assert name in evidence.faults[0]
+    assert (evidence.frames > FRAMES, evidence.frames >= FRAMES) == (is_inspected, True)
+
+
 # --- an archive elsewhere ------------------------------------------------------------------------
 
 
@@ -346,6 +377,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # a server that is gone comes back to no test
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     yield running
     running.stop()
@@ -362,6 +394,14 @@ def test_an_archive_in_s3_is_read_as_one_at_home(tmp_path: Path, keener: Path, s
     assert (elsewhere.frames, elsewhere.newly_rejected) == (FRAMES, at_home.newly_rejected)
     states = [Counter(row["new_state"] for row in rows(tmp_path / each)) for each in ("home", "s3")]
     assert states[0] == states[1]
-    s3.stop()
+    files.put(f"{RECORDING}/", "archive/plant/rail-1", recursive=True)
+
+    def stop(progress: Progress) -> None:
+        if progress.frames == FRAMES:
+            s3.stop()
+
+    hurt = run(tmp_path / "hurt", keener, "s3://archive/plant", tell=stop)
+    assert (hurt.passed, hurt.frames, hurt.fault_count) == (False, 2 * FRAMES, FRAMES - 1)
+    assert hurt.newly_rejected == at_home.newly_rejected  # what was inspected before is there
     gone = run(tmp_path / "gone", keener, "s3://archive/plant")
     assert (gone.passed, gone.frames, gone.fault_count) == (False, 0, 1)
