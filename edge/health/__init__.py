@@ -5,6 +5,7 @@ from edge.health.drift import (
     ENOUGH,
     brightness_distribution,
     score_distribution,
+    unfamiliar_distribution,
 )
 from edge.health.health import DeadlineNs, Health, deadline_of
 from edge.health.line_health import (
@@ -37,4 +38,5 @@ __all__ = [
     "brightness_distribution",
     "deadline_of",
     "score_distribution",
+    "unfamiliar_distribution",
 ]

@@ -15,6 +15,7 @@ from edge.health.drift import (
     brightness_distribution,
     drift_from,
     score_distribution,
+    unfamiliar_distribution,
 )
 from edge.health.times import Counted, Histogram
 from edge.inspect import Baseline, Inspection
@@ -54,6 +55,7 @@ class CameraAccount:
     def __init__(self, baseline: Baseline | None) -> None:
         self._baseline = baseline
         self._brightness, self._score = brightness_distribution(), score_distribution()
+        self._unfamiliar = unfamiliar_distribution()
         self._frames = dict.fromkeys(State, 0)
         self._found = Counter[Kind]()  # there are few kinds: bundles have few classes
         self._known = frozenset[int]()  # numbers of what the frame before showed
@@ -80,6 +82,8 @@ class CameraAccount:
         # The baseline's scores are of its own network: those of another cannot be compared.
         if self._baseline is not None and self._baseline.bundle == inspection.bundle:
             add_appearance(inspection, self._brightness, self._score)
+            if inspection.unfamiliar is not None:
+                self._unfamiliar.add(inspection.unfamiliar)
         self._done_ns = now_ns
 
     def _count_found(self, verdict: Verdict) -> None:
@@ -96,7 +100,12 @@ class CameraAccount:
         """All of it at this moment, for any thread."""
         drift: dict[str, float] = {}
         if self._baseline is not None and self._baseline.bundle == self._bundle:
-            drift = drift_from(self._baseline, self._brightness.counts, self._score.counts)
+            seen = {
+                "brightness": self._brightness.counts,
+                "score": self._score.counts,
+                "unfamiliar": self._unfamiliar.counts,
+            }
+            drift = drift_from(self._baseline, seen)
         done_ns = self._done_ns
         return CameraHealth(
             frames=dict(self._frames),

@@ -1,16 +1,16 @@
 """Drift: how far what a line sees now is from what it saw when it was commissioned.
 
-Two figures are kept of each frame, its mean grey and its score: the highest logit of its mask. Both
-are counted in fixed bins over the latest frames, and compared with the counts of the commissioning
-by the population stability index: 0 is no drift, and from 0.25 on somebody should look at lamp,
-lens, rail and bundle.
+Three figures are kept of each frame: its mean grey, its score, which is the highest logit of its
+mask, and how unfamiliar it is to the network. They are counted in fixed bins over the latest
+frames, and compared with the counts of the commissioning by the population stability index: 0 is no
+drift, and from 0.25 on somebody should look at lamp, lens, rail and bundle.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from edge.inspect import BINS, Baseline
 
@@ -55,6 +55,11 @@ def score_distribution(length: int = WINDOW) -> Distribution:
     return Distribution(-16, 16, length)
 
 
+def unfamiliar_distribution(length: int = WINDOW) -> Distribution:
+    """Of how unfamiliar frames are to the network; of good rail few reach 1."""
+    return Distribution(0, 2, length)
+
+
 def stability_index(expected: Sequence[int], seen: Sequence[int]) -> float:
     """The population stability index of two counts in the same bins."""
     index = 0.0
@@ -68,13 +73,15 @@ def _shares(counts: Sequence[int]) -> list[float]:
     return [(count + _UNSEEN) / total for count in counts]
 
 
-def drift_from(
-    baseline: Baseline, brightness: Sequence[int], score: Sequence[int]
-) -> dict[str, float]:
+def drift_from(baseline: Baseline, seen: Mapping[str, Sequence[int]]) -> dict[str, float]:
     """By figure; one of which too little was seen is left out."""
-    pairs = {"brightness": (baseline.brightness, brightness), "score": (baseline.score, score)}
+    before = {
+        "brightness": baseline.brightness,
+        "score": baseline.score,
+        "unfamiliar": baseline.unfamiliar,
+    }
     return {
-        name: stability_index(was, now)
-        for name, (was, now) in pairs.items()
-        if sum(was) >= ENOUGH and sum(now) >= ENOUGH
+        name: stability_index(before[name], now)
+        for name, now in seen.items()
+        if sum(before[name]) >= ENOUGH and sum(now) >= ENOUGH
     }

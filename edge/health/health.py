@@ -90,5 +90,5 @@ def deadline_of(config: LineSettings) -> DeadlineNs:
 
 
 def _deadline_ns(lookout: Lookout, stretch: Stretch) -> int:
-    rooms_mm = (lookout.room_mm(each, stretch.length_mm) for each in lookout.actuators)
+    rooms_mm = (lookout.room_mm(each, stretch.length_mm) for each in lookout.reached)
     return round(min(rooms_mm) / lookout.speed_mm_s * 1e9)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from edge.errors import ConfigurationError
 from edge.files import write_whole
 from edge.inspect.appearance import Usual
+from edge.inspect.familiarity import Answers
 
 BINS = 32  # of a distribution
 
@@ -19,13 +20,15 @@ class Baseline(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     line: str
-    bundle: str  # digest; scores of another network say nothing
+    bundle: str  # digest; scores and answers of another network say nothing
     frames: PositiveInt
     brightness: tuple[int, ...] = Field(min_length=BINS, max_length=BINS, strict=False)
     score: tuple[int, ...] = Field(min_length=BINS, max_length=BINS, strict=False)
+    unfamiliar: tuple[int, ...] = Field(min_length=BINS, max_length=BINS, strict=False)
     usual: Usual
+    answers: Answers
 
 
 def read_baseline(path: Path) -> Baseline:

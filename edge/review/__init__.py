@@ -7,6 +7,7 @@ from edge.review.label_studio import write_label_studio
 from edge.review.marks import check_marks, png_size
 from edge.review.review import Call, Mark, Review
 from edge.review.review_file import REVIEWS, add_reviews, latest_reviews, reviews_of
+from edge.review.second_looks import SecondLook, add_second_looks, second_looks
 from edge.review.truth import corrected
 
 __all__ = [
@@ -17,16 +18,19 @@ __all__ = [
     "MissRate",
     "Order",
     "Review",
+    "SecondLook",
     "Sought",
     "Source",
     "TakenIn",
     "add_reviews",
+    "add_second_looks",
     "check_marks",
     "corrected",
     "latest_reviews",
     "miss_rate",
     "png_size",
     "reviews_of",
+    "second_looks",
     "take_in",
     "write_label_studio",
 ]

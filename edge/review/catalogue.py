@@ -7,7 +7,7 @@ is found here until it is asked for.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.review.review import Review
-from edge.review.review_file import Key, latest_reviews
+from edge.review.review_file import latest_reviews
+from edge.review.second_looks import second_looks
+from edge.review.side_file import Key
 from edge.store import read_outlines
 from edge.store.reading import Outline
 from edge.types import UNNAMED, UNSURE
@@ -25,7 +27,7 @@ from edge.types import UNNAMED, UNSURE
 _MOST_LABELS = 62  # each has a bit; what comes beyond them shares the last
 _NO_SCORE = 2.0  # above every probability: what has none comes last
 
-Order = Literal["newest", "unsure"]
+Order = Literal["newest", "unsure", "unfamiliar", "disagreement"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,13 @@ class _Columns:
     states: NDArray[np.int64]
     whys: NDArray[np.int64]
     scores: NDArray[np.float64]
+    unfamiliar: NDArray[np.float64]
     labels: NDArray[np.int64]  # a bit for each
 
 
 def _empty() -> _Columns:
-    whole = np.zeros(0, np.int64)
-    return _Columns(whole, np.zeros(0, "S29"), whole, whole, whole, np.zeros(0, np.float64), whole)
+    whole, real = np.zeros(0, np.int64), np.zeros(0, np.float64)
+    return _Columns(whole, np.zeros(0, "S29"), whole, whole, whole, real, real, whole)
 
 
 @dataclass
@@ -73,6 +76,7 @@ class Catalogue:
     )
     _known: _Columns = field(default_factory=_empty)
     _reviewed: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    _disagreed: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
     _lock: Lock = field(default_factory=Lock)
 
     def refresh(self) -> None:
@@ -82,9 +86,12 @@ class Catalogue:
             self._append(list(read_outlines(self.root, last)))
             self.reviews = latest_reviews(self.root)
             self._reviewed = np.zeros(self._known.ids.size, np.bool_)
-            for event, utc in self.reviews:
-                if (at := self._at(event)) is not None and self._known.utcs[at] == utc.encode():
-                    self._reviewed[at] = True
+            for _, at in self._places(self.reviews):
+                self._reviewed[at] = True
+            looks = second_looks(self.root)
+            self._disagreed = np.zeros(self._known.ids.size)
+            for key, at in self._places(looks):
+                self._disagreed[at] = looks[key].disagreement
 
     def note(self, review: Review, *, withdrawn: bool) -> None:
         """Of an event that was found here."""
@@ -102,13 +109,23 @@ class Catalogue:
         with self._lock:
             known = self._known
             wanted = self._matching(sought)
-            keys = known.scores if sought.order == "unsure" else np.zeros(known.ids.size)
+            keys = self._keys(sought.order)
             if after is not None and (at := self._at(after)) is not None:
                 own = keys[at]
                 wanted &= (keys > own) | ((keys == own) & (known.ids < after))
             found = np.flatnonzero(wanted)
             order = np.lexsort((-known.ids[found], keys[found]))[:count]
             return [int(each) for each in known.ids[found[order]]], int(found.size)
+
+    def _keys(self, order: Order) -> NDArray[np.float64]:
+        """By which events come, the least first."""
+        if order == "unsure":
+            return self._known.scores
+        if order == "unfamiliar":
+            return -self._known.unfamiliar
+        if order == "disagreement":
+            return -self._disagreed
+        return np.zeros(self._known.ids.size)
 
     @property
     def cameras(self) -> list[str]:
@@ -148,10 +165,16 @@ class Catalogue:
         there = at < self._known.ids.size and self._known.ids[at] == event
         return at if there else None
 
+    def _places(self, keys: Iterable[Key]) -> Iterator[tuple[Key, int]]:
+        """Where each event lies that is still what it was called by."""
+        for event, utc in keys:
+            if (at := self._at(event)) is not None and self._known.utcs[at] == utc.encode():
+                yield (event, utc), at
+
     def _append(self, outlines: Sequence[Outline]) -> None:
         if not outlines:
             return
-        ids, utcs, cameras, states, whys, scores, found = zip(*outlines, strict=True)
+        ids, utcs, cameras, states, whys, scores, unfamiliar, found = zip(*outlines, strict=True)
         old = self._known
         self._known = _Columns(
             np.append(old.ids, np.array(ids, np.int64)),
@@ -160,6 +183,7 @@ class Catalogue:
             np.append(old.states, self._numbers("state", states)),
             np.append(old.whys, self._numbers("why", whys)),
             np.append(old.scores, [_NO_SCORE if each is None else each for each in scores]),
+            np.append(old.unfamiliar, [each or 0.0 for each in unfamiliar]),
             np.append(old.labels, [self._bits(each) for each in found]),
         )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from edge.review.review import Review
-from edge.review.review_file import Key
+from edge.review.side_file import Key
 from edge.store import Why
 from edge.store.event import Event
 from edge.types import State

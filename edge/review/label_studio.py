@@ -28,8 +28,8 @@ FROM, TO = "tag", "image"
 def write_label_studio(labelled: list[Labelled], out: Path) -> None:
     """`tasks.json`, with what the network saw as predictions, and `config.xml` for the project.
 
-    Pictures are named as Label Studio serves them from a folder: `images/` of this one, under its
-    document root.
+    Pictures are named as Label Studio serves them from a folder, which is its document root and
+    whose `images/` are a local storage of the project.
     """
     tasks = [_task(each) for each in labelled]
     (out / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")

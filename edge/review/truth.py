@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from edge.review.marks import mask_of
 from edge.review.review import Call, Review
-from edge.review.review_file import Key
+from edge.review.side_file import Key
 from edge.store.annotations import Pieces, Seen
 
 

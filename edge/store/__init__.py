@@ -3,7 +3,7 @@
 from edge.store.account import Part, latency_ns, steps_together
 from edge.store.annotations import write_annotated, write_coco, write_cvat
 from edge.store.damage import kept_aside
-from edge.store.event import KEPT, NO_IMAGE, Event, Why, describe
+from edge.store.event import KEPT, NO_IMAGE, TORN, Event, Why, describe
 from edge.store.event_file import try_store
 from edge.store.event_store import EventStore, keeping
 from edge.store.naming import Naming, naming_of
@@ -25,6 +25,7 @@ from edge.store.things import Fate, Thing, Things, things_of
 __all__ = [
     "KEPT",
     "NO_IMAGE",
+    "TORN",
     "Event",
     "EventStore",
     "Fate",

@@ -81,11 +81,12 @@ def write_annotated(
             continue
         file_name = f"{event.id:09d}.png"
         try:
-            seen = _read(event, root)
-        except FrameError:  # a power cut may leave half a picture, and the oldest are removed
+            seen = read_seen(event, root)
+            shutil.copyfile(picture_path(root, event.id, FRAME), folder / file_name)
+        # A power cut may leave half a picture, and a line that runs removes the oldest meanwhile.
+        except (FrameError, FileNotFoundError):
             continue
         labelled.append(Labelled(event, file_name, seen.width, seen.height, correct(seen)))
-        shutil.copyfile(picture_path(root, event.id, FRAME), folder / file_name)
     write(labelled, out)
     return len(labelled), len(events) - len(labelled)
 
@@ -143,12 +144,16 @@ def run_lengths(flat: NDArray[np.bool_]) -> list[int]:
     return [0, *lengths] if runs and runs[0][0] else lengths
 
 
-def _read(event: Event, root: Path) -> Seen:
+def read_seen(event: Event, root: Path) -> Seen:
+    """FrameError where its pictures are not whole."""
     image = read_image(picture_path(root, event.id, FRAME), colour=False)
     height, width = image.shape[:2]
     pieces: tuple[Piece, ...] = ()
     if MASK in event.pictures:
-        mask = read_image(picture_path(root, event.id, MASK), colour=False) > 0
+        path = picture_path(root, event.id, MASK)
+        mask = read_image(path, colour=False) > 0
+        if mask.shape != (height, width):
+            raise FrameError(f"{path} is not of its frame's size: bring back the store's own")
         pieces = _pieces(event, mask)
     return Seen(event, width, height, pieces)
 

@@ -19,6 +19,7 @@ DISK_FULL = "the disk is full"
 DISK_REFUSES = "the disk refuses"
 DAMAGED = "the store was damaged"
 GONE = "the store was removed or replaced"
+TORN = "the power was cut"
 
 
 class Why(str, Enum):
@@ -27,6 +28,7 @@ class Why(str, Enum):
     NG = "NG"
     UNKNOWN = "UNKNOWN"
     UNSURE = "unsure"
+    UNFAMILIAR = "unfamiliar"
     REPORTED = "reported"
     SAMPLE = "sample"
 
@@ -47,6 +49,7 @@ class Event:
     reported: tuple[Defect, ...]
     let_by: tuple[Defect, ...]
     confidence: float | None  # None where the network never ran
+    unfamiliar: float | None  # to the network; None where no baseline of its bundle says
     latency_ns: int
     stage_ns: dict[str, int]
     bundle: str  # its digest
@@ -81,12 +84,15 @@ class Selection:
         is_chosen = state is State.OK and self._is_chosen(inspection.camera)
         if state is State.UNKNOWN:
             return Why.UNKNOWN
-        if confidence is not None and confidence < self.settings.unsure_below:
-            return Why.UNSURE
-        if state is State.OK and inspection.verdict.reasons:  # something was put aside as sound
+        is_unsure = confidence is not None and confidence < self.settings.unsure_below
+        # of an OK frame the reasons say what was put aside as sound
+        if is_unsure or (state is State.OK and inspection.verdict.reasons):
             return Why.UNSURE
         if state is State.NG:
             return Why.NG
+        unfamiliar = inspection.unfamiliar
+        if unfamiliar is not None and unfamiliar > self.settings.unfamiliar_above:
+            return Why.UNFAMILIAR
         if inspection.verdict.reported:
             return Why.REPORTED
         return Why.SAMPLE if is_chosen else None
@@ -135,6 +141,7 @@ def event_of(
         reported=verdict.reported,
         let_by=verdict.let_by,
         confidence=sure,
+        unfamiliar=inspection.unfamiliar,
         latency_ns=inspection.latency_ns,
         stage_ns=inspection.stage_ns,
         bundle=inspection.bundle,
@@ -149,6 +156,8 @@ def describe(event: Event, called: str | None = None) -> str:
     reported = [f"reported {each.said}" for each in event.reported]
     let_by = [f"let by {each.said or f'{each.area_mm2:.0f} mm2'}" for each in event.let_by]
     said = "; ".join([*event.reasons, *reported, *let_by]) or event.why.value
+    if event.unfamiliar is not None and event.unfamiliar >= 1:
+        said += f" (unfamiliar {event.unfamiliar:.1f})"
     gone = "" if event.evidence == KEPT else f" (no picture: {event.evidence})"
     where = f"run {event.run} {event.camera} {place}"
     return f"{event.id} {event.utc} {where} {event.state.value}: {said}{gone}"

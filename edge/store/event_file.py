@@ -14,7 +14,7 @@ from edge.errors import StoreError
 from edge.line_file import DATABASE
 from edge.store.account import Part
 from edge.store.damage import DISK_FAULTS, is_emptied, set_aside, told
-from edge.store.event import Event
+from edge.store.event import TORN, Event
 from edge.store.event_rows import (
     EVENT_COLUMNS,
     INSERT,
@@ -28,6 +28,10 @@ from edge.store.event_rows import (
     row_of_part,
 )
 from edge.store.open_files import OpenFiles
+from edge.store.pictures import are_whole, remove_pictures
+
+_YOUNG = 1000  # the latest events, of which a power cut may have torn the pictures
+_STRIP = "UPDATE events SET evidence = ?, pictures = '[]', size_bytes = 0 WHERE id = ?"
 
 
 class StoreGone(OSError):
@@ -79,9 +83,17 @@ class EventFile:
         self._picture_bytes += sum(event.size_bytes for event in events)
 
     def oldest(self, count: int) -> list[Event]:
-        query = f"SELECT {EVENT_COLUMNS} FROM events ORDER BY id LIMIT ?"
-        with garbage_named():
-            return [event_of_row(row) for row in self._database.execute(query, (count,))]
+        return self._first("id", count)
+
+    def strip_torn(self) -> int:
+        """Remove pictures that a power cut has torn; of how many events, which then say so."""
+        torn = [e for e in self._first("id DESC", _YOUNG) if not are_whole(self._root, e)]
+        with self._writing() as database:
+            database.executemany(_STRIP, [(TORN, event.id) for event in torn])
+        self._picture_bytes -= sum(event.size_bytes for event in torn)
+        for event in torn:
+            remove_pictures(self._root, event.id, event.pictures)
+        return len(torn)
 
     def aged_id(self, since_utc: str, now_utc: str, count: int) -> int:
         """The event up to which all are from before `since_utc`; beyond `count` of them, a part.
@@ -131,6 +143,11 @@ class EventFile:
     def _check_place(self) -> None:
         if (gone := self._files.gone()) is not None:
             raise StoreGone(f"{gone} was removed or replaced while the line ran")
+
+    def _first(self, order: str, count: int) -> list[Event]:
+        query = f"SELECT {EVENT_COLUMNS} FROM events ORDER BY {order} LIMIT ?"
+        with garbage_named():
+            return [event_of_row(row) for row in self._database.execute(query, (count,))]
 
     def _one(self, query: str) -> int:
         [(value,)] = self._database.execute(query)

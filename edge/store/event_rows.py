@@ -26,8 +26,9 @@ PART_COLUMNS = ", ".join(_PART_NAMES)
 INSERT_PART = (  # a part grows until its minute is over
     f"INSERT OR REPLACE INTO account ({PART_COLUMNS}) VALUES ({', '.join('?' * len(_PART_NAMES))})"
 )
-# Of what follows; an older one lacks classes, what rules let by, cameras, or the account.
-VERSION = 5
+# Of what follows; an older one lacks classes, what rules let by, cameras, the account, or how
+# unfamiliar its events are.
+VERSION = 6
 # An id is never given twice, so a picture never comes to lie under another event's.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -35,7 +36,7 @@ CREATE TABLE IF NOT EXISTS events (
     camera TEXT NOT NULL, frame INTEGER NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL,
     start_um INTEGER NOT NULL, end_um INTEGER NOT NULL, reasons TEXT NOT NULL,
     defects TEXT NOT NULL, reported TEXT NOT NULL, let_by TEXT NOT NULL, confidence REAL,
-    latency_ns INTEGER NOT NULL, stage_ns TEXT NOT NULL, bundle TEXT NOT NULL,
+    unfamiliar REAL, latency_ns INTEGER NOT NULL, stage_ns TEXT NOT NULL, bundle TEXT NOT NULL,
     evidence TEXT NOT NULL, pictures TEXT NOT NULL, size_bytes INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS by_time ON events (utc);
 CREATE TABLE IF NOT EXISTS losses (

@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 
 from edge.errors import FrameError
+from edge.files.image_file import encode_image
 from edge.inspect import draw_overlay
+from edge.store.event import Event
 from edge.types import Defect, Image, Mask, Verdict
 
 FRAME, MASK, OVERLAY = "frame.png", "mask.png", "overlay.jpg"
@@ -51,8 +53,7 @@ def write_pictures(
             path = picture_path(root, event_id, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             written.append(name)
-            data = cv2.imencode(path.suffix, image)[1].tobytes()
-            size_bytes += path.write_bytes(data)
+            size_bytes += path.write_bytes(encode_image(path.suffix, image))
     except OSError:
         remove_pictures(root, event_id, written)
         raise
@@ -60,6 +61,14 @@ def write_pictures(
         remove_pictures(root, event_id, written)
         raise FrameError(f"frame of event {event_id} cannot be drawn: see its reasons") from error
     return tuple(written), size_bytes
+
+
+def are_whole(root: Path, event: Event) -> bool:
+    """Whether all of an event's pictures lie there in full. A power cut leaves less: of what a file
+    system took in the last half minute it knows the name, and not yet what was in it.
+    """
+    paths = (picture_path(root, event.id, name) for name in event.pictures)
+    return sum(path.stat().st_size for path in paths if path.exists()) == event.size_bytes
 
 
 def remove_pictures(root: Path, event_id: int, names: list[str] | tuple[str, ...]) -> None:

@@ -36,7 +36,7 @@ _FOUND = f"""EXISTS (
     THEN '{UNNAMED}' ELSE '{UNSURE}' END) IN ({{among}}))"""
 
 
-Outline = tuple[int, str, str, str, str, float | None, str]
+Outline = tuple[int, str, str, str, str, float | None, float | None, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Wanted:
     camera: str | None = None
     from_um: int | None = None
     to_um: int | None = None
+    least_unfamiliar: float | None = None
     last: int | None = None
 
 
@@ -86,14 +87,14 @@ def read_event(root: Path, event_id: int) -> Event:
 
 
 def read_outlines(root: Path, after: int) -> Iterator[Outline]:
-    """Number, moment, camera, state, why, confidence, and all that was found, as JSON, of each
-    event beyond this number that has pictures.
+    """Number, moment, camera, state, why, confidence, how unfamiliar, and all that was found, as
+    JSON, of each event beyond this number that has pictures.
     """
     query = (
-        "SELECT id, utc, camera, state, why, confidence, CASE WHEN reported = '[]' AND "
-        "let_by = '[]' THEN defects ELSE (SELECT json_group_array(json(value)) FROM (SELECT value "
-        "FROM json_each(defects) UNION ALL SELECT value FROM json_each(reported) UNION ALL SELECT "
-        "value FROM json_each(let_by))) END FROM events WHERE id > ? AND pictures != '[]' "
+        "SELECT id, utc, camera, state, why, confidence, unfamiliar, CASE WHEN reported = '[]' "
+        "AND let_by = '[]' THEN defects ELSE (SELECT json_group_array(json(value)) FROM (SELECT "
+        "value FROM json_each(defects) UNION ALL SELECT value FROM json_each(reported) UNION ALL "
+        "SELECT value FROM json_each(let_by))) END FROM events WHERE id > ? AND pictures != '[]' "
         "ORDER BY id"
     )
     with _reading(root) as database:
@@ -179,6 +180,7 @@ def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
         ("camera = ?", wanted.camera),
         ("end_um > ?", wanted.from_um),
         ("start_um < ?", wanted.to_um),
+        ("unfamiliar >= ?", wanted.least_unfamiliar),
     ):
         if value is not None:
             parts.append((condition, [value]))

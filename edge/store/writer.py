@@ -1,7 +1,8 @@
 """The store's writer: a thread puts on disk what the main loop has handed over.
 
 Pictures are written first, then the event that names them, so that an event's pictures are whole
-whenever the program is killed. Where the disk is too slow or too full, pictures are given up first:
+whenever the program is killed; where the power was cut, the next start finds those that are not,
+and their events say so. Where the disk is too slow or too full, pictures are given up first:
 the event says why it has none. Where not even events can be written, they wait, and those that
 there is no room for are counted, said and entered in the store as soon as it can write again.
 A store that is damaged is set aside, and a new one is begun. So is one that was removed or replaced
@@ -116,8 +117,10 @@ class Writer:
             return
         self._last_id = self._file.last_id
         self._run_id = self._last_id + 1
-        with suppress(OSError):  # what cannot be swept now is swept by the next start
+        with suppress(OSError, sqlite3.Error):  # what cannot be done now is done by the next start
             sweep(self._root, self._last_id)
+            if torn := self._file.strip_torn():
+                log.warning("%s: %d events lost pictures when the power was cut", self._root, torn)
         self._backlog = [self._numbered(event) for event in self._backlog]
 
     def _opened(self) -> EventFile:

@@ -26,6 +26,7 @@ from edge.health import (
     brightness_distribution,
     deadline_of,
     score_distribution,
+    unfamiliar_distribution,
 )
 from edge.health.drift import DRIFTED, WINDOW, stability_index
 from edge.health.times import Histogram
@@ -34,7 +35,16 @@ from edge.line_file import MetricsSettings, read_line
 from edge.run import run_line
 from edge.run.memory import give_back_memory
 from edge.types import State, Stretch
-from stands.inspections import DIGEST, MS, NONE, inspection, lost, recorded_line, write
+from stands.inspections import (
+    DIGEST,
+    MS,
+    NONE,
+    NOTHING_ELSE,
+    inspection,
+    lost,
+    recorded_line,
+    write,
+)
 from stands.line_files import CAMERA, changed
 from stands.places import EXAMPLES, STEEL_LINE
 
@@ -92,16 +102,20 @@ def test_the_deadline_is_the_time_that_leaves_the_first_row_room() -> None:
 
 def baseline(grey: int) -> Baseline:
     brightness, score = brightness_distribution(), score_distribution()
+    unfamiliar = unfamiliar_distribution()
     for _ in range(WINDOW):
         brightness.add(grey)
         score.add(-5)
+        unfamiliar.add(0.4)
     return Baseline(
         line="a",
         bundle=DIGEST,
         frames=WINDOW,
         brightness=brightness.counts,
         score=score.counts,
+        unfamiliar=unfamiliar.counts,
         usual=usual_of([look_at(np.full((32, 32), grey, np.uint8))]),
+        answers=NOTHING_ELSE,
     )
 
 
@@ -117,6 +131,16 @@ def test_a_lamp_that_fades_is_drift_of_brightness_and_of_nothing_else() -> None:
     drift = health.at(0).cameras[CAMERA].drift
     assert drift["brightness"] > DRIFTED
     assert drift["score"] == 0
+
+
+def test_rail_that_the_network_knows_less_and_less_is_drift_of_that() -> None:
+    health = Health(lambda *_: 1, lambda: NONE, {CAMERA: baseline(grey=100)})
+    for unfamiliar, is_drift in ((0.4, False), (0.9, True)):
+        for index in range(WINDOW):
+            health.see(replace(inspection(index), unfamiliar=unfamiliar), 0)
+        drift = health.at(0).cameras[CAMERA].drift
+        assert (drift["unfamiliar"] > DRIFTED) is is_drift
+        assert drift["score"] == 0
 
 
 def test_another_bundle_is_not_held_against_the_baseline_and_the_first_one_is_again() -> None:
@@ -152,6 +176,7 @@ def test_commissioning_records_what_the_line_sees_and_reads_it_again(tmp_path: P
     write_baseline(recorded, tmp_path / "baseline.json")
     assert read_baseline(tmp_path / "baseline.json") == recorded
     assert sum(recorded.brightness) == sum(recorded.score) == recorded.frames == 10
+    assert sum(recorded.unfamiliar) == 10
 
 
 def test_a_line_is_held_against_its_baseline_until_it_is_commissioned_anew(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -18,7 +19,7 @@ from edge.inspect.verdict import unknown
 from edge.line_file import MinArea, Rules
 from edge.store import things_of
 from edge.store.event import NO_IMAGE, Why, event_of
-from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict
+from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict, unite
 
 LIMITS = Limits(min_area_mm2=4, min_extent_mm=3)
 ANY = Rules(reject_if=MinArea(min_area_mm2=1))
@@ -143,36 +144,101 @@ PLACES = st.sampled_from(
     ]
 )
 TURNS = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 25), st.integers(0, 9)), max_size=24)
+COUNTS_FROM_MM2 = st.sampled_from([1, 30, 200])
 
 
 @settings(max_examples=300)
-@given(PLACES, BOXES, TURNS)
+@given(PLACES, BOXES, TURNS, COUNTS_FROM_MM2)
 def test_by_several_cameras_a_surface_has_the_defects_that_it_has_in_one_piece(
     places: tuple[Seen, ...],
     boxes: list[tuple[slice, slice]],
     turns: list[tuple[int, int, int]],
+    from_mm2: int,
 ) -> None:
-    """Whichever is ahead, and however their frames lie; and no verdict grows better by it."""
+    """Whichever is ahead, and however their frames lie; no verdict grows better by it, and each
+    camera has what counts rejected over its whole length, once, where it saw a part of it.
+    """
     strip, verdicts = a_strip(*boxes), list[Verdict]()
-    cameras, surface = cameras_over(places)
+    cameras, surface = cameras_over(places, Rules(reject_if=MinArea(min_area_mm2=from_mm2)))
+    ordered: dict[str, list[Stretch]] = {camera.name: [] for camera in cameras}
     rest = [(number, ROWS, 0) for number in range(len(places))]
     for number, rows, overlap in [*turns, *rest]:
         camera = cameras[number % len(cameras)]
         if camera.reached < ROWS:
             alone = camera.see(strip, rows, overlap)
-            verdicts.append(surface.join(alone).verdict)
-            assert_no_better(verdicts[-1], alone.verdict)
+            joined = surface.join(alone)
+            for stretch, names in joined.orders().items():
+                for name in names:
+                    ordered[name].append(stretch)
+            verdicts.append(joined.verdict)
+            assert_no_better(joined.verdict, alone.verdict)
+            assert covers(ordered[camera.name], alone.verdict.rejects)
     whole = Frame(0, np.zeros(strip.shape, np.uint8), 0, Stretch(0, ROWS * PITCH_UM), PITCH_UM)
     wanted = find(whole, Mask(strip, threshold=0.5), LIMITS).defects
     found = as_known_at_last(verdicts)
     assert measures(list(found.values())) == measures(wanted, PLACE_MM)
+    for camera in cameras:
+        orders = ordered[camera.name]
+        assert unite(orders) == unite(reach_of_what_counts(strip, camera.columns, from_mm2))
+        assert sum(each.length_mm for each in orders) == sum(e.length_mm for e in unite(orders))
+
+
+# the frame by which a defect of two cameras turns out to be large enough for either
+@example((Seen(0, 28), Seen(20, 48)), [np.s_[20:34, 15:33]], [], 200, {1})
+@settings(max_examples=200)
+@given(PLACES, BOXES, TURNS, COUNTS_FROM_MM2, st.sets(st.integers(0, 3), min_size=1))
+def test_a_frame_that_is_unfamiliar_has_no_camera_let_by_what_it_would_reject(
+    places: tuple[Seen, ...],
+    boxes: list[tuple[slice, slice]],
+    turns: list[tuple[int, int, int]],
+    from_mm2: int,
+    odd: set[int],
+) -> None:
+    strip, rules = a_strip(*boxes), Rules(reject_if=MinArea(min_area_mm2=from_mm2))
+    ordered = list[dict[str, list[Stretch]]]()
+    for distrusted in (set[int](), odd):
+        cameras, surface = cameras_over(places, rules)
+        orders: dict[str, list[Stretch]] = {camera.name: [] for camera in cameras}
+        rest = [(number, ROWS, 0) for number in range(len(places))]
+        for turn, (number, rows, overlap) in enumerate([*turns, *rest]):
+            camera = cameras[number % len(cameras)]
+            if camera.reached >= ROWS:
+                continue
+            seen = camera.see(strip, rows, overlap)
+            is_odd = turn % 4 in distrusted
+            if is_odd:
+                seen = replace(seen, verdict=camera.judge.distrust(seen.verdict, "3.0"))
+            joined = surface.join(seen)
+            for stretch, names in joined.orders().items():
+                for name in names:
+                    orders[name].append(stretch)
+            if is_odd:
+                assert joined.verdict.state is not State.OK
+                assert covers(orders[camera.name], [seen.verdict.stretch])
+        ordered.append(orders)
+    without, with_it = ordered
+    assert all(covers(with_it[name], wanted) for name, wanted in without.items())
 
 
 def assert_no_better(joined: Verdict, alone: Verdict) -> None:
-    """What a camera orders by itself is ordered, and what it finds counts."""
+    """What a camera finds by itself counts."""
     assert joined.state is State.NG or joined.state is alone.state
-    assert set(alone.rejects) <= set(joined.rejects)
     assert len(joined.defects) > 0 or not alone.defects
+
+
+def covers(ordered: Sequence[Stretch], wanted: Sequence[Stretch]) -> bool:
+    return not any(list(each.without(ordered)) for each in wanted)
+
+
+def reach_of_what_counts(strip: Surfaces, columns: Seen, from_mm2: float) -> Iterator[Stretch]:
+    """Along the stitched surface, of all pieces of which these columns show a pixel."""
+    count, pieces = cv2.connectedComponents((strip > 0).astype(np.uint8), connectivity=8)
+    for number in range(1, count):
+        rows, across = np.nonzero(pieces == number)
+        extent_mm = max(np.ptp(rows), np.ptp(across)) + 1
+        counts = LIMITS.reached_by(len(rows), extent_mm) and len(rows) >= from_mm2
+        if counts and ((columns.start <= across) & (across < columns.stop)).any():
+            yield Stretch(int(rows.min()) * PITCH_UM, (int(rows.max()) + 1) * PITCH_UM)
 
 
 TWO = (Seen(0, 28), Seen(20, 48))
@@ -205,6 +271,33 @@ def test_what_is_a_reason_to_reject_only_as_a_whole_is_rejected_over_its_whole_l
     first, second = (surface.join(each).verdict for each in alone)
     assert (first.state, first.rejects) == (State.OK, ())
     assert (second.state, second.rejects) == (State.NG, (Stretch(10_000, 16_000),))
+
+
+def test_what_rejects_only_as_a_whole_is_ordered_once_by_every_camera_that_saw_a_part() -> None:
+    """The third camera saw nothing of it; the left one, which let its part by, orders nothing anew
+    when its own part grows into a reason to reject.
+    """
+    places = (Seen(0, 20), Seen(14, 36), Seen(29, 48))
+    [left, middle, right], surface = cameras_over(places, Rules(reject_if=MinArea(min_area_mm2=90)))
+    strip = a_strip(np.s_[10:34, 5:8], np.s_[10:14, 7:28])
+    joined = [surface.join(each.see(strip, 20)) for each in (left, middle, right)]
+    assert [each.orders() for each in joined] == [
+        {},
+        {Stretch(10_000, 20_000): ["c1", "c0"]},
+        {},
+    ]
+    grown = surface.join(left.see(strip, 20, overlap=20))
+    assert grown.orders() == {Stretch(20_000, 34_000): ["c0", "c1"]}
+
+
+def test_what_counts_by_the_rules_of_a_camera_that_saw_a_part_counts_for_all_that_did() -> None:
+    [left, right], _ = cameras_over(TWO)
+    strict, lax = (Rules(reject_if=MinArea(min_area_mm2=area)) for area in (50, 500))
+    surface = Surface(left.neighbours, {"c0": strict, "c1": lax})
+    left.judge, right.judge = Judge(strict), Judge(lax)
+    strip = a_strip(np.s_[10:14, 18:24], np.s_[10:14, 24:40])
+    joined = [surface.join(each.see(strip, 30)) for each in (left, right)]
+    assert [each.orders() for each in joined] == [{}, {Stretch(10_000, 14_000): ["c1", "c0"]}]
 
 
 def test_what_is_too_small_for_each_camera_is_a_defect_where_it_is_large_enough_as_a_whole() -> (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +50,6 @@ def kept(tmp_path: Path) -> Path:
         for each in (inspection(0, State.OK, 0.2), inspection(1), inspection(2, State.NG, 0.55)):
             store.record(each)
     return root
-
-
-@pytest.fixture
-def trackside(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """`trackside events`, and what it prints."""
-
-    def call(*arguments: object) -> str:
-        app(["events", *map(str, arguments)], standalone_mode=False)
-        return capsys.readouterr().out
-
-    return call
 
 
 def said(root: Path, number: int, call: Call, **more: Any) -> Review:
@@ -156,13 +146,13 @@ def test_a_mark_outside_its_picture_is_refused(mark: Mark) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_comes_back_as_it_went_out_is_the_mask_to_the_pixel(
-    kept: Path, tmp_path: Path, trackside: Callable[..., str], kind: str
+    kept: Path, tmp_path: Path, trackside_events: Callable[..., str], kind: str
 ) -> None:
     out = tmp_path / "out"
-    assert trackside("export", kept, "--format", kind, "-o", out).startswith("2 images")
+    assert trackside_events("export", kept, "--format", kind, "-o", out).startswith("2 images")
     if kind == "label-studio":
         _accept_predictions(out / "tasks.json")
-    taken = trackside("import", kept, out / WRITTEN[kind], "--format", kind, "--by", "Kim")
+    taken = trackside_events("import", kept, out / WRITTEN[kind], "--format", kind, "--by", "Kim")
     assert taken == "2 events are marked\n"
     for number in (2, 3):
         event = read_event(kept, number)
@@ -171,11 +161,11 @@ def test_what_comes_back_as_it_went_out_is_the_mask_to_the_pixel(
         mask = cv2.imread(str(picture_path(kept, number, MASK)), cv2.IMREAD_UNCHANGED)
         assert np.array_equal(drawn(review.marks, SIZE, SIZE), mask)
     # What is marked now goes out in its place, and comes back as the same once more.
-    trackside("export", kept, "--format", kind, "-o", tmp_path / "again", "--call", "marked")
+    trackside_events("export", kept, "--format", kind, "-o", tmp_path / "again", "--call", "marked")
     if kind == "label-studio":
         _accept_predictions(tmp_path / "again" / "tasks.json")
     before = latest_reviews(kept)
-    trackside("import", kept, tmp_path / "again" / WRITTEN[kind], "--format", kind)
+    trackside_events("import", kept, tmp_path / "again" / WRITTEN[kind], "--format", kind)
     assert {k: r.marks for k, r in latest_reviews(kept).items()} == {
         k: r.marks for k, r in before.items()
     }
@@ -190,9 +180,12 @@ def _accept_predictions(path: Path) -> None:
 
 
 def test_what_cannot_be_taken_is_named_and_counted_and_all_else_is_entered(
-    kept: Path, tmp_path: Path, trackside: Callable[..., str], capsys: pytest.CaptureFixture[str]
+    kept: Path,
+    tmp_path: Path,
+    trackside_events: Callable[..., str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    trackside("export", kept, "--format", "coco", "-o", tmp_path / "out")
+    trackside_events("export", kept, "--format", "coco", "-o", tmp_path / "out")
     file = tmp_path / "out" / "annotations" / "events.json"
     content = json.loads(file.read_text())
     stranger = content["images"][0] | {"id": 99, "file_name": "000000099.png"}
@@ -201,7 +194,7 @@ def test_what_cannot_be_taken_is_named_and_counted_and_all_else_is_entered(
     content["annotations"][1]["segmentation"]["size"] = [SIZE, SIZE + 1]
     file.write_text(json.dumps(content))
     with pytest.raises(SystemExit) as ended:
-        trackside("import", kept, file, "--format", "coco")
+        trackside_events("import", kept, file, "--format", "coco")
     assert ended.value.code == 1
     said = capsys.readouterr()
     assert said.out == "1 events are marked; 3 could not be taken\n"
@@ -255,21 +248,50 @@ def test_what_is_no_such_file_is_refused(kept: Path, tmp_path: Path) -> None:
 
 
 def test_an_event_is_called_listed_and_exported_by_what_is_said_of_it(
-    kept: Path, tmp_path: Path, trackside: Callable[..., str]
+    kept: Path, tmp_path: Path, trackside_events: Callable[..., str]
 ) -> None:
-    assert trackside("call", kept, 2, "sound", "--by", "Kim") == "event 2: sound, says Kim\n"
-    trackside("call", kept, 3, "class", "--class", "crack", "--by", "Kim")
-    assert trackside("list", kept, "--call", "sound").endswith("NG: 32 mm2 [sound, says Kim]\n")
-    assert [line[:1] for line in trackside("list", kept, "--call", "none").splitlines()] == ["1"]
-    assert "sound, says Kim" in trackside("show", kept, 2)
-    said = trackside("export", kept, "--format", "coco", "-o", tmp_path / "out")
+    assert trackside_events("call", kept, 2, "sound", "--by", "Kim") == "event 2: sound, says Kim\n"
+    trackside_events("call", kept, 3, "class", "--class", "crack", "--by", "Kim")
+    assert trackside_events("list", kept, "--call", "sound").endswith(
+        "NG: 32 mm2 [sound, says Kim]\n"
+    )
+    assert [line[:1] for line in trackside_events("list", kept, "--call", "none").splitlines()] == [
+        "1"
+    ]
+    assert "sound, says Kim" in trackside_events("show", kept, 2)
+    said = trackside_events("export", kept, "--format", "coco", "-o", tmp_path / "out")
     assert said.startswith("2 images")
     content = json.loads((tmp_path / "out" / "annotations" / "events.json").read_text())
     names = {each["id"]: each["name"] for each in content["categories"]}
     marked = [(a["image_id"], names[a["category_id"]]) for a in content["annotations"]]
     assert marked == [(3, "crack")]  # of a false reject nothing is marked
     with pytest.raises(UsageError, match="--call good: choose from defect, sound"):
-        trackside("list", kept, "--call", "good")
+        trackside_events("list", kept, "--call", "good")
+
+
+def test_events_are_listed_by_how_much_they_are_worth_a_look(
+    tmp_path: Path, trackside_events: Callable[..., str]
+) -> None:
+    root = tmp_path / "store"
+    with EventStore(settings(root), utc_now) as store:
+        for index, (score, unfamiliar) in enumerate(((0.9, 0.5), (0.7, 3.0), (0.8, None))):
+            store.record(replace(inspection(index, score=score), unfamiliar=unfamiliar))
+
+    def listed(*options: object) -> list[int]:
+        return [
+            int(text.split()[0]) for text in trackside_events("list", root, *options).splitlines()
+        ]
+
+    assert listed() == [1, 2, 3]
+    assert listed("--order", "unsure") == [2, 3, 1]
+    assert listed("--order", "unsure", "--last", 1) == [2]
+    assert listed("--order", "unfamiliar") == [2, 1, 3]
+    assert listed("--order", "disagreement") == [3, 2, 1]  # nobody has looked: the latest first
+    assert listed("--unfamiliar", 0.5) == [1, 2]
+    assert "(unfamiliar 3.0)" in trackside_events("list", root, "--unfamiliar", 2)
+    catalogue = Catalogue(root)
+    catalogue.refresh()
+    assert catalogue.find(Sought(order="unfamiliar"), None, 10)[0] == [2, 1, 3]
 
 
 # --- how much is missed --------------------------------------------------------------------------
@@ -285,19 +307,19 @@ def test_the_interval_of_the_miss_rate_is_the_exact_one() -> None:
 
 
 def test_the_miss_rate_is_of_reviewed_samples_alone(
-    tmp_path: Path, trackside: Callable[..., str]
+    tmp_path: Path, trackside_events: Callable[..., str]
 ) -> None:
     root = tmp_path / "store"
     with EventStore(settings(root, ok_every=1), utc_now) as store:
         for index in range(4):
             store.record(inspection(index, State.OK, 0.1))
         store.record(inspection(4))
-    assert "nothing is known of what is missed" in trackside("miss-rate", root)
+    assert "nothing is known of what is missed" in trackside_events("miss-rate", root)
     for number in (1, 2):
-        trackside("call", root, number, "sound")
+        trackside_events("call", root, number, "sound")
     said(root, 3, Call.MISSED, marks=(Mark("dent", (1, 2, 3, 2)),))
-    trackside("call", root, 5, "sound")  # it was rejected: of what is let by it says nothing
-    found = json.loads(trackside("miss-rate", root, "--json"))
+    trackside_events("call", root, 5, "sound")  # it was rejected: of what is let by it says nothing
+    found = json.loads(trackside_events("miss-rate", root, "--json"))
     assert (found["sampled"], found["reviewed"], found["missed"]) == (4, 3, 1)
     assert found["share"] == pytest.approx(1 / 3)
     assert 0 < found["low"] < 1 / 3 < found["high"] < 1

@@ -28,10 +28,10 @@ from pyarrow import parquet
 from pycocotools.coco import COCO
 
 from edge.bundle import open_bundle
-from edge.cli.app import app
 from edge.commissioning import doctor
 from edge.commissioning.check import check_store
 from edge.errors import StoreError
+from edge.files.image_file import write_image
 from edge.inspect import Inspection
 from edge.line_file import read_line
 from edge.network import SHIPPED
@@ -39,6 +39,7 @@ from edge.run import run_line
 from edge.store import (
     KEPT,
     NO_IMAGE,
+    TORN,
     EventStore,
     Wanted,
     Why,
@@ -94,6 +95,20 @@ def test_what_is_rejected_unsure_or_sampled_is_kept_and_nothing_else(tmp_path: P
     assert (rejected.latency_ns, rejected.stage_ns) == (8_000, {"infer": 700})
     assert rejected.confidence == pytest.approx(0.9)
     assert (unknown.evidence, unknown.reasons, unknown.pictures) == (NO_IMAGE, ("cable",), ())
+
+
+def test_what_is_unfamiliar_to_the_network_is_kept_and_says_how_much(tmp_path: Path) -> None:
+    with EventStore(settings(tmp_path, ok_every=0, unfamiliar_above=1.5), utc_now) as store:
+        for index, unfamiliar in enumerate((None, 0.4, 1.5, 1.6, 7.0)):
+            store.record(replace(inspection(index, State.OK, 0.1), unfamiliar=unfamiliar))
+        store.record(replace(inspection(5, State.NG), unfamiliar=3.0))
+    events = read_events(tmp_path)
+    assert [(event.frame, event.why, event.unfamiliar) for event in events] == [
+        (3, Why.UNFAMILIAR, 1.6),
+        (4, Why.UNFAMILIAR, 7.0),
+        (5, Why.NG, 3.0),
+    ]
+    assert [e.frame for e in read_events(tmp_path, Wanted(least_unfamiliar=3.0))] == [4, 5]
 
 
 def test_frame_and_mask_are_kept_exactly_and_defects_cut_out(tmp_path: Path) -> None:
@@ -427,29 +442,20 @@ def kept(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture
-def trackside(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """`trackside events`, and what it prints."""
-
-    def call(*arguments: object) -> str:
-        app(["events", *map(str, arguments)], standalone_mode=False)
-        return capsys.readouterr().out
-
-    return call
-
-
-def test_events_are_listed_and_shown(kept: Path, trackside: Callable[..., str]) -> None:
-    listed = trackside("list", kept, "--why", "NG", "--why", "UNKNOWN").splitlines()
+def test_events_are_listed_and_shown(kept: Path, trackside_events: Callable[..., str]) -> None:
+    listed = trackside_events("list", kept, "--why", "NG", "--why", "UNKNOWN").splitlines()
     assert len(listed) == 2
     assert listed[0].startswith("2 ") and listed[0].endswith("0.016 to 0.032 m NG: 32 mm2")
     assert listed[1].endswith("UNKNOWN: cable (no picture: no image)")
-    shown = trackside("show", kept, 2)
+    shown = trackside_events("show", kept, 2)
     assert f"bundle       {DIGEST}" in shown
     assert f"pictures     {picture_path(kept, 2, 'overlay.jpg')}" in shown
 
 
-def test_events_become_a_table(kept: Path, tmp_path: Path, trackside: Callable[..., str]) -> None:
-    trackside("export", kept, "--format", "csv", "-o", tmp_path / "events.csv")
+def test_events_become_a_table(
+    kept: Path, tmp_path: Path, trackside_events: Callable[..., str]
+) -> None:
+    trackside_events("export", kept, "--format", "csv", "-o", tmp_path / "events.csv")
     with (tmp_path / "events.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["state"] for row in rows] == ["OK", "NG", "NG", "UNKNOWN"]
@@ -460,9 +466,9 @@ def test_events_become_a_table(kept: Path, tmp_path: Path, trackside: Callable[.
 
 
 def test_what_was_rejected_or_unsure_goes_out_to_be_labelled_with_its_exact_masks(
-    kept: Path, tmp_path: Path, trackside: Callable[..., str]
+    kept: Path, tmp_path: Path, trackside_events: Callable[..., str]
 ) -> None:
-    said = trackside("export", kept, "--format", "coco", "-o", tmp_path / "coco")
+    said = trackside_events("export", kept, "--format", "coco", "-o", tmp_path / "coco")
     assert said.startswith("2 images")
     coco = COCO(tmp_path / "coco" / "annotations" / "events.json")
     asked = inspection(1)
@@ -483,6 +489,22 @@ def test_what_was_rejected_or_unsure_goes_out_to_be_labelled_with_its_exact_mask
     assert (mask.attrib["left"], mask.attrib["top"], mask.attrib["rle"]) == ("4", "8", "0, 512")
 
 
+def test_pictures_that_are_torn_gone_or_of_another_size_are_counted_and_hold_up_no_other(
+    tmp_path: Path, trackside_events: Callable[..., str]
+) -> None:
+    root = tmp_path / "store"
+    with EventStore(settings(root), utc_now) as store:
+        for index in range(4):
+            store.record(inspection(index))
+    picture_path(root, 1, "frame.png").unlink()
+    torn = picture_path(root, 2, "frame.png")
+    torn.write_bytes(torn.read_bytes()[:200])
+    write_image(picture_path(root, 3, "mask.png"), np.zeros((SIZE, SIZE + 1), np.uint8))
+    said = trackside_events("export", root, "--format", "coco", "-o", tmp_path / "out")
+    assert said == f"1 images in {tmp_path / 'out'}; 3 events have no whole picture\n"
+    assert [path.name for path in (tmp_path / "out" / "images").iterdir()] == ["000000004.png"]
+
+
 def named_events(path: Path) -> Path:
     """A crush against a joint, which is one piece of the mask; and a frame with a joint alone."""
     [both, alone] = [inspection(index) for index in (0, 1)]
@@ -501,7 +523,7 @@ def named_events(path: Path) -> Path:
 
 
 def test_what_was_found_is_kept_asked_for_and_labelled_by_its_class(
-    tmp_path: Path, trackside: Callable[..., str]
+    tmp_path: Path, trackside_events: Callable[..., str]
 ) -> None:
     kept = named_events(tmp_path / "kept")
     assert [event.why for event in read_events(kept)] == [Why.NG, Why.REPORTED]
@@ -513,11 +535,11 @@ def test_what_was_found_is_kept_asked_for_and_labelled_by_its_class(
         ("unsure", []),
     ):
         assert [event.id for event in read_events(kept, Wanted(classes=(asked,)))] == ids
-    listed = trackside("list", kept, "--class", "gap").splitlines()
+    listed = trackside_events("list", kept, "--class", "gap").splitlines()
     assert listed[1].endswith("OK: reported gap 0.80; let by dent 0.70")
-    shown = trackside("show", kept, 2)
+    shown = trackside_events("show", kept, 2)
     assert "state        OK" in shown and "let_by       {" in shown
-    trackside("export", kept, "--format", "coco", "-o", tmp_path / "coco")
+    trackside_events("export", kept, "--format", "coco", "-o", tmp_path / "coco")
     coco = COCO(tmp_path / "coco" / "annotations" / "events.json")
     categories = {each["id"]: each for each in coco.loadCats(coco.getCatIds())}
     found = {
@@ -603,6 +625,25 @@ def test_a_store_whose_program_is_killed_is_readable_and_its_pictures_are_whole(
         picture_path(path, event.id, name) for event in read_events(path) for name in event.pictures
     }
     assert set((path / "images").rglob("*.*")) <= named
+
+
+@pytest.mark.parametrize("left", [b"", b"half", None])
+def test_pictures_that_a_power_cut_has_torn_are_removed_by_the_next_start_and_it_is_told(
+    tmp_path: Path, left: bytes | None
+) -> None:
+    with EventStore(settings(tmp_path), utc_now) as store:
+        for frame in range(3):
+            store.record(inspection(frame, State.NG))
+    whole, torn, _ = read_events(tmp_path)
+    path = picture_path(tmp_path, torn.id, torn.pictures[-1])
+    path.unlink() if left is None else path.write_bytes(left)
+    with EventStore(settings(tmp_path), utc_now):
+        pass
+    after = {event.id: event for event in read_events(tmp_path)}
+    assert after[whole.id] == whole
+    assert (after[torn.id].evidence, after[torn.id].pictures) == (TORN, ())
+    assert not any(picture_path(tmp_path, torn.id, name).exists() for name in torn.pictures)
+    assert doctor.check_store(settings(tmp_path)).passed  # nobody is to do anything about it
 
 
 def test_a_full_disk_costs_pictures_first_then_is_said_and_no_event_is_lost(
