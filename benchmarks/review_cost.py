@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,11 +18,13 @@ import cv2
 import numpy as np
 import typer
 
-from edge.serving import Address, Message, Served, serving
+from edge.line_file import WebSettings
+from edge.serving import Message, Served, serving
 from edge.store.event import KEPT, Event, Why
 from edge.store.event_file import EventFile
 from edge.store.pictures import FRAME, OVERLAY, picture_path
 from edge.types import Defect, State, Stretch
+from edge.web.access import PACKAGES, Access
 
 _AT_ONCE = 10_000  # events that are entered together
 _AHEAD = 12  # as the page asks for them
@@ -80,6 +83,7 @@ def _event(number: int) -> Event:
         reported=(),
         let_by=(),
         confidence=0.5 + number % 500 / 1000,
+        unfamiliar=number % 300 / 100,
         latency_ns=9_000_000,
         stage_ns={"infer": 4_000_000},
         bundle="ab" * 32,
@@ -92,23 +96,17 @@ def _event(number: int) -> Event:
 
 
 def _served(root: Path) -> Served:
-    settings = {
-        "port": 0,
-        "token": None,
-        "names": ["localhost"],
-        "session_s": 3600,
-        "cameras": ["top"],
-        "store": str(root),
-        "classes": [],
-        "encrypted": False,
-    }
-    address = Address("web", "127.0.0.1", 0, None)
-    packages = ("starlette", "uvicorn")
+    web = WebSettings(port=0)
     return Served(
-        address,
-        packages,
+        web.address("web"),
+        PACKAGES,
         "edge.web.pages:page_app",
-        settings,
+        settings={
+            "access": asdict(Access.of(web)),
+            "cameras": ["top"],
+            "store": str(root),
+            "classes": [],
+        },
         answers={"turn": lambda _: Message({})},
     )
 
@@ -118,11 +116,14 @@ def review(port: int, steps: int) -> dict[str, Any]:
     asked = _Asked(port)
     first_ms = asked.get("/review/events?count=1")[1]
     taken: dict[str, list[float]] = {"next events": [], "picture": [], "word": [], "step": []}
-    after, done = "", 0
+    which, after, done = "&reviewed=false", "", 0
     while done < steps:
-        content, next_ms = asked.get(f"/review/events?count={_AHEAD}&reviewed=false{after}")
+        content, next_ms = asked.get(f"/review/events?count={_AHEAD}{which}{after}")
         taken["next events"].append(next_ms)
-        for event in json.loads(content)["events"]:
+        events = json.loads(content)["events"]
+        if not events:  # of each somebody has said a word: from the first on once more
+            which, after = "", ""
+        for event in events:
             number = event["id"]
             picture_ms = asked.get(f"/review/events/{number}/{OVERLAY}")[1]
             word_ms = asked.say(number, {"call": "defect", "by": "somebody"})

@@ -56,7 +56,7 @@ def new(
     print(f"Written to {out}: recipe.yaml, line.yaml, golden.png, pictures/. Read them, then:")
     for command in (
         f"trackside train {out / 'recipe.yaml'}",
-        f"trackside quantize {out / 'run' / 'best.safetensors'} --out {out / 'my.bundle'}",
+        f"trackside quantize {out / 'run' / 'best.safetensors'} --out {out / 'my.bundle'} --auto",
         f"trackside tune {out / 'line.yaml'} --data {data} --escapes 0.05 --write",
         f"trackside check {out / 'line.yaml'} && trackside run {out / 'line.yaml'}",
     ):

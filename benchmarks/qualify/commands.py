@@ -26,6 +26,10 @@ def qualify(
     labelled: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Images with masks or boxes, for LINE.yaml.")
     ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(metavar="RECIPE.yaml", help="Of --labelled, those that it holds out alone."),
+    ] = None,
     recorded: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="What `trackside record` wrote; with --known."),
@@ -33,6 +37,10 @@ def qualify(
     known: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="The defects that are truly there.")
     ] = None,
+    reviewed: Annotated[
+        bool,
+        typer.Option("--reviewed", help="The events of LINE.yaml's store that people reviewed."),
+    ] = False,
     camera: Annotated[
         str | None, typer.Option(help="Which of LINE.yaml's cameras, where it has several.")
     ] = None,
@@ -86,6 +94,7 @@ def qualify(
     from benchmarks.qualify.study import certify
     from edge.certificate import SUFFIX, Certificate, write_certificate
     from edge.errors import UsageError
+    from edge.files import check_writable
 
     if schema:
         print(json.dumps(Certificate.model_json_schema(), indent=2))
@@ -95,11 +104,22 @@ def qualify(
         raise UsageError("--key signs what --out writes: name that too")
     if out is not None and not out.name.endswith(SUFFIX):
         raise UsageError(f"name {out} to end in {SUFFIX}, by which `bundle show` knows it")
-    _refuse_what_cannot_be_written(out, html, None if to_stdout else json_file)
+    check_writable(out, html, None if to_stdout else json_file)
     gate = Gate(max_a90, false_calls_per_km(max_false_calls) if max_false_calls else None)
     if hits is not None and gate.max_false_calls_per_km is not None:
         raise UsageError("a table tells nothing of false calls: leave --max-false-calls out")
-    asked = Asked(line, hits, labelled, recorded, known, measure, decision, camera)
+    asked = Asked(
+        line=line,
+        hits=hits,
+        labelled=labelled,
+        recipe=recipe,
+        recorded=recorded,
+        reviewed=reviewed,
+        known=known,
+        measure=measure,
+        decision=decision,
+        camera=camera,
+    )
     study = study_of(asked, Plan(defects, smallest, passes, processes))
     certificate = certify(study, wished=wish)
     public = write_certificate(certificate, out, key) if out else None
@@ -112,12 +132,3 @@ def qualify(
     failed = list(failures(certificate, gate))
     show_certificate(certificate, failed, public, to_stderr=to_stdout)
     sys.exit(1 if failed else 0)
-
-
-def _refuse_what_cannot_be_written(*paths: Path | None) -> None:
-    """Now, and not after minutes of looking."""
-    from edge.errors import UsageError
-
-    for path in filter(None, paths):
-        if path.is_dir() or not path.parent.is_dir():
-            raise UsageError(f"{path} cannot be written: name a file in a folder that exists")

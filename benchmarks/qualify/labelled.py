@@ -13,17 +13,17 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress
 
+from benchmarks.marked_pictures import choose_pictures
 from benchmarks.qualify.looking import Signals, cut_out, isolated, look
 from benchmarks.qualify.marks import Scale, marks_of, scale_of
 from benchmarks.qualify.study import FalseCall, Specimen, Study
 from edge.certificate import judgement_of
-from edge.errors import ConfigurationError
 from edge.files.image_file import read_image
 from edge.inspect import as_ruled, make_inspector
 from edge.line_file import LineSettings
 from edge.network import Network, load_network
 from edge.types import Frame, Stretch
-from reference.datasets import LAYOUTS, Sample, list_samples, recognise
+from reference.datasets import Sample
 
 _APART_PX = 4  # nearer ones may be one to the network
 
@@ -38,12 +38,12 @@ class _Looked:
     left_out: dict[str, int]
 
 
-def study_of_folder(config: LineSettings, line: Path, folder: Path, measure: str) -> Study:
-    """Under a progress bar on stderr."""
-    layout = recognise(folder)
-    samples = list_samples(folder, layout).samples
-    if not samples:
-        raise ConfigurationError(f"{folder} holds no image with its mask: add some")
+def study_of_folder(
+    config: LineSettings, line: Path, folder: Path, recipe: Path | None, measure: str
+) -> Study:
+    """Of all its images, or of those that a recipe holds out, under a progress bar on stderr."""
+    samples = choose_pictures(folder, line, recipe, "all" if recipe is None else None).samples
+    held = "" if recipe is None else f" that {recipe.name} holds out"
     scale_um = scale_of(config)
     network = load_network(config.engine, config.bundle, config.bundle_key)
     digest = sha256()
@@ -65,8 +65,8 @@ def study_of_folder(config: LineSettings, line: Path, folder: Path, measure: str
             left_out[why] = left_out.get(why, 0) + count
     return Study(
         origin="labelled",
-        population=f"what {len(samples)} images of {folder.name} ({LAYOUTS[layout].title}) are a "
-        "fair sample of, as they were marked and chosen; the camera of the line must show as much",
+        population=f"what {len(samples)} images of {folder.name}{held} are a fair sample of, as "
+        "they were marked and chosen; the camera of the line must show as much",
         of=judgement_of(config.lookout(), network.bundle, network.engine.name, scale_um),
         specimens=[specimen for each in looked for specimen in each.specimens],
         measure=measure,

@@ -114,12 +114,16 @@ def isolated(boxes: list[Box], within_um: int) -> list[bool]:
 
 def cut_out(frame: Frame, box: Box) -> bytes:
     """A picture of the place, as a PNG."""
-    rows, columns = _window(frame, box)
+    return cut_round(frame.image, *_window(frame, box))
+
+
+def cut_round(image: Image, rows: slice, columns: slice) -> bytes:
+    """A picture of a place in an image, as a PNG."""
     middle = (rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2
-    height, width = frame.image.shape[:2]
+    height, width = image.shape[:2]
     top = max(0, min(middle[0] - _CROP_PX // 2, height - _CROP_PX))
     left = max(0, min(middle[1] - _CROP_PX // 2, width - _CROP_PX))
-    return png_of(frame.image[top : top + _CROP_PX, left : left + _CROP_PX])
+    return png_of(image[top : top + _CROP_PX, left : left + _CROP_PX])
 
 
 def png_of(image: Image) -> bytes:

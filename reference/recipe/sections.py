@@ -131,6 +131,8 @@ class ValidationSection(Section):
     """Iterations from one validation to the next."""
     best: Figure = "s_measure"
     """The figure that decides which weights are the best."""
+    patience: PositiveInt | None = None
+    """So many validations without a better figure, and the run stops there; left out, none does."""
     protocol: Literal["line", "float", "minet", "csepnet", "lsanet", "nadinet", "dms"] = "line"
     """By whose steps it is measured: a paper's, or `line`."""
 

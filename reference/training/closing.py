@@ -26,4 +26,4 @@ def closing(story: Story, folder: Path, bundle: Path) -> Iterator[str]:
             f"{best['iteration']:g}{said}."
         )
     yield f"Weights: {kept}. Curves and pictures: {folder / PAGE}."
-    yield f"Next: trackside quantize {kept} --out {bundle}"
+    yield f"Next: trackside quantize {kept} --out {bundle} --auto"

@@ -59,6 +59,15 @@ class Journal:
             str(self.folder), self._recipe, tuple(self._rows), self._iterations, self._outcomes
         )
 
+    @property
+    def no_better(self) -> bool:
+        """Whether the best is as many validations old as the recipe has patience for."""
+        patience, best = self._recipe.validation.patience, self.story.best
+        if patience is None or best is None:
+            return False
+        after = [row for row in self._rows if row["iteration"] > best["iteration"]]
+        return len(after) >= patience
+
     def show_on(self, displays: Sequence[Display]) -> None:
         """Where it is shown from entering on."""
         self._displays = displays

@@ -35,10 +35,10 @@ from reference.training.stop import StopRequest
 from reference.training.track import Track, held_out_track
 from reference.training.trainer import Trainer
 
-_CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
+CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 INSTALLED = {  # what the shipped bundles were made of
-    "strip": _CHECKPOINTS / "minet_line.safetensors",
-    "rail": _CHECKPOINTS / "minet_rail.safetensors",
+    "strip": CHECKPOINTS / "minet_line.safetensors",
+    "rail": CHECKPOINTS / "minet_rail.safetensors",
 }
 LOGGED = (
     "mae",
@@ -130,7 +130,7 @@ def train(
             if not (validating or len(pending) >= patience(fabric)):
                 continue
             trainer.settle(pending)
-            stopping = asked(fabric, stop)
+            stopping = any_says(fabric, stop.made)
             if journal is not None:
                 journal.advance(run.iteration, run.losses[-1])
                 if validating:
@@ -140,6 +140,8 @@ def train(
             fabric.barrier()
             if stopping and not at_end:
                 raise TrainingStopped(f"stopped at {run.iteration}: go on with --resume {last}")
+            if validating and any_says(fabric, journal is not None and journal.no_better):
+                break
     return run
 
 
@@ -273,9 +275,9 @@ def patience(fabric: Fabric) -> int:
     return 1 if fabric.device.type == "cpu" else 20
 
 
-def asked(fabric: Fabric, stop: StopRequest) -> bool:
-    """Whether to stop: what one process is asked, all do."""
-    flag = torch.tensor(float(stop.made), device=fabric.device)
+def any_says(fabric: Fabric, so: bool) -> bool:
+    """Whether to stop: what one process is asked or finds, all do."""
+    flag = torch.tensor(float(so), device=fabric.device)
     return bool(fabric.all_reduce(flag, reduce_op="sum"))
 
 

@@ -18,13 +18,18 @@ from benchmarks.qualify.gate import Gate, failures, false_calls_per_km
 from benchmarks.qualify.hits_file import read_hits, study_of_table
 from benchmarks.qualify.plan import Plan
 from benchmarks.qualify.study import certify
+from edge.bundle import open_bundle
 from edge.certificate import Certificate, read_signed
 from edge.commissioning import check_line
 from edge.errors import BundleError, ConfigurationError, UsageError
 from edge.line_file import read_line
 from edge.network import SHIPPED
+from edge.review import Call, Mark, Review, add_reviews
 from edge.simulation import SimulatedLine
 from edge.simulation.dataset import write_dataset
+from edge.store import EventStore, read_events
+from edge.types import State
+from stands.event_stores import inspection, settings, utc_now
 from stands.make_recording import RAIL, ROWS
 from stands.places import EXAMPLES, RECORDING
 
@@ -156,6 +161,34 @@ def test_a_bundle_names_its_certificates(certified: Path) -> None:
     assert re.search(r"certificate +a\.certificate\.json: a90/95 .*line steel.*, signed", shown)
 
 
+def test_a_bundles_limits_are_what_its_certificates_measured(
+    certified: Path, tmp_path: Path
+) -> None:
+    certificate, out = certified / "a.certificate.json", tmp_path / "limited.bundle"
+    line = certified / "line.bundle"
+    made = trackside("bundle", "limits", line, certificate, "--out", out)
+    assert made.returncode == 0, made.stderr
+    before, after = open_bundle(line).manifest.limits, open_bundle(out).manifest.limits
+    assert after.model_copy(update={"found": before.found}) == before, "what counts stays"
+    made = trackside("bundle", "limits", line, certificate, "--out", out, "--counted")
+    assert made.returncode == 0, made.stderr
+    limits, measured = open_bundle(out).manifest.limits, read(certified)
+    for name, least in (("extent_mm", limits.min_extent_mm), ("area_mm2", limits.min_area_mm2)):
+        measure = next(each for each in measured.measures if each.name == name)
+        a50s = [each.a50 for each in measure.by_class.values() if each.a50]
+        assert min(a50s) <= 1.1 * least
+        assert least <= max(a50s)
+        assert any(least <= a50 < 1.1 * least for a50 in a50s)
+    of_all = measured.main().of_all
+    first = limits.found[0]
+    assert (first.of, first.n, first.a90_95_mm) == (None, of_all.n, of_all.a90_95)
+    assert "found nine times in ten" in trackside("bundle", "show", out).stdout
+    other = trackside("bundle", "limits", "rail", certificate, "--out", tmp_path / "other.bundle")
+    assert other.returncode == 78
+    assert "is not of this bundle: qualify this one" in other.stderr
+    assert not (tmp_path / "other.bundle").exists()
+
+
 def test_check_warns_where_the_line_is_no_longer_the_one_that_was_qualified(
     certified: Path, tmp_path: Path
 ) -> None:
@@ -235,9 +268,63 @@ def test_a_recorded_run_is_held_against_what_is_known_of_its_rail(tmp_path: Path
     assert f"{known}:2: end_mm must be beyond start_mm" in answered.stderr
 
 
+@pytest.fixture
+def reviewed(tmp_path: Path) -> Path:
+    """A line whose store has ten rejected frames and two that were let by, with people's word."""
+    strip = open_bundle(SHIPPED["strip"]).digest
+    with EventStore(settings(tmp_path / "store", ok_every=1), utc_now) as store:
+        for index in range(12):
+            seen = inspection(index, State.NG if index < 10 else State.OK)
+            numbered = tuple(replace(each, number=index) for each in seen.verdict.defects)
+            verdict = replace(seen.verdict, defects=numbered)
+            store.record(replace(seen, verdict=verdict, bundle=strip, camera="top"))
+    calls = [Call.DEFECT] * 7 + [Call.MISSED] + [Call.SOUND] * 2 + [Call.MARKED, Call.DEFECT]
+    mark = Mark("crack", (40, 40, 12, 2))
+    add_reviews(
+        tmp_path / "store",
+        [
+            Review(
+                *(event.id, event.utc, event.utc, "Kim", "page", call),
+                marks=(mark,) if call in {Call.MISSED, Call.MARKED} else (),
+            )
+            for event, call in zip(read_events(tmp_path / "store"), calls, strict=False)
+        ],
+    )
+    line = tmp_path / "line.yaml"
+    text = (EXAMPLES / "steel.yaml").read_text(encoding="utf-8")
+    line.write_text(f"{text}\nstore: {{path: store}}\n", encoding="utf-8")
+    return line
+
+
+def test_what_people_said_of_a_stores_events_is_a_study(reviewed: Path) -> None:
+    answered = trackside("qualify", reviewed, "--reviewed", "--json", "-")
+    assert answered.returncode == 0, answered.stderr
+    answer = json.loads(answered.stdout)
+    by_class = {
+        name: (each["n"], each["found"]) for name, each in answer["measures"][0]["by_class"].items()
+    }
+    assert by_class["crack"] == (2, 0), "one beside what was found, and one in a frame let by"
+    assert sum(found for _, found in by_class.values()) == 8
+    assert answer["false_calls"]["count"] == 2
+    assert answer["false_calls"]["inspected_m"] == pytest.approx(12 * 0.016)
+    said = read_events(reviewed.parent / "store")[0]
+    withdrawn = Review(said.id, said.utc, said.utc, "Kim", "page", Call.WITHDRAWN)
+    add_reviews(reviewed.parent / "store", [withdrawn])
+    answer = json.loads(trackside("qualify", reviewed, "--reviewed", "--json", "-").stdout)
+    assert answer["false_calls"] is None
+    assert "false calls are not told: 1 rejected frames are not reviewed" in answer["limits"]
+
+
+def test_a_store_that_nobody_reviewed_says_so(tmp_path: Path, reviewed: Path) -> None:
+    (tmp_path / "store" / "reviews.sqlite").unlink()
+    answered = trackside("qualify", reviewed, "--reviewed")
+    assert answered.returncode == 78
+    assert "has no reviewed event of strip: call some on the page" in answered.stderr
+
+
 def test_what_contradicts_itself_is_a_usage_error(tmp_path: Path) -> None:
     hits, line = table(tmp_path / "hits.csv"), EXAMPLES / "steel.yaml"
-    nothing = Asked(*8 * (None,))
+    nothing = Asked()
     for asked in (
         nothing,
         replace(nothing, hits=hits, labelled=tmp_path),

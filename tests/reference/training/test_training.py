@@ -484,6 +484,15 @@ def test_a_run_of_several_processes_is_not_gone_on_with_by_one(tmp_path: Path) -
         begin(shipped_recipe(), [], CPU, resume=tmp_path / "two.safetensors")
 
 
+def test_a_run_with_patience_stops_when_it_gets_no_better(data_root: Path, tmp_path: Path) -> None:
+    # Of what is not learned the first validation stays the best.
+    watched = RECIPE["validation"] | {"every": 1, "patience": 2}
+    recipe = recipe_with(validation=watched, trains=["heads"], learning_rate=1e-30, iterations=9)
+    run = train(recipe, data_root=data_root, out=tmp_path, device="cpu")
+    assert run.iteration == 3
+    assert [iteration for iteration, _ in loss_curve(tmp_path)] == ["1", "2", "3"]
+
+
 def test_with_none_held_out_the_last_weights_are_kept_and_there_is_no_best(
     data_root: Path, tmp_path: Path
 ) -> None:
