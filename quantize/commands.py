@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Annotated, Literal, TextIO
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
+
+from quantize.steps import steps
 
 Checkpoint = Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint of `train`.")]
-Step = Callable[[str], AbstractContextManager[None]]
 
 
 def export(
@@ -28,7 +23,7 @@ def export(
     dynamic: Annotated[bool, typer.Option(help="Take every multiple of 32, not one size.")] = False,
 ) -> None:
     """Write a checkpoint's deploy form as an FP32 ONNX graph, checked against the network."""
-    with _steps() as step:
+    with steps() as step:
         with step("Read the checkpoint"):
             from quantize.deploy import read_trained
             from quantize.describe import input_spec
@@ -127,7 +122,7 @@ def quantize(
     ] = None,
 ) -> None:
     """Make a bundle of a checkpoint: INT8 for every engine, measured against the FP32 network."""
-    with _steps() as step:
+    with steps() as step:
         with step("Start the converters"):
             from edge.bundle import Limits
             from quantize.deploy import read_trained
@@ -137,7 +132,7 @@ def quantize(
             from quantize.other_sizes import parse_size
             from quantize.pack import ROUNDS, Wishes, build
             from quantize.parity import ParityError, parse_limits
-            from quantize.targets import choose, parse_targets
+            from quantize.targets import choose, fitting, parse_targets
 
             trained = read_trained(checkpoint)
             given = told(
@@ -167,9 +162,12 @@ def quantize(
             candidates, pairs = read_inputs(
                 trained.recipe, given.data_root, calibration, validation
             )
-        with step("Choose the calibration images"):
-            spec = input_spec(trained, given.line.um_per_px)
-            chosen = choose(candidates, spec, count=images, seed=seed)
+        spec = input_spec(trained, given.line.um_per_px)
+        fit = fitting(candidates, spec) if calibration is None else candidates
+        unfit = len(candidates) - len(fit)
+        said = f" ({unfit} of other proportions, tiny or of one grey take no part)" if unfit else ""
+        with step(f"Choose the calibration images{said}"):
+            chosen = choose(fit, spec, count=images, seed=seed)
         line = given.line
         limits = Limits(min_area_mm2=line.min_area_mm2, min_extent_mm=line.min_extent_mm)
         purpose = Purpose(out.stem, line.um_per_px, threshold, limits, follow or line.follow)
@@ -179,45 +177,3 @@ def quantize(
     show_packing(packing, Console())
     if packing.failures:
         raise ParityError(f"no bundle: {'; '.join(packing.failures)}")
-
-
-@contextmanager
-def _steps() -> Iterator[Step]:
-    """Steps shown one under another on stderr, while whatever the vendors print goes nowhere.
-
-    They print from Python and from C++, so it is the file descriptors that are turned away.
-    """
-    columns = (SpinnerColumn(finished_text="✓"), "{task.description}", TimeElapsedColumn())
-    with _terminal_kept() as stderr:
-        console = Console(file=stderr)
-        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-
-            @contextmanager
-            def step(description: str) -> Iterator[None]:
-                started, task = time.monotonic(), progress.add_task(description, total=1)
-                yield
-                progress.advance(task)
-                if not console.is_terminal:  # where a line cannot turn, each one is written once
-                    print(f"✓ {description}: {time.monotonic() - started:.0f} s", file=stderr)
-                    stderr.flush()
-
-            yield step
-
-
-@contextmanager
-def _terminal_kept() -> Iterator[TextIO]:
-    """The real stderr, while descriptors 1 and 2 lead to nothing."""
-    kept = [os.dup(descriptor) for descriptor in (1, 2)]
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 1)
-    os.dup2(nothing, 2)
-    try:
-        with os.fdopen(os.dup(kept[1]), "w") as stderr:
-            yield stderr
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for descriptor, original in zip((1, 2), kept, strict=True):
-            os.dup2(original, descriptor)
-            os.close(original)
-        os.close(nothing)

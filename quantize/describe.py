@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Literal
@@ -34,6 +34,7 @@ class Purpose:
     threshold: float
     limits: Limits
     follow: Literal["rail"] | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)  # what else its provenance tells
 
 
 def describe(
@@ -62,7 +63,7 @@ def describe(
         limits=purpose.limits,
         artefacts=[Fp32Onnx.artefact],  # until there are others
         golden=golden_of(named=bool(coarser)),
-        provenance=_provenance(trained, calibration, validation, full_range),
+        provenance=_provenance(trained, calibration, validation, full_range) | {**purpose.origin},
         macs=count_macs(trained.network, image),
     )
 

@@ -16,6 +16,7 @@ from edge.bundle import (
     ANY_SIZE,
     STRIDE,
     Artefact,
+    Golden,
     InputSpec,
     Manifest,
     OtherSize,
@@ -27,7 +28,7 @@ from edge.line_file import settings_for
 from edge.network import check_golden
 from edge.types import Tensor
 from quantize.deploy import Trained, to_onnx
-from quantize.parity import Picture, Settled, TorchEngine, golden_of, golden_pair
+from quantize.parity import Picture, Settled, TorchEngine, golden_pair
 from quantize.targets import Files, Fp32Onnx, Material, Target, open_target
 
 Size = tuple[int, int]  # height, width
@@ -65,7 +66,7 @@ def at_size(packed: Packed, size: Size) -> tuple[OtherSize, Files]:
     """
     height, width = size
     folder = f"{width}x{height}"
-    golden = golden_of(named=packed.manifest.names is not None, folder=f"golden/{folder}")
+    golden = _elsewhere(packed.manifest.golden, folder)
     manifest = packed.manifest.at(height, width).model_copy(update={"golden": golden})
     with closing(TorchEngine(packed.trained.network)) as fp32:
         files = golden_pair(fp32, manifest, _as_large(packed, manifest.input))
@@ -88,6 +89,19 @@ def prove(manifest: Manifest, files: Files) -> None:
             for artefact in shown.manifest.artefacts:
                 with closing(open_engine(settings_for(artefact), shown)) as engine:
                     check_golden(shown, engine)
+
+
+def _elsewhere(golden: Golden, folder: str) -> Golden:
+    """As much is asked of the pair of another size, whose files lie in a folder of their own."""
+
+    def moved(name: str) -> str:
+        return f"golden/{folder}/{name.rpartition('/')[2]}"
+
+    names = golden.names
+    if names is not None:
+        names = names.model_copy(update={"output": moved(names.output)})
+    update = {"input": moved(golden.input), "output": moved(golden.output), "names": names}
+    return golden.model_copy(update=update)
 
 
 def _as_large(packed: Packed, spec: InputSpec) -> Picture:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from edge.bundle import Artefact, Manifest, write_bundle
-from edge.engines import open_engine
-from edge.errors import BundleError
+from edge.bundle import Artefact, Bundle, Manifest, write_bundle
+from edge.engines import Engine, open_engine
+from edge.errors import FrameError
 from edge.line_file import settings_for
-from edge.network import check_golden, to_tensor
+from edge.network import GoldenResult, golden_result, to_tensor, unlike_golden
 from quantize.deploy import Trained, to_onnx
 from quantize.describe import Purpose, describe, measured
 from quantize.other_sizes import Packed, Size, at_size, prove
@@ -28,11 +28,13 @@ from quantize.parity import (
     compare,
     gate,
     golden_pair,
+    narrowed,
     read_picture,
     simulated,
 )
 from quantize.parity.report import report
 from quantize.parity.subjects import subjects
+from quantize.steps import Step
 from quantize.targets import (
     Accuracy,
     Calibration,
@@ -47,8 +49,6 @@ from quantize.targets import (
     worst,
 )
 from reference.data import Pair
-
-Step = Callable[[str], AbstractContextManager[None]]  # shows what is being done, and for how long
 
 PARITY, REPORT = "parity.json", "report.html"
 MEASURED = 4  # tensors that the layers are compared on
@@ -123,6 +123,8 @@ def build(
     times_ms = {p.engine: p.infer_ms for p in (wanted, *(one.parity for one in settled))}
     failures = [gate.explain(one.name, one.over, one.noises) for one in settled if one.over]
     if not failures:
+        reached = [one.golden for one in settled if one.golden is not None]
+        manifest = manifest.model_copy(update={"golden": narrowed(manifest.golden, reached)})
         files = dict(golden)
         for one in settled:
             files |= one.files
@@ -175,6 +177,16 @@ def _material(
     )
 
 
+def _golden(draft: Bundle, engine: Engine) -> tuple[GoldenResult | None, str | None]:
+    """What an engine makes of the golden pair, where it is as it must be; else what is wrong."""
+    try:
+        result = golden_result(draft, engine)
+    except FrameError as error:
+        return None, f"gives no answer to it: {error}"
+    wrong = unlike_golden(result, draft.manifest.golden)
+    return (None, wrong) if wrong is not None else (result, None)
+
+
 def _target(name: str, material: Material, step: Step) -> Target:
     with step(f"Start on {name}"):
         return open_target(name, material)
@@ -199,31 +211,33 @@ class _Bench:
             with step(f"Quantize for {name}" + (f", {len(keep)} layers kept" if keep else "")):
                 files = target.quantize(keep)
             with step(f"Ask {name}"):
-                parity, over = self._ask(target.artefact, files)
+                parity, over, golden = self._ask(target.artefact, files)
             noises: list[LayerNoise] = []
             if over or (self.wishes.layers and target.artefact.precision == "int8"):
                 with step(f"Measure the layers of {name}"):
                     noises = self._noises(target, files)
-            found = Settled(target.artefact, files, parity, tuple(sorted(keep)), noises, over)
+            kept = tuple(sorted(keep))
+            found = Settled(target.artefact, files, parity, kept, noises, over, golden)
             more = {n.layer for n in worst([n for n in noises if n.layer not in keep], 2**tried)}
             if not over or not more:
                 break
             keep |= more
         return found
 
-    def _ask(self, artefact: Artefact, files: Files) -> tuple[Parity, list[str]]:
-        """What it answers, and what it loses beyond its limits."""
+    def _ask(
+        self, artefact: Artefact, files: Files
+    ) -> tuple[Parity, list[str], GoldenResult | None]:
+        """What it answers, what it loses beyond its limits, and what the golden pair says of it."""
         manifest = self.manifest.model_copy(update={"artefacts": [artefact]})
         with TemporaryDirectory() as folder:
             draft = write_bundle(manifest, {**files, **self.golden}, Path(folder, "draft.bundle"))
             with closing(open_engine(settings_for(artefact), draft)) as engine:
                 parity = compare(ask(engine, self.subjects, manifest), self.answers, self.subjects)
                 over = gate.excess(gate.drops(parity, self.wanted), self.wishes.max_drop)
-                try:
-                    check_golden(draft, engine)
-                except BundleError:
-                    over.append("the golden pair, which it does not reproduce")
-        return parity, over
+                golden, wrong = _golden(draft, engine)
+        if wrong is not None:
+            over.append(f"the golden pair: it {wrong}")
+        return parity, over, golden
 
     def _noises(self, target: Target, files: Files) -> list[LayerNoise]:
         tensors = self.material.tensors[:MEASURED]

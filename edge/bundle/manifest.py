@@ -96,11 +96,22 @@ class NamesSpec(_Section):
         return self
 
 
+class Found(_Section):
+    """How small a defect of a class was found nine times in ten, as a certificate says."""
+
+    population: Text  # whom it speaks for
+    of: Text | None  # a class; None: all of them
+    n: int
+    a90_mm: PositiveFloat | None  # None where so many cannot say
+    a90_95_mm: PositiveFloat | None  # at 95% confidence a90 is at most this
+
+
 class Limits(_Section):
-    """The smallest defect the network is good for."""
+    """The smallest defect that counts, and how small a one is surely found, by extent."""
 
     min_area_mm2: PositiveFloat
     min_extent_mm: PositiveFloat  # along or across the rail, whichever is more
+    found: list[Found] = []
 
     def reached_by(self, area_mm2: float, extent_mm: float) -> bool:
         """Whether a defect is large enough to count."""

@@ -19,6 +19,7 @@ from edge.certificate.certificate import (
     write_certificate,
 )
 from edge.certificate.cover import certificates_of, judgement_of, uncovered
+from edge.certificate.limits import limits_by, with_limits
 
 __all__ = [
     "SUFFIX",
@@ -35,9 +36,11 @@ __all__ = [
     "SignalResponse",
     "certificates_of",
     "judgement_of",
+    "limits_by",
     "read_certificate",
     "read_signed",
     "signature_path",
     "uncovered",
+    "with_limits",
     "write_certificate",
 ]

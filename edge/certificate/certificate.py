@@ -17,7 +17,7 @@ from edge.files import parsed, write_whole
 
 SUFFIX = ".certificate.json"
 
-Origin = Literal["hits", "simulated", "labelled", "recorded"]
+Origin = Literal["hits", "simulated", "labelled", "recorded", "reviewed"]
 
 
 class _Part(BaseModel):

@@ -127,6 +127,33 @@ def unpack(
 
 
 @bundle.command()
+def limits(
+    path: BundlePath,
+    certificates: Annotated[
+        list[Path], typer.Argument(help="What `trackside qualify` wrote of this bundle.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The bundle to write.")],
+    counted: Annotated[
+        bool,
+        typer.Option(
+            "--counted",
+            help="Count from the size on of which half of the classes are found more often than "
+            "not; else what counts stays.",
+        ),
+    ] = False,
+) -> None:
+    """Say in a bundle how small a defect is surely found, as certificates measured it."""
+    from edge.bundle import open_bundle
+    from edge.certificate import limits_by, read_certificate, with_limits
+    from edge.network import resolve_bundle
+
+    opened = open_bundle(resolve_bundle(path))
+    found = limits_by([read_certificate(each) for each in certificates], opened, counted=counted)
+    written = with_limits(opened, found, out)
+    print(json.dumps({"bundle": str(out), "sha256": written.digest, "signed": False}))
+
+
+@bundle.command()
 def activate(
     line: LineFile,
     path: BundlePath,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from edge.bundle import Artefact, Bundle, Manifest
+from edge.bundle import Artefact, Bundle, Found, Manifest
 from edge.certificate import Certificate, certificates_of, signature_path
 from edge.cli.logs import printable
 from edge.engines import open_engine
@@ -43,16 +43,32 @@ def show_bundle(bundle: Bundle) -> None:
         **_other_sizes(manifest),
         "threshold": f"{manifest.threshold:g}",
         "classes": _classes(manifest),
-        "good for": f"{limits.min_area_mm2:g} mm2, {limits.min_extent_mm:g} mm and more",
+        "counts": f"{limits.min_area_mm2:g} mm2, {limits.min_extent_mm:g} mm and more",
         **manifest.provenance,
     }.items():
         table.add_row(name, value)
     console.print(table)
+    if limits.found:
+        console.print(_found(limits.found))
     for path, certificate in certificates_of(bundle):
         console.print(f"certificate  {_certified(path, certificate)}", soft_wrap=True)
     console.print(_artefacts(bundle))
     if packed := manifest.packed:
         console.print(f"packed {packed.at} on {packed.machine}")
+
+
+def _found(by_class: Sequence[Found]) -> Table:
+    """How small a defect is found nine times in ten, by class, a population under the other."""
+    table = Table("found nine times in ten, mm of extent", "of", "a90", "a90/95")
+    population = None
+    for each in by_class:
+        if each.population != population:
+            population = each.population
+            table.add_section()
+            table.add_row(f"in {population}", style="dim")
+        sizes = ["-" if mm is None else f"{mm:.3g}" for mm in (each.a90_mm, each.a90_95_mm)]
+        table.add_row(each.of or "all", f"{each.n}", *sizes)
+    return table
 
 
 def _other_sizes(manifest: Manifest) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """A verified bundle on an engine that has reproduced its golden pair: pixels in, a mask out."""
 
-from edge.network.golden import GoldenResult, check_golden
+from edge.network.golden import GoldenResult, check_golden, golden_result, unlike_golden
 from edge.network.loading import (
     SHIPPED,
     check_there,
@@ -34,6 +34,7 @@ __all__ = [
     "check_golden",
     "check_there",
     "engine_by_name",
+    "golden_result",
     "last_rows",
     "load_network",
     "network_of",
@@ -51,4 +52,5 @@ __all__ = [
     "summed_shares",
     "to_pixels",
     "to_tensor",
+    "unlike_golden",
 ]

@@ -37,15 +37,31 @@ class GoldenResult:
 
 
 def check_golden(bundle: Bundle, engine: Engine) -> GoldenResult:
-    """Run the golden input, and refuse an engine that does not reproduce the golden output.
+    """Run the golden input, and refuse an engine that does not reproduce the golden output."""
+    try:
+        result = golden_result(bundle, engine)
+    except FrameError as error:
+        raise BundleError(f"{bundle.path}: golden pair on {engine.name}: {error}") from error
+    if (wrong := unlike_golden(result, bundle.manifest.golden)) is not None:
+        raise BundleError(
+            f"{bundle.path}: {engine.name} {wrong}: choose another engine or precision, or pack "
+            "the bundle again"
+        )
+    return result
 
-    It is judged through to its end: a network whose limits, or whose classes that are only
-    reported, let nothing of its own golden pair count may be right in every pixel, and never
-    rejects.
+
+def golden_result(bundle: Bundle, engine: Engine) -> GoldenResult:
+    """What an engine makes of the golden input, judged through to its end: a network whose limits,
+    or whose classes that are only reported, let nothing of its own golden pair count may be right
+    in every pixel, and never rejects.
+
+    BundleError for such a pair; FrameError where the engine gives no answer to it.
     """
-    manifest, golden = bundle.manifest, bundle.manifest.golden
+    manifest = bundle.manifest
     output_size = _size(manifest.output)
-    expected = np.divide(_decode(bundle, golden.output, {output_size}), 255, dtype=np.float32)
+    expected = np.divide(
+        _decode(bundle, manifest.golden.output, {output_size}), 255, dtype=np.float32
+    )
     shares = golden_shares(bundle)
     classes = tuple(manifest.classes)
     named = None if shares is None else Names(shares[: len(classes)], classes)
@@ -56,25 +72,17 @@ def check_golden(bundle: Bundle, engine: Engine) -> GoldenResult:
             f"{manifest.limits.min_area_mm2:g} mm2 and {manifest.limits.min_extent_mm:g} mm or "
             "more, so that none counts by its limits: pack it with limits that it is good for"
         )
-    try:
-        answer = engine.infer(prepare(golden_input(bundle), manifest.input, engine))
-        mask = read_answer(answer, output_size, manifest)
-        result = _compare(mask, expected, named, manifest)
-        if result.names is not None and shares is not None:
-            off = abs((sound_share(answer, manifest) or 0.0) - float(shares[len(classes) :].sum()))
-            result = replace(result, names=replace(result.names, sound=off))
-    except FrameError as error:
-        raise BundleError(f"{bundle.path}: golden pair on {engine.name}: {error}") from error
-    if (wrong := _beyond(result, golden)) is not None:
-        raise BundleError(
-            f"{bundle.path}: {engine.name} {wrong}: choose another engine or precision, or pack "
-            "the bundle again"
-        )
+    answer = engine.infer(prepare(golden_input(bundle), manifest.input, engine))
+    mask = read_answer(answer, output_size, manifest)
+    result = _compare(mask, expected, named, manifest)
+    if result.names is not None and shares is not None:
+        off = abs((sound_share(answer, manifest) or 0.0) - float(shares[len(classes) :].sum()))
+        result = replace(result, names=replace(result.names, sound=off))
     return result
 
 
-def _beyond(result: GoldenResult, golden: Golden) -> str | None:
-    """In words, what of an answer is not what it must be."""
+def unlike_golden(result: GoldenResult, golden: Golden) -> str | None:
+    """What of an answer is not what it must be, in words that follow an engine's name."""
     if result.iou < golden.min_iou or result.mae > golden.max_mae:
         return (
             f"answers the golden input with IoU {result.iou:.4f} (at least {golden.min_iou}) and "

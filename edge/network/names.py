@@ -69,8 +69,19 @@ def summed_shares(
     """
     _, height, width = names.shares.shape
     rows, columns = _places(names, where, size)
-    given = _stencil(rows, height).T @ inside.astype(np.float32) @ _stencil(columns, width)
-    return np.asarray((names.shares * given).sum(axis=(1, 2)), np.float32)
+    down, across = _reached(rows, height), _reached(columns, width)
+    given = (
+        _stencil(rows, height)[:, down].T
+        @ inside.astype(np.float32)
+        @ _stencil(columns, width)[:, across]
+    )
+    return np.asarray((names.shares[:, down, across] * given).sum(axis=(1, 2)), np.float32)
+
+
+def _reached(places: NDArray[np.float64], cells: int) -> slice:
+    """The cells that give anything to these places: most of a wide frame's give none."""
+    first, last = places[[0, -1]].clip(0, cells - 1).astype(int)
+    return slice(first, min(last + 2, cells))
 
 
 def _places(
@@ -120,9 +131,9 @@ def stitch_names(parts: Iterable[Part], size: tuple[int, int], manifest: Manifes
 
 def last_rows(names: Names, before: float) -> Names:
     """Those of a frame without this share of its rows, the first."""
-    _, height, width = names.shares.shape
+    height = names.shares.shape[1]
     rows = _middles(before * height, height, 1) - 0.5
-    return Names(shares_at(names.shares, rows, np.arange(width)), names.classes)
+    return Names(_between(names.shares, rows, axis=1), names.classes)
 
 
 def _middles(start: float, stop: float, cell: float) -> Places:
@@ -133,8 +144,23 @@ def _middles(start: float, stop: float, cell: float) -> Places:
 
 def shares_at(shares: Reals, rows: Places, columns: Places) -> Reals:
     """C,rows,columns of shares at places in cells, of which 0 is the middle of the first."""
-    _, height, width = shares.shape
-    return np.asarray(_stencil(rows, height) @ shares @ _stencil(columns, width).T, np.float32)
+    return _between(_between(shares, rows, axis=1), columns, axis=2)
+
+
+def _between(shares: Reals, places: Places, axis: int) -> Reals:
+    """Along one axis: of the two cells that a place lies between, by how near it is to each.
+
+    Not by a product of matrices, most of which would be 0: a frame may be thousands of columns
+    wide, and libraries of such products have threads that spin beside the engine's.
+    """
+    cells = shares.shape[axis]
+    at = places.clip(0, cells - 1)
+    before = np.floor(at).astype(np.intp)
+    after = np.minimum(before + 1, cells - 1)
+    share = np.asarray(at - before, np.float32)
+    share = share[:, None] if axis == 1 else share
+    one, other = shares.take(before, axis), shares.take(after, axis)
+    return np.asarray(one * (1 - share) + other * share, np.float32)
 
 
 def _stencil(places: Places, cells: int) -> Reals:

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from edge.bundle import Artefact, Manifest
 from edge.inspect import draw_overlay
+from edge.network import GoldenResult
 from edge.types import Image
 from quantize.parity.gate import drops
 from quantize.parity.naming import NamesParity
@@ -34,6 +35,7 @@ class Settled:
     kept: tuple[str, ...]  # layers in FP32
     noises: Sequence[LayerNoise]  # empty: nobody asked
     over: Sequence[str] = ()  # what it lost beyond its limits
+    golden: GoldenResult | None = None  # what it makes of the golden pair, where it reproduces it
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -100,26 +100,36 @@ def choose(
     return Calibration(tuple(candidates[i].image for i in chosen))
 
 
+def fitting(candidates: Sequence[Candidate], spec: InputSpec) -> list[Candidate]:
+    """Those that teach ranges: what a network was trained on may hold others; all, if none does."""
+    unfit = {name for names, _, _ in _unfit(candidates, spec) for name in names}
+    return [each for each in candidates if each.name not in unfit] or list(candidates)
+
+
 def _refuse_unfit(candidates: Sequence[Candidate], spec: InputSpec) -> None:
     if not candidates:
         raise CalibrationError("there is no image to calibrate on: name a folder that holds some")
-    constant = [c.name for c in candidates if c.image.min() == c.image.max()]
-    small = [c.name for c in candidates if min(c.image.shape[:2]) < LEAST_SIDE]
-    stretched = [c.name for c in candidates if _stretch(c.image, spec) > MOST_STRETCH]
-    for names, what, remedy in (
-        (constant, "of one single grey", "remove them, a covered lens teaches no range"),
-        (small, f"below {LEAST_SIDE} pixels a side", "give them as the camera takes them"),
-        (
-            stretched,
-            f"not of the network's proportions {spec.width}x{spec.height}",
-            "crop them as the camera's frames are cropped",
-        ),
-    ):
+    for names, what, remedy in _unfit(candidates, spec):
         if names:
             raise CalibrationError(
                 f"{len(names)} of {len(candidates)} images are {what}: "
                 f"{', '.join(names[:5])}: {remedy}"
             )
+
+
+def _unfit(
+    candidates: Sequence[Candidate], spec: InputSpec
+) -> Iterator[tuple[list[str], str, str]]:
+    """Names by what is wrong with them, and the remedy."""
+    constant = [c.name for c in candidates if c.image.min() == c.image.max()]
+    yield constant, "of one single grey", "remove them, a covered lens teaches no range"
+    small = [c.name for c in candidates if min(c.image.shape[:2]) < LEAST_SIDE]
+    yield small, f"below {LEAST_SIDE} pixels a side", "give them as the camera takes them"
+    yield (
+        [c.name for c in candidates if _stretch(c.image, spec) > MOST_STRETCH],
+        f"not of the network's proportions {spec.width}x{spec.height}",
+        "crop them as the camera's frames are cropped",
+    )
 
 
 def _stretch(image: Image, spec: InputSpec) -> float:

@@ -39,6 +39,7 @@ from quantize.targets import (
     LayerNoise,
     Material,
     choose,
+    fitting,
     measure,
     of_pairs,
     open_target,
@@ -370,6 +371,13 @@ def test_calibration_refuses_what_teaches_no_range() -> None:
     ):
         with pytest.raises(CalibrationError, match=message):
             choose(candidates(wrong), SPEC, count=4, seed=0)
+
+
+def test_a_training_picture_that_teaches_no_range_keeps_nobody_from_packing() -> None:
+    good = [pair.image for pair in pairs(2)]
+    unfit = [np.zeros((64, 64), np.uint8), good[0][:16], good[0][:40]]
+    assert [each.name for each in fitting(candidates([*good, *unfit]), SPEC)] == ["0.png", "1.png"]
+    assert len(fitting(candidates(unfit), SPEC)) == 3, "which are then refused, and named"
 
 
 def test_calibration_images_that_cannot_be_read_are_named_together(tmp_path: Path) -> None:
