@@ -86,6 +86,7 @@ def bench(
     from benchmarks.bench.rounds import Effort
     from benchmarks.bench.run import Order, run
     from benchmarks.bench.schema import BenchRecord, read_record
+    from edge.files import check_writable
 
     if schema:
         print(json.dumps(BenchRecord.model_json_schema(), indent=2))
@@ -95,7 +96,7 @@ def bench(
         print_comparison(read_record(before), read_record(after), Console(highlight=False))
         return
     to_stdout = str(json_file) == "-"
-    _refuse_what_cannot_be_written(html, markdown, None if to_stdout else json_file)
+    check_writable(html, markdown, None if to_stdout else json_file)
     if mode == "line":
         _bench_line(context, bundles, seconds, json_file, markdown)
         return
@@ -166,12 +167,3 @@ def _named(bundles: list[str] | None) -> list[str]:
     if not bundles:
         raise UsageError("name a bundle to measure, such as `trackside bench strip`")
     return list(dict.fromkeys(bundles))
-
-
-def _refuse_what_cannot_be_written(*paths: Path | None) -> None:
-    """Now, and not after minutes of measuring."""
-    from edge.errors import UsageError
-
-    for path in filter(None, paths):
-        if path.is_dir() or not path.parent.is_dir():
-            raise UsageError(f"{path} cannot be written: name a file in a folder that exists")

@@ -20,6 +20,7 @@ from edge.bundle import Bundle
 from edge.errors import ConfigurationError, TracksideError
 from edge.extras import install
 
+YOLO = ("yolo11n-seg", "yolov8n-seg")
 CHECKPOINTS = Path(__file__).parents[2] / "reference" / "checkpoints"
 
 
@@ -44,7 +45,8 @@ class _Peer:
             source = replace(made, compiled=self.compiled)
         else:
             settings = settings_of({"type": self.engine}, precision=self.precision)
-            source = BundleSource(made, settings, has_golden=False)
+            trained = not self.for_scale
+            source = BundleSource(made, settings, has_golden=False, trained=trained)
         return Entry(
             bundle=None,
             network=self.network,
@@ -83,6 +85,7 @@ def peer_entries(
         peers = [*_in_torch(manifest.network, size), *_in_engines(bundle, size)]
         if with_others:
             peers += [_for_scale(variant) for variant in worker.call("others")]
+            peers += [_yolo(variant, size) for variant in YOLO]
         for number, peer in enumerate(peers):
             show(f"Make {peer}", number, len(peers))
             try:
@@ -120,6 +123,11 @@ def _for_scale(variant: str) -> _Peer:
     return _Peer(variant, "PyTorch", "fp32", "official", ("other", variant), for_scale=True)
 
 
+def _yolo(variant: str, size: tuple[int, int]) -> _Peer:
+    order = ("yolo", variant, size)
+    return _Peer(variant, "openvino", "int8", "official", order, for_scale=True)
+
+
 def on_threads(entry: Entry, threads: int) -> Entry:
     """The same peer, with so many threads."""
     source = entry.source
@@ -154,5 +162,7 @@ def _workshop(*arguments: Any) -> Any:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
+        if error.name == "ultralytics":
+            return "ultralytics is not installed: pip install ultralytics (its licence is AGPL-3.0)"
         return f"{error.name} is not installed: {install('quantize')}"
     return in_short(error)

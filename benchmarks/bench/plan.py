@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from yaml import safe_load
 
 from benchmarks.bench.sources import BundleSource, Source, at_size
 from edge.bundle import Bundle
 from edge.errors import EngineUnavailable, TracksideError, UsageError
 from edge.line_file import EngineSettings
 
-Choice = dict[str, str]  # an engine's type, and keys of its settings as in a line file
+Choice = dict[str, Any]  # an engine's type, and keys of its settings as in a line file
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +86,14 @@ def parse_engines(text: str) -> list[Choice] | None:
     return choices
 
 
-def _pair(part: str, pair: str) -> tuple[str, str]:
+def _pair(part: str, pair: str) -> tuple[str, Any]:
     key, equals, value = pair.partition("=")
-    if not equals or key in {"type", "threads"}:
+    if not equals or key in {"type", "threads", "bands"}:
         raise UsageError(
             f"--engine {part}: after the name come keys of the engine's settings in a line file, "
             "such as openvino:device=GPU; threads have an option of their own"
         )
-    return key, value
+    return key, safe_load(value)  # a number is one, as in a line file
 
 
 def settings_of(choice: Choice, **more: Any) -> EngineSettings:
@@ -123,7 +124,7 @@ def bundle_entries(
         if "precision" in choice:
             precisions = [first.precision]
         for precision in dict.fromkeys(precisions):
-            settings = settings_of(choice, precision=precision, threads=threads)
+            settings = settings_of(choice, precision=precision, **_sharing(choice, threads))
             yield Entry(
                 bundle=manifest.name,
                 network=manifest.network,
@@ -137,12 +138,17 @@ def bundle_entries(
             )
 
 
+def _sharing(choice: Choice, threads: int) -> dict[str, int]:
+    """The setting by which so many threads share one inference."""
+    return {"bands" if choice["type"] == "native" else "threads": threads}
+
+
 def _all_engines(bundle: Bundle) -> list[Choice]:
     return [{"type": name} for name in dict.fromkeys(a.engine for a in bundle.manifest.artefacts)]
 
 
 def _label(choice: Choice) -> str:
-    settings = [value for key, value in choice.items() if key not in {"type", "precision"}]
+    settings = [str(value) for key, value in choice.items() if key not in {"type", "precision"}]
     return " ".join([choice["type"], *settings])
 
 

@@ -58,6 +58,7 @@ class BundleSource:
     bundle: Bundle
     settings: EngineSettings
     has_golden: bool = True
+    trained: bool = True
 
     @property
     def manifest(self) -> Manifest:
@@ -79,8 +80,8 @@ class BundleSource:
         return len(self.bundle.read(path))
 
     @property
-    def packed_accuracy(self) -> dict[str, float]:
-        return self.artefact.accuracy
+    def packed_accuracy(self) -> dict[str, float] | None:
+        return self.artefact.accuracy if self.trained else None
 
     def load(self) -> Engine:
         return load_engine(self.settings, self.bundle)

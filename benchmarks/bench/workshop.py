@@ -80,6 +80,11 @@ class Workshop:
         arguments = {"name": entry.name, **entry.arguments}
         return _Piece(self._like, arguments, "official", (entry.size, entry.size), None).source()
 
+    def yolo(self, variant: str, size: Size) -> Bundle:
+        """What somebody would train instead, INT8 for OpenVINO, with random weights."""
+        piece = _YoloPiece(self._like, {"name": variant}, "official", size, None)
+        return piece.bundle("openvino", "int8")
+
     def _piece(self, form: Form, size: Size) -> _Piece:
         if (form, size) not in self._pieces:
             piece = _Piece(self._like, self._arguments, form, size, self._trained)
@@ -193,6 +198,17 @@ class _Piece:
         )
         assert program is not None  # only the legacy exporter returns nothing
         return program.model_proto
+
+
+@dataclass(frozen=True, eq=False)
+class _YoloPiece(_Piece):
+    """One of YOLO's, which is no network of ours."""
+
+    @cached_property
+    def network(self) -> nn.Module:
+        from benchmarks.bench.yolo import YoloMap  # noqa: PLC0415 (ultralytics, for this alone)
+
+        return YoloMap(self.arguments["name"], len(self.like.classes))
 
 
 def _counted(network: nn.Module, image: torch.Tensor) -> tuple[int, list[Size]]:

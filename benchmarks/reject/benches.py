@@ -136,12 +136,13 @@ def open_memory_rig(encoder: SimulatedEncoder, history: SharedHistory, stack: Ex
 
 
 def open_modbus_rig(encoder: SimulatedEncoder, port: int, stack: ExitStack) -> Rig:
-    from firmware_bridge.lines.modbus_line import ModbusOutput  # noqa: PLC0415 - needs pymodbus
-
-    output = ModbusOutput(
-        "127.0.0.1", port=port, table="coil", address=0, safe_active=True, timeout_ns=SECOND_NS
+    from firmware_bridge.lines.modbus_line import (  # noqa: PLC0415 - needs pymodbus
+        ModbusOutput,
+        PlcPlace,
     )
-    line = stack.enter_context(output)
+
+    coil = PlcPlace("127.0.0.1", "coil", 0, port=port, timeout_ns=SECOND_NS)
+    line = stack.enter_context(ModbusOutput(coil, safe_active=True))
     return Rig(encoder, [Output(Actuator("reject", SETTINGS), line)])
 
 

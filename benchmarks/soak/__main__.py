@@ -1,10 +1,11 @@
 """`python -m benchmarks.soak`: a line left alone while everything around it goes wrong.
 
 A simulated line inspects live frames, rejects, keeps and tells, in a process of its own, on a small
-disk of its own, beside a broker of its own. By a seeded schedule the camera is lost, the broker is
-killed, the disk is full, bundles are swapped, the wall clock steps and other processes spin. What
-must hold all the same is found out from outside: the reject pin's edges against the simulator's
-truth, the ledger, the store, a subscriber, the kernel. The exit code is 0 where all of it held.
+disk of its own, beside a broker of its own. It has two rails, each with a camera, an actuator and a
+heartbeat. By a seeded schedule one camera is lost, the broker is killed, the disk is full, bundles
+are swapped, the wall clock steps and other processes spin. What must hold all the same is found out
+from outside: the reject pins' edges against the simulator's truth, the ledger, the store, a
+subscriber, the kernel. The exit code is 0 where all of it held.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from benchmarks.soak.faults import FAULTS
 from benchmarks.soak.judgement import judge
 from benchmarks.soak.kills import kill_in_turns
 from benchmarks.soak.picture import draw
-from benchmarks.soak.plant import DISK_MB
+from benchmarks.soak.plant import CAMERAS, DISK_MB
 from benchmarks.soak.report import markdown, record, show
 from benchmarks.soak.run import soak
 from benchmarks.soak.schedule import schedule
@@ -47,7 +48,8 @@ def main(  # noqa: PLR0917 - options are many
         str,
         typer.Option(metavar="NAME,...", help=f"Faults to leave out: {', '.join(sorted(_KINDS))}."),
     ] = "",
-    seed: Annotated[int, typer.Option(min=0, help="Of the rail, and of the schedule.")] = 7,
+    rails: Annotated[int, typer.Option(min=1, max=len(CAMERAS), help="Each with its camera.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Of the rails, and of the schedule.")] = 7,
     out: Annotated[Path, typer.Option(help="Where soak.json, .svg and .md go.")] = Path("soak"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
     kills: Annotated[
@@ -70,7 +72,12 @@ def main(  # noqa: PLR0917 - options are many
         swaps = [name for name in chosen if name == "swap"] * _SWAPS_AT_FIRST
         plan = schedule(chosen, minutes * 60, seed, more_at_first=swaps)
         path, evidence = soak(
-            Path(os.environ[_FOLDER]), plan, seed=seed, chosen=chosen, say=console.print
+            Path(os.environ[_FOLDER]),
+            plan,
+            seed=seed,
+            chosen=chosen,
+            say=console.print,
+            rails=rails,
         )
     except TracksideError as error:
         console.print(f"soak: {error}")

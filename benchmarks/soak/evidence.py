@@ -1,8 +1,8 @@
-"""What is known of a soak, and from whom: pin, broker, ledger, store, kernel, simulator."""
+"""What is known of a soak, and from whom: pins, broker, ledger, store, kernel, simulator."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edge.types import State, Stretch
@@ -15,6 +15,7 @@ Edge = tuple[int, bool]  # at_ns, active
 class JudgedFrame:
     """One frame, by the probe in the line's process."""
 
+    camera: str
     frame: int
     stretch: Stretch
     state: State
@@ -44,6 +45,7 @@ class Heard:
 class Told:
     """One verdict, by its message."""
 
+    camera: str
     frame: int
     state: State
     stretch: Stretch
@@ -60,6 +62,7 @@ class Kept:
     """One row of the event store."""
 
     id: int
+    camera: str
     frame: int
     state: State
     evidence: str
@@ -89,6 +92,11 @@ class Episode:
     ended_ns: int | None = None
     well_ns: int | None = None
 
+    @property
+    def camera(self) -> str | None:
+        """The one that fails; None where it is another fault."""
+        return self.detail.partition(" ")[0] if self.fault.startswith("camera ") else None
+
     def holds(self, at_ns: int) -> bool:
         return self.begun_ns <= at_ns and (self.well_ns is None or at_ns <= self.well_ns)
 
@@ -101,7 +109,9 @@ class Episode:
 
 @dataclass
 class Evidence:
-    """Everything, in the order in which it came about."""
+    """Everything, in the order in which it came about. Each camera has a rail with one actuator and
+    one heartbeat of its own; pins are called by it.
+    """
 
     began_ns: int = 0  # when the line's process was started
     complete_ns: int = 0  # when it saw frames, and all around it was there
@@ -112,8 +122,8 @@ class Evidence:
     exit_code: int | None = None
     last_words: list[str] = field(default_factory=list)  # of a line that ended by itself
     judged: list[JudgedFrame] = field(default_factory=list)
-    beats_ns: list[int] = field(default_factory=list)
-    reject_edges: list[Edge] = field(default_factory=list)
+    beats: list[tuple[str, int]] = field(default_factory=list)
+    edges: list[tuple[str, int, bool]] = field(default_factory=list)  # of the reject pins
     heard: list[Heard] = field(default_factory=list)
     unsent: list[Heard] = field(default_factory=list)  # left in the spool at the end
     ledger: list[Entry] = field(default_factory=list)
@@ -125,21 +135,46 @@ class Evidence:
     pictures_viewed: int = 0  # on the live page
     episodes: list[Episode] = field(default_factory=list)
 
+    @property
+    def reject_edges(self) -> list[Edge]:
+        return [(at_ns, active) for _, at_ns, active in self.edges]
+
+    @property
+    def cameras(self) -> list[str]:
+        """Those of which a frame was judged."""
+        return sorted({seen.camera for seen in self.judged})
+
+    def of(self, camera: str, actuator: str) -> Evidence:
+        """Of one rail alone."""
+        topic = f"verdict/{camera}"
+        return replace(
+            self,
+            judged=[each for each in self.judged if each.camera == camera],
+            beats=[each for each in self.beats if each[0] == camera],
+            edges=[each for each in self.edges if each[0] == camera],
+            heard=[each for each in self.heard if each.topic == topic],
+            unsent=[each for each in self.unsent if each.topic == topic],
+            ledger=[each for each in self.ledger if each.actuator in {None, actuator}],
+            kept=[each for each in self.kept if each.camera == camera],
+        )
+
     def verdicts(self) -> list[Told]:
         """Of the messages that came, and those that waited in the spool; each once."""
-        found: dict[int, Told] = {}
+        found: dict[tuple[str, int], Told] = {}
         for message in [*self.heard, *self.unsent]:
-            if message.topic.startswith("verdict/"):
-                found.setdefault(message.number, _told(message.body))
-        return [found[number] for number in sorted(found)]
+            kind, _, camera = message.topic.partition("/")
+            if kind == "verdict":
+                found.setdefault((camera, message.number), _told(camera, message.body))
+        return [found[key] for key in sorted(found)]
 
     def during(self, at_ns: int) -> bool:
         """Whether some fault, or recovery from it, was under way."""
         return any(episode.holds(at_ns) for episode in self.episodes)
 
 
-def _told(body: dict[str, Any]) -> Told:
+def _told(camera: str, body: dict[str, Any]) -> Told:
     return Told(
+        camera=camera,
         frame=body["frame"],
         state=State(body["state"]),
         stretch=Stretch(body["start_um"], body["end_um"]),

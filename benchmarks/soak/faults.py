@@ -98,13 +98,16 @@ def twin_bundle(folder: Path) -> Path:
 
 
 def camera_fails(kind: CameraFault) -> Fault:
+    """One of the line's, and no other."""
+
     @contextmanager
     def failing(plant: Plant, chance: random.Random) -> Iterator[str]:
-        plant.line.say(kind.value)
+        camera = chance.choice(plant.cameras)
+        plant.line.say(f"{camera} {kind.value}")
         try:
-            yield kind.value
+            yield f"{camera} {kind.value}"
         finally:
-            plant.line.say("mend")
+            plant.line.say(f"{camera} mend")
 
     return failing
 

@@ -58,26 +58,37 @@ def _slope(evidence: Evidence, held: Iterable[tuple[int, float]]) -> Slope | Non
 
 def latencies(evidence: Evidence) -> dict[str, dict[str, Quantiles]]:
     """Milliseconds by stage: of all frames after the warm-up, and of those outside all faults."""
-    rows = [row for row in _rows(evidence) if row[0].decided_ns >= evidence.settled_ns]
+    rows = [
+        row
+        for camera in evidence.cameras
+        for row in _rows(evidence, camera)
+        if row[0].decided_ns >= evidence.settled_ns
+    ]
     calm = [row for row in rows if not evidence.during(row[0].decided_ns)]
     return {"all": _quantiles(rows), "outside faults": _quantiles(calm)}
 
 
 def deadlines(config: LineSettings, evidence: Evidence) -> dict[str, int]:
     """Frames that were judged too late for their first row to be rejected."""
-    deadline_ns, camera = deadline_of(config), config.lookout().name
+    deadline_ns = deadline_of(config)
     late = [
         seen
         for seen in evidence.judged
-        if seen.decided_ns - seen.captured_ns > deadline_ns(camera, seen.stretch)
+        if seen.decided_ns - seen.captured_ns > deadline_ns(seen.camera, seen.stretch)
     ]
     during = sum(evidence.during(seen.decided_ns) for seen in late)
     return {"during faults": during, "outside faults": len(late) - during}
 
 
 def takeovers(evidence: Evidence) -> int:
-    """How often a frame was judged by another bundle than the one before it."""
-    return sum(a.bundle != b.bundle for a, b in pairwise(evidence.judged))
+    """How often a frame was judged by another bundle than its camera's before it; the most of all
+    cameras.
+    """
+    each = (
+        [seen.bundle for seen in evidence.judged if seen.camera == camera]
+        for camera in evidence.cameras
+    )
+    return max((sum(a != b for a, b in pairwise(bundles)) for bundles in each), default=0)
 
 
 def processor_share(evidence: Evidence) -> float:
@@ -101,10 +112,12 @@ def recoveries(evidence: Evidence) -> dict[str, Quantiles]:
     }
 
 
-def _rows(evidence: Evidence) -> Iterator[tuple[JudgedFrame, Mapping[str, float]]]:
-    """Each frame that the network saw, with its times in ms."""
+def _rows(evidence: Evidence, camera: str) -> Iterator[tuple[JudgedFrame, Mapping[str, float]]]:
+    """Each frame of a camera that the network saw, with its times in ms."""
     # The heartbeat's first edge is its claim; then it toggles once for each frame.
-    for seen, beat_ns in zip(evidence.judged, evidence.beats_ns[1:], strict=False):
+    judged = [seen for seen in evidence.judged if seen.camera == camera]
+    beats_ns = [at_ns for whose, at_ns in evidence.beats if whose == camera][1:]
+    for seen, beat_ns in zip(judged, beats_ns, strict=False):
         if "infer" not in seen.stage_ns:
             continue
         times = {

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from benchmarks.soak.evidence import Evidence
+from benchmarks.soak.evidence import Episode, Evidence
 from benchmarks.soak.figures import Slope
-from benchmarks.soak.truth import Fate
+from benchmarks.soak.truth import Fate, sound_share, went_by
+from edge.line_file import LineSettings
 from edge.store import KEPT, NO_IMAGE
 from edge.types import State, Stretch, unite
 from firmware_bridge.ledger import OUTCOMES, Entry, EntryKind
@@ -17,6 +18,10 @@ from firmware_bridge.ledger import OUTCOMES, Entry, EntryKind
 MOST_MB_AN_HOUR = 1.0
 MOST_BLOCKS_AN_HOUR = 10_000  # of up to half a kilobyte, a hundred bytes as a rule
 MOST_SOUND_SHARE = 0.25  # of the rail; an output stuck at reject would hit every defect
+MOST_OF_ANOTHERS = (
+    0.5  # of a rail, UNKNOWN or rejected without cause, while a camera of another fails
+)
+_LEAST_S = 1.0  # that such a fault and nothing else is seen for
 _EXAMPLES = 5
 
 
@@ -165,6 +170,61 @@ def rail_inspected(evidence: Evidence) -> Finding:
     return _finding("all rail was inspected, in order, no frame twice", said, against)
 
 
+@dataclass(frozen=True, slots=True)
+class Rail:
+    """One camera with the actuator that it orders, as if the line had no other."""
+
+    camera: str
+    config: LineSettings
+    evidence: Evidence
+
+
+def others_let_be(rails: Sequence[Rail], episodes: Sequence[Episode]) -> Finding:
+    """A camera that fails makes its own rail UNKNOWN; others are looked at and pass meanwhile."""
+    against, faults, metres, most = list[str](), 0, 0.0, (0.0, 0.0)
+    for number, episode in enumerate(episodes):
+        if episode.camera is None or episode.well_ns is None:
+            continue
+        faults += 1
+        begin_ns, end_ns = _by_itself(episode, episodes[:number], episodes[number + 1 :])
+        for rail in rails:
+            if rail.camera == episode.camera:
+                if not _unknown(rail, episode.begun_ns, episode.well_ns):
+                    against.append(f"{episode.detail}: its own rail was never UNKNOWN")
+            elif end_ns - begin_ns >= _LEAST_S * 1e9:
+                gone = went_by(rail.config, rail.evidence, begin_ns, end_ns)
+                metres += gone.length_mm / 1000
+                unknown = _unknown(rail, begin_ns, end_ns)
+                rejected = sound_share(rail.config, rail.evidence, gone)
+                most = max(most[0], unknown), max(most[1], rejected)
+                if max(unknown, rejected) > MOST_OF_ANOTHERS:
+                    against.append(
+                        f"{episode.detail}: of {rail.camera} {unknown:.0%} were UNKNOWN meanwhile, "
+                        f"{rejected:.0%} rejected without cause"
+                    )
+    said = (
+        f"{faults} faults of one camera; {metres:.1f} m of the other rails went by meanwhile, of "
+        f"which in one of them at most {most[0]:.0%} were UNKNOWN, {most[1]:.0%} rejected without "
+        "cause"
+    )
+    return _finding("a camera that fails leaves the other rails as they were", said, against)
+
+
+def _by_itself(
+    episode: Episode, before: Sequence[Episode], after: Sequence[Episode]
+) -> tuple[int, int]:
+    """While nothing else was wrong."""
+    assert episode.well_ns is not None
+    begin_ns = max([episode.begun_ns, *(each.well_ns or each.begun_ns for each in before)])
+    return begin_ns, min([episode.well_ns, *(each.begun_ns for each in after)])
+
+
+def _unknown(rail: Rail, begin_ns: int, end_ns: int) -> float:
+    """The share of its frames that were judged meanwhile; all, where none was."""
+    states = [s.state for s in rail.evidence.judged if begin_ns <= s.decided_ns <= end_ns]
+    return states.count(State.UNKNOWN) / len(states) if states else 1.0
+
+
 def files_and_threads(evidence: Evidence) -> Finding:
     """What comes and goes with each reader's connection is no growth, what stays is."""
     early = [s for s in evidence.samples if evidence.complete_ns <= s.at_ns <= evidence.settled_ns]
@@ -220,6 +280,7 @@ def ended_safe(evidence: Evidence) -> Finding:
     said = f"exit code {evidence.exit_code}"
     if evidence.exit_code != 0:
         against.append(said)
-    if not evidence.reject_edges or not evidence.reject_edges[-1][1]:
-        against.append("its reject output was not left at reject")
+    levels = {camera: active for camera, _, active in evidence.edges}
+    if not levels or not all(levels.values()):
+        against.append("its reject outputs were not all left at reject")
     return _finding("the line ended in good order, at reject", said, against)

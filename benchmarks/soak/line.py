@@ -4,7 +4,7 @@
 
 What the probe sees goes to REPORT_FD as it comes about, a JSON object a line. Pins are emptied as
 they are read, so that their memory of every edge does not pass for a leak. On the standard input
-come the camera's faults, and `mend`; its end ends the line.
+come a camera's name and its fault, or `mend`; its end ends the line.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -34,7 +34,9 @@ _COUNT_NS = 1_000_000_000  # between two counts of what the process holds
 
 
 class Probe:
-    """Sees every inspection, and every edge of the reject pin and of the heartbeat."""
+    """Sees every inspection, and every edge of the reject pins and of the heartbeats, each of which
+    is one camera's.
+    """
 
     def __init__(self, report_fd: int) -> None:
         self._out = os.fdopen(report_fd, "w", buffering=1 << 16)
@@ -44,7 +46,13 @@ class Probe:
 
     def watch(self, line: Line) -> Callable[[Inspection], None]:
         rehearsal = line.rehearsal
-        pins = {"reject": rehearsal.reject_pin, "beat": rehearsal.heartbeat_pin}
+        config, pins = line.config, list[tuple[str, str, MemoryLine]]()
+        for name, pin in rehearsal.reject_pins.items():
+            [camera] = config.watching(name)
+            pins.append(("reject", camera, pin))
+        for sign, pin in zip(config.heartbeat.signs, rehearsal.heartbeat_pins, strict=True):
+            [camera] = config.stands_for(sign)
+            pins.append(("beat", camera, pin))
         self._say("rail", rehearsal.encoder.when_ns(0))
         self._thread = threading.Thread(target=self._tell, args=(pins,), name="probe", daemon=True)
         self._thread.start()
@@ -57,15 +65,15 @@ class Probe:
             self._thread.join()
         self._out.close()
 
-    def _tell(self, pins: dict[str, MemoryLine]) -> None:
+    def _tell(self, pins: Sequence[tuple[str, str, MemoryLine]]) -> None:
         stopping, counted_ns = False, 0
         while not stopping:
             stopping = self._stopping.wait(_EVERY_S)
-            for name, pin in pins.items():
+            for what, camera, pin in pins:
                 for edge in _drained(pin.history):
-                    self._say(name, edge)
+                    self._say(what, [camera, *edge])
                 if stopping:
-                    self._say(name, pin.history[-1])
+                    self._say(what, [camera, *pin.history[-1]])
             for facts in _emptied(self._seen):
                 self._say("frame", facts)
             if (now_ns := time.monotonic_ns()) - counted_ns >= _COUNT_NS:
@@ -96,28 +104,29 @@ def _facts(inspection: Inspection) -> list[Any]:
     verdict, seen = inspection.verdict, inspection.seen
     stretch = verdict.stretch
     return [
-        verdict.frame_index,
+        *(inspection.camera, verdict.frame_index),
         *(stretch.start_um, stretch.end_um, verdict.state.value),
         *(seen.captured_ns, inspection.decided_ns, inspection.stage_ns, inspection.bundle),
     ]
 
 
-def _obey(faults: Faults) -> None:
-    """Do to the camera what the standard input says, until it ends; then end the line."""
-    for word in map(str.strip, sys.stdin):
+def _obey(faults: Mapping[str, Faults]) -> None:
+    """Do to the cameras what the standard input says, until it ends; then end the line."""
+    for camera, word in map(str.split, sys.stdin):
         if word == "mend":
-            faults.mend()
+            faults[camera].mend()
         else:
-            faults.begin(Fault(word))
+            faults[camera].begin(Fault(word))
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def main() -> None:
     log_to_stderr(as_json=False, verbose=False)
-    config, faults = read_line(Path(sys.argv[1])), Faults()
+    config = read_line(Path(sys.argv[1]))
+    faults = {name: Faults() for name in config.cameras}
     threading.Thread(target=_obey, args=(faults,), name="faults", daemon=True).start()
     with closing(Probe(int(sys.argv[2]))) as probe:
-        run_line(config, watch=probe.watch, camera_faults={config.lookout().name: faults})
+        run_line(config, watch=probe.watch, camera_faults=faults)
 
 
 if __name__ == "__main__":

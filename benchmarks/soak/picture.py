@@ -50,7 +50,8 @@ class _Chart:
         self._length_ns = max(1, evidence.ended_ns - evidence.began_ns)
         self._names = sorted({episode.fault for episode in evidence.episodes})
         self._verdicts_y = _TOP + _LANE * len(self._names) + 8
-        self._memory_y = self._verdicts_y + 2 * _LANE + _GAP
+        self._cameras = evidence.cameras
+        self._memory_y = self._verdicts_y + 2 * _LANE * len(self._cameras) + _GAP
         self._latency_y = self._memory_y + _PANEL + _GAP
         self.bottom = self._latency_y + _PANEL
 
@@ -72,18 +73,24 @@ class _Chart:
 
     def lanes(self) -> Iterator[str]:
         """One path each, since there are thousands."""
-        y = self._verdicts_y
-        yield text("tick", "NG, UNKNOWN", _LEFT - 8, y + 12, "end")
+        for number, camera in enumerate(self._cameras):
+            yield from self._lanes_of(camera, self._verdicts_y + 2 * _LANE * number)
+
+    def _lanes_of(self, camera: str, y: int) -> Iterator[str]:
+        named = f"{camera}: " if len(self._cameras) > 1 else ""
+        yield text("tick", f"{named}NG, UNKNOWN", _LEFT - 8, y + 12, "end")
+        judged = [each for each in self._evidence.judged if each.camera == camera]
         for state in (State.NG, State.UNKNOWN):
-            seen = [each for each in self._evidence.judged if each.state is state]
+            seen = [each for each in judged if each.state is state]
             places = dict.fromkeys(f"{self._x(each.decided_ns):.1f}" for each in seen)
             marks = "".join(f"M{x} {y + 3}v{_BAR}" for x in places)
             yield f'<path class="{state.value}" d="{marks}"/>'
         y += _LANE
-        yield text("tick", "rejects", _LEFT - 8, y + 12, "end")
+        yield text("tick", f"{named}rejects", _LEFT - 8, y + 12, "end")
+        edges = [edge for whose, *edge in self._evidence.edges if whose == camera]
         marks = "".join(
             f"M{self._x(at_ns):.1f} {y + 8.5}H{self._x(until_ns):.1f}"
-            for (at_ns, active), (until_ns, _) in pairwise(self._evidence.reject_edges[1:])
+            for (at_ns, active), (until_ns, _) in pairwise(edges[1:])
             if active
         )
         yield f'<path class="reject" d="{marks}"/>'

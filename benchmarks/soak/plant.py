@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.soak.broker import TOPIC, Broker
 from edge.errors import TracksideError
 
+CAMERAS = ("left", "right")  # of two rails; of one the only camera is `top`
 DISK_MB = 96
 _NS = 1_000_000_000
 _CLOCK_SOURCE = Path(__file__).with_name("clock.c")
@@ -27,36 +28,28 @@ def line_settings(
     broker: Broker | None = None,
     metrics_port: int = 0,
     page_port: int | None = None,
+    rails: int = 1,
 ) -> dict[str, Any]:
-    """What the line's file says: all that a line can keep and tell, on the small disk."""
+    """What the line's file says: all that a line can keep and tell, on the small disk.
+
+    Each rail has a camera, an actuator and a heartbeat of its own.
+    """
     disk = folder / "disk"
+    names = CAMERAS[:rails] if rails > 1 else ("top",)
+    valves, beats = [_valve(name) for name in names], [_beat(name) for name in names]
     line: dict[str, Any] = {
         "name": "soak",
         "bundle": "strip",
-        "cameras": {
-            "top": {
-                "type": "synthetic",
-                "seed": seed,
-                "height_px": 368,
-                "width_px": 368,
-                "defects_per_metre": 2.0,
-                "distractors_per_metre": 2.0,
-                "fps": 30,
-                "overlap_mm": 40,
-            }
-        },
+        "cameras": {name: _camera(name, seed + number) for number, name in enumerate(names)},
         "encoder": {"type": "simulated", "speed_mm_s": 500},
         "reject": {
-            "output": {"type": "memory"},
-            "offset_mm": 1000,
-            "delay_ms": 20,
-            "margin_mm": 50,
-            "min_pulse_ms": 20,
+            **valves[0],
+            "also": valves[1:],
             "tolerance_mm": 20,
             "silence_ms": 1000,
             "ledger": str(disk / "ledger.sqlite"),
         },
-        "heartbeat": {"output": {"type": "memory"}, "timeout_ms": 500},
+        "heartbeat": {**beats[0], "also": beats[1:]},
         "rules": {"reject_if": {"min_area_mm2": 0}},
         "metrics": {"port": metrics_port},
         "swap": {"folder": str(folder / "swap"), "shadow_frames": 40, "max_slowdown": 4},
@@ -75,6 +68,35 @@ def line_settings(
     if page_port is not None:
         line["web"] = {"port": page_port}
     return line
+
+
+def _camera(name: str, seed: int) -> dict[str, Any]:
+    return {
+        "type": "synthetic",
+        "seed": seed,
+        "height_px": 368,
+        "width_px": 368,
+        "defects_per_metre": 2.0,
+        "distractors_per_metre": 2.0,
+        "fps": 30,
+        "overlap_mm": 40,
+        "rejects": [f"{name} valve"],
+    }
+
+
+def _valve(name: str) -> dict[str, Any]:
+    return {
+        "name": f"{name} valve",
+        "output": {"type": "memory"},
+        "offset_mm": 1000,
+        "delay_ms": 20,
+        "margin_mm": 50,
+        "min_pulse_ms": 20,
+    }
+
+
+def _beat(name: str) -> dict[str, Any]:
+    return {"output": {"type": "memory"}, "timeout_ms": 500, "cameras": [name]}
 
 
 class Clock:
@@ -124,7 +146,7 @@ class LineProcess:
         return self._process.poll() is None
 
     def say(self, word: str) -> None:
-        """A fault of the camera's, or `mend`."""
+        """A camera's name and its fault, or `mend`."""
         assert self._process.stdin is not None
         self._process.stdin.write(word + "\n")
         self._process.stdin.flush()
@@ -146,6 +168,7 @@ class Plant:
     folder: Path
     line_file: Path
     metrics_port: int
+    cameras: tuple[str, ...]
     broker: Broker | None
     clock: Clock | None
     line: LineProcess

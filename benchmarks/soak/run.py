@@ -30,7 +30,13 @@ Say = Callable[[str], None]
 
 
 def soak(
-    folder: Path, schedule: Schedule, *, seed: int, chosen: Sequence[str], say: Say
+    folder: Path,
+    schedule: Schedule,
+    *,
+    seed: int,
+    chosen: Sequence[str],
+    say: Say,
+    rails: int = 1,
 ) -> tuple[Path, Evidence]:
     """The line's file, and all that is known of how it ran."""
     evidence = Evidence()
@@ -46,12 +52,13 @@ def soak(
         path = folder / "line.yaml"
         page = free_port() if CAN_LOOK else None
         settings = line_settings(
-            folder, seed=seed, broker=broker, metrics_port=port, page_port=page
+            folder, seed=seed, broker=broker, metrics_port=port, page_port=page, rails=rails
         )
         path.write_text(yaml.safe_dump(settings))
         evidence.began_ns = time.monotonic_ns()
         line = LineProcess(path, folder / "line.log", clock.environment if clock else {})
-        plant = Plant(folder, path, port, broker, clock, line, [])
+        cameras = tuple(settings["cameras"])
+        plant = Plant(folder, path, port, cameras, broker, clock, line, [])
         watch = Watch(plant, evidence)
         viewer = None if page is None else stack.enter_context(closing(Viewer(page)))
         try:
@@ -71,7 +78,7 @@ def _await_all(plant: Plant, evidence: Evidence, viewer: Viewer | None) -> None:
     """Frames, and whoever hears and looks."""
     give_up = time.monotonic() + _START_S
     while (
-        not evidence.judged
+        len(evidence.cameras) < len(plant.cameras)
         or (plant.broker is not None and not evidence.heard)
         or (viewer is not None and not viewer.pictures)
     ):

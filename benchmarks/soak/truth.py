@@ -1,4 +1,7 @@
-"""Whether every true defect was rejected: the simulator's truth against the reject pin's edges."""
+"""Whether every true defect of a rail was rejected: the simulator's truth against the pin's edges.
+
+What is asked here is asked of one rail: a line with its camera alone, and the evidence of that.
+"""
 
 from __future__ import annotations
 
@@ -78,12 +81,14 @@ def pulses(config: LineSettings, evidence: Evidence) -> list[Stretch]:
     return found
 
 
-def sound_share(config: LineSettings, evidence: Evidence) -> float:
-    """Of the rail: what was rejected near no true defect and though somebody could look."""
+def sound_share(config: LineSettings, evidence: Evidence, rail: Stretch | None = None) -> float:
+    """Of the rail, or some of it: what was rejected near no true defect and though somebody could
+    look.
+    """
     told = evidence.verdicts()
     if not told:
         return 0.0
-    rail = Stretch(told[0].stretch.start_um, told[-1].stretch.end_um)
+    rail = rail or Stretch(told[0].stretch.start_um, told[-1].stretch.end_um)
     line = _rail(config)
     margin_um = round((config.reject.margin_mm + config.reject.tolerance_mm) * 1000)
     rows = [place // line.um_per_px for place in (rail.start_um - _LONGEST_UM, rail.end_um)]
@@ -117,6 +122,13 @@ class _Covers:
 def _place_um(config: LineSettings, evidence: Evidence, at_ns: int) -> int:
     assert evidence.rail_ns is not None
     return round((at_ns - evidence.rail_ns) * config.encoder.speed_mm_s * 1000 / _NS)
+
+
+def went_by(config: LineSettings, evidence: Evidence, begin_ns: int, end_ns: int) -> Stretch:
+    """What went by the actuator meanwhile."""
+    offset_um = round(config.reject.offset_mm * 1000)
+    start_um, end_um = (_place_um(config, evidence, at_ns) for at_ns in (begin_ns, end_ns))
+    return Stretch(start_um - offset_um, end_um - offset_um)
 
 
 def passed_um(config: LineSettings, evidence: Evidence) -> int:

@@ -68,30 +68,36 @@ class Watch:
         """Note the rows that are new, before their turn comes to be removed."""
         root = self._plant.disk / "events"
         last = self._evidence.kept[-1].id if self._evidence.kept else 0
-        query = "SELECT id, frame, state, evidence, bundle, pictures FROM events WHERE id > ?"
+        query = (
+            "SELECT id, camera, frame, state, evidence, bundle, pictures FROM events WHERE id > ?"
+        )
         at_ns = time.monotonic_ns()
-        for number, frame, state, said, bundle, pictures in _rows(
+        for number, camera, frame, state, said, bundle, pictures in _rows(
             root / "events.sqlite", f"{query} ORDER BY id", last
         ):
             paths = [picture_path(root, number, name) for name in json.loads(pictures)]
             missing = sum(not path.exists() for path in paths)
             self._evidence.kept.append(
-                Kept(number, frame, State(state), said, bundle, at_ns, missing)
+                Kept(number, camera, frame, State(state), said, bundle, at_ns, missing)
             )
 
     def is_well(self) -> bool:
         """What the line decided two seconds ago is good, and is everywhere it should be."""
-        evidence, now_ns = self._evidence, time.monotonic_ns()
         if any(change.poll() is None for change in self._plant.changes):
             return False
-        if not evidence.judged or evidence.judged[-1].state is State.UNKNOWN:
+        return all(map(self._sees, self._plant.cameras))
+
+    def _sees(self, camera: str) -> bool:
+        latest = [s for s in self._evidence.judged[-_LATEST:] if s.camera == camera]
+        if not latest or latest[-1].state is State.UNKNOWN:
             return False
-        old = [s for s in evidence.judged[-_LATEST:] if s.decided_ns < now_ns - _BEHIND_NS]
+        behind_ns = time.monotonic_ns() - _BEHIND_NS
+        old = [s for s in latest if s.decided_ns < behind_ns]
         bad = [s for s in old if s.state is not State.OK]
         return (
             bool(old)
-            and self._was_told(old[-1].frame)
-            and (not bad or self._was_kept(bad[-1].frame))
+            and self._was_told(camera, old[-1].frame)
+            and (not bad or self._was_kept(camera, bad[-1].frame))
         )
 
     def gather_the_rest(self) -> None:
@@ -109,22 +115,24 @@ class Watch:
                     self._evidence.unsent.append(heard(topic, message.payload, 0))
                     spool.remove(number)
 
-    def _was_told(self, frame: int) -> bool:
+    def _was_told(self, camera: str, frame: int) -> bool:
         if self._plant.broker is None:
             return True
-        verdicts = (h for h in reversed(self._evidence.heard) if h.topic.startswith("verdict/"))
+        verdicts = (h for h in reversed(self._evidence.heard) if h.topic == f"verdict/{camera}")
         latest = next(verdicts, None)
         return latest is not None and latest.body["frame"] >= frame
 
-    def _was_kept(self, frame: int) -> bool:
+    def _was_kept(self, camera: str, frame: int) -> bool:
         self.look_into_store()
-        kept = self._evidence.kept
-        query = "SELECT tag FROM entries WHERE kind = 'order' ORDER BY id DESC LIMIT 1"
-        ordered = _rows(self._plant.disk / "ledger.sqlite", query)
-        if not kept or not ordered:
+        kept = (row.frame for row in reversed(self._evidence.kept) if row.camera == camera)
+        query = (
+            "SELECT tag FROM entries WHERE kind = 'order' AND tag LIKE ? ORDER BY id DESC LIMIT 1"
+        )
+        ordered = _rows(self._plant.disk / "ledger.sqlite", query, f"{camera} frame %")
+        if next(kept, -1) < frame or not ordered:
             return False
         [(tag,)] = ordered  # "top frame 7"
-        return kept[-1].frame >= frame and int(tag.split()[-1]) >= frame
+        return int(tag.split()[-1]) >= frame
 
     def _read_report(self) -> None:
         for text in self._plant.line.report:
@@ -138,17 +146,17 @@ def read_report(text: str, evidence: Evidence) -> None:
         case "rail":
             evidence.rail_ns = fact
         case "beat":
-            evidence.beats_ns.append(fact[0])
+            camera, at_ns, _ = fact
+            evidence.beats.append((camera, at_ns))
         case "blocks":
             evidence.blocks.append((fact[0], fact[1]))
         case "reject":
-            evidence.reject_edges.append((fact[0], fact[1]))
+            camera, at_ns, active = fact
+            evidence.edges.append((camera, at_ns, active))
         case "frame":
-            frame, start_um, end_um, state, captured_ns, decided_ns, stages, bundle = fact
+            camera, frame, start_um, end_um, state, *rest = fact
             stretch = Stretch(start_um, end_um)
-            evidence.judged.append(
-                JudgedFrame(frame, stretch, State(state), captured_ns, decided_ns, stages, bundle)
-            )
+            evidence.judged.append(JudgedFrame(camera, frame, stretch, State(state), *rest))
 
 
 def _rows(path: Path, query: str, *values: object) -> list[tuple[Any, ...]]:

@@ -30,10 +30,11 @@ from benchmarks.bench.workshop import Workshop
 from edge.bundle import open_bundle
 from edge.engines import open_engine
 from edge.errors import EngineError, UsageError
-from edge.line_file import OnnxRuntimeSettings
+from edge.line_file import OnnxRuntimeSettings, read_line, width_of
 from edge.network import check_golden, resolve_bundle
 from reference.networks import build, logit_maps
 from stands.bundles import HEIGHT, make_bundle
+from stands.places import ROOT
 
 QUICK = ("--runs", "3", "--seconds", "0.1", "--frames", "2")
 SIX_ROUNDS = ("--runs", "6", "--seconds")
@@ -260,6 +261,18 @@ def test_what_a_line_cannot_be_asked_is_named(
     answer = bench("--mode", "line", *arguments)
     assert (answer.returncode, answer.stdout) == (code, "")
     assert said in answer.stderr and "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "cameras", "columns"),
+    [("wide", 1, 4096), ("wide-two-cameras", 2, 2080), ("four-cameras", 4, 352)],
+)
+def test_the_lines_that_figures_are_given_of_can_be_run(
+    name: str, cameras: int, columns: int
+) -> None:
+    line = read_line(ROOT / "benchmarks" / "lines" / f"{name}.yaml")
+    assert len(line.cameras) == cameras
+    assert {width_of(each) for each in line.cameras.values()} == {columns / 4}
 
 
 def test_every_frame_misses_a_deadline_that_nobody_can_keep(bundle: Path) -> None:

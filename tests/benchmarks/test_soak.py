@@ -47,7 +47,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("soak")
     (folder / "disk").mkdir()
     path, evidence = soak(
-        folder, schedule(FAULTS, 13, seed=7), seed=7, chosen=FAULTS, say=lambda _: None
+        folder, schedule(FAULTS, 13, seed=7), seed=7, chosen=FAULTS, say=lambda _: None, rails=2
     )
     return read_line(path), evidence
 
@@ -56,29 +56,38 @@ def failing(judgement: Judgement) -> list[str]:
     return [finding.name for finding in judgement.findings if not finding.holds]
 
 
-def test_a_line_whose_camera_and_broker_fail_keeps_every_invariant(ran: Ran) -> None:
+def test_a_line_one_of_whose_cameras_fails_and_its_broker_too_keeps_every_invariant(
+    ran: Ran,
+) -> None:
     config, evidence = ran
     judgement = judge(config, evidence)
     assert failing(judgement) == []
     assert {episode.fault for episode in evidence.episodes} == set(FAULTS)
-    assert State.UNKNOWN in {each.state for each in evidence.judged}
+    [failed] = [each.camera for each in evidence.episodes if each.camera is not None]
+    assert failed in {each.camera for each in evidence.judged if each.state is State.UNKNOWN}
     kept = record(judgement, evidence, command="soak", seed=7, minutes=0.2)
     assert "| every message arrived, in order | holds |" in markdown(kept)
     assert ElementTree.fromstring(draw(evidence)).tag == "{http://www.w3.org/2000/svg}svg"
 
 
 def without_edges(config: LineSettings, evidence: Evidence) -> LineSettings:
-    evidence.reject_edges = [*evidence.reject_edges[:2], evidence.reject_edges[-1]]
+    """The first two of a pin's, and its last."""
+    left = [edge for edge in evidence.edges if edge[0] == "left"]
+    right = [edge for edge in evidence.edges if edge[0] == "right"]
+    evidence.edges = [*left[:2], left[-1], *right]
     return config
 
 
 def with_the_actuator_elsewhere(config: LineSettings, evidence: Evidence) -> LineSettings:
-    reject = config.reject.model_copy(update={"offset_mm": config.reject.offset_mm - 120})
-    return config.model_copy(update={"reject": reject})
+    """That of the right rail, which comes second."""
+    [right] = config.reject.also
+    also = (right.model_copy(update={"offset_mm": right.offset_mm - 120}),)
+    return config.model_copy(update={"reject": config.reject.model_copy(update={"also": also})})
 
 
 def stuck_at_reject(config: LineSettings, evidence: Evidence) -> LineSettings:
-    evidence.reject_edges = evidence.reject_edges[:3]
+    left = [edge for edge in evidence.edges if edge[0] == "left"]
+    evidence.edges = [*left[:3], *(edge for edge in evidence.edges if edge[0] == "right")]
     return config
 
 
@@ -110,7 +119,7 @@ def with_a_message_lost(config: LineSettings, evidence: Evidence) -> LineSetting
 
 
 def with_messages_out_of_order(config: LineSettings, evidence: Evidence) -> LineSettings:
-    verdicts = [i for i, message in enumerate(evidence.heard) if message.topic == "verdict/top"]
+    verdicts = [i for i, message in enumerate(evidence.heard) if message.topic == "verdict/left"]
     i, j = verdicts[5], verdicts[6]
     evidence.heard[i], evidence.heard[j] = evidence.heard[j], evidence.heard[i]
     return config
@@ -134,6 +143,45 @@ def with_no_recovery(config: LineSettings, evidence: Evidence) -> LineSettings:
     return config
 
 
+def fault_of_a_camera(evidence: Evidence) -> tuple[str, int, int]:
+    """Which one, from when, until when."""
+    [episode] = [each for each in evidence.episodes if each.camera is not None]
+    assert episode.camera is not None and episode.well_ns is not None
+    return episode.camera, episode.begun_ns, episode.well_ns
+
+
+def with_both_cameras_blind(config: LineSettings, evidence: Evidence) -> LineSettings:
+    _, begun_ns, well_ns = fault_of_a_camera(evidence)
+    evidence.judged = [
+        replace(s, state=State.UNKNOWN) if begun_ns <= s.decided_ns <= well_ns else s
+        for s in evidence.judged
+    ]
+    return config
+
+
+def with_the_other_rail_rejected(config: LineSettings, evidence: Evidence) -> LineSettings:
+    failed, begun_ns, well_ns = fault_of_a_camera(evidence)
+    other = "left" if failed == "right" else "right"
+    kept = [e for e in evidence.edges if e[0] != other or not begun_ns <= e[1] <= well_ns]
+    evidence.edges = [*kept, (other, begun_ns, True), (other, well_ns, False)]
+    evidence.edges.sort(key=lambda edge: edge[1])
+    sound = config.cameras[other].model_copy(update={"defects_per_metre": 0.0})  # so: without cause
+    return config.model_copy(update={"cameras": {**config.cameras, other: sound}})
+
+
+def with_a_camera_that_sees_through_its_fault(
+    config: LineSettings, evidence: Evidence
+) -> LineSettings:
+    failed, begun_ns, well_ns = fault_of_a_camera(evidence)
+    evidence.judged = [
+        replace(s, state=State.OK)
+        if s.camera == failed and begun_ns <= s.decided_ns <= well_ns
+        else s
+        for s in evidence.judged
+    ]
+    return config
+
+
 @pytest.mark.parametrize(
     ("spoil", "fails"),
     [
@@ -149,6 +197,9 @@ def with_no_recovery(config: LineSettings, evidence: Evidence) -> LineSettings:
         (with_a_frame_twice, "all rail"),
         (with_files_left_open, "open files"),
         (with_no_recovery, "the line was well again"),
+        (with_both_cameras_blind, "a camera that fails"),
+        (with_the_other_rail_rejected, "a camera that fails"),
+        (with_a_camera_that_sees_through_its_fault, "a camera that fails"),
     ],
     ids=lambda each: each.__name__ if callable(each) else "",
 )

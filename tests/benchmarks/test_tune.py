@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import yaml
 
+from benchmarks.marked_pictures import choose_pictures
 from benchmarks.qualify.rates import share_at_least, share_at_most
 from benchmarks.tune.costs import Cost, Share, choose
 from benchmarks.tune.grid import Setting
-from benchmarks.tune.pictures import choose_pictures
 from benchmarks.tune.study import Study, study
 from edge.assembly import pictures_of
 from edge.errors import ConfigurationError, UsageError

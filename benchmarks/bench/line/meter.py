@@ -20,7 +20,7 @@ from edge.health import deadline_of
 from edge.inspect import Inspection
 from edge.types import Frame, State, Stretch
 
-_WARM_FRAMES = 3  # of each camera, that are not counted
+_WARM_S, _WARM_FRAMES = 2.0, 3  # a line that has just begun is not counted, of no camera
 _LEAST_FRAMES = 2  # of each that are, however long they take
 
 
@@ -57,6 +57,7 @@ class Meter:
         self._for_ns = round(seconds * 1e9)
         self._probe = probe
         self._deadline_ns = deadline_of(line.config)
+        self._begun_ns = clock_ns()
         self._warm = Counter[str]()
         self._notes: dict[str, list[_Note]] = {name: [] for name in line.config.cameras}
         self._from: _Moment | None = None
@@ -69,7 +70,8 @@ class Meter:
             return
         if self._from is None:
             self._warm[inspection.camera] += 1
-            if all(self._warm[name] >= _WARM_FRAMES for name in self._notes):
+            is_warm = now_ns - self._begun_ns >= _WARM_S * 1e9
+            if is_warm and all(self._warm[name] >= _WARM_FRAMES for name in self._notes):
                 self._from = self._moment()
             return
         self._notes[inspection.camera].append(self._note(inspection, now_ns))
