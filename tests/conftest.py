@@ -1,7 +1,8 @@
 """What holds for every test, and the stand-ins that several of them share."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,15 @@ def header(monkeypatch: pytest.MonkeyPatch) -> JetsonHeader:
     header = JetsonHeader()
     header.install(monkeypatch)
     return header
+
+
+@pytest.fixture
+def trackside_events(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """`trackside events`, and what it prints."""
+    app = import_module("edge.cli.app").app  # here: most tests want no command
+
+    def call(*arguments: object) -> str:
+        app(["events", *map(str, arguments)], standalone_mode=False)
+        return capsys.readouterr().out
+
+    return call

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pymodbus.client import ModbusTcpClient
@@ -18,9 +19,22 @@ from firmware_bridge.types import SECOND_NS, Clock, Closing, Reading
 PORT = 502
 TIMEOUT_NS = SECOND_NS // 4  # a PLC answers within a few of its cycles, or not at all
 
-OutputTable = Literal["coil", "holding_register"]
-InputTable = Literal["coil", "discrete_input", "holding_register", "input_register"]
-CounterTable = Literal["holding_register", "input_register"]
+Table = Literal["coil", "discrete_input", "holding_register", "input_register"]
+
+
+@dataclass(frozen=True)
+class PlcPlace:
+    """One address in one PLC."""
+
+    host: str
+    table: Table  # an output's is a coil's or a holding register's, a number's one of registers
+    address: int
+    port: int = PORT
+    unit: int = 1
+    timeout_ns: int = TIMEOUT_NS
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port} unit {self.unit} {self.table} {self.address}"
 
 
 class ModbusOutput(OutputLine):
@@ -31,20 +45,9 @@ class ModbusOutput(OutputLine):
     """
 
     def __init__(
-        self,
-        host: str,
-        *,
-        port: int = PORT,
-        unit: int = 1,
-        table: OutputTable,
-        address: int,
-        safe_active: bool | None,
-        active_low: bool = False,
-        timeout_ns: int = TIMEOUT_NS,
+        self, place: PlcPlace, *, safe_active: bool | None, active_low: bool = False
     ) -> None:
-        self._place = _Place(
-            host, port=port, unit=unit, table=table, address=address, timeout_ns=timeout_ns
-        )
+        self._place = _Connected(place)
         self._safe_active = safe_active
         self._active_low = active_low
         if safe_active is None:
@@ -72,20 +75,8 @@ class ModbusOutput(OutputLine):
 class ModbusInput(InputLine):
     """A bit, or a register that is active when it is not 0. After an error `read` connects anew."""
 
-    def __init__(
-        self,
-        host: str,
-        *,
-        port: int = PORT,
-        unit: int = 1,
-        table: InputTable,
-        address: int,
-        active_low: bool = False,
-        timeout_ns: int = TIMEOUT_NS,
-    ) -> None:
-        self._place = _Place(
-            host, port=port, unit=unit, table=table, address=address, timeout_ns=timeout_ns
-        )
+    def __init__(self, place: PlcPlace, *, active_low: bool = False) -> None:
+        self._place = _Connected(place)
         self._active_low = active_low
         self.read()
 
@@ -100,20 +91,9 @@ class ModbusRegister(Closing):
     """A number that the PLC's program keeps in one register, or in two that follow each other."""
 
     def __init__(
-        self,
-        host: str,
-        *,
-        port: int = PORT,
-        unit: int = 1,
-        table: CounterTable,
-        address: int,
-        bits: Literal[16, 32] = 16,
-        low_word_first: bool = False,
-        timeout_ns: int = TIMEOUT_NS,
+        self, place: PlcPlace, *, bits: Literal[16, 32] = 16, low_word_first: bool = False
     ) -> None:
-        self._place = _Place(
-            host, port=port, unit=unit, table=table, address=address, timeout_ns=timeout_ns
-        )
+        self._place = _Connected(place)
         self._words, self._low_word_first = bits // 16, low_word_first
 
     def read(self) -> int:
@@ -138,34 +118,21 @@ class ModbusEncoder(Closing):
 
     def __init__(
         self,
-        host: str,
+        place: PlcPlace,
         clock: Clock,
         *,
-        port: int = PORT,
-        unit: int = 1,
-        table: CounterTable,
-        address: int,
         bits: Literal[16, 32] = 16,
         low_word_first: bool = False,
         nm_per_count: int,
         fastest_um_s: int,
-        timeout_ns: int = TIMEOUT_NS,
     ) -> None:
-        self._register = ModbusRegister(
-            host,
-            port=port,
-            unit=unit,
-            table=table,
-            address=address,
-            bits=bits,
-            low_word_first=low_word_first,
-            timeout_ns=timeout_ns,
-        )
+        self._register = ModbusRegister(place, bits=bits, low_word_first=low_word_first)
         self._clock = clock
         self._position = CountedPosition(bits=bits, nm_per_count=nm_per_count)
         self._limit = SpeedLimit(fastest_um_s, slack_um=abs(nm_per_count) // 1000 + 1)
         order = "low word first" if low_word_first else "high word first"
-        name = f"{host}:{port}/{unit}/{table}/{address} {bits} bits {order} {nm_per_count} nm"
+        at = f"{place.host}:{place.port}/{place.unit}/{place.table}/{place.address}"
+        name = f"{at} {bits} bits {order} {nm_per_count} nm"
         self._axis = CountingAxis(
             name, bits=bits, nm_per_count=nm_per_count, fastest_um_s=fastest_um_s
         )
@@ -195,18 +162,15 @@ class ModbusEncoder(Closing):
         return raw, (asked_ns + self._clock()) // 2
 
 
-class _Place:
-    """One address in one PLC, on a connection of its own, so that threads need not wait in line."""
+class _Connected:
+    """A place on a connection of its own, so that threads need not wait in line."""
 
-    def __init__(
-        self, host: str, *, port: int, unit: int, table: InputTable, address: int, timeout_ns: int
-    ) -> None:
+    def __init__(self, place: PlcPlace) -> None:
         self.is_closed = False
-        self._name = f"{host}:{port} unit {unit} {table} {address}"
-        self._at = {"address": address, "device_id": unit}
-        self._table = table
+        self._place = place
+        self._at = {"address": place.address, "device_id": place.unit}
         self._client: Any = ModbusTcpClient(
-            host, port=port, timeout=timeout_ns / SECOND_NS, retries=0
+            place.host, port=place.port, timeout=place.timeout_ns / SECOND_NS, retries=0
         )
 
     def read(self, count: int = 1) -> list[int]:
@@ -216,9 +180,9 @@ class _Place:
             "discrete_input": self._client.read_discrete_inputs,
             "holding_register": self._client.read_holding_registers,
             "input_register": self._client.read_input_registers,
-        }[self._table]
+        }[self._place.table]
         answer = self._ask(lambda: ask(count=count, **self._at))
-        values: list[int] = answer.registers if "register" in self._table else answer.bits
+        values: list[int] = answer.registers if "register" in self._place.table else answer.bits
         if len(values) < count:
             raise self._failed(
                 f"the PLC answered with {len(values)} of {count} values",
@@ -227,7 +191,7 @@ class _Place:
         return values
 
     def write(self, level: bool) -> None:
-        if self._table == "coil":
+        if self._place.table == "coil":
             self._ask(lambda: self._client.write_coil(value=level, **self._at))
         else:
             self._ask(lambda: self._client.write_register(value=int(level), **self._at))
@@ -243,7 +207,7 @@ class _Place:
 
     def _ask(self, question: Callable[[], Any]) -> Any:
         if self.is_closed:
-            raise LineError(f"{self._name}: is closed: claim it anew")
+            raise LineError(f"{self._place}: is closed: claim it anew")
         try:
             answer = question()
         except (ModbusException, OSError) as error:
@@ -259,4 +223,4 @@ class _Place:
     def _failed(self, what: str, remedy: str) -> LineError:
         """Hang up too: an answer that comes after all must not be taken for the next one."""
         self._client.close()
-        return LineError(f"{self._name}: {what}: {remedy}")
+        return LineError(f"{self._place}: {what}: {remedy}")

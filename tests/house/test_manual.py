@@ -130,6 +130,7 @@ def test_a_block_does_what_it_says(
     if block.language == "yaml":
         monkeypatch.setenv("WEB_TOKEN", "3f1c9a7e5b2d8046")
         monkeypatch.setenv("METRICS_TOKEN", "8e20c4d6a19b7f53")
+        monkeypatch.setenv("HAWKBIT_TOKEN", "5d0b7c2e914fa683")
         if block.title == "A whole recipe":
             (folder / "recipe.yaml").write_text(block.text, encoding="utf-8")
             read_recipe(folder / "recipe.yaml")
@@ -167,6 +168,23 @@ def test_every_command_that_a_page_names_is_there_with_its_options(page: Path) -
     spoken = [code.content for code in inline if code.type == "code_inline"]
     named = [each for each in spoken if re.match(r"trackside [^\\]+$", each)]
     assert [why for each in named if (why := unknown_in(each)) is not None] == []
+
+
+def test_the_manifest_for_a_cluster_runs_a_command_that_is_there_on_nodes_that_have_it() -> None:
+    manifest = yaml.safe_load((ROOT / "docs" / "backtest-on-kubernetes.yaml").read_text())
+    assert (manifest["apiVersion"], manifest["kind"]) == ("ray.io/v1", "RayJob")
+    command, cluster = manifest["spec"]["entrypoint"], manifest["spec"]["rayClusterSpec"]
+    assert unknown_in(command) is None
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    pods = [group["template"]["spec"] for group in groups]
+    assert len({container["image"] for pod in pods for container in pod["containers"]}) == 1
+    for pod in pods:
+        mounted = [m["name"] for each in pod["containers"] for m in each.get("volumeMounts", [])]
+        assert mounted == [volume["name"] for volume in pod.get("volumes", [])]
+    # What is written outlasts the cluster: it lies on what the head has mounted.
+    [mount] = pods[0]["containers"][0]["volumeMounts"]
+    words = shlex.split(command)
+    assert words[words.index("--out") + 1].startswith(mount["mountPath"])
 
 
 def commands_of(script: str) -> list[str]:

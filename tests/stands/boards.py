@@ -31,7 +31,7 @@ CLOCK = time.monotonic_ns
 COUNTS_PER_S = 20_000  # of the simulated wheel
 NM_PER_COUNT = 2_500  # so 50 mm/s
 SETTINGS = ActuatorTraits(offset_um=10 * MM, margin_um=20 * MM)  # 400 ms late is in time
-PATIENT_NS = 5 * SECOND_NS  # the machine may have much else to do
+PATIENT_NS = 20 * SECOND_NS  # the machine may have much else to do
 BOOT_NS = 60 * SECOND_NS  # an emulator begins when it is its turn
 SERIAL_NUMBER = 0xB0A2D
 Garble = Callable[[bytes], bytes]
@@ -251,6 +251,11 @@ class EmulatedBoard:
         self._process.wait()
         self.link.close()
         self._monitor.close()
+
+
+def ahead_um(link: SerialLink) -> int:
+    """The rail that comes to the sensor in six seconds: time enough for a busy machine to order."""
+    return link.read().position_um + 300 * MM
 
 
 def open_link(

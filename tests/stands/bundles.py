@@ -49,6 +49,18 @@ def make_bundle(
     return write_bundle(manifest(channels, named=naming is not None), files, path)
 
 
+def some_bundles(home: Path, *names: str) -> dict[str, Bundle]:
+    """One of each name, which are right and not the same; and `wrong`, which answers wrongly."""
+    files = make_files()
+    right = {
+        name: write_bundle(
+            manifest().model_copy(update={"name": name}), files, home / f"{name}.bundle"
+        )
+        for name in names
+    }
+    return {**right, "wrong": make_bundle(home / "wrong.bundle", answering=-1)}
+
+
 def make_files(
     channels: int = 1, answering: float = 1, naming: float | None = None
 ) -> dict[str, bytes]:

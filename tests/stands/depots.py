@@ -5,7 +5,7 @@ A box's line is stood in for where a test is not of the line: `answer` decides a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -14,12 +14,21 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from edge.bundle import Bundle
+from edge.bundle import Bundle, open_bundle
 from edge.depot.depot import Depot, keys_of, rings_of
-from edge.fleet import FleetFolder, FleetStatus, LineDecision, LineStanding, is_answered
+from edge.fleet import (
+    FleetFolder,
+    FleetStatus,
+    LineDecision,
+    LineStanding,
+    Software,
+    is_answered,
+)
 from edge.fleet.agent import open_depot
 from edge.fleet.turn import Turned, turn
 from edge.line_file import LineSettings, read_line
+from edge.network import resolve_bundle
+from edge.swap import in_force_now
 from edge.swap.folder import Decision, Standing, swap_folder
 from edge.swap.folder import is_answered as is_decided
 from stands.swapping_lines import LENIENT, write_line
@@ -72,10 +81,14 @@ class Box:
     """A box whose line does not run, but for what `answer` says in its place."""
 
     def __init__(self, home: Path, name: str, url: str, root: Path, bundle: Path) -> None:
+        self._begin(home, name, bundle, {"url": url, "root": str(root)})
+
+    def _begin(self, home: Path, name: str, bundle: Path, source: Mapping[str, Any]) -> None:
         home.mkdir()
-        fleet = {"url": url, "root": str(root), "folder": "fleet", "box": name, "poll_s": 0.2}
+        fleet = {**source, "folder": "fleet", "box": name, "poll_s": 0.2}
         self.path = write_line(home, str(bundle), swap=LENIENT, fleet=fleet)
         self.folder = FleetFolder(home / "fleet")
+        self.software = Software(home / "package")
 
     @property
     def config(self) -> LineSettings:
@@ -88,7 +101,7 @@ class Box:
     def turn(self) -> Turned:
         fleet = self.config.fleet
         assert fleet is not None
-        return turn(self.path, lambda: open_depot(fleet), wait_s=0)
+        return turn(self.path, lambda: open_depot(fleet, self.folder), 0, self.software)
 
     def answer(self, refusal: str | None = None) -> None:
         """What is asked for is in force now, or refused."""
@@ -96,10 +109,12 @@ class Box:
         asked, standing = folder.request(), folder.standing()
         if asked is not None and not is_decided(asked, standing):
             decision = Decision(request=asked, refusal=refusal, at=at)
-            before = standing.in_force or standing.before
             if refusal is not None:
                 folder.settle(standing.model_copy(update={"outcome": decision}))
             else:
+                before = in_force_now(self.config)
+                if not folder.bundle_path(before).exists():
+                    folder.keep(open_bundle(resolve_bundle(self.config.bundle)))
                 folder.settle(Standing(in_force=asked.digest, before=before, outcome=decision))
         request, line = self.folder.line_request(), self.folder.line_standing()
         if request is not None and not is_answered(request, line):

@@ -11,7 +11,7 @@ import yaml
 
 from edge.box import Box
 from edge.health import Rejects
-from edge.inspect import Inspection
+from edge.inspect import Inspection, answers_of, figures_of
 from edge.simulation import SimulatedLine
 from edge.types import Defect, Frame, LostFrame, Mask, State, Stretch, Verdict
 from stands.line_files import CAMERA
@@ -19,6 +19,8 @@ from stands.places import STEEL_LINE
 
 MS = 1_000_000
 DIGEST = "ab" * 32
+# What a network is familiar with that answered nothing but one thing.
+NOTHING_ELSE, _ = answers_of(2 * [figures_of(Mask(np.full((32, 32), -5, np.float32), 0.5), None)])
 NONE = Rejects(ordered=0, fired=0, missed=0, pending=0)
 
 

@@ -5,6 +5,7 @@
 it freezes, until the next one, and prints by the monotonic clock when.
 """
 
+import os
 import signal
 import sys
 import time
@@ -16,45 +17,59 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
-NOISE = (
-    "videotestsrc is-live=true pattern=snow ! video/x-raw,format=I420,width=64,height=48,"
-    "framerate=50/1 ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10"
-)
 PICTURES = (
     "appsrc name=pictures is-live=true do-timestamp=true format=time caps=video/x-raw,format=GRAY8,"
-    "width={width},height={height},framerate=25/1 ! videoconvert ! video/x-raw,format=I420 ! "
-    "x264enc tune=zerolatency speed-preset=superfast key-int-max=25 bitrate={kbit_s}"
+    "width={width},height={height},framerate={rate}/1 ! videoconvert ! "
+    "video/x-raw,format=I420 ! x264enc tune=zerolatency {coding}"
 )
 PAY = "rtph264pay name=pay0 pt=96 config-interval=-1"
-EVERY_MS = 40
+NOISE_WIDTH, NOISE_HEIGHT, NOISE_RATE = 64, 48, 50
+RATE = 25
 
 
-class Pictures:
-    """Shows one after the other, to whoever looks, unless it is frozen."""
+class Stream:
+    """Shows what it is given, to whoever looks, so many times a second."""
+
+    def __init__(self, rate):
+        self.sources = []
+        GLib.timeout_add(1000 // rate, self.show)
+
+    def show(self):
+        picture = Gst.Buffer.new_wrapped(self.next())
+        for source in self.sources:  # those that nobody looks at any more take none
+            source.emit("push-buffer", picture)
+        return True
+
+
+class Noise(Stream):
+    """Also to whoever comes again, for whom a test source of GStreamer's begins anew."""
+
+    def next(self):
+        return os.urandom(NOISE_WIDTH * NOISE_HEIGHT)
+
+
+class Pictures(Stream):
+    """One after the other, unless it is frozen."""
 
     def __init__(self, path, size):
+        super().__init__(RATE)
         raw = Path(path).read_bytes()
         self.all = [raw[start : start + size] for start in range(0, len(raw), size)]
         self.at = 0
         self.frozen = False
         self.told = True
-        self.sources = []
-        GLib.timeout_add(EVERY_MS, self.show)
         GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGUSR1, self.change)
 
     def change(self):
         self.frozen, self.told = not self.frozen, False
         return True
 
-    def show(self):
+    def next(self):
         self.at = (self.at + (not self.frozen)) % len(self.all)
         if not self.told:
             self.told = True
             print(time.monotonic_ns(), flush=True)
-        picture = Gst.Buffer.new_wrapped(self.all[self.at])
-        for source in self.sources:  # those that nobody looks at any more take none
-            source.emit("push-buffer", picture)
-        return True
+        return self.all[self.at]
 
 
 Gst.init(None)
@@ -62,14 +77,16 @@ server = GstRtspServer.RTSPServer(service=sys.argv[1])
 factory = GstRtspServer.RTSPMediaFactory()
 if sys.argv[2:]:
     path, width, height, kbit_s = sys.argv[2:]
-    pictures = Pictures(path, int(width) * int(height))
-    factory.connect(
-        "media-configure",
-        lambda _, media: pictures.sources.append(media.get_element().get_by_name("pictures")),
-    )
-    coded = PICTURES.format(width=width, height=height, kbit_s=kbit_s)
+    stream, rate = Pictures(path, int(width) * int(height)), RATE
+    coding = f"speed-preset=superfast key-int-max=25 bitrate={kbit_s}"
 else:
-    coded = NOISE
+    width, height, rate = NOISE_WIDTH, NOISE_HEIGHT, NOISE_RATE
+    stream, coding = Noise(rate), "speed-preset=ultrafast key-int-max=10"
+factory.connect(
+    "media-configure",
+    lambda _, media: stream.sources.append(media.get_element().get_by_name("pictures")),
+)
+coded = PICTURES.format(width=width, height=height, rate=rate, coding=coding)
 factory.set_launch(f"( {coded} ! {PAY} )")
 factory.set_shared(True)
 server.get_mount_points().add_factory("/rail", factory)

@@ -9,6 +9,7 @@ has ordered it to leave.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -63,9 +64,13 @@ class MemoryLedger(Ledger):
         for piece in passed:
             self._rail.add(piece)
 
+    @property
+    def open_orders(self) -> tuple[Entry, ...]:
+        return tuple(self._orders.values())
+
     def leave(self, place: Place, reading: Reading) -> Inherited:
         known = Known(1, place, reading.position_um, "", reading.at_ns, self._rail.pieces())
-        return Inherited(tuple(self._orders.values()), known)
+        return Inherited(self.open_orders, known)
 
 
 class StillDesk(OrderDesk):
@@ -187,10 +192,18 @@ class WatchedRail:
             assert place_um in self.passed[camera], f"{camera} never passed it"
         assert place_um not in self.ordered[actuator], "it was ordered to leave"
 
-    def see(
-        self, camera: str, length_um: int, overlap_um: int, state: State, until_um: int
+    def see(  # noqa: PLR0917 - what a frame is
+        self,
+        camera: str,
+        length_um: int,
+        overlap_um: int,
+        state: State,
+        until_um: int,
+        beside: Sequence[str] = (),
     ) -> None:
-        """The loop deals with a camera's next frame, of rail that has come by now."""
+        """The loop deals with a camera's next frame, of rail that has come by now; of what it finds
+        those `beside` have seen a part, too.
+        """
         seen_um = self._seen_um[camera]
         end_um = min(seen_um + length_um, self.rail_um - self.origin_um)
         if end_um <= seen_um:
@@ -203,22 +216,33 @@ class WatchedRail:
         if state is State.NG:
             verdict = Verdict(state, self._frames, stretch, (defect,), rejects=(bad,))
         seen = LostFrame(self._frames, self.rail_um * _STEP_NS, stretch, "")
-        inspection = Inspection(seen, verdict, None, {}, seen.captured_ns, "", camera)
+        inspection = Inspection(
+            seen,
+            verdict,
+            *(None, {}, seen.captured_ns, "", camera),
+            beside=dict.fromkeys(beside, (bad,)),
+        )
         self._frames += 1
         run([inspection], self._bridge, self._bridge, lambda _: None, stop_at_unknown=False)
-        self._note(camera, stretch, state, bad)
+        self._note([camera, *beside], stretch, state, bad)
 
-    def _note(self, camera: str, stretch: Stretch, state: State, bad: Stretch) -> None:
+    def _note(self, cameras: Sequence[str], stretch: Stretch, state: State, bad: Stretch) -> None:
         def places(of: Stretch) -> range:
             return range(self.origin_um + of.start_um, self.origin_um + of.end_um)
 
         if state is not State.UNKNOWN:
-            self.passed[camera].update(places(stretch))
+            self.passed[cameras[0]].update(places(stretch))
         leaves = {State.OK: (), State.NG: places(bad), State.UNKNOWN: places(stretch)}[state]
         for name, offset_um in self._offsets_um.items():
-            if camera in self.config.watching(name):  # what is under it already comes too late
+            if {*cameras} & {
+                *self.config.watching(name)
+            }:  # what is under it already comes too late
                 to_come = (each for each in leaves if each > self.rail_um - offset_um)
                 self.ordered[name].update(to_come)
+
+    def open_orders(self) -> list[str]:
+        """The actuators that orders are still to come for, as often as there are some."""
+        return sorted(str(each.actuator) for each in self._ledger.open_orders)
 
     def restart(self, went_um: int) -> None:
         """It is killed, the rail goes on with all outputs at reject, and it is started again."""

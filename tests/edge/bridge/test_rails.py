@@ -89,6 +89,17 @@ def test_what_one_camera_finds_leaves_at_its_own_actuators_alone() -> None:
     assert rail.went_by == {"a0": {3, 4, 5, 6, 7}, "a1": set(range(8)), "a2": {3, 4, 5, 6, 7}}
 
 
+def test_what_two_cameras_saw_of_leaves_at_the_actuators_of_both_and_is_ordered_once() -> None:
+    """The left one let its part by, before the right one saw the rest."""
+    rail = WatchedRail(a_line(((0, 2), (1, 2))))
+    rail.move(8)
+    rail.see("c0", 8, 0, State.OK, 1)
+    rail.see("c1", 8, 0, State.NG, 3, beside=["c0"])
+    assert rail.open_orders() == ["a0", "a1", "a2"]
+    rail.move(30)
+    assert rail.went_by == {name: {3, 4, 5, 6, 7} for name in ("a0", "a1", "a2")}
+
+
 def test_a_camera_alone_lets_by_each_frame_as_it_is() -> None:
     rails = Rails(a_line(((0,),)))
     for stretch in (Stretch(0, 88), Stretch(68, 156), Stretch(300, 388)):

@@ -16,6 +16,10 @@ from edge.cli.app import app
 from edge.comparison import RollWatch, Spot, align, compare, read_pass, roll_marks
 from edge.errors import TracksideError, UsageError
 from edge.inspect import Inspection
+from edge.line_file import JOURNAL
+from edge.places.journal import Journal
+from edge.places.journal import Run as PlacesRun
+from edge.places.mark import Kind, Mark, chainage_of
 from edge.store import EventStore, read_runs
 from edge.types import Defect, Frame, State, Stretch, Verdict
 from stands.event_stores import DIGEST, settings, utc_now
@@ -89,6 +93,15 @@ def kept_run(root: Path, found: dict[int, float]) -> None:
             store.record(Inspection(frame, verdict, None, {}, 9_000, DIGEST, "top"))
 
 
+def compared(*asked: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "edge.cli", "compare", *asked],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
 def test_two_runs_of_a_store_are_compared_with_what_is_new_gone_and_grown(tmp_path: Path) -> None:
     before = {index: 10.0 + index for index in range(2, 60, 4)}
     after = {index: area for index, area in before.items() if index != 30} | {33: 12.0}
@@ -103,15 +116,50 @@ def test_two_runs_of_a_store_are_compared_with_what_is_new_gone_and_grown(tmp_pa
     assert (len(found.pairs), found.elsewhere) == (len(before) - 1, 0)
     page = tmp_path / "out.html"
     asked = [f"{tmp_path}:{first.run}", str(second.run), "--html", str(page), "--json"]
-    said = subprocess.run(
-        [sys.executable, "-m", "edge.cli", "compare", *asked],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    told = json.loads(said.stdout)
+    journal = Journal(tmp_path / JOURNAL)
+    journal.begin(PlacesRun(second.began, second.began, "steel", "track", falls=False))
+    journal.add(second.began, [Mark(Kind.ANCHOR, 0, chainage_of(12), source="test")])
+    journal.close()
+    told = json.loads(compared(*asked))
     assert [told[name] for name in ("both", "new", "gone", "grown")] == [14, 1, 1, 1]
+    new = next(thing for thing in told["things"] if thing["kind"] == "new")
+    assert (new["place_1"], new["place_2"]) == ("", "km 12.000531"), "of the run that has a post"
+    assert "new    defect at 0.531 m (km 12.000531), " in compared(*asked[:2])
     assert page.read_text().count("data:image/jpeg;base64,") == 4  # new, gone, and grown twice
+
+
+def kept_border(root: Path, first: str, second: str, found: list[int]) -> None:
+    """Blocks of 40 mm under two cameras of one surface; what they find lies on their border, and
+    both have seen some of it: the second one last.
+    """
+    with EventStore(settings(root, ok_every=1), utc_now) as store:
+        for index in range(20):
+            stretch = Stretch(index * 40_000, (index + 1) * 40_000)
+            for camera in (first, second):
+                frame = Frame(index, np.full((64, 64), 90, np.uint8), 1_000, stretch, 250)
+                defect = Defect(
+                    Stretch(stretch.start_um + 900 * index, stretch.start_um + 900 * index + 4_000),
+                    *(48_000, 54_000 + 100 * index),
+                    *(20.0, 0.9, (4, 12, 16, 24)),
+                    number=index + 1,
+                    of_surface=True,
+                )
+                some = (defect,) if index in found else ()
+                verdict = Verdict(State.NG if some else State.OK, index, stretch, some)
+                store.record(Inspection(frame, verdict, None, {}, 9_000, DIGEST, camera))
+
+
+def test_a_defect_on_the_border_of_two_cameras_is_the_same_whichever_of_them_saw_it_last(
+    tmp_path: Path,
+) -> None:
+    kept_border(tmp_path, "left", "right", [*range(1, 20, 2)])
+    kept_border(tmp_path, "right", "left", [*range(3, 20, 2), 18])
+    one, two = (read_pass(tmp_path, run) for run in read_runs(tmp_path))
+    assert {thing.camera for thing in one.things} == {"right"} != {t.camera for t in two.things}
+    found = compare(one, two)
+    assert [thing.defect.number for thing in found.new] == [19]
+    assert [thing.defect.number for thing in found.gone] == [2]
+    assert (len(found.pairs), found.elsewhere) == (9, 0)
 
 
 def test_runs_that_have_nothing_in_common_are_said_to_have_nothing(tmp_path: Path) -> None:
@@ -126,3 +174,10 @@ def test_runs_that_have_nothing_in_common_are_said_to_have_nothing(tmp_path: Pat
 def test_what_is_no_runs_number_is_told(asked: list[str]) -> None:
     with pytest.raises(UsageError, match="is no run's number"):
         app(["compare", *asked], standalone_mode=False)
+
+
+@pytest.mark.parametrize("where", [".", "no/such/folder/page.html", "-"])
+@pytest.mark.parametrize("option", ["--html", "--csv"])
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(option: str, where: str) -> None:
+    with pytest.raises(UsageError, match="name a file"):
+        app(["compare", "no-store:1", "2", option, where], standalone_mode=False)

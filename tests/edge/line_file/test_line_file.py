@@ -247,6 +247,11 @@ def test_what_an_example_says_of_store_and_swap_are_the_defaults(name: str, tmp_
             "path: frames\n    quality: {dark_below: 250}",
             "7: cameras.left.quality: dark_below 250 must be les",
         ),
+        (
+            "path: frames",
+            "path: frames\n    quality: {max_unfamiliar: 3}",
+            "4: cameras.left: quality.max_unfamiliar: nothing is known to be familiar: name a",
+        ),
         ("rules:", "name: rail-2\nrules:", "21: name: given twice, first on line 1: keep one"),
         ("rules:", "web: {host: 0.0.0.0}\nrules:", "21: web: 0.0.0.0 can be reached from elsewh"),
         (

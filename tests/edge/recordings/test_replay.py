@@ -22,7 +22,7 @@ from edge.recordings.expectation import Expectation, Replayed
 from edge.recordings.replay import replay
 from edge.types import State
 from stands.bundles import make_bundle
-from stands.inspections import recorded_line
+from stands.inspections import NOTHING_ELSE, recorded_line
 from stands.line_files import CAMERA, changed
 from stands.make_recording import (
     CUT,
@@ -238,10 +238,14 @@ def test_a_line_is_recorded_and_replays_as_it_ran(tmp_path: Path) -> None:
     line = dict(LINE)
     line["encoder"] = {"type": "simulated", "speed_mm_s": 2000}
     (tmp_path / "line.yaml").write_text(yaml.safe_dump(line))
-    out = tmp_path / "recording"
-    replayed = record_line(tmp_path / "line.yaml", out, frames=12)
-    assert [frame.state for frame in replayed.frames].count("OK") == 7
-    # The good rail between the first two defects is passed, and nothing before it came to be seen.
+    # The good rail between the first two defects is passed, and nothing before it came to be seen:
+    # on a busy machine not always in time, and then it is recorded anew.
+    for number in range(20):
+        out = tmp_path / f"recording {number}"
+        replayed = record_line(tmp_path / "line.yaml", out, frames=12)
+        assert [frame.state for frame in replayed.frames].count("OK") == 7
+        if replayed.rejects["reject"]:
+            break
     assert replayed.rejects["reject"]
     recording = read_recording(out)
     assert first_difference(read_expectation(recording.expected), replay(recording)) is None
@@ -258,7 +262,9 @@ def test_what_frames_were_held_against_is_recorded_with_them(tmp_path: Path) -> 
     look = look_at(np.full((64, 64), 200, np.uint8))
     counts = brightness_distribution().counts
     facts = {"line": "a", "bundle": "ab" * 32, "frames": 1, "usual": usual_of([look])}
-    baseline = Baseline(brightness=counts, score=counts, **facts)
+    baseline = Baseline(
+        brightness=counts, score=counts, unfamiliar=counts, answers=NOTHING_ELSE, **facts
+    )
     write_baseline(baseline, tmp_path / "before.json")
     recorded = record_line(line_file, tmp_path / "recording")
     (tmp_path / "before.json").unlink()

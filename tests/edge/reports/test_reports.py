@@ -193,10 +193,12 @@ def test_the_command_writes_what_it_is_asked_for_and_nothing_by_halves(
     said = command("report", line, "--html", str(page), "--json", "-")
     assert json.loads(said.stdout)["what"].startswith("run ")
     assert page.read_text().startswith("<!doctype html>")
+    assert command("report", line, "--html", "-").stdout.startswith("<!doctype html>")
     for wrong, code, remedy in (
         (["--run", "999"], 2, "has no run 999"),
         (["--html", str(tmp_path / "no" / "out.html")], 2, "a folder that exists"),
         (["--until", "2030-01-01"], 2, "give that too"),
+        (["--html", "-", "--json", "-"], 2, "go to standard output"),
         (["--ledger", str(tmp_path / "none.sqlite")], 1, "no such ledger"),
     ):
         refused = command("report", line, "--csv", str(tmp_path / "out.csv"), *wrong)

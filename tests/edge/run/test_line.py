@@ -26,10 +26,11 @@ from edge.cameras import Fault, Faults
 from edge.clock import clock_ns
 from edge.commissioning import check_line
 from edge.commissioning.check import check_telling
+from edge.commissioning.commission import commission
 from edge.demo import DEMO_LINE, run_demo
 from edge.demo.demo import pulses_on_rail
 from edge.errors import ConfigurationError, EngineUnavailable, LineStopped
-from edge.inspect import Inspection, Inspector, reject_stretches
+from edge.inspect import Inspection, Inspector, reject_stretches, write_baseline
 from edge.line_file import (
     LineSettings,
     LiteRtSettings,
@@ -397,6 +398,21 @@ def test_check_refuses_what_a_start_would(
 ) -> None:
     with pytest.raises(ConfigurationError, match=said):
         check_line(a_line(tmp_path, **sections), rounds=2)
+
+
+def test_check_says_that_a_baseline_of_another_bundle_holds_nothing_up(tmp_path: Path) -> None:
+    facts = commission(a_line(tmp_path), frames=4, enough=4)[CAMERA]
+    write_baseline(facts.model_copy(update={"bundle": "ab" * 32}), tmp_path / "before.json")
+    for quality, passes in (({}, True), ({"max_unfamiliar": 3}, False)):
+        camera = {"baseline": "before.json", "quality": quality}
+        checks = {each.name: each for each in check_line(a_line(tmp_path, camera=camera), rounds=2)}
+        told = checks["baseline"]
+        assert (told.passed, told.warns) == (passes, passes)
+        assert "is of another bundle" in told.detail
+        assert "run `trackside commission` again" in told.detail
+    write_baseline(facts, tmp_path / "before.json")
+    checks = {each.name: each for each in check_line(a_line(tmp_path, camera=camera), rounds=2)}
+    assert (checks["baseline"].passed, checks["baseline"].warns) == (True, False)
 
 
 def test_check_says_that_a_port_is_in_use_and_may_be_by_the_line_itself(tmp_path: Path) -> None:

@@ -167,26 +167,32 @@ def test_a_line_as_a_service_is_ready_feeds_the_watchdog_and_says_when_it_stops(
             process.kill()
 
 
-def analyze(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+UNITS = pytest.mark.parametrize("unit", ["trackside@rail-1", "trackside-overview"])
+
+
+def analyze(folder: Path, unit: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """What systemd says of the unit that the command prints."""
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("systemd-analyze is not installed")
     command = [sys.executable, "-m", "edge.cli", "config", "unit"]
+    command += ["--overview"] if unit.endswith("overview") else []
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    unit = folder / "trackside@rail-1.service"
-    unit.write_text(text.replace(str(Path(sys.executable).with_name("trackside")), "/bin/true"))
-    asked = [program, *arguments, str(unit)]
+    path = folder / f"{unit}.service"
+    path.write_text(text.replace(str(Path(sys.executable).with_name("trackside")), "/bin/true"))
+    asked = [program, *arguments, str(path)]
     return subprocess.run(asked, capture_output=True, text=True, check=False)
 
 
-def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
-    answer = analyze(tmp_path, "verify")
+@UNITS
+def test_systemd_accepts_the_unit(tmp_path: Path, unit: str) -> None:
+    answer = analyze(tmp_path, unit, "verify")
     assert (answer.returncode, answer.stderr) == (0, "")
 
 
-def test_the_unit_is_exposed_by_no_more_than_three_of_ten(tmp_path: Path) -> None:
-    answer = analyze(tmp_path, "security", "--offline=true", "--threshold=30")
+@UNITS
+def test_the_unit_is_exposed_by_no_more_than_three_of_ten(tmp_path: Path, unit: str) -> None:
+    answer = analyze(tmp_path, unit, "security", "--offline=true", "--threshold=30")
     if "unrecognized option" in answer.stderr:
         pytest.skip("this systemd-analyze looks at no file: it is older than 250")
     assert answer.returncode == 0, answer.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -94,6 +95,19 @@ def test_a_rail_without_defects_has_an_empty_mask() -> None:
     line = SimulatedLine(1, defects_per_metre=0, distractors_per_metre=20)
     assert not line.render(0, 4000)[1].any()
     assert line.true_defects(0, 4000) == []
+
+
+def test_paint_lies_under_all_else_and_moves_none_of_it() -> None:
+    painted = replace(CROWDED, paint_per_metre=6)
+    (bare, labels), (image, same) = (line.render(0, 4000) for line in (CROWDED, painted))
+    assert np.array_equal(labels, same)
+    assert painted.true_defects(0, 4000) == CROWDED.true_defects(0, 4000)
+    marks = painted.true_paint(0, 4000)
+    assert marks and CROWDED.true_paint(0, 4000) == []
+    changed = np.flatnonzero((image != bare).any(axis=1))
+    rows = [mark.stretch.start_um // 250 for mark in marks]
+    assert all(np.abs(changed - row).min() <= 2 for row in rows)
+    assert all(30 < mark.contrast < 90 for mark in marks)
 
 
 def test_a_data_set_holds_frames_of_many_surfaces_with_binary_masks(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from firmware_bridge.board.serial_link import SerialLink
 from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.errors import LineError, RejectorStopped
 from firmware_bridge.types import SECOND_NS, Fired, Mode
-from stands.boards import MM, Cable, HostBoard, LyingBoard, open_link, unharmed
+from stands.boards import MM, Cable, HostBoard, LyingBoard, ahead_um, open_link, unharmed
 from stands.firmware import build
 from stands.waiting import eventually
 
@@ -104,7 +104,8 @@ def test_a_near_order_overtakes_more_far_ones_than_the_board_holds(host_cable: C
         for i in range(125):
             link.submit((10_000 + 10 * i) * MM, (10_001 + 10 * i) * MM, f"far {i}")
         eventually(lambda: link.statistics().unsent == 5)
-        link.submit(80 * MM, 90 * MM, "near")
+        at_um = ahead_um(link)
+        link.submit(at_um, at_um + 10 * MM, "near")
         eventually(lambda: link.report().fired == 1)
         (outcome,) = link.report().outcomes
         assert isinstance(outcome, Fired)

@@ -35,6 +35,7 @@ from stands.boards import (
     Board,
     Cable,
     HostBoard,
+    ahead_um,
     open_link,
     unharmed,
 )
@@ -178,8 +179,9 @@ def test_lost_and_doubled_bytes_cost_time_and_no_order(cable: Cable) -> None:
 def test_requests_that_come_twice_are_acted_on_once(cable: Cable) -> None:
     with open_link(cable.port) as link:
         cable.to_board = lambda carried: carried + carried
-        link.submit(30 * MM, 31 * MM, "one")
-        link.submit(32 * MM, 33 * MM, "two")
+        at_um = ahead_um(link)
+        link.submit(at_um, at_um + MM, "one")
+        link.submit(at_um + 2 * MM, at_um + 3 * MM, "two")
         eventually(lambda: len(link.report().pulses) == 1)
         report = link.report()
     assert [outcome.order.tag for outcome in report.outcomes] == ["one", "two"]

@@ -8,7 +8,6 @@ import random
 import re
 import shutil
 import subprocess
-import time
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -28,15 +27,13 @@ from firmware_bridge.board.answers import (
 )
 from firmware_bridge.board.packets import PacketReader
 from firmware_bridge.board.requests import Kind
-from firmware_bridge.board.serial_link import SerialLink
 from firmware_bridge.core import ActuatorTraits
-from firmware_bridge.desk import DeskSettings
 from firmware_bridge.errors import LineError, RejectorStopped
 from firmware_bridge.types import SECOND_NS
-from stands.boards import Cable, EmulatedBoard
+from stands.boards import Cable, EmulatedBoard, open_link
 from stands.firmware import SOURCES, build, need
 from stands.places import ROOT
-from stands.waiting import PATIENCE_S, eventually
+from stands.waiting import eventually
 
 FLASH, VECTORS, MEMORY = 0x1000_0000, 0x1000_0100, 0x2000_0000
 
@@ -200,30 +197,12 @@ def image(images: Path) -> Path:
     return build("an385", images)
 
 
-def open_link(cable: Cable) -> SerialLink:
-    """As soon as the emulator answers, which on a busy machine may start later than any board."""
-    give_up_s = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return SerialLink(
-                cable.port,
-                ActuatorTraits(0),
-                time.monotonic_ns,
-                DeskSettings(default_reject=False, silence_ns=10 * SECOND_NS),
-                nm_per_count=2_500,
-                fastest_um_s=100_000,
-            )
-        except LineError as error:
-            if "no answer" not in str(error) or time.monotonic() > give_up_s:
-                raise
-
-
 def test_a_damaged_image_opens_no_session(image: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.elf"
     damaged.write_bytes(image.read_bytes().replace(b"mps2-an385", b"mps2-an386"))
     with closing(EmulatedBoard(tmp_path, damaged)) as board, closing(Cable(board.link)) as cable:
         with pytest.raises(LineError, match="its program is damaged: flash it anew"):
-            open_link(cable)
+            open_link(cable.port, ActuatorTraits(0))
         assert board.rejects()
 
 
@@ -240,7 +219,7 @@ def test_what_ended_a_program_is_told_after_the_reset(
     said = subprocess.check_output(["arm-none-eabi-nm", image], text=True)
     addresses = {name: int(address, 16) for address, _, name in map(str.split, said.splitlines())}
     with closing(EmulatedBoard(tmp_path, image)) as board, closing(Cable(board.link)) as cable:
-        link = open_link(cable)
+        link = open_link(cable.port, ActuatorTraits(0))
         assert link.board.faults == Fault(0)
         assert link.board.reset_cause is ResetCause.UNKNOWN
         board.debug(f"M{addresses[at]:x},4:{bytes_there}")

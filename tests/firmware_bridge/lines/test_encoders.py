@@ -15,7 +15,7 @@ from firmware_bridge.core import Edge, EdgeCounter, SpeedLimit
 from firmware_bridge.errors import EncoderError
 from firmware_bridge.lines import Encoder, SimulatedEncoder, Speed
 from firmware_bridge.lines.gpiod_line import EVENTS_KEPT, GpiodEncoder
-from firmware_bridge.lines.modbus_line import ModbusEncoder
+from firmware_bridge.lines.modbus_line import ModbusEncoder, PlcPlace
 from firmware_bridge.types import SECOND_NS, Reading
 from stands.gpio_chip import CHIP, GpioChip, quadrature
 from stands.plc import Plc
@@ -78,11 +78,8 @@ def modbus_rail(request: pytest.FixtureRequest, *, bits: int, low_word_first: bo
 
     show()
     encoder = ModbusEncoder(
-        "127.0.0.1",
+        PlcPlace("127.0.0.1", "holding_register", 20, port=plc.port),
         CLOCK,
-        port=plc.port,
-        table="holding_register",
-        address=20,
         bits=bits,
         low_word_first=low_word_first,
         nm_per_count=NM,
@@ -255,11 +252,8 @@ def test_a_plc_that_starts_to_count_anew_is_not_believed() -> None:
     with Plc() as plc:
         plc.set_registers(0, [5, 0])
         encoder = ModbusEncoder(
-            "127.0.0.1",
+            PlcPlace("127.0.0.1", "holding_register", 0, port=plc.port),
             CLOCK,
-            port=plc.port,
-            table="holding_register",
-            address=0,
             bits=32,
             nm_per_count=NM,
             fastest_um_s=2_000_000,

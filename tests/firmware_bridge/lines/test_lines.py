@@ -16,7 +16,7 @@ from firmware_bridge.lines import InputLine, MemoryInput, MemoryLine, OutputLine
 from firmware_bridge.lines.gpiod_line import GpiodInput, GpiodOutput
 from firmware_bridge.lines.gpiozero_line import GpiozeroInput, GpiozeroOutput, pin_factory
 from firmware_bridge.lines.jetson_line import JetsonInput, JetsonOutput
-from firmware_bridge.lines.modbus_line import InputTable, ModbusInput, ModbusOutput, OutputTable
+from firmware_bridge.lines.modbus_line import ModbusInput, ModbusOutput, PlcPlace, Table
 from stands.gpio_chip import CHIP, GpioChip, JetsonHeader
 from stands.plc import WORDS, Plc
 
@@ -68,14 +68,13 @@ def gpiozero_output(_: pytest.FixtureRequest, *, low: bool) -> Output:
     )
 
 
-def modbus_output(request: pytest.FixtureRequest, table: OutputTable, *, low: bool) -> Output:
+def modbus_output(request: pytest.FixtureRequest, table: Table, *, low: bool) -> Output:
     plc: Plc = request.getfixturevalue("plc")
     look = plc.coil if table == "coil" else plc.register
 
     def claim(safe: bool | None) -> OutputLine:
-        return ModbusOutput(
-            "127.0.0.1", port=plc.port, table=table, address=3, safe_active=safe, active_low=low
-        )
+        place = PlcPlace("127.0.0.1", table, 3, port=plc.port)
+        return ModbusOutput(place, safe_active=safe, active_low=low)
 
     return Output(claim, lambda _: bool(look(3)) != low)
 
@@ -115,7 +114,7 @@ def gpiozero_input(_: pytest.FixtureRequest, *, low: bool) -> Input:
     return Input(lambda: GpiozeroInput("GPIO6", factory="mock", active_low=low, pull=pull), drive)
 
 
-def modbus_input(request: pytest.FixtureRequest, table: InputTable, *, low: bool) -> Input:
+def modbus_input(request: pytest.FixtureRequest, table: Table, *, low: bool) -> Input:
     plc: Plc = request.getfixturevalue("plc")
 
     def drive(_: InputLine | None, active: bool) -> None:
@@ -126,7 +125,7 @@ def modbus_input(request: pytest.FixtureRequest, table: InputTable, *, low: bool
 
     drive(None, False)
     return Input(
-        lambda: ModbusInput("127.0.0.1", port=plc.port, table=table, address=4, active_low=low),
+        lambda: ModbusInput(PlcPlace("127.0.0.1", table, 4, port=plc.port), active_low=low),
         drive,
     )
 
@@ -280,11 +279,11 @@ def test_off_a_jetson_the_vendors_complaint_comes_with_a_remedy(
 
 def test_a_plc_refuses_what_its_map_does_not_have(plc: Plc) -> None:
     with pytest.raises(LineError, match=f"coil {5 * WORDS}.*against the PLC's Modbus map"):
-        ModbusInput("127.0.0.1", port=plc.port, table="coil", address=5 * WORDS)
+        ModbusInput(PlcPlace("127.0.0.1", "coil", 5 * WORDS, port=plc.port))
 
 
 @pytest.mark.parametrize("table", ["coil", "input_register"])
-def test_a_plc_that_answers_with_no_values_is_named(table: InputTable) -> None:
+def test_a_plc_that_answers_with_no_values_is_named(table: Table) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def answer_with_nothing() -> None:
@@ -297,15 +296,15 @@ def test_a_plc_that_answers_with_no_values_is_named(table: InputTable) -> None:
         plc = threading.Thread(target=answer_with_nothing)
         plc.start()
         with pytest.raises(LineError, match="answered with 0 of 1 values: check table"):
-            ModbusInput("127.0.0.1", port=listening.getsockname()[1], table=table, address=1)
+            ModbusInput(PlcPlace("127.0.0.1", table, 1, port=listening.getsockname()[1]))
         plc.join()
 
 
 def test_a_plc_that_was_killed_is_an_error_until_it_is_back() -> None:
     with Plc() as plc:
-        place = {"port": plc.port, "table": "coil", "address": 8}
-        line = ModbusOutput("127.0.0.1", safe_active=True, **place)
-        sensor = ModbusInput("127.0.0.1", **place)
+        place = PlcPlace("127.0.0.1", "coil", 8, port=plc.port)
+        line = ModbusOutput(place, safe_active=True)
+        sensor = ModbusInput(place)
         line.set(True)
         plc.kill()
         for _ in range(2):
@@ -314,7 +313,7 @@ def test_a_plc_that_was_killed_is_an_error_until_it_is_back() -> None:
             with pytest.raises(LineError, match="its supply and the network cable"):
                 sensor.read()
         with pytest.raises(LineError):
-            ModbusOutput("127.0.0.1", safe_active=True, **place)
+            ModbusOutput(place, safe_active=True)
         plc.start()
         assert plc.coil(8) is False  # it forgot, and was not told anything since
         line.set(True)
