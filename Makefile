@@ -3,14 +3,23 @@ PYTHON ?= python3
 BOX = .venv-box
 DEV = .venv
 OLDEST = .venv-oldest
+LABEL_STUDIO = .venv-label-studio
+GOOSEBIT = .venv-goosebit
+TESTED_WITH = .ci/tested-with.txt
 BUILT_FROM = setup.cfg setup.py pyproject.toml $(wildcard edge/engines/native/*)
 
-.PHONY: demo install test test-oldest check docs pictures bundle bundle-strip bundle-rail wheel wheels test-wheels deb release clean
+.PHONY: demo install newest test test-oldest label-studio goosebit check docs pictures bundle bundle-strip bundle-rail wheel wheels test-wheels deb test-deb container test-container box box-test release clean
 
 demo: $(BOX)/ready ## inspect a simulated line with the shipped bundle
 	$(BOX)/bin/trackside demo
 
 install: $(DEV)/ready ## everything: training, quantization, tests
+
+newest: ## the newest releases of what all that needs, to run the tests with and to commit
+	rm -rf $(DEV)
+	echo '# None yet.' >$(TESTED_WITH)
+	$(MAKE) $(DEV)/ready
+	$(DEV)/bin/python .ci/tested_with.py >$(TESTED_WITH)
 
 # Training in the process in which every vendor's library has run before has ended in a crash: these
 # rooms have a process of their own each, beside the others, and their say after them.
@@ -18,6 +27,10 @@ APART = tests/quantize tests/reference/training
 # Many tests wait for what another process does: more at a time than there are processors, a file
 # after another each.
 AT_ONCE ?= 3
+# What hundreds of processes are to load is compiled once, whatever the environment says; and there
+# are processes enough without threads.
+test: export PYTHONDONTWRITEBYTECODE =
+test: export OMP_NUM_THREADS = 1
 
 test: $(DEV)/ready ## the tests
 	@rm -f $(DEV)/apart-*.log; begun=; \
@@ -37,7 +50,12 @@ BOX_TESTS = tests/edge/web tests/edge/telemetry tests/edge/run/test_line.py \
   tests/firmware_bridge/lines tests/edge/bundle/test_signature.py
 
 test-oldest: $(OLDEST)/ready ## the box's tests, with the oldest releases that it may have
-	$(OLDEST)/bin/python -m pytest $(BOX_TESTS)
+	$(OLDEST)/bin/python -m pytest -n $(AT_ONCE) --dist loadfile $(BOX_TESTS)
+
+# A hundred packages of its own, none of which agrees with ours.
+label-studio: $(LABEL_STUDIO)/ready ## Label Studio, for tests/edge/review/test_label_studio.py
+
+goosebit: $(GOOSEBIT)/ready ## a server of hawkBit's DDI, for tests/edge/fleet/test_hawkbit.py
 
 check: $(DEV)/ready ## format, lint, types, walls
 	$(DEV)/bin/ruff format --check .
@@ -58,11 +76,13 @@ bundle-strip: $(DEV)/ready $(DATA)/simulated/frames.jsonl
 	$(DEV)/bin/trackside quantize $(CHECKPOINTS)/minet_line_names.safetensors --data-root $(DATA) \
 	  --out edge/bundles/strip.bundle --max-drop $(MAX_DROP) --auto --layers \
 	  --min-area-mm2 8 --min-extent-mm 4
+	$(DEV)/bin/python -m benchmarks.shipped_limits strip --data $(DATA) --out edge/bundles/strip.bundle
 
 bundle-rail: $(DEV)/ready $(DATA)/track/frames.jsonl
 	$(DEV)/bin/trackside quantize $(CHECKPOINTS)/minet_rail.safetensors --data-root $(DATA) \
 	  --out edge/bundles/rail.bundle --max-drop $(RAIL_DROP) --auto --layers \
 	  --threshold 0.8 --min-area-mm2 5 --min-extent-mm 2 --follow rail
+	$(DEV)/bin/python -m benchmarks.shipped_limits rail --data $(DATA) --out edge/bundles/rail.bundle
 
 $(DATA)/simulated/frames.jsonl:
 	$(DEV)/bin/trackside simulate --out $(DATA)/simulated --frames 1800 --lines 300 --seed 100000
@@ -87,15 +107,43 @@ wheels: $(DEV)/ready ## wheels for x86-64 and aarch64, for every Python, and the
 deb: wheels ## Debian packages for amd64 and arm64, in dist/
 	$(DEV)/bin/python .ci/deb.py --wheels dist --out dist
 
+# As root, in systems of their own that Debian's `piuparts` makes and takes apart.
+test-deb: $(DEV)/ready ## the amd64 package's life, by piuparts: installed, upgraded, removed, purged
+	$(DEV)/bin/python .ci/wheels.py --only x86_64 --out build/deb
+	$(DEV)/bin/python .ci/deb.py --only amd64 --wheels build/deb --out build/deb
+	$(DEV)/bin/python .ci/deb.py --only amd64 --bare --version 0.0.1 --wheels build/deb --out build/deb/old
+	TRACKSIDE_DEBS=$(CURDIR)/build/deb $(DEV)/bin/python -m pytest tests/house/test_piuparts.py
+
+container: $(DEV)/ready ## the container image of a line, in dist/
+	$(DEV)/bin/python .ci/wheels.py --only x86_64 --out build/container
+	$(DEV)/bin/python .ci/deb.py --only amd64 --wheels build/container --out build/container
+	$(DEV)/bin/python .ci/container.py --deb build/container/trackside_*_amd64.deb --out dist
+
+test-container: container ## runs it by podman, read-only and without rights
+	TRACKSIDE_CONTAINER=$$(ls $(CURDIR)/dist/trackside_*_amd64.container.tar) \
+	  $(DEV)/bin/python -m pytest tests/house/test_container.py
+
+# As root: the files of a system belong to its own users.
+box: $(DEV)/ready ## a Debian with the package, a camera and pins, to be booted, in build/box
+	$(DEV)/bin/python .ci/wheels.py --only x86_64 --out build/box
+	$(DEV)/bin/python .ci/deb.py --only amd64 --wheels build/box --out build/box
+	$(DEV)/bin/python tests/box/build.py --deb build/box/trackside_*_amd64.deb --out build/box
+
+CUTS ?= 30
+box-test: box ## boots it under QEMU: watchdog, unplugged camera, full disk, clock, CUTS power cuts
+	TRACKSIDE_BOX=$(CURDIR)/build/box TRACKSIDE_CUTS=$(CUTS) $(DEV)/bin/python -m pytest -s tests/box
+
 test-wheels: wheels ## the wheels' own tests: under an emulator, on several Pythons, built again
 	TRACKSIDE_WHEELS=$(CURDIR)/dist $(DEV)/bin/python -m pytest tests/house/test_wheels.py
 
 # All that a release is made of: of a commit with no changes beside it, and the version's own tag.
-release: check test-wheels ## dist/ with SHA256SUMS, ready to be carried off
+release: $(DEV)/ready ## dist/ with SHA256SUMS, ready to be carried off
+	$(DEV)/bin/python .ci/release.py --dist dist --before
+	$(MAKE) check test-wheels
 	$(DEV)/bin/python .ci/release.py --dist dist
 
 clean:
-	rm -rf $(BOX) $(DEV) $(OLDEST) build dist *.egg-info
+	rm -rf $(BOX) $(DEV) $(OLDEST) $(LABEL_STUDIO) $(GOOSEBIT) build dist *.egg-info
 
 $(BOX)/ready: $(BUILT_FROM)
 	$(PYTHON) -m venv $(BOX)
@@ -109,10 +157,21 @@ $(OLDEST)/ready: $(BUILT_FROM) .ci/oldest.py
 	$(OLDEST)/bin/python .ci/oldest.py $(BOX_EXTRAS) > $(OLDEST)/oldest.txt
 	$(OLDEST)/bin/pip install --quiet --constraint $(OLDEST)/oldest.txt \
 	  --editable '.[$(subst $(empty) $(empty),$(comma),$(BOX_EXTRAS))]' \
-	  hypothesis onnx playwright pycocotools pytest pytest-timeout
+	  hypothesis onnx playwright pycocotools pytest pytest-timeout pytest-xdist
 	touch $@
 
-$(DEV)/ready: $(BUILT_FROM)
+$(LABEL_STUDIO)/ready:
+	$(PYTHON) -m venv $(LABEL_STUDIO)
+	$(LABEL_STUDIO)/bin/pip install --quiet 'label-studio>=1.20'
+	touch $@
+
+# It wants Python 3.11: PYTHON=python3.11 where python3 is older.
+$(GOOSEBIT)/ready:
+	$(PYTHON) -m venv $(GOOSEBIT)
+	$(GOOSEBIT)/bin/pip install --quiet 'goosebit>=0.2.12'
+	touch $@
+
+$(DEV)/ready: $(BUILT_FROM) $(TESTED_WITH)
 	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/pip install --quiet --editable '.[dev]'
+	$(DEV)/bin/pip install --quiet --constraint $(TESTED_WITH) --editable '.[dev]'
 	touch $@

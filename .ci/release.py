@@ -1,8 +1,9 @@
 """Says whether dist/ is a release: one version, a changelog that tells of it, a clean tree.
 
-    python .ci/release.py --dist dist
+    python .ci/release.py --dist dist [--before]
 
-Writes SHA256SUMS there. The version is that of setup.cfg, from where `trackside --version` has it.
+Writes SHA256SUMS there; `--before` says what is known to be wrong before anything is built. The
+version is that of setup.cfg, from where `trackside --version` has it.
 """
 
 from __future__ import annotations
@@ -21,13 +22,19 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--dist", type=Path, required=True)
-    dist = parser.parse_args().dist
+    parser.add_argument("--before", action="store_true", help="nothing has been built yet")
+    asked = parser.parse_args()
+    dist = asked.dist
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     version = setup["metadata"]["version"]
-    files = sorted(path for path in dist.iterdir() if path.name != "SHA256SUMS")
-    for why in (*of_the_tree(version), *of_the_files(version, files)):
-        sys.exit(f"no release: {why}")
+    files = sorted(path for path in dist.glob("*") if path.name != "SHA256SUMS")
+    missing, others = of_the_files(version, files)
+    wrong = [*of_the_tree(version), *others, *([] if asked.before else missing)]
+    if wrong:
+        sys.exit("\n".join(f"no release: {why}" for why in wrong))
+    if asked.before:
+        return
     sums = "".join(f"{sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
     (dist / "SHA256SUMS").write_text(sums, encoding="utf-8")
     print(f"trackside {version}: {len(files)} files")
@@ -46,8 +53,8 @@ def of_the_tree(version: str) -> list[str]:
     return wrong
 
 
-def of_the_files(version: str, files: list[Path]) -> list[str]:
-    """What is against it in the folder."""
+def of_the_files(version: str, files: list[Path]) -> tuple[list[str], list[str]]:
+    """What is against it in the folder: what it has not, and what it has of something else."""
     wanted = {
         f"trackside-{version}.tar.gz",
         *(
@@ -56,8 +63,8 @@ def of_the_files(version: str, files: list[Path]) -> list[str]:
         ),
     }
     names = {path.name for path in files}
-    wrong = [f"{name} is missing: make wheels" for name in sorted(wanted - names)]
-    return wrong + [f"{name} is of another build: remove it" for name in sorted(names - wanted)]
+    missing = [f"{name} is missing: make wheels" for name in sorted(wanted - names)]
+    return missing, [f"{name} is of another build: remove it" for name in sorted(names - wanted)]
 
 
 def git(*asked: str) -> str:
