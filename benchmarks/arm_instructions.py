@@ -19,17 +19,20 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.native_kernels import ENGINE, FLAGS
+from benchmarks.native_kernels import ENGINE, shared_library, with_engine
 from edge.bundle import open_bundle
 from edge.network import resolve_bundle
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
-SOURCE = Path(__file__)
+PICTURES = Path(__file__).with_name("native_pictures.cpp")
+PLUGIN = Path(__file__).with_suffix(".c")
 KERNELS = {  # by the functions that the compiler leaves of them
-    "pointwise": re.compile(r"::(block|pointwise|add_\w+)\b"),
-    "depthwise": re.compile(r"::(depthwise|branch|weave\w*)\b"),
-    "sum": re.compile(r"::(add|double_row)\b"),
-    "head": re.compile(r"::(head|sum_of)\b"),
+    "pointwise": re.compile(r"::(block|pointwise\w*|along\w*|tiles?|add_\w+)\b"),
+    "depthwise": re.compile(
+        r"::(depthwise\w*|branch|weave\w*|roll\w*|slide|deal|use_woven|BranchOfPairs)\b"
+    ),
+    "sum": re.compile(r"::(add|sum_rows|double_\w+)\b"),
+    "head": re.compile(r"::(head|sums?_of\w*)\b"),
     "rows, copies": re.compile(r"Network::|^mem"),
 }
 A_CYCLE = 2.0  # instructions, of vectors mostly, on the cores below
@@ -43,14 +46,9 @@ def build(folder: Path, sources: Path = ENGINE, optimised: str = "-O3") -> tuple
             raise SystemExit(
                 f"{tool} is not installed: install it (Debian: gcc g++-aarch64-linux-gnu qemu-user)"
             )
-    program, plugin = folder / "program", folder / "plugin.so"
-    engine = [path for path in sorted(sources.glob("*.cpp")) if path.name != "api.cpp"]
-    main = SOURCE.with_suffix(".cpp")
-    command = [COMPILER, *FLAGS, optimised, "-static", f"-I{sources}", str(main), *map(str, engine)]
-    subprocess.run([*command, "-o", program], check=True)
-    counter = SOURCE.with_suffix(".c")
-    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", counter, "-o", plugin], check=True)
-    return program, plugin
+    compiler = [COMPILER, optimised, "-static"]
+    program = with_engine(PICTURES, compiler, folder / "program", sources)
+    return program, shared_library(PLUGIN, folder / "plugin.so")
 
 
 def count(program: Path, plugin: Path, artefact: Path, size: tuple[int, int]) -> dict[str, int]:
@@ -58,7 +56,7 @@ def count(program: Path, plugin: Path, artefact: Path, size: tuple[int, int]) ->
     runs = [_executed(program, plugin, artefact, size, pictures) for pictures in (1, 2)]
     by_kernel: Counter[str] = Counter()
     for name, instructions in (runs[1] - runs[0]).items():
-        by_kernel[_kernel(name)] += instructions
+        by_kernel[kernel_of(name)] += instructions
     return dict(by_kernel.most_common())
 
 
@@ -85,7 +83,8 @@ def _executed(
     return executed
 
 
-def _kernel(function: str) -> str:
+def kernel_of(function: str) -> str:
+    """The kernel that a function of the engine is a part of, by its plain name."""
     # Of the arguments' types nothing is taken for the function's name.
     name = function.replace("(anonymous namespace)", "").partition("(")[0]
     found = (kernel for kernel, pattern in KERNELS.items() if pattern.search(name))

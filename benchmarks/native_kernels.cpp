@@ -78,8 +78,9 @@ Requantisation requantisation(int outputs, bool residual) {
             residual ? drawn<s16>(outputs, 8000, 16000) : std::vector<s16>()};
 }
 
-Timed depthwise(const Body& body, int channels, int width, std::vector<int> dilations) {
+Timed depthwise(const Body& body, int channels, int width, std::vector<int> dilations, int stride = 1) {
     Module module{};
+    module.stride = stride;
     const bool plain = dilations.size() == 1;
     for (int dilation : dilations)
         module.branches.push_back({dilation, drawn<s8>(9 * channels, -13, 13), drawn<s16>(channels, -99, 99),
@@ -89,18 +90,19 @@ Timed depthwise(const Body& body, int channels, int width, std::vector<int> dila
     module.mix = plain ? std::vector<s16>(channels) : drawn<s16>(channels, -99, 999);
     module.squeeze = drawn<s16>(channels, 200, 900);
     auto packed = std::make_shared<Packed>(pack(module, body));
-    auto picture = std::make_shared<Picture>(channels, width);
+    auto picture = std::make_shared<Picture>(channels, stride * width);
     auto out = std::make_shared<Array<u8>>(static_cast<std::size_t>(width) * channels + VECTOR);
     auto work = workspace(packed->branches.period, width);
     work->plane = chunk(packed->branches.period) + 2 * BORDER * channels + VECTOR;
     auto rows = std::make_shared<std::vector<BranchRow>>();
     for (int dilation : dilations) {
-        BranchRow row{{}, {{0, -dilation * channels}, {0, 0}, {0, dilation * channels}}};
-        for (int r = 0; r < 3; ++r) row.rows[r][0] = picture->row(ROWS / 2 + (r - 1) * dilation);
+        BranchRow row{{}, dilation * channels};
+        for (int r = 0; r < 3; ++r) row.rows[r] = picture->row(ROWS / 2 + (r - 1) * dilation);
         rows->push_back(row);
     }
     const int size = (width * channels + VECTOR - 1) / VECTOR * VECTOR;
-    const std::string shape = std::to_string(channels) + "x" + std::to_string(width) + (plain ? ",1" : ",4");
+    const std::string shape = std::to_string(channels) + "x" + std::to_string(width) + (plain ? ",1" : ",4") +
+                              (stride == 2 ? ",halved" : "");
     return {"depthwise", shape, 18.0 * dilations.size() * channels * width,
             [=, &body] { body.depthwise(packed->branches, rows->data(), size, *work, out->get()); }, picture};
 }
@@ -156,7 +158,8 @@ Timed head(const Body& body, int channels, int width) {
 std::vector<Timed> kernels(const Body& body, int wide) {
     std::vector<Timed> all{stem(body, 16, wide / 2), sum(body, 16, wide / 2), sum(body, 32, wide / 4),
                            head(body, 16, wide / 2), depthwise(body, 16, wide / 2, {1}),
-                           depthwise(body, 32, wide / 4, {2})};
+                           depthwise(body, 32, wide / 4, {2}), depthwise(body, 16, wide / 4, {1}, 2),
+                           depthwise(body, 64, wide / 16, {1}, 2)};
     const int channels[] = {32, 64, 96, 128};
     for (int i = 0; i < 4; ++i) all.push_back(depthwise(body, channels[i], wide >> (i + 2), {1, 2, 4, 8}));
     all.push_back(pointwise(body, 16, 16, wide / 2, false));

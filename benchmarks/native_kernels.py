@@ -45,10 +45,22 @@ def build(folder: Path, optimised: str = "-O3") -> Path:
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         raise SystemExit(f"{compiler} is not installed: install it, or name another in CXX")
-    sources = [path for path in sorted(ENGINE.glob("*.cpp")) if path.name != "api.cpp"]
-    program = folder / "native_kernels"
-    subprocess.run([compiler, *FLAGS, optimised, SOURCE, *sources, "-o", program], check=True)
+    return with_engine(SOURCE, [compiler, optimised], folder / "native_kernels")
+
+
+def with_engine(main: Path, compiler: Sequence[str], program: Path, engine: Path = ENGINE) -> Path:
+    """A program out of its main file and the engine's sources, built by this command."""
+    sources = [path for path in sorted(engine.glob("*.cpp")) if path.name != "api.cpp"]
+    command: list[Path | str] = [*compiler, *FLAGS, f"-I{engine}", main, *sources, "-o", program]
+    subprocess.run(command, check=True)
     return program
+
+
+def shared_library(source: Path, library: Path, compiler: str = "gcc") -> Path:
+    """What a program can be given to load, such as a sampler."""
+    command: list[Path | str] = [compiler, "-O2", "-shared", "-fPIC", source, "-o", library]
+    subprocess.run(command, check=True)
+    return library
 
 
 def measure(program: Path, width: int, rounds: int) -> list[Row]:

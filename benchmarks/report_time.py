@@ -111,6 +111,7 @@ def _event(number: int, rng: np.random.Generator) -> Event:
         reported=(),
         let_by=(),
         confidence=0.9,
+        unfamiliar=None,
         latency_ns=9_000_000,
         stage_ns={"preprocess": 400_000, "infer": 3_000_000, "decide": 500_000},
         bundle="ab" * 32,

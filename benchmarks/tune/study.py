@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.marked_pictures import Chosen, Side, choose_pictures
 from benchmarks.tune.costs import Cost, Per, Proposal, Share, by_class, by_size, choose, costs_of
 from benchmarks.tune.grid import Place, Setting, key_of
 from benchmarks.tune.looking import Looked, look_at_all
-from benchmarks.tune.pictures import Chosen, Side, choose_pictures
 from edge.errors import ConfigurationError, UsageError
 from edge.files import with_value, write_whole
 from edge.line_file import read_line

@@ -72,6 +72,7 @@ def simulated_line(settings: SyntheticSettings) -> SimulatedLine:
         settings.um_per_px,
         settings.defects_per_metre,
         settings.distractors_per_metre,
+        paint_per_metre=settings.paint_per_metre,
     )
 
 

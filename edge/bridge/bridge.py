@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,7 +33,6 @@ from firmware_bridge.desk import (
     Heartbeat,
     InputWatch,
     OrderDesk,
-    Output,
     ProcessRejector,
     Rejector,
     Rig,
@@ -74,11 +73,11 @@ class Bridge:
     ledger: Ledger | None
     rails: Rails
 
-    def submit(self, camera: str, start_um: int, end_um: int, tag: str) -> None:
-        """Have this rail rejected by all actuators that the camera orders; RejectorStopped, as of
+    def submit(self, cameras: Sequence[str], start_um: int, end_um: int, tag: str) -> None:
+        """Have this rail rejected by all actuators that these cameras order; RejectorStopped, as of
         `let_by`, once orders are no longer fired.
         """
-        for rail in self.rails.watched_by(camera):
+        for rail in self.rails.watched_by(cameras):
             self.desk.submit(start_um, end_um, tag, rail)
 
     def let_by(self, camera: str, start_um: int, end_um: int, tag: str) -> None:
@@ -106,11 +105,12 @@ class Bridge:
 
     def rehearsal(self) -> Rehearsal:
         """Its encoder and pins, if it has no wires; UsageError if it has."""
-        match self.rig, self.beating[0].line:
-            case Rig(SimulatedEncoder() as encoder, [Output(_, MemoryLine() as reject), *_]), (
-                MemoryLine() as beat
-            ):
-                return Rehearsal(encoder, reject, beat)
+        if self.rig is not None and isinstance(self.rig.encoder, SimulatedEncoder):
+            outputs = {each.actuator.name: each.line for each in self.rig.outputs}
+            pins = {name: pin for name, pin in outputs.items() if isinstance(pin, MemoryLine)}
+            beats = [each.line for each in self.beating if isinstance(each.line, MemoryLine)]
+            if (len(pins), len(beats)) == (len(outputs), len(self.beating)):
+                return Rehearsal(self.rig.encoder, pins, tuple(beats))
         raise UsageError(
             "this line is wired, and nobody can look into its pins: give it a simulated encoder "
             "and outputs of type memory, in this process, or use `trackside run`"
@@ -122,8 +122,18 @@ class Rehearsal:
     """What can be looked into: an encoder with a known speed, pins that remember."""
 
     encoder: SimulatedEncoder
-    reject_pin: MemoryLine
-    heartbeat_pin: MemoryLine  # of the first
+    reject_pins: Mapping[str, MemoryLine]  # by actuator
+    heartbeat_pins: tuple[MemoryLine, ...]  # as the line file has them
+
+    @property
+    def reject_pin(self) -> MemoryLine:
+        """Of the first actuator."""
+        return next(iter(self.reject_pins.values()))
+
+    @property
+    def heartbeat_pin(self) -> MemoryLine:
+        """The first."""
+        return self.heartbeat_pins[0]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ passes it where all of them have let it by, and not before the last of them has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from edge.line_file import LineSettings
@@ -41,9 +41,9 @@ class Rails:
             for name in config.cameras
         }
 
-    def watched_by(self, camera: str) -> Sequence[str]:
-        """The rails of all actuators that a camera orders."""
-        return self._rails_of[camera]
+    def watched_by(self, cameras: Iterable[str]) -> Sequence[str]:
+        """The rails of all actuators that one of these cameras orders, each once."""
+        return list(dict.fromkeys(rail for each in cameras for rail in self._rails_of[each]))
 
     def let_by(self, camera: str, stretch: Stretch) -> Iterator[Cleared]:
         """What may pass now that this camera has let a stretch by, too."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from edge.bridge.rails import Rails, rail_of
 from edge.bridge.wires import actuator_traits
@@ -37,10 +37,10 @@ class RecordedRail:
             self._serving[rail_of(config, name)].append(tracker)
         self.rejects: dict[str, list[tuple[int, int]]] = {name: [] for name in self._trackers}
 
-    def order(self, camera: str, stretch: Stretch, tag: str, at_ns: int) -> None:
-        """Have every actuator that a camera orders reject this, at a moment of the recording."""
+    def order(self, cameras: Sequence[str], stretch: Stretch, tag: str, at_ns: int) -> None:
+        """Have all actuators that these cameras order reject this, at a moment of the recording."""
         self._advance(at_ns)
-        for rail in self._rails.watched_by(camera):
+        for rail in self._rails.watched_by(cameras):
             for tracker in self._serving[rail]:
                 tracker.order(Order(stretch.start_um, stretch.end_um, tag, rail))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 from edge.clock import clock_ns
 from edge.line_file import (
@@ -45,6 +46,9 @@ from firmware_bridge.lines import (
     Speed,
 )
 
+if TYPE_CHECKING:
+    from firmware_bridge.lines.modbus_line import PlcPlace
+
 _LEAP = 2  # times the line's speed: a counter that goes faster was reset, or misread
 
 
@@ -78,14 +82,7 @@ def open_output(settings: OutputWire, *, safe_active: bool | None) -> OutputLine
             from firmware_bridge.lines.modbus_line import ModbusOutput
 
             return ModbusOutput(
-                settings.host,
-                port=settings.port,
-                unit=settings.unit,
-                table=settings.table,
-                address=settings.address,
-                safe_active=safe_active,
-                active_low=settings.active_low,
-                timeout_ns=round(settings.timeout_ms * 1e6),
+                _in_plc(settings), safe_active=safe_active, active_low=settings.active_low
             )
 
 
@@ -109,15 +106,7 @@ def open_input(settings: InputWire) -> InputLine:
         case ModbusInputSettings():
             from firmware_bridge.lines.modbus_line import ModbusInput
 
-            return ModbusInput(
-                settings.host,
-                port=settings.port,
-                unit=settings.unit,
-                table=settings.table,
-                address=settings.address,
-                active_low=settings.active_low,
-                timeout_ns=round(settings.timeout_ms * 1e6),
-            )
+            return ModbusInput(_in_plc(settings), active_low=settings.active_low)
 
 
 @contextmanager
@@ -126,14 +115,7 @@ def open_register(settings: ModbusNameSettings) -> Iterator[Callable[[], int]]:
     from firmware_bridge.lines.modbus_line import ModbusRegister
 
     with ModbusRegister(
-        settings.host,
-        port=settings.port,
-        unit=settings.unit,
-        table=settings.table,
-        address=settings.address,
-        bits=settings.bits,
-        low_word_first=settings.low_word_first,
-        timeout_ns=round(settings.timeout_ms * 1e6),
+        _in_plc(settings), bits=settings.bits, low_word_first=settings.low_word_first
     ) as register:
         yield register.read
 
@@ -164,18 +146,31 @@ def open_encoder(settings: EncoderSettings, *, silence_ns: int) -> AbstractConte
             from firmware_bridge.lines.modbus_line import ModbusEncoder
 
             return ModbusEncoder(
-                settings.host,
+                _in_plc(settings),
                 clock_ns,
-                port=settings.port,
-                unit=settings.unit,
-                table=settings.table,
-                address=settings.address,
                 bits=settings.bits,
                 low_word_first=settings.low_word_first,
                 nm_per_count=round(settings.um_per_count * 1000),
                 fastest_um_s=round(_LEAP * settings.speed_mm_s * 1000),
-                timeout_ns=round(settings.timeout_ms * 1e6),
             )
+
+
+def _in_plc(
+    settings: ModbusOutputSettings
+    | ModbusInputSettings
+    | ModbusNameSettings
+    | ModbusEncoderSettings,
+) -> PlcPlace:
+    from firmware_bridge.lines.modbus_line import PlcPlace
+
+    return PlcPlace(
+        settings.host,
+        settings.table,
+        settings.address,
+        port=settings.port,
+        unit=settings.unit,
+        timeout_ns=round(settings.timeout_ms * 1e6),
+    )
 
 
 def open_board(

@@ -12,6 +12,8 @@ from edge.cameras.track import Place
 from edge.errors import CameraError
 from edge.types import Frame, Image, Stretch
 
+_KEPT = 4  # pictures, the newest among them, as V4L2's drivers commonly do
+
 
 @dataclass(frozen=True, eq=False)
 class Memory:
@@ -48,22 +50,26 @@ class MemoryCamera:
 
 
 class MemorySource:
-    """Gives a picture each period, wherever the rail is by then."""
+    """Takes a picture each period by a clock of its own, as a camera that runs freely does; for who
+    fetches them late a few are kept, as by a camera's driver.
+    """
 
     def __init__(self, memory: Memory, where: Callable[[], Place]) -> None:
         if memory.period_s is None:
             raise CameraError("a camera that runs freely takes pictures at a rate: give a period")
-        self._images, self._period_s = memory.images, memory.period_s
+        self._images, self._period_ns = memory.images, round(memory.period_s * 1e9)
         self._where = where
-        self._due_s = time.monotonic()
-        self._next = 0
+        self._start_ns = where().at_ns
+        self._next = 1
 
     def grab(self) -> Grab:
-        self._due_s = max(self._due_s + self._period_s, time.monotonic())
-        time.sleep(max(0.0, self._due_s - time.monotonic()))
-        image = self._images[self._next % len(self._images)]
-        self._next += 1
-        return Grab(image, self._where().at_ns)
+        newest = (self._where().at_ns - self._start_ns) // self._period_ns
+        number = max(self._next, newest + 1 - _KEPT)
+        taken_ns = self._start_ns + number * self._period_ns
+        while (early_ns := taken_ns - self._where().at_ns) > 0:
+            time.sleep(early_ns / 1e9)
+        self._next = number + 1
+        return Grab(self._images[number % len(self._images)], taken_ns)
 
     def close(self) -> None:
         """There is nothing to give back."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from errno import EDQUOT, ENOSPC
 from importlib.metadata import entry_points, version
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -17,8 +20,10 @@ from edge.cli import (
     commands,
     compare_commands,
     event_commands,
+    fleet_box_commands,
     fleet_commands,
     ledger_commands,
+    overview_commands,
     place_commands,
     replay_commands,
     report_commands,
@@ -70,9 +75,13 @@ app.add_typer(event_commands.events, name="events")
 event_commands.events.command("call")(review_commands.call_event)
 event_commands.events.command("miss-rate")(review_commands.show_miss_rate)
 event_commands.events.command("import")(review_commands.import_events)
+event_commands.events.command("look-again")(review_commands.look_at_events_again)
 app.add_typer(place_commands.place, name="place")
 app.add_typer(fleet_commands.fleet, name="fleet")
+fleet_commands.fleet.command("agent")(fleet_box_commands.agent)
+fleet_commands.fleet.command("package")(fleet_box_commands.package)
 app.command()(ledger_commands.ledger)
+app.command()(overview_commands.overview)
 app.command()(calibrate_commands.calibrate)
 app.command()(replay_commands.record)
 app.command()(replay_commands.replay)
@@ -91,8 +100,18 @@ def register_other_rooms() -> None:
             app.command(entry.name)(command)
 
 
+# What may take a processor for hours, and on a line's own box.
+_GIVE_WAY = (["backtest"], ["events", "look-again"])
+_KINDNESS = 10  # of nice: the line has the processor first
+_FIRST_TO_GO = "500"  # oom_score_adj: killed before the line where memory runs out
+
+
 def main() -> NoReturn:
     """Run the command line; errors of ours become one line and their exit code."""
+    if any(sys.argv[1 : 1 + len(each)] == each for each in _GIVE_WAY):
+        os.nice(_KINDNESS)
+        with suppress(OSError):  # where /proc cannot be written, the system chooses by itself
+            Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
     register_other_rooms()
     try:
         _run()

@@ -178,9 +178,14 @@ def config_messages() -> None:
 
 
 @config.command("unit")
-def config_unit() -> None:
+def config_unit(
+    overview: Annotated[
+        bool, typer.Option("--overview", help="That of the page for all lines instead.")
+    ] = False,
+) -> None:
     """Print a systemd unit that runs lines with this installation of the command."""
-    unit = Path(__file__).parents[1] / "run" / "trackside@.service"
+    own = "overview/trackside-overview.service" if overview else "run/trackside@.service"
+    unit = Path(__file__).parents[1] / own
     command = Path(sys.executable).with_name("trackside")
     print(unit.read_text(encoding="utf-8").replace("/opt/trackside/bin/trackside", str(command)))
 
@@ -196,6 +201,9 @@ def simulate(
     ] = False,
     defects_per_metre: Annotated[float, typer.Option(min=0)] = 7,
     distractors_per_metre: Annotated[float, typer.Option(min=0)] = 7,
+    paint_per_metre: Annotated[
+        float, typer.Option(min=0, help="Bright marks of paint, which are no defects.")
+    ] = 0,
 ) -> None:
     """Write simulated images and exact masks for training."""
     from rich.progress import track as shown
@@ -209,6 +217,7 @@ def simulate(
         width_px=size,
         defects_per_metre=defects_per_metre,
         distractors_per_metre=distractors_per_metre,
+        paint_per_metre=paint_per_metre,
     )
     written = write_dataset(out, template, frames=frames, lines=lines, height_px=size)
     for _ in shown(written, "Rendering", total=frames):

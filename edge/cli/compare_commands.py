@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from edge.comparison.page import Side
     from edge.store import Run
 
 _RUN = "STORE:NUMBER: a line file or a store's folder, and a run's number in it; the last without."
@@ -39,22 +40,23 @@ def compare(
     """List what is new, gone or grown between two runs over the same rail, and roll marks."""
     from edge.comparison import compare as held
     from edge.comparison import read_pass, roll_marks, spots_of
-    from edge.comparison.page import HEADS, as_page, headline, rows, told
-    from edge.files import write_whole
+    from edge.comparison.page import HEADS, as_page, headline, rows
+    from edge.files import check_writable, write_whole
 
-    store, first = _run(run1, None)
-    store_too, second = _run(run2, store)
-    after = read_pass(store_too, second)
-    found = held(read_pass(store, first), after, shift_m * 1000)
+    check_writable(html, csv_file)
+    one, first = _run(run1, None)
+    two, second = _run(run2, one)
+    after = read_pass(two.store, second)
+    found = held(read_pass(one.store, first), after, shift_m * 1000)
     larger, rolls = found.grown(grown), roll_marks(spots_of(after.things))
     if html is not None:
-        write_whole(html, as_page(found, larger, rolls, (store, store_too)))
+        write_whole(html, as_page(found, larger, rolls, (one, two)))
     if csv_file is not None:
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([HEADS, *rows(found, grown)])
+        csv.writer(text, lineterminator="\n").writerows([HEADS, *rows(found, grown, (one, two))])
         write_whole(csv_file, text.getvalue())
     if as_json:
-        known = [dict(zip(HEADS, row, strict=True)) for row in rows(found, grown)]
+        known = [dict(zip(HEADS, row, strict=True)) for row in rows(found, grown, (one, two))]
         said = {
             "runs": [first.run, second.run],
             "both": len(found.pairs),
@@ -73,10 +75,11 @@ def compare(
         return
     print(headline(found, larger))
     for pair in larger:
-        print(f"grown  {pair.ratio:.1f} times: {told(pair.before)}; then {told(pair.after)}")
-    for name, things in (("new ", found.new), ("gone", found.gone)):
+        was, has_become = one.told(pair.before), two.told(pair.after)
+        print(f"grown  {pair.ratio:.1f} times: {was}; then {has_become}")
+    for name, things, side in (("new ", found.new, two), ("gone", found.gone, one)):
         for thing in things:
-            print(f"{name}   {told(thing)}")
+            print(f"{name}   {side.told(thing)}")
     for mark in rolls:
         print(f"roll   {mark}")
 
@@ -85,19 +88,25 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
-def _run(text: str, same: Path | None) -> tuple[Path, Run]:
+def _run(text: str, same: Side | None) -> tuple[Side, Run]:
+    from edge.comparison.page import Side
     from edge.errors import UsageError
     from edge.line_file import read_line
     from edge.reports import run_of, sources_of
+    from edge.store import naming_of
 
     path, _, number = text.rpartition(":") if ":" in text else (text, "", "")
     if same is not None and _is_number(text):
         path, number = "", text
     if number and not _is_number(number):
         raise UsageError(f"{text}: {number} is no run's number: `trackside events list` shows them")
-    store = same if same is not None and not path else Path(path)
+    if same is not None and not path:
+        return same, run_of(same.store, int(number) if number else None)
+    store, journal = Path(path), None
     if not store.exists():
         raise UsageError(f"{store}: no such file: give a line file, or the folder of a store")
     if not store.is_dir():
-        store = sources_of(read_line(store)).store
-    return store, run_of(store, int(number) if number else None)
+        sources = sources_of(read_line(store))
+        store, journal = sources.store, sources.journal
+    run = run_of(store, int(number) if number else None)
+    return Side(store, naming_of(store, journal)), run

@@ -15,7 +15,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge.review import Review
+    from edge.review import Review, SecondLook
     from edge.store import Naming, Wanted
     from edge.store.event import Event
 
@@ -28,7 +28,8 @@ States = Annotated[list[str] | None, typer.Option("--state", help="Only these: O
 Whys = Annotated[
     list[str] | None,
     typer.Option(
-        "--why", help="Only those kept for this: NG, UNKNOWN, unsure, reported or sample."
+        "--why",
+        help="Only those kept for this: NG, UNKNOWN, unsure, unfamiliar, reported or sample.",
     ),
 ]
 Classes = Annotated[
@@ -50,7 +51,16 @@ FromM = Annotated[
 ToM = Annotated[
     float | None, typer.Option(**_RAIL_M, help="Only before this place in its run, in metres.")
 ]
+Unfamiliar = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="Only those at least so unfamiliar to the network; 1 is what one good frame in a "
+        "hundred reached when the line was commissioned.",
+    ),
+]
 Last = Annotated[int | None, typer.Option(min=1, help="Only so many, the latest.")]
+EventOrder = Literal["time", "unsure", "unfamiliar", "disagreement"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for each.")]
 Calls = Annotated[
     list[str] | None,
@@ -74,27 +84,39 @@ def list_events(
     from_m: FromM = None,
     to_m: ToM = None,
     call: Calls = None,
+    unfamiliar: Unfamiliar = None,
+    order: Annotated[
+        EventOrder,
+        typer.Option(
+            help="`time`, or first those most worth a look: `unsure`, `unfamiliar`, or by "
+            "`disagreement`, as far as `events look-again` has found any.",
+        ),
+    ] = "time",
     last: Last = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Print the latest events, a line each, with what people say of them."""
-    from edge.review import latest_reviews
+    """Print events, a line each, with what people say of them: the latest, or the first in an
+    order.
+    """
+    from edge.review import latest_reviews, second_looks
     from edge.store import describe, read_events, read_losses
 
     root, naming = store_of(store), _naming(store)
     reviews = latest_reviews(root)
-    wanted = wanted_of(
-        state, why, classes, since, run, camera, from_m, to_m, None if call else last
-    )
-    found = _called(read_events(root, wanted), reviews, call)
-    for event in found[-last:] if last else found:
-        review = reviews.get((event.id, event.utc))
+    at_once = last if order == "time" and not call else None
+    wanted = wanted_of(state, why, classes, since, run, camera, from_m, to_m, unfamiliar, at_once)
+    looks = second_looks(root)
+    for event in _ordered(_called(read_events(root, wanted), reviews, call), order, looks, last):
+        review, look = (known.get((event.id, event.utc)) for known in (reviews, looks))
         called = naming.named(event.run, event.start_um)
         if as_json:
             known = asdict(event) | {"place": asdict(called) if called else None}
-            print(json.dumps(known | {"review": review and asdict(review)}))
+            said = {"review": review and asdict(review), "second_look": look and asdict(look)}
+            print(json.dumps(known | said))
         else:
-            print(describe(event, called.text) + ("" if review is None else f" [{review.said}]"))
+            disagrees = "" if look is None or order != "disagreement" else f" [{look.said}]"
+            said_of = "" if review is None else f" [{review.said}]"
+            print(describe(event, called.text) + disagrees + said_of)
     for utc, count, reason in read_losses(root):
         print(f"{utc} {count} events could not be entered: {reason}", file=sys.stderr)
 
@@ -144,6 +166,7 @@ def export(
     from_m: FromM = None,
     to_m: ToM = None,
     call: Calls = None,
+    unfamiliar: Unfamiliar = None,
     last: Last = None,
 ) -> None:
     """Write events to a table, or those rejected, unsure or called something as images.
@@ -151,16 +174,18 @@ def export(
     Masks are what the network saw, as far as people left that standing: of a false reject there is
     none, and what was marked is there.
     """
+    from edge.files import check_writable
     from edge.review import corrected, latest_reviews, write_label_studio
     from edge.store import read_events, write_annotated, write_coco, write_csv, write_cvat
 
+    if kind in {"csv", "parquet"}:
+        check_writable(out)
     root = store_of(store)
     if kind not in {"csv", "parquet"}:
         why = why or (None if call else ["NG", "UNKNOWN", "unsure"])
     reviews = latest_reviews(root)
-    wanted = wanted_of(
-        state, why, classes, since, run, camera, from_m, to_m, None if call else last
-    )
+    at_once = None if call else last
+    wanted = wanted_of(state, why, classes, since, run, camera, from_m, to_m, unfamiliar, at_once)
     found = _called(read_events(root, wanted), reviews, call)
     found = found[-last:] if last else found
     if kind == "csv":
@@ -175,6 +200,27 @@ def export(
     writers = {"coco": write_coco, "cvat": write_cvat, "label-studio": write_label_studio}
     written, without = write_annotated(found, root, out, writers[kind], corrected(reviews))
     print(f"{written} images in {out}; {without} events have no whole picture")
+
+
+def _ordered(
+    found: list[Event],
+    order: EventOrder,
+    looks: Mapping[tuple[int, str], SecondLook],
+    count: int | None,
+) -> list[Event]:
+    """By time the latest come last; in any other order the first are those to look at."""
+    if order == "time":
+        return found[-count:] if count else found
+
+    def least_first(event: Event) -> float:
+        if order == "unsure":
+            return 2.0 if event.confidence is None else event.confidence
+        if order == "unfamiliar":
+            return -(event.unfamiliar or 0.0)
+        look = looks.get((event.id, event.utc))
+        return 0.0 if look is None else -look.disagreement
+
+    return sorted(found, key=lambda event: (least_first(event), -event.id))[:count]
 
 
 def _called(
@@ -224,6 +270,7 @@ def wanted_of(
     camera: str | None,
     from_m: float | None,
     to_m: float | None,
+    least_unfamiliar: float | None,
     last: int | None,
 ) -> Wanted:
     """What the options ask for; UsageError for what there is none of."""
@@ -244,5 +291,6 @@ def wanted_of(
         camera=camera,
         from_um=None if from_m is None else round(from_m * 1e6),
         to_um=None if to_m is None else round(to_m * 1e6),
+        least_unfamiliar=least_unfamiliar,
         last=last,
     )

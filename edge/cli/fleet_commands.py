@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     Reports = Callable[[], Mapping[str, Report]]
 
 fleet = typer.Typer(
-    help="Have many boxes take bundles and line files by themselves, from a depot that any web "
-    "server shows.",
+    help="Have many boxes take bundles, line files and software by themselves, from a depot that "
+    "any web server shows.",
     no_args_is_help=True,
 )
 
@@ -108,6 +107,13 @@ def publish(
             metavar="[BOX=]FILE", help="A box's line file, or every box's; may be given again."
         ),
     ] = [],  # noqa: B006, typer copies it
+    package: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FILE.deb",
+            help="The software of one version, for one kind of box; may be given again.",
+        ),
+    ] = [],  # noqa: B006, typer copies it
     own_lines: Annotated[
         bool, typer.Option("--own-lines", help="Boxes go back to line files of their own.")
     ] = False,
@@ -128,6 +134,7 @@ def publish(
     release = Depot(depot, keys).publish(
         bundle=None if bundle is None else Path(resolve_bundle(bundle)),
         lines=lines_of(line),
+        packages=package,
         own_lines=own_lines,
         accepted_by=who() if accept_difference else None,
         now=_now(),
@@ -279,25 +286,6 @@ def watch(
             except (DepotError, OSError) as error:  # who does not watch any more stops nothing
                 logging.getLogger("trackside").error("%s: tried again in %g s", error, every_s)
             time.sleep(every_s)
-
-
-@fleet.command()
-def agent(
-    line: Annotated[Path, typer.Argument(metavar="LINE.yaml", help="The box's own line file.")],
-    once: Annotated[bool, typer.Option("--once", help="Ask once, now, and say what came.")] = False,
-) -> None:
-    """Ask the depot now and then, and bring what is new to the line; `run` does so by itself."""
-    from edge.fleet import FleetFolder, fleet_of
-    from edge.fleet.agent import make_turn, start_agent
-    from edge.line_file import read_line
-
-    settings = fleet_of(read_line(line))
-    if not once:
-        with start_agent(line) as process:
-            sys.exit(process.wait())
-    turned = make_turn(line)
-    print(FleetFolder(settings.folder).shown(settings.box).model_dump_json(indent=2))
-    sys.exit(0 if turned.fresh_until is not None else 1)
 
 
 @contextmanager

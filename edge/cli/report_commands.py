@@ -36,11 +36,13 @@ def report(
     ledger: Annotated[
         Path | None, typer.Option(help="The ledger, where no line file names it.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write it as a page.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write it as a page; - is stdout.")] = None,
     pdf: Annotated[
         Path | None, typer.Option(help="Write it as paper; needs the extra `report`.")
     ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write each thing found as a row.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Write each thing found as a row; - is stdout.")
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write it as JSON; - is stdout.")
     ] = None,
@@ -50,6 +52,7 @@ def report(
 ) -> None:
     """Say what a run or a shift came to: rail, defects, rejects, latency, beside the last runs."""
     from edge.errors import UsageError
+    from edge.files import check_writable
     from edge.reports import content, gather, report_schema, write
 
     if schema:
@@ -58,19 +61,18 @@ def report(
     if line is None:
         raise UsageError("of what? Give a line file, or the folder of a store")
     sources = _sources(line, ledger)
-    to_stdout = str(json_file) == "-"
-    named: dict[Format, Path | None] = {"html": html, "pdf": pdf, "csv": csv}
-    named["json"] = None if to_stdout else json_file
-    files = {form: path for form, path in named.items() if path is not None}
+    named: dict[Format, Path | None] = {"html": html, "pdf": pdf, "csv": csv, "json": json_file}
+    printed: list[Format] = [f for f, path in named.items() if f != "pdf" and str(path) == "-"]
+    if len(printed) > 1:
+        raise UsageError("two forms of the report go to standard output: name files but for one")
+    files = {f: path for f, path in named.items() if path is not None and f not in printed}
     if len({path.resolve() for path in files.values()}) < len(files):
         raise UsageError("two forms of the report go to one file: name one for each")
-    for path in files.values():
-        if path.is_dir() or not path.parent.is_dir():
-            raise UsageError(f"{path} cannot be written: name a file in a folder that exists")
+    check_writable(*files.values())
     gathered = gather(sources, _asked(sources, run, name, since, until))
     write(gathered, files.items())
-    if to_stdout:
-        print(str(content(gathered, "json")), end="")
+    if printed:
+        print(str(content(gathered, printed[0])), end="")
         return
     _show(gathered.report)
     for path in files.values():

@@ -1,9 +1,10 @@
-"""`trackside events call`, `miss-rate` and `import`: what people say of events."""
+"""`trackside events call`, `miss-rate`, `import` and `look-again`: what is said of events since."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from edge.cli.commands import EngineName
 from edge.cli.event_commands import Camera, Since, StorePath, store_of, wanted_of
 
 By = Annotated[str | None, typer.Option(help="Who says so; you, if left out.")]
@@ -59,7 +61,7 @@ def show_miss_rate(
     from edge.store import read_events
 
     root = store_of(store)
-    wanted = wanted_of(None, ["sample"], None, since, None, camera, None, None, None)
+    wanted = wanted_of(None, ["sample"], None, since, None, camera, None, None, None, None)
     rate = miss_rate(read_events(root, wanted), latest_reviews(root))
     print(json.dumps(asdict(rate) | {"share": rate.share}) if as_json else rate.said)
 
@@ -80,11 +82,46 @@ def import_events(
     from edge.review import take_in
 
     taken = take_in(store_of(store), path, kind, by=by or _me(), at=_now())
-    for fault in taken.faults:
+    _end(f"{taken.events} events are marked", taken.faults, "could not be taken")
+
+
+def look_at_events_again(
+    line: Annotated[Path, typer.Argument(metavar="LINE.yaml", help="The line that keeps them.")],
+    engine: Annotated[
+        EngineName | None, typer.Option(help="Another engine than the line's, which looks too.")
+    ] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only so many, the latest.")] = None,
+) -> None:
+    """Have the bundle in force look at kept frames a second time: mirrored, beside what the frame
+    before showed of the same rail, and on another engine.
+
+    Where the answers are apart somebody should look: `events list --order disagreement`, and the
+    Review view. Only what was not looked at again yet is; a line on the same box goes before it.
+    """
+    from rich.progress import Progress
+
+    from edge.line_file import read_line
+    from edge.network import engine_by_name
+    from edge.second_look import look_again
+
+    other = None if engine is None else engine_by_name(engine)
+    with Progress(disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("events", total=None)
+        looked = look_again(
+            read_line(line),
+            other,
+            last,
+            lambda done, of: bar.update(task, completed=done, total=of),
+        )
+    _end(f"{looked.events} events are looked at again", looked.faults, "could not be")
+
+
+def _end(done: str, faults: Sequence[str], left_out: str) -> None:
+    """Say what was done, and name and count what could not be: that is exit code 1."""
+    for fault in faults:
         print(f"trackside: {fault}", file=sys.stderr)
-    left_out = f"; {len(taken.faults)} could not be taken" if taken.faults else ""
-    print(f"{taken.events} events are marked{left_out}")
-    if taken.faults:
+    print(f"{done}; {len(faults)} {left_out}" if faults else done)
+    if faults:
         sys.exit(1)
 
 

@@ -107,8 +107,8 @@ def check_camera(sight: Sight, line: Line) -> Iterator[Check]:
         *check_tiles(sight.inspector, frame),
         *check_pictures(lookout, frame, latency_ms),
         check_pace(lookout, frame, latency_ms),
-        check_reach(lookout, frame, latency_ms),
-        *check_baseline(camera.baseline),
+        *check_reach(lookout, frame, latency_ms),
+        *check_baseline(camera, line.bundle.digest),
     ):
         yield check if lookout.is_alone else replace(check, name=f"{lookout.name} {check.name}")
 
@@ -178,11 +178,16 @@ def check_ledger(path: Path | None) -> list[Check]:
     return [Check("ledger", True, detail)]
 
 
-def check_baseline(path: Path | None) -> list[Check]:
-    """There may be none."""
-    if path is None:
+def check_baseline(camera: CameraSettings, digest: str) -> list[Check]:
+    """There may be none. One of another bundle knows nothing of what is familiar to this one."""
+    if (path := camera.baseline) is None:
         return []
-    return [Check("baseline", True, f"{path}: {read_baseline(path).frames} frames")]
+    if (baseline := read_baseline(path)).bundle == digest:
+        return [Check("baseline", True, f"{path}: {baseline.frames} frames")]
+    is_asked = camera.quality.max_unfamiliar is not None
+    lost = "nothing is told to be unfamiliar" if is_asked else "drift is not told"
+    detail = f"{path} is of another bundle, and {lost}: run `trackside commission` again"
+    return [Check("baseline", not is_asked, detail, warns=not is_asked)]
 
 
 def check_reports(settings: ReportsSettings | None) -> list[Check]:
@@ -265,8 +270,7 @@ def check_page(settings: WebSettings | None, stack: ExitStack) -> list[Check]:
     """There may be none."""
     if settings is None:
         return []
-    live = import_module("edge.web.live")
-    require(*live.PACKAGES)
+    require(*import_module("edge.web.access").PACKAGES)
     stack.enter_context(bound(settings.address("web")))
     detail = f"can be served at {settings.host} port {settings.port}"
     if settings.certificate is None and not settings.on_this_box_alone:

@@ -4,8 +4,25 @@ from __future__ import annotations
 
 from edge.assembly import open_line
 from edge.errors import TracksideError
-from edge.health import ENOUGH, add_appearance, brightness_distribution, score_distribution
-from edge.inspect import Baseline, Inspection, Inspector, Look, grey, look_at, usual_of
+from edge.health import (
+    ENOUGH,
+    add_appearance,
+    brightness_distribution,
+    score_distribution,
+    unfamiliar_distribution,
+)
+from edge.inspect import (
+    Baseline,
+    Inspection,
+    Inspector,
+    Look,
+    answers_of,
+    figures_of,
+    grey,
+    look_at,
+    usual_of,
+)
+from edge.inspect.familiarity import Figures
 from edge.line_file import LineSettings
 from edge.types import Frame
 
@@ -42,24 +59,32 @@ class _Seen:
 
     def __init__(self, frames: int) -> None:
         self._brightness, self._score = brightness_distribution(frames), score_distribution(frames)
-        self._looks = list[Look]()
+        self._looks, self._figures = list[Look](), list[Figures]()
 
     def add(self, inspection: Inspection, inspector: Inspector) -> None:
         add_appearance(inspection, self._brightness, self._score)
         if isinstance(inspection.seen, Frame) and inspection.mask is not None:
             image, across_um = inspection.seen.image, inspection.seen.across_um
-            self._looks.append(look_at(grey(image), inspector.region.inside(image, across_um)))
+            inside = inspector.region.inside(image, across_um)
+            self._looks.append(look_at(grey(image), inside))
+            self._figures.append(figures_of(inspection.mask, inside))
 
     @property
     def judged(self) -> int:
         return sum(self._score.counts)
 
     def baseline(self, line: str, digest: str) -> Baseline:
+        answers, apart = answers_of(self._figures)
+        unfamiliar = unfamiliar_distribution(len(apart))
+        for each in apart:
+            unfamiliar.add(each)
         return Baseline(
             line=line,
             bundle=digest,
             frames=self.judged,
             brightness=self._brightness.counts,
             score=self._score.counts,
+            unfamiliar=unfamiliar.counts,
             usual=usual_of(self._looks),
+            answers=answers,
         )

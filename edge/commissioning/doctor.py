@@ -34,7 +34,7 @@ from edge.extras import NotInstalled, install, require
 from edge.inspect import faults, read_baseline, region_of
 from edge.line_file import AutoSettings, LineSettings, Lookout, StoreSettings
 from edge.network import SHIPPED, network_of
-from edge.store import KEPT, NO_IMAGE, Wanted, kept_aside, read_events, read_losses
+from edge.store import KEPT, NO_IMAGE, TORN, Wanted, kept_aside, read_events, read_losses
 from edge.swap import open_in_force
 
 _CONNECT_S = 5
@@ -111,7 +111,7 @@ def check_store(settings: StoreSettings) -> Check:
         utc, _, reason = losses[-1]
         lost = sum(count for _, count, _ in losses)
         return Check("store", False, f"{lost} events were lost, the latest at {utc}: {reason}")
-    bare = [event for event in events if event.evidence not in {KEPT, NO_IMAGE}]
+    bare = [event for event in events if event.evidence not in {KEPT, NO_IMAGE, TORN}]
     detail = f"{len(bare)} of the latest {len(events)} events have no picture"
     if not bare:
         return Check("store", True, f"each of the latest {len(events)} events is whole")

@@ -6,6 +6,7 @@ Each sum is a Check by itself; one that does not come out says by how much, and 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -17,7 +18,6 @@ from edge.checks import Check
 from edge.errors import FrameError
 from edge.inspect import Inspector, Shown, TiledView
 from edge.line_file import (
-    ActuatorSettings,
     Lookout,
     RtspSettings,
     Rules,
@@ -74,6 +74,9 @@ def check_limits(frame: Frame, manifest: Manifest) -> Check:
     along_mm = frame.stretch.length_mm
     across_mm = frame.across_um * frame.image.shape[1] / 1000
     detail = f"a defect counts from {limits.min_area_mm2:g} mm2 and {limits.min_extent_mm:g} mm on"
+    for found in limits.found[:1]:  # of all classes, in what was looked at first
+        if found.a90_95_mm is not None:
+            detail += f", nine in ten are found from {found.a90_95_mm:.3g} mm on"
     if limits.reached_by(along_mm * across_mm, max(along_mm, across_mm)):
         return Check("limits", True, detail)
     shown = f"a frame shows {along_mm:g} x {across_mm:g} mm"
@@ -168,23 +171,21 @@ def check_pace(lookout: Lookout, frame: Frame, latency_ms: float) -> Check:
     return Check("pace", False, f"{detail}: run the line below {math.floor(fastest)} mm/s")
 
 
-def check_reach(lookout: Lookout, frame: Frame, latency_ms: float) -> Check:
-    """The order for a frame's first row must come before that row is under an actuator.
+def check_reach(lookout: Lookout, frame: Frame, latency_ms: float) -> Iterator[Check]:
+    """The order for a frame's first row must come before that row is under any of its actuators.
 
     The frame is whole when its last row has passed, so its first row is a frame's length ahead. Of
-    a camera that runs freely the order may come when the rail has gone on to where it is lost.
+    a camera that runs freely the order may come when the rail has gone on to where it is lost. On a
+    surface that several share, it may be for the actuators of any of them.
     """
     camera, seen_mm, shorten = live_settings(lookout.camera), frame.stretch.length_mm, "the frame"
     if camera is not None:
         seen_mm, shorten = camera.lost_after_mm, "lost_after_mm"
 
-    def spare_mm(actuator: ActuatorSettings) -> float:
-        return lookout.room_mm(actuator, seen_mm, latency_ms)
-
-    nearest = min(lookout.actuators, key=spare_mm)
-    spare, offset_mm = spare_mm(nearest), nearest.offset_mm - lookout.camera.along_mm
-    detail = f"{nearest.name} is {offset_mm:g} mm on, {offset_mm - spare:.0f} mm are needed"
-    if spare > 0:
-        return Check("deadline", True, f"{detail}: {spare:.0f} mm to spare")
-    remedy = f"move it {math.ceil(-spare)} mm further on, slow the line or shorten {shorten}"
-    return Check("deadline", False, f"{detail}: {remedy}")
+    for actuator in lookout.reached:
+        spare_mm = lookout.room_mm(actuator, seen_mm, latency_ms)
+        offset_mm = actuator.offset_mm - lookout.camera.along_mm
+        detail = f"{actuator.name} is {offset_mm:g} mm on, {offset_mm - spare_mm:.0f} mm are needed"
+        remedy = f"move it {math.ceil(-spare_mm)} mm further on, slow the line or shorten {shorten}"
+        said = f"{spare_mm:.0f} mm to spare" if spare_mm > 0 else remedy
+        yield Check("deadline", spare_mm > 0, f"{detail}: {said}")

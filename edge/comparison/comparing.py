@@ -69,10 +69,12 @@ def read_pass(store: Path, run: Run) -> Pass:
 
 
 def compare(one: Pass, two: Pass, shift_mm: float = 0) -> Comparison:
-    """Camera by camera. TracksideError where nothing of the one is found again in the other."""
+    """Surface by surface: of cameras that share one, either may have seen a defect on their border
+    last. TracksideError where nothing of the one is found again in the other.
+    """
     each = [
-        _of_camera(*_named(one, camera), *_named(two, camera), shift_mm)
-        for camera in sorted({*one.saw_um, *two.saw_um})
+        _of_surface(_Looked(one, surface), _Looked(two, surface), shift_mm)
+        for surface in sorted({*map(_surface, one.things), *map(_surface, two.things)})
     ]
     known = [found for found in each if found is not None]
     pairs = tuple(pair for found in known for pair in found.pairs)
@@ -93,37 +95,45 @@ def compare(one: Pass, two: Pass, shift_mm: float = 0) -> Comparison:
     )
 
 
-_Saw = tuple[float, float]
+class _Looked:
+    """What a run found of one surface, along it."""
+
+    def __init__(self, of: Pass, surface: str) -> None:
+        things = [thing for thing in of.things if _surface(thing) == surface]
+        self.things = sorted(things, key=_middle_mm)
+        self.seen = [*map(_seen, self.things)]
+        self._saw_um = of.saw_um
+
+    def would_have_seen(self, thing: Thing, at_mm: float) -> bool:
+        """Of the other run's, by the camera that saw it there, where it lies in this one."""
+        start_um, end_um = self._saw_um.get(thing.camera, (0, 0))
+        return start_um <= at_mm * 1000 <= end_um
 
 
-def _named(of: Pass, camera: str) -> tuple[list[Thing], _Saw]:
-    things = [thing for thing in of.things if thing.camera == camera]
-    start_um, end_um = of.saw_um.get(camera, (0, 0))
-    return sorted(things, key=_middle_mm), (start_um / 1000, end_um / 1000)
+def _surface(thing: Thing) -> str:
+    """That of the cameras that share one, or the camera's own."""
+    return "" if thing.defect.of_surface else thing.camera
 
 
-def _of_camera(
-    one: list[Thing], saw: _Saw, two: list[Thing], saw_too: _Saw, shift_mm: float
-) -> Comparison | None:
-    seen, seen_too = [*map(_seen, one)], [*map(_seen, two)]
-    matched = align(seen, seen_too, shift_mm)
+def _of_surface(one: _Looked, two: _Looked, shift_mm: float) -> Comparison | None:
+    matched = align(one.seen, two.seen, shift_mm)
     if not matched:
         return None
-    there = Laid(seen, seen_too, matched)
-    back = Laid(seen_too, seen, [(j, i) for i, j in matched])
+    there = Laid(one.seen, two.seen, matched)
+    back = Laid(two.seen, one.seen, [(j, i) for i, j in matched])
     return Comparison(
-        pairs=tuple(Pair(one[i], two[j]) for i, j in matched),
-        new=tuple(_alone(two, {j for _, j in matched}, back, saw)),
-        gone=tuple(_alone(one, {i for i, _ in matched}, there, saw_too)),
+        pairs=tuple(Pair(one.things[i], two.things[j]) for i, j in matched),
+        new=tuple(_alone(two, {j for _, j in matched}, back, one)),
+        gone=tuple(_alone(one, {i for i, _ in matched}, there, two)),
         elsewhere=0,
         stretched=there.slope if len(matched) > 1 else None,
     )
 
 
-def _alone(things: Sequence[Thing], matched: set[int], laid: Laid, saw_mm: _Saw) -> Iterator[Thing]:
+def _alone(of: _Looked, matched: set[int], laid: Laid, other: _Looked) -> Iterator[Thing]:
     """Those without a partner, where the other run would have seen them."""
-    for number, thing in enumerate(things):
-        if number not in matched and saw_mm[0] <= laid(_middle_mm(thing)) <= saw_mm[1]:
+    for number, thing in enumerate(of.things):
+        if number not in matched and other.would_have_seen(thing, laid(_middle_mm(thing))):
             yield thing
 
 

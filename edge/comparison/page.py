@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -11,17 +12,40 @@ from edge.comparison.comparing import Comparison, Pair
 from edge.comparison.roll_marks import RollMark
 from edge.html import section
 from edge.html.page import page
-from edge.store import Thing, picture_path
+from edge.store import Naming, Thing, picture_path
 
 _MOST = 60  # of each are shown; the table of `--csv` has all
 _LARGEST_BYTES = 400_000  # of one picture
 
 
+@dataclass(frozen=True)
+class Side:
+    """Where one of the runs is kept, and what its places are called there."""
+
+    store: Path
+    naming: Naming
+
+    def place(self, thing: Thing) -> str:
+        """Nothing where nobody has named any."""
+        return self.naming.named(thing.run, thing.defect.stretch.start_um).text or ""
+
+    def told(self, thing: Thing) -> str:
+        """A thing for people."""
+        of = thing.defect
+        at = f"{of.stretch.start_um / 1e6:.3f} m"
+        if place := self.place(thing):
+            at += f" ({place})"
+        return (
+            f"{of.said or of.label} at {at}, {of.length_mm:.1f} by {of.width_mm:.1f} mm, "
+            f"{of.area_mm2:.1f} mm²"
+        )
+
+
 def as_page(
-    of: Comparison, grown: Sequence[Pair], rolls: Sequence[RollMark], stores: tuple[Path, Path]
+    of: Comparison, grown: Sequence[Pair], rolls: Sequence[RollMark], sides: tuple[Side, Side]
 ) -> str:
     """Red where anything is new or has grown."""
-    before, after = stores
+    before, after = sides
     sections = [
         _pairs(grown, before, after),
         _things("New", "Found in the second run alone.", of.new, after),
@@ -41,30 +65,21 @@ def headline(of: Comparison, grown: Sequence[Pair]) -> str:
     return said
 
 
-def told(thing: Thing) -> str:
-    """A thing for people."""
-    of = thing.defect
-    said = of.said or of.label
-    return (
-        f"{said} at {of.stretch.start_um / 1e6:.3f} m, {of.length_mm:.1f} by {of.width_mm:.1f} mm, "
-        f"{of.area_mm2:.1f} mm²"
-    )
-
-
-def _pairs(grown: Sequence[Pair], before: Path, after: Path) -> str:
+def _pairs(grown: Sequence[Pair], before: Side, after: Side) -> str:
     figures = "".join(
-        f"<figure>{_picture(pair.before, before)}{_picture(pair.after, after)}<figcaption>"
-        f"<strong>{pair.ratio:.1f} times</strong> {escape(told(pair.before))}; then "
-        f"{escape(told(pair.after))}</figcaption></figure>\n"
+        f"<figure>{_picture(pair.before, before.store)}{_picture(pair.after, after.store)}"
+        f"<figcaption><strong>{pair.ratio:.1f} times</strong> {escape(before.told(pair.before))}; "
+        f"then {escape(after.told(pair.after))}</figcaption></figure>\n"
         for pair in grown[:_MOST]
     )
     return section(_counted("Grown", grown), "", f'<div class="pictures two">\n{figures}</div>')
 
 
-def _things(title: str, text: str, things: Sequence[Thing], store: Path) -> str:
+def _things(title: str, text: str, things: Sequence[Thing], side: Side) -> str:
     largest = sorted(things, key=lambda thing: -thing.defect.area_mm2)[:_MOST]
     figures = "".join(
-        f"<figure>{_picture(thing, store)}<figcaption>{escape(told(thing))}</figcaption></figure>\n"
+        f"<figure>{_picture(thing, side.store)}<figcaption>{escape(side.told(thing))}"
+        "</figcaption></figure>\n"
         for thing in largest
     )
     return section(_counted(title, things), text, f'<div class="pictures">\n{figures}</div>')
@@ -95,24 +110,26 @@ def _picture(thing: Thing, store: Path) -> str:
     return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(data).decode()}">'
 
 
-def rows(of: Comparison, ratio: float) -> Iterator[tuple[str, ...]]:
+def rows(of: Comparison, ratio: float, sides: tuple[Side, Side]) -> Iterator[tuple[str, ...]]:
     """Each thing of either run, for a table."""
+    before, after = sides
     for pair in of.pairs:
         kind = "grown" if pair.has_grown(ratio) else "same"
-        yield (kind, *_row(pair.before), *_row(pair.after))
+        yield (kind, *_row(pair.before, before), *_row(pair.after, after))
     for thing in of.gone:
-        yield ("gone", *_row(thing), *[""] * len(_COLUMNS))
+        yield ("gone", *_row(thing, before), *[""] * len(_COLUMNS))
     for thing in of.new:
-        yield ("new", *[""] * len(_COLUMNS), *_row(thing))
+        yield ("new", *[""] * len(_COLUMNS), *_row(thing, after))
 
 
-_COLUMNS = ("event", "camera", "class", "start_mm", "left_mm", "length_mm", "width_mm", "area_mm2")
+_SIZES = ("start_mm", "left_mm", "length_mm", "width_mm", "area_mm2")
+_COLUMNS = ("event", "camera", "class", "place", *_SIZES)
 HEADS = ("kind", *(f"{name}_1" for name in _COLUMNS), *(f"{name}_2" for name in _COLUMNS))
 
 
-def _row(thing: Thing) -> Iterator[str]:
+def _row(thing: Thing, side: Side) -> Iterator[str]:
     of = thing.defect
-    yield from (str(thing.event), thing.camera, of.label)
+    yield from (str(thing.event), thing.camera, of.label, side.place(thing))
     start_mm, left_mm = of.stretch.start_um / 1000, of.left_um / 1000
     for value in (start_mm, left_mm, of.length_mm, of.width_mm, of.area_mm2):
         yield f"{value:.3f}"

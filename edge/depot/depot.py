@@ -15,7 +15,7 @@ from edge.bundle import open_bundle
 from edge.depot.tuf_repository import ROLES, Keys, TufRepository
 from edge.errors import UsageError
 from edge.files import parsed, read_yaml
-from edge.fleet import EVERY_BOX, ROLLOUT, Release, Ring, Rollout
+from edge.fleet import EVERY_BOX, PACKAGE, ROLLOUT, Package, Release, Ring, Rollout, read_package
 from edge.line_file import BoxName, LineSettings
 
 _ROLLOUT = TypeAdapter(Rollout)
@@ -63,6 +63,7 @@ class Depot:
         *,
         bundle: Path | None,
         lines: Mapping[str, Path],
+        packages: Sequence[Path] = (),
         own_lines: bool = False,
         accepted_by: str | None = None,
         now: datetime,
@@ -84,12 +85,17 @@ class Depot:
             text = checked_line(path)
             line_targets[box] = f"lines/{sha256(text).hexdigest()}.yaml"
             files[line_targets[box]] = text
-        if bundle_target is None and not line_targets:
-            raise UsageError("a release needs something in it: give --bundle, --line, or both")
+        package = None if last is None else last.package
+        if packages:
+            package, of_packages = _package_of(packages)
+            files |= of_packages
+        if bundle_target is None and not line_targets and package is None:
+            raise UsageError("a release needs something in it: give --bundle, --line or --package")
         release = Release(
             number=1 + max((each.number for each in rollout.releases), default=0),
             bundle=bundle_target,
             lines=line_targets,
+            package=package,
             accepted_by=accepted_by,
             ring=0,
             at=_said(now),
@@ -144,6 +150,28 @@ class Depot:
     def _sign(self, rollout: Rollout, now: datetime, files: Mapping[str, bytes]) -> None:
         fresh = timedelta(days=rollout.fresh_days)
         self._repository.publish(files, _written(rollout), fresh, now)
+
+
+def _package_of(paths: Sequence[Path]) -> tuple[Package, dict[str, bytes]]:
+    """One version, for as many kinds of box as there are files, and what these hold."""
+    version, targets, files = None, dict[str, str](), dict[str, bytes]()
+    for path in paths:
+        fields = read_package(path)
+        if fields.name != PACKAGE:
+            raise UsageError(f"{path} is a package of {fields.name}: give what `make deb` made")
+        if fields.architecture in targets or fields.version != (version or fields.version):
+            raise UsageError(
+                f"{path} is {fields.version} for {fields.architecture}: a release has one version, "
+                "and of it one package for each kind of box"
+            )
+        version, content = fields.version, path.read_bytes()
+        targets[fields.architecture] = f"packages/{sha256(content).hexdigest()}.deb"
+        files[targets[fields.architecture]] = content
+    try:
+        return Package.model_validate({"version": version, "files": targets}), files
+    except ValidationError as error:
+        kinds = ", ".join(targets)
+        raise UsageError(f"{version} for {kinds} is nothing that boxes could have") from error
 
 
 def checked_line(path: Path) -> bytes:

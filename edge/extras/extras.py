@@ -15,6 +15,7 @@ EXTRA_OF_MODULE = {
     "pycocotools": "evaluate",
     "scipy": "evaluate",
     "fsspec": "backtest",
+    "isal": "backtest",
     "securesystemslib": "fleet",
     "tuf": "fleet",
     "fpdf": "report",

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge.errors import UsageError
+
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
@@ -37,3 +39,14 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file, in place of the one that is there; OSError where the disk refuses."""
     with replacing(path) as unfinished:
         unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def check_writable(*paths: Path | None) -> None:
+    """UsageError for what no file can be written to; to be asked before long work for some."""
+    for path in paths:
+        if str(path) == "-":
+            raise UsageError(
+                "- is no file, and standard output is not written to here: name a file"
+            )
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            raise UsageError(f"{path} cannot be written: name a file in a folder that exists")

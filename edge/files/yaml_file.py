@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -38,15 +38,16 @@ def read_yaml(
     without: Collection[str] = (),
     lenient: bool = False,
     folder: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
 ) -> Model:
     """The file as a `model`, validated with its folder as context, or with another `folder`;
-    `${NAME}` is an environment variable's value. Raises `ConfigurationError` with one line for each
-    mistake.
+    `${NAME}` is the value of a variable of the `environment`. Raises `ConfigurationError` with one
+    line for each mistake.
 
     The sections `without` are left out. Where it is `lenient`, a variable that is not set stays
     `${NAME}` and is a mistake only if the model will not have that.
     """
-    document = _Document(lenient)
+    document = _Document(lenient, environment)
     try:
         values = document.read(_compose(path), ())
         for name in without:
@@ -114,6 +115,7 @@ class _Document:
     """Where each value was written, how, and what is wrong with it."""
 
     lenient: bool
+    environment: Mapping[str, str]
     lines: dict[Place, int] = field(default_factory=lambda: {(): 1})
     texts: dict[Place, str] = field(default_factory=dict)  # as typed, with `${NAME}` for a secret
     mistakes: dict[Place, tuple[int, str]] = field(default_factory=dict)
@@ -172,11 +174,11 @@ class _Document:
         if not isinstance(value, str):
             return value
         for name in _VARIABLE.findall(value):
-            if name not in os.environ:
+            if name not in self.environment:
                 self.unset[place] = f"the environment variable {name} is not set: export it first"
                 if not self.lenient:
                     self._blame(place, self.unset[place])
-        text = _VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), value)
+        text = _VARIABLE.sub(lambda match: self.environment.get(match[1], match[0]), value)
         # A path with NUL in it cannot be opened, and control characters may steer a terminal.
         if (wrong := next(filter(_is_no_text, text), None)) is not None:
             self._blame(place, f"U+{ord(wrong):04X} is no character of a text: take it out")

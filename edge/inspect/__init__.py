@@ -2,6 +2,7 @@
 
 from edge.inspect.appearance import Look, look_at, usual_of
 from edge.inspect.baseline import BINS, Baseline, read_baseline, write_baseline
+from edge.inspect.familiarity import Answers, answers_of, figures_of
 from edge.inspect.finder import Finder, Found, find
 from edge.inspect.gate import gate
 from edge.inspect.image_files import (
@@ -27,6 +28,7 @@ from edge.inspect.verdict import Judge, as_ruled, reject_stretches
 __all__ = [
     "BINS",
     "NAMELESS",
+    "Answers",
     "Baseline",
     "Finder",
     "Found",
@@ -43,6 +45,7 @@ __all__ = [
     "TiledView",
     "Watch",
     "Watching",
+    "answers_of",
     "as_ruled",
     "by_bundle",
     "by_line",
@@ -50,6 +53,7 @@ __all__ = [
     "draw_overlay",
     "exposure_faults",
     "faults",
+    "figures_of",
     "find",
     "gate",
     "grey",

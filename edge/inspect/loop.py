@@ -6,20 +6,19 @@ Letting by comes last: it can wait, and whatever ends the loop before it leaves 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from edge.errors import LineStopped
 from edge.inspect.inspector import Inspection
-from edge.inspect.verdict import reject_stretches
 from edge.types import State, Verdict
 
 
 class Rejector(Protocol):
     """Rejects all rail but what every camera that watches it lets by."""
 
-    def submit(self, camera: str, start_um: int, end_um: int, tag: str) -> None:
-        """Have this rail rejected, even if it is let by, on the word of one camera."""
+    def submit(self, cameras: Sequence[str], start_um: int, end_um: int, tag: str) -> None:
+        """Have this rail rejected, even if it is let by, by whatever these cameras order."""
         ...
 
     def let_by(self, camera: str, start_um: int, end_um: int, tag: str) -> None:
@@ -52,8 +51,8 @@ def run(
     for inspection in judged:
         camera, verdict = inspection.camera, inspection.verdict
         tag = f"{camera} frame {verdict.frame_index}"
-        for stretch in reject_stretches(verdict):
-            rejector.submit(camera, stretch.start_um, stretch.end_um, tag)
+        for stretch, cameras in inspection.orders().items():
+            rejector.submit(cameras, stretch.start_um, stretch.end_um, tag)
         record(inspection)
         if stop_at_unknown:
             _expect_known(verdict, tag)

@@ -3,8 +3,9 @@
 Each camera's verdict stands, and its orders are given, as soon as it is there: nothing here waits
 for another camera. What joins it is told with the frame in which it came to be known: a defect of
 the surface has one number, and is as large as all cameras together know it to be by then. Where it
-is a reason to reject only as a whole, the frame that made it one is NG. So verdicts only ever grow
-worse here, and rail is ordered to leave, never let by.
+is a reason to reject only as a whole, the frame that made it one is NG, and all cameras that saw a
+part of it have their actuators reject it. So verdicts only ever grow worse here, and rail is
+ordered to leave, never let by.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from edge.bundle import Limits
 from edge.inspect.inspector import Inspection
 from edge.inspect.neighbours import Neighbours
 from edge.inspect.traces import Share, Strip
-from edge.inspect.verdict import reason_of
+from edge.inspect.verdict import reason_of, reject_stretches
 from edge.line_file import Rules
 from edge.types import Defect, State, Stretch, Verdict, unite
 
@@ -81,6 +82,11 @@ class _Thing:
             whole = whole + size
         return whole
 
+    def seen_by(self, since_um: int) -> list[str]:
+        """The cameras that saw a part of it from there on."""
+        seen = (key[0] for key, size in self.parts.items() if size.stretch.end_um > since_um)
+        return list(dict.fromkeys(seen))
+
     def settle(self, key: _Key) -> None:
         size = self.parts.pop(key)
         self.settled = size if self.settled is None else self.settled + size
@@ -137,9 +143,11 @@ class Surface:
             ):
                 if beside is not None and strip is not None:
                     self._link(camera, beside, replace(strip, left_um=strip.left_um + place_um))
-        verdict = _Telling(self, inspection, shown, place_um).verdict()
-        self._forget_old()
-        return replace(inspection, verdict=verdict)
+        telling = _Telling(self, inspection, shown, place_um)
+        verdict = telling.verdict()
+        elsewhere = telling.rejects_beside()
+        self._forget_old(camera, verdict.stretch)
+        return replace(inspection, verdict=verdict, beside=elsewhere)
 
     def thing(self, camera: str, number: int) -> _Thing:
         return self._things.setdefault((camera, number), _Thing())
@@ -149,17 +157,18 @@ class Surface:
             thing.number = next(self._unused)
         return thing.number
 
-    def rules(self, camera: str) -> Rules:
-        return self._rules[camera]
+    def counts(self, thing: _Thing, whole: Defect, by: Iterable[str]) -> bool:
+        """Whether all of it is a reason to reject, for one of these cameras."""
+        return not thing.is_reported and any(
+            self._rules[each].reject_if.matches(whole) for each in by
+        )
 
-    def newly_rejected(self, camera: str, verdict: Verdict) -> tuple[Stretch, ...]:
-        """All that a verdict's defects reach, less what this camera has had rejected."""
-        known = unite([*self._rejected[camera], *verdict.rejects])
-        more = [rest for each in verdict.defects for rest in each.stretch.without(known)]
-        since_um = verdict.stretch.start_um - _METRE_UM
-        rejected = unite([*known, *more])
-        self._rejected[camera] = [each for each in rejected if each.end_um > since_um]
-        return (*verdict.rejects, *more)
+    def newly_rejected(self, camera: str, reached: Iterable[Stretch]) -> tuple[Stretch, ...]:
+        """All that is reached, less what this camera has had rejected, on whoever's word."""
+        known = self._rejected[camera]
+        more = [rest for each in unite(reached) for rest in each.without(known)]
+        self._rejected[camera] = unite([*known, *more])
+        return tuple(more)
 
     def _know(self, camera: str, share: Share, place_um: int) -> None:
         key = camera, share.number
@@ -200,7 +209,11 @@ class Surface:
             if thing is two:
                 self._things[key] = one
 
-    def _forget_old(self) -> None:
+    def _forget_old(self, camera: str, reached: Stretch) -> None:
+        """What this camera had rejected long before; of pieces, those beyond the most."""
+        since_um = reached.start_um - _METRE_UM
+        rejected = self._rejected[camera]
+        self._rejected[camera] = [each for each in rejected if each.end_um > since_um]
         while len(self._things) > _MOST_PIECES:
             key = next(iter(self._things))
             thing = self._things.pop(key)
@@ -216,18 +229,19 @@ class _Telling:
     inspection: Inspection
     shown: Mapping[int, Share]
     place_um: int
+    counting: dict[_Thing, Defect] = field(default_factory=dict)  # once there is a verdict
 
     def verdict(self) -> Verdict:
         camera, verdict = self.inspection.camera, self.inspection.verdict
-        if verdict.state is State.UNKNOWN:
+        if self.inspection.mask is None:  # nobody has looked
+            self.surface.newly_rejected(camera, [verdict.stretch])
             return verdict
         told = {kind: self._told(kind) for kind in _KINDS}
         for thing, defect in self._untold(chain.from_iterable(told.values())):
             told["reported" if thing.is_reported else "let_by"][thing] = defect
-        rule = self.surface.rules(camera).reject_if
         for thing, defect in list(told["let_by"].items()):
-            counts = not thing.is_reported and rule.matches(defect)
-            if thing in told["defects"] or counts:
+            by = [camera, *thing.seen_by(self._since_um)]
+            if thing in told["defects"] or self.surface.counts(thing, defect, by):
                 told["defects"].setdefault(thing, defect)
                 del told["let_by"][thing]
         defects = tuple(told["defects"].values())
@@ -244,7 +258,27 @@ class _Telling:
             reported=tuple(told["reported"].values()),
             let_by=tuple(told["let_by"].values()),
         )
-        return replace(joined, rejects=self.surface.newly_rejected(camera, joined))
+        self.counting = told["defects"]
+        reached = [*reject_stretches(verdict), *(each.stretch for each in defects)]
+        return replace(joined, rejects=self.surface.newly_rejected(camera, reached))
+
+    def rejects_beside(self) -> dict[str, tuple[Stretch, ...]]:
+        """By each other camera that saw a part of what counts, over the whole length of it."""
+        reached = dict[str, list[Stretch]]()
+        for thing, defect in self.counting.items():
+            for camera in thing.seen_by(self._since_um):
+                # A part that rejects by itself of what is only reported leaves by its own camera.
+                if camera != self.inspection.camera and not thing.is_reported:
+                    reached.setdefault(camera, []).append(defect.stretch)
+        return {
+            camera: self.surface.newly_rejected(camera, stretches)
+            for camera, stretches in reached.items()
+        }
+
+    @property
+    def _since_um(self) -> int:
+        """What left another camera's view before it is no more of its rail."""
+        return self.inspection.verdict.stretch.start_um - _METRE_UM
 
     def _told(self, kind: str) -> dict[_Thing, Defect]:
         """Each thing once, however many pieces of it the frame shows."""

@@ -182,10 +182,13 @@ class TiledView:
     def put_together(self, answers: Sequence[Answer], shown: Shown, manifest: Manifest) -> Mask:
         spec, frame = manifest.input, shown.frame
         grid = self._grid(shown, spec)
-        logits = np.full((grid.rows, grid.columns), SURELY_SOUND, np.float32)
+        logits = np.empty((grid.rows, grid.columns), np.float32)
+        if shown.inside is not None:  # else there is no pixel that is not some tile's own
+            logits.fill(SURELY_SOUND)
+        judged = np.empty((spec.height, spec.width), np.float32)  # one for all: it is megabytes
         for tile, answer in zip(grid.inside(shown.inside), answers, strict=True):
             refuse_no_number(answer.logits)
-            judged = cv2.resize(answer.logits[0, 0], (spec.width, spec.height))
+            cv2.resize(answer.logits[0, 0], (spec.width, spec.height), dst=judged)
             rows, columns = tile.own
             logits[rows, columns] = judged[
                 _seen_from(rows, tile.top), _seen_from(columns, tile.left)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edge.bundle import Manifest
 from edge.line_file import Rules
@@ -50,6 +50,21 @@ class Judge:
             self._reject(frame, counting),
             tuple(reported),
             tuple(defect for defect in defects if defect not in counting),
+        )
+
+    def distrust(self, verdict: Verdict, unfamiliar: str) -> Verdict:
+        """Of a frame like which the network has answered to no good rail: nobody knows what its
+        answer is worth. OK becomes UNKNOWN; what is NG stays so, over its whole length.
+        """
+        whole = verdict.stretch
+        rest = tuple(whole.without(self._rejected))
+        self._rejected = unite([*self._rejected, whole])
+        is_ng = verdict.state is State.NG
+        return replace(
+            verdict,
+            state=State.NG if is_ng else State.UNKNOWN,
+            reasons=(*verdict.reasons, f"unfamiliar to the network: {unfamiliar}"),
+            rejects=(*verdict.rejects, *rest) if is_ng else (),
         )
 
     def _count_last_metre(self, frame: Frame, defects: Sequence[Defect]) -> int:

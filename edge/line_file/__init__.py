@@ -29,7 +29,7 @@ from edge.line_file.engine import (
     OpenVinoSettings,
     settings_for,
 )
-from edge.line_file.fleet import BoxName, FleetSettings
+from edge.line_file.fleet import BoxName, FleetSettings, HawkbitSettings
 from edge.line_file.line import EXAMPLES, LineSettings, PublicKey, line_schema, read_line
 from edge.line_file.lookout import Lookout, width_of
 from edge.line_file.places import (
@@ -79,6 +79,7 @@ __all__ = [
     "GpiodEncoderSettings",
     "GpsSettings",
     "HardwareSettings",
+    "HawkbitSettings",
     "HeartbeatSettings",
     "InputSettings",
     "InputWire",

@@ -116,6 +116,11 @@ class SyntheticSettings(LiveSettings):
     distractors_per_metre: PerMetre = Field(
         default=2.0, description="Mean number of grease, rust and weld marks, which must not."
     )
+    paint_per_metre: PerMetre = Field(
+        default=0.0,
+        description="Mean number of bright marks of paint, which must not either; the shipped"
+        " networks have never seen any, and reject them.",
+    )
     fps: Rate | None = Field(
         default=None,
         description="Pictures a second of a camera that runs freely; left out, each frame is taken "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edge.line_file.rules import Quality, Rules
 from edge.line_file.section import LinePath, Section
@@ -50,6 +50,15 @@ class EveryCamera(Section):
         description="What `trackside commission` recorded of it; without it drift is not reported, "
         "and frames are held against fixed bounds alone.",
     )
+
+    @model_validator(mode="after")
+    def _know_what_is_familiar(self) -> EveryCamera:
+        if self.quality.max_unfamiliar is not None and self.baseline is None:
+            raise ValueError(
+                "quality.max_unfamiliar: nothing is known to be familiar: name a `baseline:`, and "
+                "run `trackside commission`"
+            )
+        return self
 
     @property
     def downstream_um(self) -> int:

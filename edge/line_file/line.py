@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -213,12 +214,26 @@ class LineSettings(Section):
                 name,
                 camera,
                 camera.rules or self.rules,
-                tuple(each for each in self.reject.actuators if orders(camera, each.name)),
+                self._ordered_by([camera]),
+                self._ordered_by(self._sharing_with(camera)),
                 self.encoder.speed_mm_s,
                 is_alone=len(self.cameras) == 1,
             )
             for name, camera in self.cameras.items()
         )
+
+    def _ordered_by(self, cameras: Sequence[CameraSettings]) -> tuple[ActuatorSettings, ...]:
+        return tuple(
+            actuator
+            for actuator in self.reject.actuators
+            if any(orders(each, actuator.name) for each in cameras)
+        )
+
+    def _sharing_with(self, camera: CameraSettings) -> list[CameraSettings]:
+        """It, and all that may see the rest of what it finds."""
+        if camera.across_mm is None:
+            return [camera]
+        return [each for each in self.cameras.values() if each.across_mm is not None]
 
     def lookout(self, name: str | None = None) -> Lookout:
         """The camera of that name, or the only one; UsageError where there is no such."""

@@ -26,6 +26,7 @@ class Lookout:
     camera: CameraSettings
     rules: Rules  # its own, or the line's
     actuators: tuple[ActuatorSettings, ...]  # that it orders
+    reached: tuple[ActuatorSettings, ...]  # and those of cameras that share its surface
     speed_mm_s: float  # of the line, at its fastest
     is_alone: bool  # the line has no other
 

@@ -259,6 +259,14 @@ class Quality(Section):
         description="How many times less or more texture, noise and contrast of edges a picture "
         "may have than any had when the line was commissioned; only with `health.baseline`.",
     )
+    max_unfamiliar: float | None = Field(
+        default=None,
+        ge=1,
+        le=1_000,
+        description="How unfamiliar a frame may be to the network: 1 is what one good frame in a "
+        "hundred reached when the line was commissioned; left out, all pass. Only with a "
+        "`baseline` of the bundle that runs.",
+    )
     dark_below: float = Field(default=20, ge=0, le=255, description="Least mean grey level.")
     bright_above: float = Field(default=240, ge=0, le=255, description="Greatest mean grey level.")
     max_saturated_share: float = Field(

@@ -54,6 +54,10 @@ class ServedSection(Section):
         return Address(section, self.host, self.port, certificate)
 
     @property
+    def scheme(self) -> str:
+        return "http" if self.certificate is None else "https"
+
+    @property
     def word(self) -> str | None:
         """The token, to be compared with."""
         return None if self.token is None else self.token.get_secret_value()

@@ -22,6 +22,14 @@ class StoreSettings(Section):
         le=1,
         description="Frames whose verdict is less sure than this are kept, for relabelling.",
     )
+    unfamiliar_above: float = Field(
+        default=1.5,
+        ge=0,
+        le=1_000,
+        description="Frames that are more unfamiliar to the network than this are kept: 1 is what "
+        "one good frame in a hundred reached when the line was commissioned. Only with a camera's "
+        "`baseline` of the bundle that runs.",
+    )
     ok_every: int = Field(
         default=1000,
         ge=0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from edge.bridge import SECOND_NS, STEP_NS, RecordedRail
@@ -90,8 +90,8 @@ class _World:
     def clock_ns(self) -> int:
         return self._now.looked_ns
 
-    def submit(self, camera: str, start_um: int, end_um: int, tag: str) -> None:
-        self.rail.order(camera, Stretch(start_um, end_um), tag, self._now.decided_ns)
+    def submit(self, cameras: Sequence[str], start_um: int, end_um: int, tag: str) -> None:
+        self.rail.order(cameras, Stretch(start_um, end_um), tag, self._now.decided_ns)
 
     def let_by(self, camera: str, start_um: int, end_um: int, tag: str) -> None:
         self.rail.let_by(camera, Stretch(start_um, end_um), tag, self._now.decided_ns)

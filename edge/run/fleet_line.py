@@ -12,7 +12,6 @@ import subprocess
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime, timezone
 from pathlib import Path
 from threading import Event, Thread
 
@@ -20,7 +19,6 @@ from edge.assembly import Line
 from edge.checks import Check
 from edge.clock import clock_ns
 from edge.errors import ConfigurationError, StartAgain, TracksideError
-from edge.extras import require
 from edge.fleet import (
     FleetFolder,
     LineAttempt,
@@ -31,8 +29,9 @@ from edge.fleet import (
     is_answered,
     line_in_force,
     line_that_came,
+    now,
 )
-from edge.fleet.agent import PACKAGES, start_agent
+from edge.fleet.agent import require_for, start_agent
 from edge.inspect import Inspection
 from edge.line_file import LineSettings
 from edge.run.service import run_line
@@ -57,7 +56,7 @@ def run_in_fleet(
 
     StartAgain where another line file is to be taken; whoever started this starts it again.
     """
-    require(*PACKAGES)
+    require_for(fleet_of(own))
     folder = FleetFolder(fleet_of(own).folder)
     with _agent(path):
         request = _request(folder)
@@ -135,7 +134,7 @@ def _refuse(folder: FleetFolder, request: LineRequest, why: str) -> str:
     said = f"the line file that came is refused, and the one before comes back: {why}"
     log.error("%s", said)
     try:
-        decision = LineDecision(request=request, refusal=why, at=_now())
+        decision = LineDecision(request=request, refusal=why, at=now())
         folder.settle(folder.line_standing().model_copy(update={"outcome": decision}))
     except OSError as error:
         log.error("that cannot be kept: %s", error)
@@ -234,7 +233,7 @@ class _Trial(_Watching):
         if not self.is_well:
             if all(map(self._can_be_judged, list(self._latest.values()))):
                 assert self._request is not None
-                decision = LineDecision(request=self._request, refusal=None, at=_now())
+                decision = LineDecision(request=self._request, refusal=None, at=now())
                 in_force = self._request.digest
                 self._folder.settle(LineStanding(in_force=in_force, outcome=decision))
                 self.is_well = True
@@ -286,7 +285,3 @@ def _run_agent(path: Path, over: Event) -> int:
         except subprocess.TimeoutExpired:  # the line does not wait for it
             agent.kill()
             return agent.wait()
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -142,8 +142,8 @@ def _baseline(line: Line, lookout: Lookout) -> Baseline | None:
     if baseline.bundle != line.bundle.digest:
         # This is no reason to refuse: a line must start again after its bundle was changed.
         log.warning(
-            "%s was recorded with another bundle: drift is not reported with this one until "
-            "`trackside commission` has been run again",
+            "%s was recorded with another bundle: drift is not reported, nor what is unfamiliar, "
+            "until `trackside commission` has been run again with this one",
             path,
         )
     return baseline

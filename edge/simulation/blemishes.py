@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Map = NDArray[np.float32]
+_LETTER_PX = 22  # of the brush's letters, at size 1
 _OVERSAMPLING = 4  # lines and outlines are drawn this much finer, then averaged to coverage
 
 
@@ -127,6 +128,24 @@ def weld(rng: np.random.Generator, scale: float) -> Paint:
     return Paint(coverage.astype(np.float32), shade.astype(np.float32))
 
 
+def painted(rng: np.random.Generator, scale: float) -> Paint:
+    """Distractor of some mills: a bright mark by a broad brush, a letter or two along or across."""
+    word = "".join(rng.choice(list("AEHKLNTVXZ47"), int(rng.integers(1, 3))))
+    height_mm, stroke_mm = rng.uniform(18, 30), rng.uniform(2.6, 4.2)
+    fine = scale * _OVERSAMPLING
+    size, thick = height_mm * fine / _LETTER_PX, max(1, round(stroke_mm * fine))
+    (width, height), below = cv2.getTextSize(word, cv2.FONT_HERSHEY_SIMPLEX, size, thick)
+    margin = thick + _OVERSAMPLING
+    columns, rows = (-(-(side + 2 * margin) // _OVERSAMPLING) for side in (width, height + below))
+    canvas = np.zeros((rows * _OVERSAMPLING, columns * _OVERSAMPLING), np.uint8)
+    cv2.putText(canvas, word, (margin, margin + height), cv2.FONT_HERSHEY_SIMPLEX, size, 255, thick)
+    coverage = cv2.GaussianBlur(_average(canvas, rows, columns), (0, 0), max(0.3, 0.3 * scale))
+    dry = smooth_noise(rng, coverage.shape, 0.7 * scale)  # a brush that leaves some of it bare
+    shade = rng.uniform(45, 75) + rng.uniform(3, 8) * dry
+    turns = int(rng.integers(4))
+    return Paint(np.rot90(coverage, turns), np.rot90(np.asarray(shade, np.float32), turns))
+
+
 DEFECTS: dict[str, Painter] = {
     "scratch": scratch,
     "inclusion": inclusion,
@@ -135,6 +154,7 @@ DEFECTS: dict[str, Painter] = {
     "spall": spall,
 }
 DISTRACTORS: dict[str, Painter] = {"grease": grease, "rust": rust, "weld": weld}
+PAINT = "paint"  # a distractor that is nowhere unless it is asked for: no shipped network knows it
 
 
 def draw_lines(lines: list[NDArray[np.float64]], width_mm: float, scale: float) -> Map:

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.simulation.blemishes import DEFECTS, DISTRACTORS, Paint, Painter
+from edge.simulation.blemishes import DEFECTS, DISTRACTORS, PAINT, Paint, Painter, painted
 from edge.simulation.surface import SURFACES, Appearance, SurfaceKind, render_surface
 from edge.simulation.track import (
     HEAD_MM,
@@ -27,7 +27,7 @@ _REACH_MM = 80  # no blemish is longer than this, so only near segments can reac
 
 @dataclass(frozen=True, slots=True)
 class TrueDefect:
-    """A defect as it really is: kind, place on the rail, area of its exact mask."""
+    """A defect, or a mark of paint: its kind, its place on the rail, the area of its exact mask."""
 
     kind: str
     stretch: Stretch
@@ -46,7 +46,7 @@ class Palette:
     sound: Mapping[str, Painter]
 
     def painter(self, kind: str) -> Painter:
-        return {**self.defects, **self.reported, **self.sound}[kind]
+        return {**self.defects, **self.reported, **self.sound, PAINT: painted}[kind]
 
 
 _STEEL = Palette(DEFECTS, {}, DISTRACTORS)
@@ -87,6 +87,7 @@ class SimulatedLine:
     defects_per_metre: float = 1.5
     distractors_per_metre: float = 2.0
     smallest: float = 1.0  # defects are drawn down to this share of their size, evenly by ratio
+    paint_per_metre: float = 0.0  # bright marks by a brush, which are no defects
 
     def render(self, start_row: int, rows: int) -> tuple[Image, NDArray[np.uint8]]:
         """Grey image and labels (0, or 1 + index into `classes`) of a window of rows."""
@@ -114,10 +115,17 @@ class SimulatedLine:
 
     def true_defects(self, start_row: int, end_row: int) -> list[TrueDefect]:
         """Defects wholly between two rows, in order along the rail."""
+        return self._wholly(PALETTES[self.surface].defects, start_row, end_row)
+
+    def true_paint(self, start_row: int, end_row: int) -> list[TrueDefect]:
+        """Marks of paint, likewise."""
+        return self._wholly({PAINT}, start_row, end_row)
+
+    def _wholly(self, kinds: Collection[str], start_row: int, end_row: int) -> list[TrueDefect]:
         found = [
             self._true_defect(placed)
             for placed in self._near(start_row, end_row)
-            if placed.kind in PALETTES[self.surface].defects
+            if placed.kind in kinds
         ]
         low, high = start_row * self.um_per_px, end_row * self.um_per_px
         whole = [d for d in found if low <= d.stretch.start_um and d.stretch.end_um <= high]
@@ -168,7 +176,14 @@ def _segment(line: SimulatedLine, segment: int) -> tuple[_Placed, ...]:
         *rng.choice(under, rng.poisson(line.distractors_per_metre * share)),
         *rng.choice(list(palette.defects), rng.poisson(line.defects_per_metre * share)),
     ]
-    return tuple(_place(line, segment, str(kind), rng) for kind in kinds)
+    placed = [_place(line, segment, str(kind), rng) for kind in kinds]
+    if line.paint_per_metre:
+        # Drawn apart: with paint or without, all else is where it was.
+        apart = np.random.default_rng((line.seed, 4, segment))
+        marks = apart.poisson(line.paint_per_metre * share)
+        # Under everything: a defect that has come since is seen.
+        placed = [*(_place(line, segment, PAINT, apart) for _ in range(marks)), *placed]
+    return tuple(placed)
 
 
 def _place(line: SimulatedLine, segment: int, kind: str, rng: np.random.Generator) -> _Placed:

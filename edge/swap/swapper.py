@@ -300,6 +300,8 @@ class Swapper:
         if refusal is None:
             self._taken_over += 1
             log.info("bundle %s, %s, is in force", request.name, request.digest[:12])
+            if any(each.is_blind_to_the_unfamiliar for each in self._inspectors.values()):
+                log.warning("max_unfamiliar holds nothing up until `trackside commission` is run")
         else:
             self._refused += 1
             log.warning("bundle %s, %s, is refused: %s", request.name, request.digest[:12], refusal)
