@@ -36,8 +36,9 @@ class Stream:
 
     def show(self):
         picture = Gst.Buffer.new_wrapped(self.next())
-        for source in self.sources:  # those that nobody looks at any more take none
-            source.emit("push-buffer", picture)
+        for source in self.sources:
+            if source.current_state == Gst.State.PLAYING:  # before, its pictures have no time
+                source.emit("push-buffer", picture)
         return True
 
 
