@@ -104,7 +104,18 @@ def list_events(
     root, naming = store_of(store), _naming(store)
     reviews = latest_reviews(root)
     at_once = last if order == "time" and not call else None
-    wanted = wanted_of(state, why, classes, since, run, camera, from_m, to_m, unfamiliar, at_once)
+    wanted = wanted_of(
+        state=state,
+        why=why,
+        classes=classes,
+        since=since,
+        run=run,
+        camera=camera,
+        from_m=from_m,
+        to_m=to_m,
+        least_unfamiliar=unfamiliar,
+        last=at_once,
+    )
     looks = second_looks(root)
     for event in _ordered(_called(read_events(root, wanted), reviews, call), order, looks, last):
         review, look = (known.get((event.id, event.utc)) for known in (reviews, looks))
@@ -185,7 +196,18 @@ def export(
         why = why or (None if call else ["NG", "UNKNOWN", "unsure"])
     reviews = latest_reviews(root)
     at_once = None if call else last
-    wanted = wanted_of(state, why, classes, since, run, camera, from_m, to_m, unfamiliar, at_once)
+    wanted = wanted_of(
+        state=state,
+        why=why,
+        classes=classes,
+        since=since,
+        run=run,
+        camera=camera,
+        from_m=from_m,
+        to_m=to_m,
+        least_unfamiliar=unfamiliar,
+        last=at_once,
+    )
     found = _called(read_events(root, wanted), reviews, call)
     found = found[-last:] if last else found
     if kind == "csv":
@@ -262,16 +284,17 @@ def _naming(path: Path) -> Naming:
 
 
 def wanted_of(
-    state: list[str] | None,
-    why: list[str] | None,
-    classes: list[str] | None,
-    since: datetime | None,
-    run: int | None,
-    camera: str | None,
-    from_m: float | None,
-    to_m: float | None,
-    least_unfamiliar: float | None,
-    last: int | None,
+    *,
+    state: list[str] | None = None,
+    why: list[str] | None = None,
+    classes: list[str] | None = None,
+    since: datetime | None = None,
+    run: int | None = None,
+    camera: str | None = None,
+    from_m: float | None = None,
+    to_m: float | None = None,
+    least_unfamiliar: float | None = None,
+    last: int | None = None,
 ) -> Wanted:
     """What the options ask for; UsageError for what there is none of."""
     from edge.errors import UsageError

@@ -61,7 +61,7 @@ def show_miss_rate(
     from edge.store import read_events
 
     root = store_of(store)
-    wanted = wanted_of(None, ["sample"], None, since, None, camera, None, None, None, None)
+    wanted = wanted_of(why=["sample"], since=since, camera=camera)
     rate = miss_rate(read_events(root, wanted), latest_reviews(root))
     print(json.dumps(asdict(rate) | {"share": rate.share}) if as_json else rate.said)
 
