@@ -54,7 +54,7 @@ RAIL = SimulatedLine(seed=21, defects_per_metre=0, distractors_per_metre=0)
 FRAME_UM = 88_000
 
 # The machine that tests may be busy with other things: these lines forgive 100 ms and more.
-PATIENT = {"offset_mm": 3000, "margin_mm": 40, "tolerance_mm": 40}
+PATIENT = {"offset_mm": 3000, "margin_mm": 40, "tolerance_mm": 40, "silence_ms": 20_000}
 WAITING = {"ring": 64, "quality": {"stale_after_ms": 60_000}}  # for frames that must all be judged
 BEYOND_UM = 3_100_000  # so far on, and all that was ordered has gone by
 SLOW = {"speed_mm_s": 100}
@@ -197,7 +197,7 @@ def test_a_camera_that_is_lost_has_its_own_rail_rejected_and_leaves_the_other(
     config = a_line(tmp_path, reject={**PATIENT, "ledger": "rejects.sqlite", "name": "left"})
     line = yaml.safe_load((tmp_path / "line.yaml").read_text())
     line["reject"]["also"] = [{**line["reject"], "name": "right"}]
-    for key in ("ledger", "tolerance_mm"):
+    for key in ("ledger", "silence_ms", "tolerance_mm"):
         del line["reject"]["also"][0][key]
     line["cameras"] = {
         name: {**sound, "fps": 60, "rejects": [name], "along_mm": along_mm}

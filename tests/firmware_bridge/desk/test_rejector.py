@@ -335,7 +335,7 @@ def test_the_process_runs_nothing_that_lies_in_the_working_directory(tmp_path: P
     for module in ("socket", "signal", "struct", "firmware_bridge", "edge"):
         (tmp_path / f"{module}.py").write_text(f"open({str(ran)!r}, 'a').write('{module} ')")
     line = yaml.safe_load(STEEL_LINE.read_text())
-    line["reject"]["isolation"] = "process"
+    line["reject"] |= {"isolation": "process", "silence_ms": 20_000}
     (tmp_path / "line.yaml").write_text(yaml.safe_dump(line))
     inspecting = [sys.executable, "-I", "-m", "edge.cli", "run", "line.yaml", "--frames", "2"]
     done = subprocess.run(inspecting, cwd=tmp_path, capture_output=True, text=True, check=False)
