@@ -31,7 +31,7 @@ KERNELS = {  # by the functions that the compiler leaves of them
     "depthwise": re.compile(
         r"::(depthwise\w*|branch|weave\w*|roll\w*|slide|deal|use_woven|BranchOfPairs)\b"
     ),
-    "sum": re.compile(r"::(add|sum_rows|double_\w+)\b"),
+    "sum": re.compile(r"::(add|sum(_as_large|_doubled|_rows)?|between|double_\w+)\b"),
     "head": re.compile(r"::(head|sums?_of\w*)\b"),
     "rows, copies": re.compile(r"Network::|^mem"),
 }

@@ -15,85 +15,116 @@ typename V::Vector weighed(typename V::Vector near, typename V::Vector far) {
     return V::add16(V::add16(V::template shift_left16<1>(near), near), far);
 }
 
-// What lies between each pixel of half the size and its two neighbours, a quarter of the way: both, side by side.
+// A row between two of half the size, a quarter of the way, with its first and last pixel once more beside it.
 template <class V>
-void double_pixels(const s16* at, int half, int channels, s16* out) {
-    constexpr int LANES = V::BYTES / 2;
-    for (int x = 0; x < half; ++x, out += channels)
-        for (int c = 0; c < channels; c += LANES, at += LANES, out += LANES) {
-            const auto here = V::load(at);
-            V::store(out, weighed<V>(here, V::load(at - channels)));
-            V::store(out + channels, weighed<V>(here, V::load(at + channels)));
-        }
-}
-
-// Of pixels that fill half a vector, two at a time: a row has room for one more than it holds.
-template <class V>
-void double_pairs(const s16* at, int half, s16* out) {
-    constexpr int LANES = V::BYTES / 2;
-    for (int x = 0; x < half; x += 2, at += LANES, out += 2 * LANES) {
-        const auto here = V::load(at);
-        const auto left = weighed<V>(here, V::load(at - LANES / 2)), right = weighed<V>(here, V::load(at + LANES / 2));
-        V::store(out, V::low_halves(left, right));
-        V::store(out + LANES, V::high_halves(left, right));
-    }
-}
-
-// Bilinear doubling of a row, in sixteenths. `column` has room for a pixel before and after it. Vectors of
-// V where a pixel fills them or half of one, else of HALF, of 16 channels.
-template <class V, class HALF>
-void double_row(const u8* near, const u8* far, int half, int channels, s16* column, s16* out) {
-    constexpr int LANES = V::BYTES / 2;
-    s16* at = column + channels;
+const s16* between(const u8* near, const u8* far, int half, int channels, s16* out) {
+    s16* first = out + channels;
     const int size = half * channels;
-    for (int i = 0; i < size; i += LANES) V::store(at + i, weighed<V>(V::widen(near + i), V::widen(far + i)));
-    std::memcpy(column, at, channels * sizeof(s16));
-    std::memcpy(at + size, at + size - channels, channels * sizeof(s16));
-    if (channels % LANES == 0) {
-        double_pixels<V>(at, half, channels, out);
-    } else if (channels == LANES / 2) {
-        double_pairs<V>(at, half, out);
-    } else {
-        double_pixels<HALF>(at, half, channels, out);
-    }
+    for (int i = 0; i < size; i += V::BYTES / 2)
+        V::store(first + i, weighed<V>(V::widen(near + i), V::widen(far + i)));
+    std::memcpy(out, first, channels * sizeof(s16));
+    std::memcpy(first + size, first + size - channels, channels * sizeof(s16));
+    return first;
 }
 
-// Half a vector of outputs, in 16 bits, before they are rounded.
-template <class V, int COUNT>
-typename V::Vector summed(const SummandRow* rows, const s16* const* doubled, int at, int channel) {
-    auto sum = V::zero();
-    for (int i = 0; i < COUNT; ++i) {
-        const auto multiplier = V::load(rows[i].multiplier + channel);
-        const auto x = rows[i].far ? V::template shift_left16<3>(V::load(doubled[i] + at))
-                                   : V::template shift_left16<7>(V::widen(rows[i].near + at));
-        sum = V::add_saturated16(sum, V::scale16(x, multiplier));
+// Half a vector of outputs and another one, in 16 bits.
+template <class V>
+struct Two {
+    typename V::Vector first, second;
+
+    void add(const Two& x, const Two& multiplier) {
+        first = V::add_saturated16(first, V::scale16(x.first, multiplier.first));
+        second = V::add_saturated16(second, V::scale16(x.second, multiplier.second));
     }
-    return V::scale16(sum, V::all16(SIXTY_FOURTH));
+
+    // In bytes, one after the other.
+    typename V::Vector rounded() const {
+        const auto part = V::all16(SIXTY_FOURTH);
+        return V::pixel_by_pixel2(V::pack_positive16(V::scale16(first, part), V::scale16(second, part)));
+    }
+};
+
+// Of a summand that has the sum's size.
+template <class V>
+Two<V> as_large(const u8* first, const u8* second) {
+    return {V::template shift_left16<7>(V::widen(first)), V::template shift_left16<7>(V::widen(second))};
+}
+
+// Of one of half the size: what lies between a pixel and its two neighbours, a quarter of the way. PAIRED are
+// pixels that fill half of half a vector: those before and after each of two.
+template <class V, bool PAIRED>
+Two<V> doubled(const s16* at, int channels) {
+    const auto here = V::load(at);
+    const auto left = V::template shift_left16<3>(weighed<V>(here, V::load(at - channels)));
+    const auto right = V::template shift_left16<3>(weighed<V>(here, V::load(at + channels)));
+    if constexpr (PAIRED) return {V::low_halves(left, right), V::high_halves(left, right)};
+    return {left, right};
 }
 
 template <class V, int COUNT>
-void sum_rows(const SummandRow* rows, const s16* const* doubled, int size, int channels, u8* out) {
-    int channel = 0;
-    for (int at = 0; at < size; at += V::BYTES) {
-        const auto low = summed<V, COUNT>(rows, doubled, at, channel);
-        const auto high = summed<V, COUNT>(rows, doubled, at + V::BYTES / 2, channel + V::BYTES / 2);
-        put<V>(out, at, size, V::pixel_by_pixel2(V::pack_positive16(low, high)));
+void sum_as_large(const SummandRow* rows, int width, int channels, u8* out) {
+    constexpr int LANES = V::BYTES / 2;
+    const int size = width * channels;
+    for (int at = 0, channel = 0; at < size; at += V::BYTES) {
+        Two<V> sum = {V::zero(), V::zero()};
+        for (int i = 0; i < COUNT; ++i) {
+            const s16* multiplier = rows[i].multiplier + channel;
+            const u8* x = rows[i].near + at;
+            sum.add(as_large<V>(x, x + LANES), {V::load(multiplier), V::load(multiplier + LANES)});
+        }
+        put<V>(out, at, size, sum.rounded());
         for (channel += V::BYTES; channel >= channels;) channel -= channels;
     }
 }
 
+// Where some are doubled, so that two neighbouring pixels are made at a time.
+template <class V, int COUNT, bool PAIRED>
+void sum_doubled(const SummandRow* rows, const s16* const* halves, int width, int channels, u8* out) {
+    constexpr int LANES = V::BYTES / 2;
+    const int size = width * channels, apart = PAIRED ? LANES : channels;
+    for (int half = 0, channel = 0; half < size / 2; half += LANES) {
+        const int at = 2 * half - channel;
+        Two<V> sum = {V::zero(), V::zero()};
+        for (int i = 0; i < COUNT; ++i) {
+            const auto multiplier = V::load(rows[i].multiplier + channel);
+            const u8* x = rows[i].near + at;
+            sum.add(rows[i].far ? doubled<V, PAIRED>(halves[i] + half, channels) : as_large<V>(x, x + apart),
+                    {multiplier, multiplier});
+        }
+        if (apart == LANES) {
+            put<V>(out, at, size, sum.rounded());
+        } else {
+            V::store_low(out + at, sum.rounded());
+            V::store_high(out + at + apart, sum.rounded());
+        }
+        if (!PAIRED && (channel += LANES) == channels) channel = 0;
+    }
+}
+
 // HALF has half of V's bytes, or is V where there is none smaller.
+template <class V, class HALF, int COUNT>
+void sum(const SummandRow* rows, const s16* const* halves, int width, int channels, u8* out) {
+    constexpr int LANES = V::BYTES / 2;
+    if (std::all_of(rows, rows + COUNT, [](const SummandRow& row) { return !row.far; })) {
+        sum_as_large<V, COUNT>(rows, width, channels, out);
+    } else if (channels % LANES == 0) {
+        sum_doubled<V, COUNT, false>(rows, halves, width, channels, out);
+    } else if (channels == LANES / 2) {
+        sum_doubled<V, COUNT, true>(rows, halves, width, channels, out);
+    } else {
+        sum_doubled<HALF, COUNT, false>(rows, halves, width, channels, out);
+    }
+}
+
 template <class V, class HALF>
 void add(const SummandRow* rows, int count, int width, int channels, Workspace& work, u8* out) {
-    const s16* doubled[5];
-    for (int i = 0; i < count; ++i) {
-        s16* to = work.doubled[i].get();
-        doubled[i] = to;
-        if (rows[i].far)
-            double_row<V, HALF>(rows[i].near, rows[i].far, width / 2, channels, work.column.get(), to);
-    }
-    constexpr decltype(&sum_rows<V, 2>) BY_COUNT[] = {sum_rows<V, 2>, sum_rows<V, 3>, sum_rows<V, 4>, sum_rows<V, 5>};
-    BY_COUNT[count - 2](rows, doubled, width * channels, channels, out);
+    const s16* halves[5];
+    for (int i = 0; i < count; ++i)
+        if (const SummandRow& row = rows[i]; row.far)
+            halves[i] = between<V>(row.near, row.far, width / 2, channels, work.doubled[i].get());
+    constexpr decltype(&sum<V, HALF, 2>) BY_COUNT[] = {sum<V, HALF, 2>, sum<V, HALF, 3>, sum<V, HALF, 4>,
+                                                       sum<V, HALF, 5>};
+    BY_COUNT[count - 2](rows, halves, width, channels, out);
 }
 
 }  // namespace
