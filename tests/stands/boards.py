@@ -147,7 +147,7 @@ class LyingBoard(Closing):
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         self.port = os.ttyname(self._slave)
-        self._number = self._settings = self._position_um = self._events = 0
+        self._number = self._settings = self._position_um = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -172,18 +172,18 @@ class LyingBoard(Closing):
         number, settings = lie.get("number", self._number), lie.get("settings", self._settings)
         header = kind | 0x80, sequence, session, number, 1, 0, 0, settings, 0, 0
         rest = CLOCK(), self._position_um, lie.get("refusal", 0), 0
-        body = self._body(kind, lie)[: lie.get("cut", None)]
+        body = self._body(kind, lie, asked[_REQUEST.size :])[: lie.get("cut", None)]
         return packet(_ANSWER.pack(*header, *rest) + body) * lie.get("times", 1)
 
-    def _body(self, kind: int, lie: Lie) -> bytes:
+    def _body(self, kind: int, lie: Lie, asked: bytes) -> bytes:
         if kind == Kind.HELLO:
             return _HELLO.pack(requests.VERSION, 120, 16, 0, 0, 0, 0, 0, 0) + b"liar"
         if kind == Kind.OPEN:
             return _PLACE.pack(1, 0)
         if kind == Kind.STATISTICS:
             return bytes(40)
-        first, count = self._events, lie.get("pulses", 0) + ("fired" in lie)
-        self._events += count
+        first = int.from_bytes(asked[:4], "little")  # the one that the host wants next
+        count = lie.get("pulses", 0) + ("fired" in lie)
         event = _EVENT.pack(1 if "fired" in lie else 3, 0, lie.get("fired", 0), 0, 1, 1)
         return _EVENTS.pack(first, count) + count * event
 
