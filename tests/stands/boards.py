@@ -194,39 +194,26 @@ class LyingBoard(Closing):
         os.close(self._slave)
 
 
-class EmulatedBoard:
-    """The Cortex-M image in QEMU, which executes 31 million instructions a second."""
+class EmulatedImage:
+    """A Cortex-M image in QEMU, which executes 31 million instructions a second.
+
+    Its serial ports are sockets of these names, for whoever connects to them.
+    """
 
     LEDS = 0x4002_8000
 
-    def __init__(self, into: Path, image: Path) -> None:
+    def __init__(self, into: Path, image: Path, *serials: str) -> None:
         command = ["qemu-system-arm", "-M", "mps2-an385", "-kernel", str(image)]
         command += ["-display", "none", "-icount", "shift=5,align=on"]
-        for name in ("serial", "monitor", "gdb"):
+        for name in (*serials, "monitor", "gdb"):
             command += ["-chardev", f"socket,id={name},path={into / name},server=on,wait=off"]
-            command += [f"-{name}", f"chardev:{name}"]
+            command += ["-serial" if name in serials else f"-{name}", f"chardev:{name}"]
         self._debugger = into / "gdb"
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        self.link = self._connect(into / "serial")
         self._monitor = self._connect(into / "monitor")
         self._until_prompt()
-
-    def _connect(self, path: Path) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX)
-        eventually(lambda: connection.connect_ex(str(path)) == 0)
-        return connection
-
-    def _until_prompt(self) -> str:
-        said = b""
-        while not said.endswith(b"(qemu) "):
-            said += self._monitor.recv(4096)
-        return said.decode()
-
-    def _command(self, command: str) -> str:
-        self._monitor.sendall(command.encode() + b"\n")
-        return self._until_prompt()
 
     def rejects(self) -> bool:
         said = self._command(f"xp /1wx {self.LEDS:#x}")
@@ -249,8 +236,35 @@ class EmulatedBoard:
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
-        self.link.close()
         self._monitor.close()
+
+    @staticmethod
+    def _connect(path: Path) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        eventually(lambda: connection.connect_ex(str(path)) == 0)
+        return connection
+
+    def _until_prompt(self) -> str:
+        said = b""
+        while not said.endswith(b"(qemu) "):
+            said += self._monitor.recv(4096)
+        return said.decode()
+
+    def _command(self, command: str) -> str:
+        self._monitor.sendall(command.encode() + b"\n")
+        return self._until_prompt()
+
+
+class EmulatedBoard(EmulatedImage):
+    """The same, and its link."""
+
+    def __init__(self, into: Path, image: Path) -> None:
+        super().__init__(into, image, "serial")
+        self.link = self._connect(into / "serial")
+
+    def close(self) -> None:
+        super().close()
+        self.link.close()
 
 
 def ahead_um(link: SerialLink) -> int:

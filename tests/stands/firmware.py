@@ -17,6 +17,7 @@ MADE = {
     "library": ("libcore.so", "gcc"),
     "fuzz": ("fuzz", "gcc"),
     "an385": ("an385.elf", "arm-none-eabi-gcc"),
+    "an385-rig": ("an385-rig.elf", "arm-none-eabi-gcc"),
     "rp2040": ("rp2040.elf", "arm-none-eabi-gcc"),
 }
 PACKAGES = {

@@ -1,24 +1,20 @@
 // Arm MPS2 board with the AN385 image (Cortex-M3 at 25 MHz), which QEMU emulates: the link on
-// UART0, the output on LED 0, lit while the rail may pass, and a simulated encoder.
+// UART0, and the output on LED 0, lit while the rail may pass. Its rail is wheel.c's or rig.c's.
 #include "../port.h"
 
 #include "../cortex_m.h"
 #include "../simulated_encoder.h"
+#include "rail.h"
+#include "uart.h"
 
-enum { TICK_NS = 40, BAUD_DIVISOR = 217 }; // 115,200 baud
+enum { TICK_NS = 40 };
 enum { WATCHDOG_TICKS = 2500000 }; // 100 ms without a turn, and as long again: reset
 
-enum { TX_FULL = 1, RX_FULL = 2, RX_OVERRUN = 8 }; // UART0_STATE
-enum { TX_ENABLE = 1, RX_ENABLE = 2 }; // UART0_CTRL
 enum { WATCHDOG_UNLOCK = 0x1ACCE551 };
 
 static const uintptr_t TIMER0_CTRL = 0x40000000;
 static const uintptr_t TIMER0_VALUE = 0x40000004;
 static const uintptr_t TIMER0_RELOAD = 0x40000008;
-static const uintptr_t UART0_DATA = 0x40004000;
-static const uintptr_t UART0_STATE = 0x40004004;
-static const uintptr_t UART0_CTRL = 0x40004008;
-static const uintptr_t UART0_BAUDDIV = 0x40004010;
 static const uintptr_t WATCHDOG_LOAD = 0x40008000;
 static const uintptr_t WATCHDOG_CTRL = 0x40008008;
 static const uintptr_t WATCHDOG_LOCK = 0x40008C00;
@@ -53,8 +49,8 @@ struct board port_init(void)
     *hardware(TIMER0_RELOAD) = UINT32_MAX; // counts down and starts again
     *hardware(TIMER0_VALUE) = UINT32_MAX;
     *hardware(TIMER0_CTRL) = 1;
-    *hardware(UART0_BAUDDIV) = BAUD_DIVISOR;
-    *hardware(UART0_CTRL) = TX_ENABLE | RX_ENABLE;
+    uart_init(UART0);
+    rail_init();
     *hardware(WATCHDOG_LOCK) = WATCHDOG_UNLOCK;
     *hardware(WATCHDOG_LOAD) = WATCHDOG_TICKS;
     *hardware(WATCHDOG_CTRL) = 3; // an NMI first, then a reset
@@ -76,7 +72,7 @@ uint8_t port_turn(void)
 }
 
 // Turns are far shorter than the 171 s in which the timer rolls over.
-int64_t port_now_ns(void)
+int64_t timer_ns(void)
 {
     static uint32_t last;
     static int64_t ticks;
@@ -84,11 +80,6 @@ int64_t port_now_ns(void)
     ticks += elapsed - last;
     last = elapsed;
     return ticks * TICK_NS;
-}
-
-uint32_t port_count(void)
-{
-    return simulated_count(port_now_ns());
 }
 
 bool port_lost_counts(void)
@@ -108,26 +99,20 @@ bool port_rejects(void)
 
 uint32_t port_lost_bytes(void)
 {
-    if ((*hardware(UART0_STATE) & RX_OVERRUN) == 0)
-        return 0;
-    *hardware(UART0_STATE) = RX_OVERRUN;
-    return 1; // at least
+    return uart_lost_bytes(UART0);
 }
 
 bool port_read(uint8_t *byte)
 {
-    if ((*hardware(UART0_STATE) & RX_FULL) == 0)
-        return false;
-    *byte = (uint8_t)*hardware(UART0_DATA);
-    return true;
+    return uart_read(UART0, byte);
 }
 
 bool port_can_write(void)
 {
-    return (*hardware(UART0_STATE) & TX_FULL) == 0;
+    return uart_can_write(UART0);
 }
 
 void port_write(uint8_t byte)
 {
-    *hardware(UART0_DATA) = byte;
+    uart_write(UART0, byte);
 }
