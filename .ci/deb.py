@@ -1,11 +1,13 @@
 """Builds the Debian packages: an environment below /opt/trackside, units, user, man page.
 
-    python .ci/deb.py --wheels dist --out dist [--only amd64|arm64] [--bare]
+    python .ci/deb.py --wheels dist --out dist [--only amd64|arm64] [--bare] [--plain]
+        [--extras gpio,serial]
 
 The environment is a venv by its layout alone, and what goes into it are wheels for the package's
 processor; nothing of that processor is run here, so one machine builds for both. It stands on the
 `python3` of one Debian release, by default 12 (Python 3.11). `--bare` leaves the dependencies out,
-for tests of the package itself.
+for tests of the package itself; `--plain` does not compress, for a box that is thrown away, and
+`--extras` leaves out what such a box has no use for.
 """
 
 from __future__ import annotations
@@ -48,15 +50,22 @@ def main() -> None:
     parser.add_argument("--only", choices=PROCESSORS, help="one of the packages")
     parser.add_argument("--python", default="3.11", help="of the Debian release that it is for")
     parser.add_argument("--bare", action="store_true", help="without what it depends on")
+    parser.add_argument("--extras", default=EXTRAS, help="of setup.cfg, that it brings")
+    parser.add_argument(
+        "--plain", action="store_true", help="not compressed: in no time, and large"
+    )
     parser.add_argument("--version", default=version(), help="that the package says it is of")
     asked = parser.parse_args()
     for debian in [asked.only] if asked.only else PROCESSORS:
         with tempfile.TemporaryDirectory() as scratch:
             root = Path(scratch) / "root"
-            environment(root, debian, asked.wheels, asked.python, bare=asked.bare)
+            environment(
+                root, debian, asked.wheels, asked.python, None if asked.bare else asked.extras
+            )
             system_files(root)
             control(root, debian, asked.version, asked.python)
-            print(packed(root, asked.out / f"trackside_{asked.version}_{debian}.deb"))
+            path = asked.out / f"trackside_{asked.version}_{debian}.deb"
+            print(packed(root, path, "none" if asked.plain else "xz"))
 
 
 def version() -> str:
@@ -65,8 +74,8 @@ def version() -> str:
     return setup["metadata"]["version"]
 
 
-def environment(root: Path, debian: str, wheels: Path, python: str, *, bare: bool) -> None:
-    """As `python3 -m venv` would lay it out on the box."""
+def environment(root: Path, debian: str, wheels: Path, python: str, extras: str | None) -> None:
+    """As `python3 -m venv` would lay it out on the box; without extras no dependencies either."""
     home = root / "opt" / "trackside"
     packages = home / "lib" / f"python{python}" / "site-packages"
     packages.mkdir(parents=True)
@@ -81,8 +90,8 @@ def environment(root: Path, debian: str, wheels: Path, python: str, *, bare: boo
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--upgrade"]
     command += ["--target", str(packages), "--only-binary=:all:", "--implementation=cp"]
     command += [f"--python-version={python}", *platforms, "--disable-pip-version-check"]
-    wanted = str(wheel) if bare else f"{wheel}[{EXTRAS}]"
-    subprocess.run([*command, *(["--no-deps"] if bare else []), wanted], check=True)
+    wanted = ["--no-deps", wheel] if extras is None else [f"{wheel}[{extras}]"]
+    subprocess.run([*command, *wanted], check=True)
     shutil.rmtree(
         packages / "bin", ignore_errors=True
     )  # scripts that begin with this machine's python
@@ -222,15 +231,15 @@ Description: edge inspection for rail and strip-steel surfaces
         (folder / script).chmod(0o755)
 
 
-def packed(root: Path, path: Path) -> Path:
+def packed(root: Path, path: Path, compression: str) -> Path:
     """Owned by root, with the commit's time: two builds of the same files are the same bytes."""
     for each in root.rglob("*"):
         if not each.is_symlink():
             each.chmod(0o755 if each.is_dir() or each.stat().st_mode & 0o100 else 0o644)
     path.parent.mkdir(parents=True, exist_ok=True)
-    command = ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(root), str(path)]
+    command = ["dpkg-deb", "--root-owner-group", f"-Z{compression}", "--build"]
     environ = {**os.environ, **same_each_time()}
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environ)
+    subprocess.run([*command, root, path], check=True, stdout=subprocess.DEVNULL, env=environ)
     return path
 
 

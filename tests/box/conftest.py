@@ -2,11 +2,12 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from stands.box_machine import PROGRAMS
+from stands.box_machine import PROGRAMS, BoxMachine
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +20,11 @@ def image() -> Path:
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed (Debian: {package})")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def box(image: Path) -> Iterator[BoxMachine]:
+    """It has power: the file's tests are what happens to it, one after another."""
+    with BoxMachine(image) as box:
+        box.start(at_um=0)
+        yield box

@@ -17,10 +17,11 @@ from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 
-from stands.box_rail import Told, told
+from stands.box_rail import Told, passed, told
 from stands.places import ROOT
 from stands.waiting import eventually
 
+UNIT = "trackside@rail"
 PATIENCE_S = 900  # with a host that is busy
 PROGRAMS = {
     "qemu-system-x86_64": "qemu-system-x86",
@@ -31,13 +32,20 @@ PORTS = ("shell", "rig")
 CPU = "-accel tcg -icount shift=1,sleep=on -machine q35 -cpu max -m 1024 -no-hpet"
 BARE = "-nodefaults -display none -no-reboot"
 KERNEL = "root=/dev/vda ro console=ttyS0 quiet tsc=reliable mitigations=off panic=-1"
+# In place of the line that has pins of the box's own.
+BY_CO_PROCESSOR = "systemd.mask=trackside@rail.service systemd.wants=trackside@board.service"
+LINK, RAIL = "link", "rail"  # the serial ports of a co-processor: of its line, and of the rig
 
 
 class BoxMachine:
-    """A copy of the box's disk, and what happens to it."""
+    """A copy of the box's disk, and what happens to it.
 
-    def __init__(self, image: Path, seed: int = 0) -> None:
+    A co-processor is wired to it where there is a folder with the sockets LINK and RAIL of one.
+    """
+
+    def __init__(self, image: Path, seed: int = 0, co_processor: Path | None = None) -> None:
         self._image = image
+        self._co_processor = co_processor
         self._folder = Path(tempfile.mkdtemp(prefix="trackside-box-"))
         self.disk = self._folder / "disk"
         subprocess.run(["cp", "--sparse=always", image / "disk", self.disk], check=True)
@@ -66,6 +74,7 @@ class BoxMachine:
             self._served = subprocess.Popen(serve, stderr=log)
         eventually(lambda: self._at("disk.socket").exists())
         append = f"{KERNEL} rig.um={at_um} rig.mm_s={mm_s}"
+        append += f" {BY_CO_PROCESSOR}" if self._co_processor else ""
         command = ["qemu-system-x86_64", *CPU.split(), *BARE.split(), "-append", append]
         command += ["-kernel", self._image / "vmlinuz", "-initrd", self._image / "initrd.img"]
         disk = f"driver=nbd,node-name=disk,server.type=unix,server.path={self._at('disk.socket')}"
@@ -75,6 +84,7 @@ class BoxMachine:
         for name in PORTS:
             command += ["-chardev", f"socket,id={name},path={self._at(name)},server=on,wait=off"]
             command += ["-device", f"virtserialport,chardev={name},name={name}"]
+        command += self._co_processor_wires()
         with (self._folder / "qemu.log").open("a") as log:
             self._qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
         self._shell, self._rig = (self._connected(name) for name in PORTS)
@@ -92,6 +102,16 @@ class BoxMachine:
             said += more
         text, _, code = said.decode().rpartition(f"{mark} ")
         return int(code), text.strip()
+
+    def says(self, command: str) -> str:
+        """What a command says, which must succeed."""
+        code, text = self.ask(command)
+        assert code == 0, text
+        return text
+
+    def shown(self, name: str) -> str:
+        """What systemd says of the line."""
+        return self.says(f"systemctl show --property={name} --value {UNIT}")
 
     def tell(self, word: str) -> None:
         """The rig: a speed in mm/s, `unplug` or `plug`."""
@@ -115,6 +135,15 @@ class BoxMachine:
             return holds()
 
         eventually(holds_or_is_dark, PATIENCE_S)
+
+    def lets_by(self, since: int = 0) -> bool:
+        """Whether rail passes, from a number of the report's on."""
+        return next(passed(self.report[since:]), None) is not None
+
+    def await_passing(self) -> None:
+        """Rail that comes from now on passes."""
+        since = len(self.report)
+        self.until(lambda: self.lets_by(since))
 
     def await_rail(self, length_um: int) -> None:
         """So much goes by."""
@@ -144,6 +173,20 @@ class BoxMachine:
         dump = f"rdump /var/lib/trackside {folder}"
         subprocess.run(["debugfs", "-R", dump, self.disk], check=True, capture_output=True)
         return folder / "trackside"
+
+    def _co_processor_wires(self) -> list[str]:
+        """They are plugged again whenever one that lost its power is back."""
+        if self._co_processor is None:
+            return []
+        wires = ["-device", "qemu-xhci"]
+        for name, device in (
+            (LINK, "usb-serial,always-plugged=on"),
+            (RAIL, "virtserialport,name=co-processor"),
+        ):
+            path = self._co_processor / name
+            wires += ["-chardev", f"socket,id={name},path={path},reconnect=1"]
+            wires += ["-device", f"{device},chardev={name}"]
+        return wires
 
     def _down(self) -> None:
         self._qemu.wait(PATIENCE_S)

@@ -4,7 +4,8 @@
 The pins are gpio-sim's, the camera is vivid's: what is written to its output is what it sees. The
 rail moves by its own ticks, a busy machine only makes it slower. The kernel's command line says
 where it begins and how fast it goes; by a port the host says more, and hears where the rail is and
-what the line's outputs are, whenever one of them changes. It knows nothing of Trackside.
+what the line's outputs are, whenever one of them changes. Where a co-processor is wired, the rail
+moves under its encoder too, and its output is the one that rejects. It knows nothing of Trackside.
 """
 
 import os
@@ -23,6 +24,7 @@ TICK_S, LONGEST_TICK_S = 0.01, 0.02
 OFTEN_UM = 50_000  # the host hears of the rail at least so often
 CAPTURE, OUTPUT = "/dev/video0", "/dev/video1"
 PORT = "/dev/virtio-ports/rig"
+CO_PROCESSOR = Path("/dev/virtio-ports/co-processor")
 NAMES = ("encoder-a", "encoder-b", "reject", "heartbeat", "stop")
 ENCODER = ((0, 0), (1, 0), (1, 1), (0, 1))  # levels of A and B, count by count
 HDMI = "n_devs=1 node_types=0x101 num_inputs=1 input_types=3 num_outputs=1 output_types=1"
@@ -36,7 +38,7 @@ FORM = f"width={COLUMNS},height={ROWS},pixelformat=GREY"
 
 
 class Pins:
-    """A chip of five lines, and who holds their other ends."""
+    """A chip of five lines, and who holds their other ends; a co-processor where one is wired."""
 
     def __init__(self) -> None:
         subprocess.run(["modprobe", "configfs"], check=True)
@@ -52,18 +54,60 @@ class Pins:
         wires = Path("/sys/devices/platform") / (device / "dev_name").read_text().strip() / chip
         self._pulls = [os.open(wires / f"sim_gpio{n}" / "pull", os.O_WRONLY) for n in (0, 1)]
         self._levels = [os.open(wires / f"sim_gpio{n}" / "value", os.O_RDONLY) for n in (2, 3, 4)]
+        self._co_processor = CoProcessor() if CO_PROCESSOR.exists() else None
         self._count = 0
 
-    def step(self) -> None:
+    def move(self, elapsed_s: float, counts: int) -> tuple[int, ...]:
+        """The rail goes on; the levels of reject, heartbeat and stop then."""
+        for _ in range(counts):
+            self._step()
+        reject, *others = (int(os.pread(each, 2, 0)) for each in self._levels)
+        if self._co_processor is not None:
+            reject = int(self._co_processor.step(elapsed_s, counts))
+        return reject, *others
+
+    def _step(self) -> None:
         """The encoder's next count: one of its channels changes."""
         before, self._count = ENCODER[self._count % 4], self._count + 1
         for pull, was, level in zip(self._pulls, before, ENCODER[self._count % 4], strict=True):
             if was != level:
                 os.pwrite(pull, b"pull-up" if level else b"pull-down", 0)
 
-    def levels(self) -> tuple[int, ...]:
-        """Of reject, heartbeat and stop, as they are on the wire."""
-        return tuple(int(os.pread(each, 2, 0)) for each in self._levels)
+
+class CoProcessor:
+    """Another machine's, with an encoder of its own on the rail, and the output that rejects.
+
+    The rail waits for it at each step: it answers by the level of its output, which has followed
+    by then (firmware/ports/an385/rig.c). While it has no power it counts nothing, and rejects.
+    """
+
+    PATIENCE_MS = 5000  # after which an answer went with the power, however busy its machine is
+
+    def __init__(self) -> None:
+        self._port = os.open(CO_PROCESSOR, os.O_RDWR | os.O_NONBLOCK)
+        self._incoming = select.poll()
+        self._incoming.register(self._port, select.POLLIN)
+        self._due_ms = 0.0
+
+    def step(self, elapsed_s: float, counts: int) -> bool:
+        """Whether it lets the rail by after it has moved so far, in that time."""
+        self._due_ms += elapsed_s * 1000
+        elapsed_ms = int(self._due_ms)
+        self._due_ms -= elapsed_ms
+        try:
+            self._hear()
+            os.write(self._port, bytes([counts << 5 | elapsed_ms]))
+        except BlockingIOError:  # nobody is at the other end
+            return False
+        self._incoming.poll(self.PATIENCE_MS)
+        return self._hear() == b"1"
+
+    def _hear(self) -> bytes:
+        """The last it has said; nothing, where it has no power."""
+        try:
+            return os.read(self._port, 64)[-1:]
+        except BlockingIOError:
+            return b""
 
 
 class Camera:
@@ -125,12 +169,12 @@ def turn(pins: Pins, camera: Camera, port: int, position_um: int, mm_s: int) -> 
     while True:
         time.sleep(TICK_S)
         before_s, at_s = at_s, time.monotonic()
-        due_um += min(at_s - before_s, LONGEST_TICK_S) * mm_s * 1000
-        while position_um - begun_um + UM_PER_COUNT <= due_um:
-            pins.step()
-            position_um += UM_PER_COUNT
+        elapsed_s = min(at_s - before_s, LONGEST_TICK_S)
+        due_um += elapsed_s * mm_s * 1000
+        counts = int(due_um - (position_um - begun_um)) // UM_PER_COUNT
+        position_um += counts * UM_PER_COUNT
         camera.position_um = position_um
-        levels = pins.levels()
+        levels = pins.move(elapsed_s, counts)
         if levels != told or position_um - told_um >= OFTEN_UM:
             told, told_um = levels, position_um
             os.write(port, f"{time.monotonic_ns()} {position_um} {levels}\n".encode())
