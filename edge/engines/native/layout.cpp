@@ -12,6 +12,7 @@ namespace trackside {
 namespace {
 
 constexpr std::ptrdiff_t LARGE = 256 << 10;  // bytes: below, a tensor stays in the cache by itself
+constexpr int LEAST_BAND = 8;  // times the rows beyond it that two threads make, each for itself
 
 std::vector<u32> reads(const Operation& operation) {
     std::vector<u32> tensors;
@@ -41,24 +42,27 @@ int reach(const Operation& operation) {
     return rows;
 }
 
+std::size_t size_of(const Map& map) { return map.kept * map.stride + (BORDER + SLACK) * map.channels; }
+
 bool contains(const std::vector<u32>& tensors, u32 tensor) {
     return std::find(tensors.begin(), tensors.end(), tensor) != tensors.end();
 }
 
 class Planner {
 public:
-    Planner(const Program& program, int height, int width) : operations_(program.operations) {
+    Planner(const Program& program, int height, int width, int threads)
+        : operations_(program.operations), threads_(threads) {
         for (const Tensor& tensor : program.tensors) {
             const int rows = height >> tensor.level, columns = width >> tensor.level;
             const auto stride = static_cast<std::ptrdiff_t>(columns + BORDER) * tensor.channels;
-            maps_.push_back({tensor.channels, tensor.level, rows, columns, rows, stride, {}});
+            maps_.push_back({tensor.channels, tensor.level, rows, columns, rows, false, stride, {}});
         }
     }
 
-    Layout plan(bool chained) {
+    Layout plan() {
         for (std::size_t first = 0; first < operations_.size();) {
             chains_.push_back({first, {0}, made_by(first).height});
-            while (chained && follows(chains_.back())) {
+            while (follows(chains_.back())) {
             }
             first += chains_.back().delays.size();
         }
@@ -86,9 +90,15 @@ private:
         if (!whole || !contains(reads(operations_[next]), between) || map.height * map.stride < LARGE ||
             made_by(next).level != map.level)
             return false;
-        const int rows = reach(operations_[next]);
-        if (readers(between) == 1) map.kept = std::min(map.height, 2 * rows + 1);
-        chain.delays.push_back(chain.delays.back() + rows);
+        const int delay = chain.delays.back() + reach(operations_[next]);
+        const bool passing = readers(between) == 1;
+        // Each row of what others read, too, is to be made by one thread alone.
+        if (threads_ > 1 && (!passing || delay * LEAST_BAND * threads_ > map.height)) return false;
+        if (passing) {
+            map.passing = true;
+            map.kept = std::min(map.height, 2 * reach(operations_[next]) + 1);
+        }
+        chain.delays.push_back(delay);
         return true;
     }
 
@@ -106,7 +116,7 @@ private:
             Map& map = made_by(i);
             auto& free = unused_[{map.channels, map.level, map.kept}];
             if (free.empty())
-                free.push_back(std::make_shared<Array<u8>>(map.kept * map.stride + (BORDER + SLACK) * map.channels));
+                free.push_back(std::make_shared<Array<u8>>(size_of(map)));
             map.memory = free.back();
             free.pop_back();
         }
@@ -123,6 +133,7 @@ private:
     }
 
     const std::vector<Operation>& operations_;
+    const int threads_;
     std::vector<Map> maps_;
     std::vector<Chain> chains_;
     std::map<std::tuple<int, int, int>, std::vector<std::shared_ptr<Array<u8>>>> unused_;
@@ -130,8 +141,20 @@ private:
 
 }  // namespace
 
-Layout lay_out(const Program& program, int height, int width, bool chained) {
-    return Planner(program, height, width).plan(chained);
+Layout lay_out(const Program& program, int height, int width, int threads) {
+    return Planner(program, height, width, threads).plan();
+}
+
+std::vector<Map> maps_of_a_hand(const Layout& layout) {
+    std::vector<Map> maps = layout.maps;
+    std::map<const Array<u8>*, std::shared_ptr<Array<u8>>> own;  // tensors may share it
+    for (Map& map : maps) {
+        if (!map.passing) continue;
+        auto& memory = own[map.memory.get()];
+        if (!memory) memory = std::make_shared<Array<u8>>(size_of(map));
+        map.memory = memory;
+    }
+    return maps;
 }
 
 }  // namespace trackside

@@ -7,10 +7,11 @@ namespace trackside {
 
 constexpr int SLACK = 16;  // pixels that a pointwise kernel may read beyond a row
 
-// A tensor's memory: rows with BORDER pixels of zeros between them. Only the last `kept` rows are
-// there at a time; all of them where others than the next operation read them.
+// A tensor's memory: rows with BORDER pixels of zeros between them. Only the last `kept` rows are there at a
+// time, enough for the next operation, if it is `passing`: no other one reads it.
 struct Map {
     int channels, level, height, width, kept;
+    bool passing;
     std::ptrdiff_t stride;
     std::shared_ptr<Array<u8>> memory;
 
@@ -30,7 +31,10 @@ struct Layout {
     std::vector<Chain> chains;
 };
 
-// Where they may not be `chained`, each operation is a chain of its own and every row is kept.
-Layout lay_out(const Program& program, int height, int width, bool chained);
+// For so many threads, each of which makes a band of the rows.
+Layout lay_out(const Program& program, int height, int width, int threads);
+
+// The tensors as one of several threads finds them: of what is passing, each makes its own.
+std::vector<Map> maps_of_a_hand(const Layout& layout);
 
 }  // namespace trackside

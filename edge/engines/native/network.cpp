@@ -29,7 +29,7 @@ Network::Network(Program program, int height, int width, const Body& body, int t
       height_(checked(height)),
       width_(checked(width)),
       body_(body),
-      layout_(lay_out(program_, height, width, bands(height, width, threads) == 1)) {
+      layout_(lay_out(program_, height, width, bands(height, width, threads))) {
     for (const Operation& operation : program_.operations) packed_.push_back(pack(operation, body));
     for (const Map& map : layout_.maps) {
         row_ = std::max<std::size_t>(row_, map.width * map.channels);
@@ -57,6 +57,7 @@ Hand Network::new_hand() const {
     std::memset(hand.image.get(), program_.padding, image);  // no run writes to the border
     hand.middle = Array<u8>(with_slack);
     hand.slice = Array<u8>(with_slack);
+    hand.maps = maps_of_a_hand(layout_);
     return hand;
 }
 
@@ -71,29 +72,29 @@ void Network::run(const u8* pixels, float* logits, float* names) {
     logits_ = logits;
     names_ = names;
     if (crew_) {
-        crew_->run([this](int band) { run_band(hands_[band], band); });
+        crew_->run([this](int band) { run_band(band); });
     } else {
-        run_chains(hands_[0]);
+        run_band(0);
     }
 }
 
-void Network::run_chains(Hand& hand) const {
-    for (const Chain& chain : layout_.chains)
-        for (int step = 0; step < chain.height + chain.delays.back(); ++step)
-            for (std::size_t i = 0; i < chain.delays.size(); ++i) {
-                const int y = step - chain.delays[i];
-                if (y >= 0 && y < chain.height) make_row(chain.first + i, y, hand);
-            }
-}
-
-// One operation after the other, down and up by turns: the rows made last are still in the cache.
-void Network::run_band(Hand& hand, int band) {
+void Network::run_band(int band) {
     const int bands = static_cast<int>(hands_.size());
     for (const Chain& chain : layout_.chains) {
-        const int first = chain.height * band / bands, end = chain.height * (band + 1) / bands;
-        for (int i = first; i < end; ++i) make_row(chain.first, chain.first % 2 ? first + end - 1 - i : i, hand);
-        crew_->meet();  // the next operation reads other bands' rows
+        run_chain(chain, chain.height * band / bands, chain.height * (band + 1) / bands, hands_[band]);
+        if (crew_) crew_->meet();  // the next chain reads other bands' rows
     }
+}
+
+// Makes some rows of a chain's last tensor, and what of the others they want, beyond the band too.
+void Network::run_chain(const Chain& chain, int first, int end, Hand& hand) const {
+    const int last = chain.delays.back();
+    for (int step = std::max(first - last, 0); step < end + last; ++step)
+        for (std::size_t i = 0; i < chain.delays.size(); ++i) {
+            const int y = step - chain.delays[i], beyond = last - chain.delays[i];
+            if (y >= std::max(first - beyond, 0) && y < std::min(end + beyond, chain.height))
+                make_row(chain.first + i, y, hand);
+        }
 }
 
 void Network::make_row(std::size_t operation, int y, Hand& hand) const {
@@ -102,7 +103,7 @@ void Network::make_row(std::size_t operation, int y, Hand& hand) const {
 
 // Its three rows of pixels, each with what lies beside the image.
 void Network::make(const Stem& stem, const Packed& packed, int y, Hand& hand) const {
-    const Map& out = layout_.maps[stem.output];
+    const Map& out = hand.maps[stem.output];
     const std::ptrdiff_t stride = width_ + IMAGE_BORDER;
     for (std::ptrdiff_t row = 0; row < 3; ++row) {
         u8* to = hand.image.get() + row * stride + 1;
@@ -117,19 +118,19 @@ void Network::make(const Stem& stem, const Packed& packed, int y, Hand& hand) co
 }
 
 void Network::make(const Module& module, const Packed& packed, int y, Hand& hand) const {
-    const Map &in = layout_.maps[module.input], &out = layout_.maps[module.output];
+    const Map &in = hand.maps[module.input], &out = hand.maps[module.output];
     const u8* made = in.row(y);
     int channels = in.channels;
     if (!module.branches.empty()) {
         const int size = out.width * channels;
         BranchRow rows[4];
-        branch_rows(module, y, rows);
+        branch_rows(module, in, y, rows);
         const int whole_vectors = (size + VECTOR - 1) / VECTOR * VECTOR;
         body_.depthwise(packed.branches, rows, whole_vectors, hand.work, hand.middle.get());
         made = hand.middle.get();
     }
     for (const PackedPointwise& pointwise : packed.pointwise) {
-        const u8* residual = module.residual == NONE ? nullptr : layout_.maps[module.residual].row(y);
+        const u8* residual = module.residual == NONE ? nullptr : hand.maps[module.residual].row(y);
         channels = pointwise.outputs;
         u8* to = channels == out.channels ? out.row(y) : hand.slice.get();
         body_.pointwise(pointwise, {made, pointwise.inputs, 4}, out.width, residual, to);
@@ -148,8 +149,7 @@ const u8* Network::row_or_zeros(const Map& map, int y) const {
     return y >= 0 && y < map.height ? map.row(y) : zeros_.get() + BORDER * map.channels;
 }
 
-void Network::branch_rows(const Module& module, int y, BranchRow* rows) const {
-    const Map& in = layout_.maps[module.input];
+void Network::branch_rows(const Module& module, const Map& in, int y, BranchRow* rows) const {
     const int middle = static_cast<int>(module.stride) * y;
     for (const Branch& branch : module.branches) {
         rows->reach = branch.dilation * in.channels;
@@ -159,11 +159,11 @@ void Network::branch_rows(const Module& module, int y, BranchRow* rows) const {
 }
 
 void Network::make(const Add& add, const Packed& packed, int y, Hand& hand) const {
-    const Map& out = layout_.maps[add.output];
+    const Map& out = hand.maps[add.output];
     SummandRow rows[5];
     int count = 0;
     for (const Summand& summand : add.summands) {
-        const Map& map = layout_.maps[summand.tensor];
+        const Map& map = hand.maps[summand.tensor];
         SummandRow& row = rows[count];
         row = {packed.multipliers[count].get(), nullptr, nullptr};
         if (map.level == out.level) {
@@ -178,8 +178,8 @@ void Network::make(const Add& add, const Packed& packed, int y, Hand& hand) cons
     body_.add(rows, count, out.width, out.channels, hand.work, out.row(y));
 }
 
-void Network::make(const Head& head, const Packed& packed, int y, Hand&) const {
-    const Map& in = layout_.maps[head.input];
+void Network::make(const Head& head, const Packed& packed, int y, Hand& hand) const {
+    const Map& in = hand.maps[head.input];
     const bool decides = &head == &std::get<Head>(program_.operations.back());
     const std::ptrdiff_t plane = static_cast<std::ptrdiff_t>(in.height) * in.width;
     float* logits = (decides ? logits_ : names_) + static_cast<std::ptrdiff_t>(y) * in.width;

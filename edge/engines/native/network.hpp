@@ -18,10 +18,11 @@ struct Shape {
     int channels, height, width;
 };
 
-// What a thread makes rows with; nothing in it outlives a row.
+// What a thread makes rows with, and where it finds them: of a tensor that is never whole it has rows of its own.
 struct Hand {
     Workspace work;
     Array<u8> image, middle, slice;
+    std::vector<Map> maps;
 };
 
 class Network {
@@ -39,8 +40,8 @@ public:
 private:
     Hand new_hand() const;
     Shape shape_of(std::size_t head) const;
-    void run_chains(Hand& hand) const;
-    void run_band(Hand& hand, int band);
+    void run_band(int band);
+    void run_chain(const Chain& chain, int first, int end, Hand& hand) const;
 
     // Each makes row `y` of its output.
     void make_row(std::size_t operation, int y, Hand& hand) const;
@@ -49,7 +50,7 @@ private:
     void make(const Add& add, const Packed& packed, int y, Hand& hand) const;
     void make(const Head& head, const Packed& packed, int y, Hand& hand) const;
 
-    void branch_rows(const Module& module, int y, BranchRow* rows) const;
+    void branch_rows(const Module& module, const Map& in, int y, BranchRow* rows) const;
     const u8* row_or_zeros(const Map& map, int y) const;
     static void copy_slice(const u8* from, int channels, const Map& out, int y, int offset);
 

@@ -150,7 +150,8 @@ def test_every_body_gives_them_of_every_second_pixel(
 
 def test_threads_that_share_a_picture_give_what_one_gives() -> None:
     data = Programs(6).minet().to_bytes()
-    for height, width in [(640, 672), (96, 4160), (64, 64)]:  # three bands, of 3 rows at times; one
+    # Three bands, of long chains, of short ones, of 3 rows at times; and one.
+    for height, width in [(1280, 352), (640, 672), (96, 4160), (64, 64)]:
         one = NativeNetwork(data, height, width)
         three = NativeNetwork(data, height, width, threads=3)
         for seed in range(4):
