@@ -43,6 +43,7 @@ class Sight:
         self._doubts = 0  # pictures that must be new until one is believed
         self._laid: tuple[Relief, int] | None = None
         self._unmoved = 0  # pictures that must have moved until one is believed
+        self._opens_anew = False  # the next picture is the first since then
         self._seen_um: int | None = None  # where something could be seen
 
     @property
@@ -73,11 +74,21 @@ class Sight:
             )
 
     def _check_new(self, image: Image, position_um: int, reasons: tuple[str, ...]) -> None:
+        """What is wrong with the first picture since the camera was opened anew is not said, nor is
+        it believed: many a camera begins with the same one each time.
+        """
+        is_first, self._opens_anew = self._opens_anew, False
+        wrong = self._wrong(image, position_um, reasons)
+        if wrong is not None and not is_first:
+            self._opens_anew = True
+            raise CameraError(wrong)
+
+    def _wrong(self, image: Image, position_um: int, reasons: tuple[str, ...]) -> str | None:
+        """Why it cannot be what the camera sees now."""
         if self._is_last(image, position_um) or self._looks_the_same(image, position_um):
             self._doubts = _NEW_AGAIN
-            raise CameraError(_blind(reasons) if reasons else _AGAIN)
-        if not reasons:
-            self._check_moved(image, position_um)
+            return _blind(reasons) if reasons else _AGAIN
+        return None if reasons else self._moved_wrongly(image, position_um)
 
     def _is_last(self, image: Image, position_um: int) -> bool:
         """To the bit, though the rail moved."""
@@ -98,22 +109,23 @@ class Sight:
         self._doubts = max(0, self._doubts - 1)
         return False
 
-    def _check_moved(self, image: Image, position_um: int) -> None:
-        """As the rail did, whatever noise is over it."""
+    def _moved_wrongly(self, image: Image, position_um: int) -> str | None:
+        """Not as the rail did, whatever noise is over it."""
         before = self._laid
         moved_rows = 0.0 if before is None else (position_um - before[1]) / self._along_um
         if before is not None and abs(moved_rows) < LEAST_CELLS * before[0].row_px:
-            return
+            return None
         relief = relief_of(image)
         self._laid = relief, position_um
         if before is None:
-            return
+            return None
         overlay = Overlay(before[0], relief)
         turned = overlay.is_turned(moved_rows)
         if turned or overlay.stands():
             self._unmoved = _NEW_AGAIN
-            raise CameraError(_TURNED if turned else _AGAIN)
+            return _TURNED if turned else _AGAIN
         self._unmoved = max(0, self._unmoved - 1)
+        return None
 
 
 def _blind(reasons: tuple[str, ...]) -> str:
