@@ -61,6 +61,8 @@ def trained(recipe: Recipe, checkpoint: Path, work: Path, data: Path, effort: Ef
             )
         except TrainingStopped as stopped:
             raise TracksideError("stopped: the same command goes on there") from stopped
+        finally:
+            torch.set_flush_denormal(False)  # as it is for all but training
         write_whole(out / DONE, "")
     if not best.exists():
         raise TracksideError(

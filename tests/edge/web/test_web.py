@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.client import BadStatusLine, HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
@@ -164,7 +164,9 @@ def test_browsers_that_take_nothing_are_hung_up_on() -> None:
         def is_let_in() -> bool:
             for _ in range(1000):
                 page.feed.publish(replace_reasons(inspection(next(numbers), state=State.UNKNOWN)))
-            return not is_full(page)
+            with suppress(ConnectionError):  # on a busy machine, for being slow, too
+                return not is_full(page)
+            return False
 
         eventually(is_let_in)
 
