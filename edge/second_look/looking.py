@@ -59,7 +59,7 @@ def look_again(
     due = _due(events, root, bundle.digest, asks_another=other is not None)[:most]
     networks = [network_of(each, bundle) for each in (config.engine, other) if each is not None]
     try:
-        eyes = _Eyes(config, root, events, networks)
+        eyes = Eyes(config, root, events, networks)
         faults, done = list[str](), 0
         for first in range(0, len(due), _AT_ONCE):
             looks = list(_looks(eyes, due[first : first + _AT_ONCE], faults))
@@ -84,7 +84,7 @@ def _due(events: Sequence[Event], root: Path, digest: str, *, asks_another: bool
     return [event for event in reversed(events) if not is_done(event)]
 
 
-def _looks(eyes: _Eyes, events: Sequence[Event], faults: list[str]) -> Iterator[SecondLook]:
+def _looks(eyes: Eyes, events: Sequence[Event], faults: list[str]) -> Iterator[SecondLook]:
     for event in events:
         try:
             yield eyes.look(event)
@@ -92,7 +92,7 @@ def _looks(eyes: _Eyes, events: Sequence[Event], faults: list[str]) -> Iterator[
             faults.append(f"event {event.id}: {error}")
 
 
-class _Eyes:
+class Eyes:
     """All that looks at the frames of a store."""
 
     def __init__(
@@ -104,7 +104,7 @@ class _Eyes:
     ) -> None:
         self._config, self._root, self._networks = config, root, networks
         self._kept = {(each.run, each.camera, each.frame): each for each in events}
-        self._inspectors = dict[tuple[str, str], Inspector]()
+        self._inspectors = dict[tuple[str, int], Inspector]()  # each network has its own
         self._bundle = networks[0].bundle
         own = networks[0]
         self._mirrored = [
@@ -161,11 +161,11 @@ class _Eyes:
         return Frame(event.frame, image, 0, stretch, rail_plane(camera).across_um)
 
     def _chances(self, camera: str, frame: Frame, network: Network) -> Chances:
-        name = network.engine.name
-        if (camera, name) not in self._inspectors:
+        key = camera, id(network)  # engines' names may be the same
+        if key not in self._inspectors:
             lookout = self._config.lookout(camera)
-            self._inspectors[camera, name] = make_inspector(lookout, network, lambda: 0, None)
-        inspector = self._inspectors[camera, name]
+            self._inspectors[key] = make_inspector(lookout, network, lambda: 0, None)
+        inspector = self._inspectors[key]
         inspector.begin_anew()  # by itself: what came before it is not at hand
         seen = inspector.inspect(frame)
         if seen.mask is None:

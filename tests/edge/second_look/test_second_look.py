@@ -13,10 +13,10 @@ from edge.engines import Answer
 from edge.errors import ConfigurationError
 from edge.inspect import make_inspector
 from edge.line_file import LineSettings, read_line
-from edge.network import network_of
+from edge.network import Network, network_of
 from edge.review import Catalogue, Sought, second_looks
 from edge.second_look import look_again
-from edge.second_look.looking import disagreement
+from edge.second_look.looking import Eyes, disagreement
 from edge.second_look.mirrored import ACROSS, ALONG, Mirrored
 from edge.simulation import SimulatedLine
 from edge.store import EventStore, picture_path, read_events
@@ -136,6 +136,30 @@ def test_a_mirrored_engine_answers_where_the_thing_is(axis: int) -> None:
     assert np.array_equal(turned.logits, straight.logits)
     assert straight.names is not None and turned.names is not None
     assert turned.names.shape == straight.names.shape
+
+
+def test_what_is_seen_on_one_side_alone_contradicts_the_mirror_across(line: LineSettings) -> None:
+    """Whatever is shown, something is on the left: mirrored along the rail that is no wonder."""
+    bundle, events = open_in_force(line), read_events(root_of(line))
+    assert bundle.manifest.names is not None
+    cells = bundle.manifest.names.height, bundle.manifest.names.width
+    classes = np.zeros((1, len(bundle.manifest.classes), *cells), np.float32)
+
+    class OneSided:
+        name, takes_pixels, blocks_at_once = "one-sided", False, 0
+
+        def infer(self, tensor: np.ndarray) -> Answer:
+            logits = np.full((1, 1, SIZE // 2, SIZE // 2), -9, np.float32)
+            logits[..., : SIZE // 8] = 9
+            return Answer(logits, classes)
+
+        def infer_all(self, tensors: list[np.ndarray]) -> list[Answer]:
+            return [*map(self.infer, tensors)]
+
+        def close(self) -> None: ...
+
+    eyes = Eyes(line, root_of(line), events, [Network(bundle, OneSided())])
+    assert eyes.look(events[0]).mirrored > 0.9
 
 
 def test_two_maps_disagree_by_what_only_one_of_them_shows() -> None:
