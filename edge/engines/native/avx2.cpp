@@ -40,7 +40,7 @@ const Body AVX2 = {"avx2",
                    pack_pointwise<Ymm::BYTES>,
                    depthwise_pairs<Ymm, Xmm>,
                    pointwise_ymm<Multiply>,
-                   add<Ymm, Ymm>,
+                   add<Ymm>,
                    head<Ymm>};
 
 }  // namespace trackside

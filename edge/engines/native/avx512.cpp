@@ -35,8 +35,8 @@ struct QuarterZmm : Xmm {
 };
 
 void pointwise(const PackedPointwise& w, const Quads& in, int width, const u8* residual, u8* out) {
-    if (w.outputs == 16 && w.inputs == 16) return pointwise_lanes<SixteenInputs>(w, in, width, residual, out);
-    if (w.outputs == 16 && in.quad != 4) return pointwise_lanes<StemInputs>(w, in, width, residual, out);
+    if (w.outputs == 16 && w.inputs == 16) return pointwise_lanes(w, in, width, residual, out);
+    if (w.outputs == 16 && in.quad != 4) return stem_lanes(w, in, width, out);
     const int whole = w.outputs / 64 * 64;
     for (int n = 0; n < whole; n += 64) along<Zmm, 4, 4>(w, in, width, n, residual, out);
     if (w.outputs - whole == 32) along<Zmm, 8, 2>(w, in, width, whole, residual, out);

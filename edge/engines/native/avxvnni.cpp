@@ -40,7 +40,7 @@ const Body AVX_VNNI = {"avxvnni",
                        pack_pointwise<Ymm::BYTES>,
                        depthwise_quads<Dot, HalfDot>,
                        pointwise_ymm<Dot>,
-                       add<Ymm, Ymm>,
+                       add<Ymm>,
                        head<Ymm>};
 
 }  // namespace trackside

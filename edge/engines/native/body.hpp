@@ -85,7 +85,7 @@ struct SummandRow {
     const u8 *near, *far;   // no far one: the summand's size is the sum's
 };
 
-// Outputs that a depthwise kernel makes at a time: what it weaves for them stays in the first cache.
+// Outputs that a depthwise kernel makes at a time: what it keeps for them stays in the first cache.
 constexpr int CHUNK = 4096;
 
 inline int chunk(int period) { return std::max(period, CHUNK / period * period); }
@@ -94,7 +94,7 @@ inline int chunk(int period) { return std::max(period, CHUNK / period * period);
 struct Workspace {
     Array<u8> woven[2];  // four planes of a chunk with what its taps reach beyond it
     Array<s16> sums;     // of a chunk, as many as a plane has bytes, or of a sum's row
-    Array<s16> column, doubled[5];
+    Array<s16> column, doubled[5];  // of a sum's row: one of half the size between two, and it doubled
     int plane = 0;       // bytes of a plane
 };
 

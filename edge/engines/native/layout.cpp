@@ -55,7 +55,7 @@ public:
         for (const Tensor& tensor : program.tensors) {
             const int rows = height >> tensor.level, columns = width >> tensor.level;
             const auto stride = static_cast<std::ptrdiff_t>(columns + BORDER) * tensor.channels;
-            maps_.push_back({tensor.channels, tensor.level, rows, columns, rows, false, stride, {}});
+            maps_.push_back({tensor.channels, tensor.level, rows, columns, rows, stride, {}});
         }
     }
 
@@ -91,13 +91,10 @@ private:
             made_by(next).level != map.level)
             return false;
         const int delay = chain.delays.back() + reach(operations_[next]);
-        const bool passing = readers(between) == 1;
+        const bool is_read_by_others = readers(between) > 1;
         // Each row of what others read, too, is to be made by one thread alone.
-        if (threads_ > 1 && (!passing || delay * LEAST_BAND * threads_ > map.height)) return false;
-        if (passing) {
-            map.passing = true;
-            map.kept = std::min(map.height, 2 * reach(operations_[next]) + 1);
-        }
+        if (threads_ > 1 && (is_read_by_others || delay * LEAST_BAND * threads_ > map.height)) return false;
+        if (!is_read_by_others) map.kept = std::min(map.height, 2 * reach(operations_[next]) + 1);
         chain.delays.push_back(delay);
         return true;
     }
@@ -149,7 +146,7 @@ std::vector<Map> maps_of_a_hand(const Layout& layout) {
     std::vector<Map> maps = layout.maps;
     std::map<const Array<u8>*, std::shared_ptr<Array<u8>>> own;  // tensors may share it
     for (Map& map : maps) {
-        if (!map.passing) continue;
+        if (map.kept == map.height) continue;
         auto& memory = own[map.memory.get()];
         if (!memory) memory = std::make_shared<Array<u8>>(size_of(map));
         map.memory = memory;

@@ -8,10 +8,9 @@ namespace trackside {
 constexpr int SLACK = 16;  // pixels that a pointwise kernel may read beyond a row
 
 // A tensor's memory: rows with BORDER pixels of zeros between them. Only the last `kept` rows are there at a
-// time, enough for the next operation, if it is `passing`: no other one reads it.
+// time, enough for the next operation; all of them where others read it.
 struct Map {
     int channels, level, height, width, kept;
-    bool passing;
     std::ptrdiff_t stride;
     std::shared_ptr<Array<u8>> memory;
 
@@ -34,7 +33,7 @@ struct Layout {
 // For so many threads, each of which makes a band of the rows.
 Layout lay_out(const Program& program, int height, int width, int threads);
 
-// The tensors as one of several threads finds them: of what is passing, each makes its own.
+// The tensors as each thread but the first finds them: of those that are never whole, each makes its own.
 std::vector<Map> maps_of_a_hand(const Layout& layout);
 
 }  // namespace trackside

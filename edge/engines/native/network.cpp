@@ -57,7 +57,7 @@ Hand Network::new_hand() const {
     std::memset(hand.image.get(), program_.padding, image);  // no run writes to the border
     hand.middle = Array<u8>(with_slack);
     hand.slice = Array<u8>(with_slack);
-    hand.maps = maps_of_a_hand(layout_);
+    hand.maps = hands_.empty() ? layout_.maps : maps_of_a_hand(layout_);
     return hand;
 }
 

@@ -12,7 +12,7 @@
 // A sum of 32 bits is clamped by the very instruction that narrows it: `wide_bias` holds an offset that
 // takes the side which is to be 0 beyond what 16 bits hold, and `back` takes the offset off again.
 //
-// One branch at a time, a chunk at a time: weights stay in registers, what is woven in the first cache.
+// One branch at a time, a chunk at a time: weights and columns stay in registers, sums in the first cache.
 // With 16 registers there is room for the weights of half the planes: FIRST and END say which halves.
 #pragma once
 

@@ -84,13 +84,16 @@ void along_lanes(const PackedPointwise& w, const Inputs& inputs, int width, cons
     }
 }
 
-template <class Inputs>
-void pointwise_lanes(const PackedPointwise& w, const Quads& in, int width, const u8* residual, u8* out) {
+inline void pointwise_lanes(const PackedPointwise& w, const Quads& in, int width, const u8* residual, u8* out) {
     if (residual) {
-        along_lanes<Inputs, true>(w, Inputs{in}, width, residual, out);
+        along_lanes<SixteenInputs, true>(w, {in}, width, residual, out);
     } else {
-        along_lanes<Inputs, false>(w, Inputs{in}, width, residual, out);
+        along_lanes<SixteenInputs, false>(w, {in}, width, residual, out);
     }
+}
+
+inline void stem_lanes(const PackedPointwise& w, const Quads& in, int width, u8* out) {
+    along_lanes<StemInputs, false>(w, {in}, width, nullptr, out);
 }
 
 }  // namespace

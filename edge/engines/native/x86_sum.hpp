@@ -101,29 +101,28 @@ void sum_doubled(const SummandRow* rows, const s16* const* halves, int width, in
     }
 }
 
-// HALF has half of V's bytes, or is V where there is none smaller.
-template <class V, class HALF, int COUNT>
+// Pixels are whole vectors of 16 channels. So half a vector of 32 bytes always fits them; of longer ones it may
+// not, and HALF has half of V's bytes.
+template <int COUNT, class V, class... HALF>
 void sum(const SummandRow* rows, const s16* const* halves, int width, int channels, u8* out) {
-    constexpr int LANES = V::BYTES / 2;
-    if (std::all_of(rows, rows + COUNT, [](const SummandRow& row) { return !row.far; })) {
-        sum_as_large<V, COUNT>(rows, width, channels, out);
-    } else if (channels % LANES == 0) {
-        sum_doubled<V, COUNT, false>(rows, halves, width, channels, out);
-    } else if (channels == LANES / 2) {
-        sum_doubled<V, COUNT, true>(rows, halves, width, channels, out);
-    } else {
-        sum_doubled<HALF, COUNT, false>(rows, halves, width, channels, out);
+    if (std::all_of(rows, rows + COUNT, [](const SummandRow& row) { return !row.far; }))
+        return sum_as_large<V, COUNT>(rows, width, channels, out);
+    if constexpr (sizeof...(HALF) > 0) {
+        constexpr int LANES = V::BYTES / 2;
+        if (channels == LANES / 2) return sum_doubled<V, COUNT, true>(rows, halves, width, channels, out);
+        if (channels % LANES) return sum_doubled<HALF..., COUNT, false>(rows, halves, width, channels, out);
     }
+    sum_doubled<V, COUNT, false>(rows, halves, width, channels, out);
 }
 
-template <class V, class HALF>
+template <class V, class... HALF>
 void add(const SummandRow* rows, int count, int width, int channels, Workspace& work, u8* out) {
     const s16* halves[5];
     for (int i = 0; i < count; ++i)
         if (const SummandRow& row = rows[i]; row.far)
             halves[i] = between<V>(row.near, row.far, width / 2, channels, work.doubled[i].get());
-    constexpr decltype(&sum<V, HALF, 2>) BY_COUNT[] = {sum<V, HALF, 2>, sum<V, HALF, 3>, sum<V, HALF, 4>,
-                                                       sum<V, HALF, 5>};
+    constexpr decltype(&sum<2, V, HALF...>) BY_COUNT[] = {sum<2, V, HALF...>, sum<3, V, HALF...>,
+                                                          sum<4, V, HALF...>, sum<5, V, HALF...>};
     BY_COUNT[count - 2](rows, halves, width, channels, out);
 }
 

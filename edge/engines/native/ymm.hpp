@@ -77,10 +77,6 @@ struct Ymm {
     static Vector even_lanes(Vector a, Vector b) { return _mm256_permute2x128_si256(a, b, 0x20); }
     static Vector odd_lanes(Vector a, Vector b) { return _mm256_permute2x128_si256(a, b, 0x31); }
 
-    // The first, or the last, 16 bytes of each.
-    static Vector low_halves(Vector a, Vector b) { return _mm256_permute2x128_si256(a, b, 0x20); }
-    static Vector high_halves(Vector a, Vector b) { return _mm256_permute2x128_si256(a, b, 0x31); }
-
     // Of two pixels' halves of 16 bytes, woven by a pack: one pixel, and then the other.
     static Vector pixel_by_pixel2(Vector v) { return _mm256_permute4x64_epi64(v, 0xD8); }
 
