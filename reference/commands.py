@@ -74,7 +74,6 @@ def train(
     where it is, and --resume OUT/last.safetensors goes on.
     """
     import cv2
-    import numpy as np
     import torch
 
     from edge.extras import require
@@ -92,8 +91,6 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
-    np.finfo(np.float64), np.finfo(np.float32)  # numpy warns if it first looks after the next line
-    torch.set_flush_denormal(True)  # a weight that has all but died must not cost ten times a live
     run = train_network(
         changed(read_recipe(recipe), changes or ()),
         data_root=recipe.parent if data_root is None else data_root,

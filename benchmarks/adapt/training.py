@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 
 import cv2
@@ -10,11 +9,12 @@ import torch
 
 from benchmarks.adapt.asked import Effort
 from benchmarks.adapt.choice import CHOSEN
+from benchmarks.checkpoints import committed, made_of, wanted_by
 from edge.bundle import Bundle
 from edge.errors import TracksideError, UsageError
 from edge.files import write_whole
 from reference.recipe import Recipe
-from reference.training.train import CHECKPOINTS, TrainingStopped, train
+from reference.training.train import TrainingStopped, train
 
 DONE = "done"  # beside the checkpoints of a run that is over
 FOLDER = "run"
@@ -22,20 +22,17 @@ FOLDER = "run"
 
 def checkpoint_of(bundle: Bundle, given: Path | None) -> Path:
     """What a bundle was made of; UsageError where that is not to be found, or is another's."""
-    said = bundle.manifest.provenance.get("checkpoint", "")
-    wanted = said.removeprefix("sha256 ")
+    name, wanted = bundle.manifest.name, wanted_by(bundle)
     beside = bundle.path.with_suffix(".adapt") / CHOSEN
-    tried = [given] if given is not None else [*sorted(CHECKPOINTS.glob("*.safetensors")), beside]
-    for path in tried:
-        if path.is_file() and sha256(path.read_bytes()).hexdigest() == wanted:
-            return path
+    tried = [given] if given is not None else [*committed(), beside]
+    found = made_of(bundle, filter(Path.is_file, tried))
+    if found is not None:
+        return found
     if given is not None:
-        raise UsageError(
-            f"{bundle.manifest.name} was not made of {given}: its checkpoint's sha256 is {wanted}"
-        )
+        raise UsageError(f"{name} was not made of {given}: its checkpoint's sha256 is {wanted}")
     raise UsageError(
-        f"the checkpoint that {bundle.manifest.name} was made of is not here (sha256 "
-        f"{wanted or 'unknown'}): give it with --checkpoint"
+        f"the checkpoint that {name} was made of is not here (sha256 {wanted or 'unknown'}): give "
+        "it with --checkpoint"
     )
 
 
@@ -47,7 +44,6 @@ def trained(recipe: Recipe, checkpoint: Path, work: Path, data: Path, effort: Ef
         if effort.threads is not None:
             torch.set_num_threads(effort.threads)
             cv2.setNumThreads(effort.threads)
-        torch.set_flush_denormal(True)  # a weight that has all but died must not cost ten times
         try:
             train(
                 recipe,
@@ -61,8 +57,6 @@ def trained(recipe: Recipe, checkpoint: Path, work: Path, data: Path, effort: Ef
             )
         except TrainingStopped as stopped:
             raise TracksideError("stopped: the same command goes on there") from stopped
-        finally:
-            torch.set_flush_denormal(False)  # as it is for all but training
         write_whole(out / DONE, "")
     if not best.exists():
         raise TracksideError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,12 +15,12 @@ from benchmarks.bench.process import Worker
 from benchmarks.bench.rounds import Show
 from benchmarks.bench.schema import LeftOut
 from benchmarks.bench.sources import BundleSource, Source, TorchSource
+from benchmarks.checkpoints import COMMITTED, committed, made_of, wanted_by
 from edge.bundle import Bundle
 from edge.errors import ConfigurationError, TracksideError
 from edge.extras import install
 
 YOLO = ("yolo11n-seg", "yolov8n-seg")
-CHECKPOINTS = Path(__file__).parents[2] / "reference" / "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -141,16 +140,14 @@ def on_threads(entry: Entry, threads: int) -> Entry:
 
 def find_checkpoint(bundle: Bundle, named: Path | None) -> Path:
     """The very one that the bundle was made of: another would be another network."""
-    wanted = bundle.manifest.provenance.get("checkpoint", "").removeprefix("sha256 ")
-    candidates = [named] if named else sorted(CHECKPOINTS.glob("*.safetensors"))
-    for path in candidates:
-        if not path.is_file():
-            raise ConfigurationError(f"{path} is no file: name the checkpoint of the bundle")
-        if hashlib.sha256(path.read_bytes()).hexdigest() == wanted:
-            return path
+    if named and not named.is_file():
+        raise ConfigurationError(f"{named} is no file: name the checkpoint of the bundle")
+    found = made_of(bundle, [named] if named else committed())
+    if found is not None:
+        return found
     raise ConfigurationError(
-        f"the checkpoint of {bundle.manifest.name} (sha256 {wanted[:12] or 'unknown'}) is not "
-        f"{named or f'in {CHECKPOINTS}'}: name it with --checkpoint"
+        f"the checkpoint of {bundle.manifest.name} (sha256 {wanted_by(bundle)[:12] or 'unknown'}) "
+        f"is not {named or f'in {COMMITTED}'}: name it with --checkpoint"
     )
 
 

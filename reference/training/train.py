@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +35,10 @@ from reference.training.stop import StopRequest
 from reference.training.track import Track, held_out_track
 from reference.training.trainer import Trainer
 
-CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
+_CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 INSTALLED = {  # what the shipped bundles were made of
-    "strip": CHECKPOINTS / "minet_line.safetensors",
-    "rail": CHECKPOINTS / "minet_rail.safetensors",
+    "strip": _CHECKPOINTS / "minet_line.safetensors",
+    "rail": _CHECKPOINTS / "minet_rail.safetensors",
 }
 LOGGED = (
     "mae",
@@ -59,6 +59,18 @@ class TrainingStopped(TracksideError, RuntimeError):
     """Someone asked it to stop; the message says how to go on."""
 
 
+@contextmanager
+def _flushing() -> Iterator[None]:
+    """A weight that has all but died must not cost ten times a live one's time."""
+    np.finfo(np.float64), np.finfo(np.float32)  # numpy warns if it first looks after the next line
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)  # whoever trains does other things, too
+
+
+@_flushing()
 def train(
     recipe: Recipe,
     *,

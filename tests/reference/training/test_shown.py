@@ -108,7 +108,6 @@ def test_a_resumed_run_has_the_whole_run_on_its_page_wherever_it_goes_on(
     recipe = written(tmp_path, iterations=4)
     more = ("--resume", first / "last.safetensors", "--json")
     gone_on = CliRunner().invoke(app, arguments(recipe, data_root, second, *more))
-    torch.set_flush_denormal(False)  # as it was for the tests to come
     assert gone_on.exit_code == 0, gone_on.output
     assert [json.loads(row)["iteration"] for row in gone_on.stdout.splitlines()] == [4]
     assert "Next: trackside quantize" in gone_on.stderr

@@ -245,7 +245,6 @@ def test_the_command_trains_a_recipe_file_and_refuses_a_device_that_is_not_there
     recipe.write_text(yaml.safe_dump(RECIPE | {"iterations": 1}))
     arguments = [str(recipe), "--data-root", str(data_root), "--out", str(tmp_path / "run")]
     result = CliRunner().invoke(app, [*arguments, "--device", "cpu", "--threads", "1"])
-    torch.set_flush_denormal(False)  # as it was for the tests to come
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["iteration"] == 1
     if not torch.cuda.is_available():
