@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,15 +24,16 @@ import numpy as np
 import typer
 import yaml
 
-from benchmarks.qualify.looking import Box, isolated, look
+from benchmarks.qualify.looking import isolated, look
+from benchmarks.qualify.simulated import box_of
 from edge.assembly import simulated_line
 from edge.bundle import open_bundle
 from edge.inspect import make_inspector
-from edge.line_file import LineSettings, SyntheticSettings, read_line
+from edge.line_file import EXAMPLES, LineSettings, SyntheticSettings, read_line
 from edge.network import Network, network_of, resolve_bundle
 from edge.review import Call, Mark, Review, add_reviews
 from edge.review.marks import mark_of
-from edge.simulation import SimulatedLine, TrueDefect
+from edge.simulation import SimulatedLine
 from edge.store import EventStore, read_events
 from edge.store.event import Event
 from edge.types import Frame, State, Stretch
@@ -145,8 +146,7 @@ def _reviewed(root: Path, path: Path, reviews: int, frames: int) -> dict[str, in
 
 
 def _write_line(path: Path, seed: int, events: Path) -> None:
-    example = Path(__file__).parents[1] / "edge" / "examples" / "steel.yaml"
-    line = yaml.safe_load(example.read_text(encoding="utf-8"))
+    line = yaml.safe_load((EXAMPLES / "steel.yaml").read_text(encoding="utf-8"))
     line["cameras"]["top"] |= {
         "seed": seed,
         "paint_per_metre": _PAINT,
@@ -236,7 +236,8 @@ def _on_unseen_rail(config: LineSettings, network: Network, metres: float) -> _S
             rows = frames * camera.height_px
             sight = look(inspector, _frames(line, frames, camera.height_px))
             defects = line.true_defects(0, rows)
-            boxes, marks = _boxes(defects), _boxes(line.true_paint(0, rows))
+            boxes = [box_of(each) for each in defects]
+            marks = [box_of(each) for each in line.true_paint(0, rows)]
             for alone, box in zip(isolated([*marks, *boxes], _APART_UM), marks, strict=False):
                 seen.paint += alone
                 seen.paint_rejected += alone and sight.found(box)
@@ -248,7 +249,7 @@ def _on_unseen_rail(config: LineSettings, network: Network, metres: float) -> _S
                         seen.of[each.kind] = seen.of.get(each.kind, 0) + 1
                         hit = int(sight.found(box))
                         seen.found[each.kind] = seen.found.get(each.kind, 0) + hit
-                around = _boxes(line.true_defects(-_REACH, rows + _REACH))
+                around = [box_of(each) for each in line.true_defects(-_REACH, rows + _REACH)]
                 seen.false_calls += len(sight.false_calls(around))
                 seen.metres += rows * line.um_per_px / 1e6
     return seen
@@ -260,13 +261,6 @@ def _frames(line: SimulatedLine, frames: int, height: int) -> Iterator[Frame]:
         start_um = index * height * line.um_per_px
         stretch = Stretch(start_um, start_um + height * line.um_per_px)
         yield Frame(index, image, 0, stretch, line.um_per_px)
-
-
-def _boxes(things: Iterable[TrueDefect]) -> list[Box]:
-    return [
-        Box(each.stretch, each.left_um, each.left_um + round(each.width_mm * 1000))
-        for each in things
-    ]
 
 
 if __name__ == "__main__":

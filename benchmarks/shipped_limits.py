@@ -23,6 +23,7 @@ from benchmarks.qualify.plan import Plan
 from benchmarks.qualify.study import certify
 from edge.bundle import open_bundle
 from edge.certificate import Certificate, limits_by, with_limits
+from edge.line_file import EXAMPLES
 from edge.network import SHIPPED
 
 ROOT = Path(__file__).parents[1]
@@ -78,7 +79,7 @@ def main(
 
 def _line(shipped: _Shipped, folder: Path, camera: dict[str, Any]) -> Path:
     """The example's, with this bundle, and all that it finds is rejected."""
-    document = yaml.safe_load((ROOT / "edge" / "examples" / shipped.line).read_text("utf-8"))
+    document = yaml.safe_load((EXAMPLES / shipped.line).read_text("utf-8"))
     document["bundle"] = "shipped.bundle"
     document["rules"] = {"reject_if": {"min_area_mm2": 0}}
     document["cameras"]["top"] |= camera

@@ -142,9 +142,12 @@ def choose_mixture(
     said = [_Shown.of(pair) for pair in reviewed]
     before = [np.asarray(old.see(each.image).probability, np.float32) for each in shown]
     found, false = _found(zip(shown, before, strict=True), manifest.threshold, least_px)
+    (old_state, _), (new_state, record) = map(checkpoint.load, weights)
     tried = list[Choice]()
     for share in _SHARES:
-        mixed = _mixed(*weights, share, out / f"mixed-{round(100 * share)}.safetensors")
+        mixed = out / f"mixed-{round(100 * share)}.safetensors"
+        mixture = _between(old_state["ema"], new_state["ema"], share)
+        checkpoint.save(mixed, {"ema": mixture}, record)
         network = open_network(mixed, torch.device("cpu"))
         of_rail, of_events = _looked(network, shown), _looked(network, said)
         for step in range(_STEPS):
@@ -158,16 +161,12 @@ def choose_mixture(
     return min(tried, key=lambda each: (each.mistakes, -each.threshold))
 
 
-def _mixed(old: Path, new: Path, share: float, out: Path) -> Path:
-    """A checkpoint of the new one's recipe."""
-    before, _ = checkpoint.load(old)
-    after, record = checkpoint.load(new)
-    weights = {
-        name: before["ema"][name].lerp(tensor, share) if tensor.is_floating_point() else tensor
-        for name, tensor in after["ema"].items()
+def _between(old: checkpoint.Tensors, new: checkpoint.Tensors, share: float) -> checkpoint.Tensors:
+    """So much of the new weights, and the old ones for the rest."""
+    return {
+        name: old[name].lerp(tensor, share) if tensor.is_floating_point() else tensor
+        for name, tensor in new.items()
     }
-    checkpoint.save(out, {"ema": weights}, record)
-    return out
 
 
 def _looked(network: TrainedNetwork, shown: Sequence[_Shown]) -> list[tuple[_Shown, Map]]:

@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import yaml
 
 from benchmarks.adapt.others import things_of
-from benchmarks.adapt.written import Picture, write_pictures
+from benchmarks.adapt.written import Picture, resized, write_pictures
 from benchmarks.qualify.labelled import study_of_folder
 from benchmarks.qualify.plan import Plan
 from benchmarks.qualify.simulated import study_of_simulation
@@ -26,6 +25,7 @@ from benchmarks.qualify.study import Study, certify
 from edge.bundle import Bundle
 from edge.certificate import Certificate
 from edge.files import write_whole
+from edge.inspect import ANY_LIGHT
 from edge.line_file import EngineChoice, LineSettings, read_line
 from edge.simulation import SurfaceKind, surfaces_of
 from reference.data import Pair
@@ -34,7 +34,6 @@ from reference.data.pairs import tiles
 MEASURE = "extent_mm"
 _SMALLEST = 0.15  # of the usual size
 _SEED = 810_000  # of rail that nothing is taught by
-_LIT = {"min_sharpness": 0, "min_texture_share": 0, "dark_below": 0, "bright_above": 255}
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def labelled_source(bundle: Bundle, held_out: Sequence[Pair], out: Path) -> Sour
         "path": str((out / "images").resolve()),
         "along_um": spec.um_per_px,
         "across_um": spec.um_per_px,
-        "quality": {**_LIT, "max_saturated_share": 1},
+        "quality": ANY_LIGHT.model_dump(exclude_unset=True),
     }
     return Source("held-out pictures", (_line(bundle, camera),), pictures=out)
 
@@ -179,14 +178,8 @@ def at_network_scale(pairs: Sequence[Pair], zoom: tuple[float, float], size: int
         wide = (round(columns * factor), round(rows * factor))
         if max(rows, columns) <= size:
             wide = (size, size)
-        image, mask, labels = (
-            np.asarray(cv2.resize(plane, wide, interpolation=how), np.uint8)
-            for plane, how in (
-                (pair.image, cv2.INTER_LINEAR),
-                (pair.mask, cv2.INTER_NEAREST_EXACT),
-                (pair.plane, cv2.INTER_NEAREST_EXACT),
-            )
-        )
+        image = resized(pair.image, wide, smooth=True)
+        mask, labels = (resized(plane, wide, smooth=False) for plane in (pair.mask, pair.plane))
         boxes = pair.boxes * np.array([1, *(2 * (wide[0] / columns, wide[1] / rows))], np.float32)
         found.append(replace(pair, image=image, mask=mask, labels=labels, boxes=boxes))
     return found

@@ -39,13 +39,10 @@ class Judged:
     new: str
     old_classes: tuple[str, ...]
     new_classes: tuple[str, ...]
-    old_finds: bool  # it rejects what is truly there, in this frame or in another that shows it
-    new_finds: bool
     picture: bytes | None  # JPEG, old on the left; of a verdict that changed
-
-    @property
-    def changed(self) -> bool:
-        return self.old != self.new or set(self.old_classes) != set(self.new_classes)
+    # It rejects what is truly there, in this frame or in another that shows it.
+    old_finds: bool = False
+    new_finds: bool = False
 
     def wrong(self, *, new: bool) -> str | None:
         """What is wrong with a verdict, by people's word."""
@@ -124,8 +121,6 @@ def _look(each: Said, old: Network, new: Network) -> _Looked:
         new=now.verdict.state.value,
         old_classes=classes[0],
         new_classes=classes[1],
-        old_finds=bool(found_old),
-        new_finds=bool(found_new),
         picture=beside(now, before, was) if changed else None,
     )
     return _Looked(made, things, found_old, found_new)

@@ -9,9 +9,11 @@ import numpy as np
 
 from benchmarks.adapt.written import Drawn, Picture, as_shown
 from edge.assembly.camera import rail_plane
+from edge.backtest.recorded import RECORDING
 from edge.bundle import InputSpec
+from edge.cameras.folder_camera import images_in
 from edge.errors import UsageError
-from edge.files.image_file import IMAGE_SUFFIXES, read_image
+from edge.files.image_file import read_image
 from edge.line_file import Lookout
 from edge.recordings import open_recording
 from edge.recordings.recording import picture_path
@@ -49,7 +51,7 @@ def marked_pictures(
 
 def good_rail(place: Path, lookout: Lookout, spec: InputSpec, *, prefix: str) -> Iterator[Picture]:
     """A recording or a folder of pictures in which nothing is a defect; its end is held out."""
-    frames = _recorded(place) if (place / "recording.json").exists() else _listed(place, lookout)
+    frames = _recorded(place) if (place / RECORDING).exists() else _listed(place, lookout)
     if len(frames) < _HELD_OUT:
         raise UsageError(
             f"{place} holds {len(frames)} pictures of good rail, of which one in {_HELD_OUT} is "
@@ -85,9 +87,8 @@ def _recorded(place: Path) -> list[_Placed]:
 def _listed(place: Path, lookout: Lookout) -> list[_Placed]:
     if not place.is_dir():
         raise UsageError(f"{place} is no folder: give pictures of good rail, or a recording")
-    plane = rail_plane(lookout.camera)
-    paths = sorted(path for path in place.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    return [(path, None, plane.across_um) for path in paths]
+    across_um = rail_plane(lookout.camera).across_um
+    return [(path, None, across_um) for path in images_in(place)]
 
 
 def things_of(pair: Pair) -> Iterator[Drawn]:

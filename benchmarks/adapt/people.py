@@ -12,7 +12,7 @@ from benchmarks.adapt.written import Drawn
 from edge.errors import FrameError, TracksideError, UsageError
 from edge.files.image_file import read_image
 from edge.line_file import Lookout
-from edge.review import Call, Review, check_marks, corrected, latest_reviews
+from edge.review import Call, Review, check_marks, latest_reviews, true_pieces
 from edge.store import picture_path, read_events
 from edge.store.annotations import read_seen
 from edge.store.event import Event
@@ -53,8 +53,7 @@ class Said:
     def drawn(self) -> tuple[Drawn, ...]:
         """What is truly there: each thing with its pixels, or a box where no more was said."""
         seen = read_seen(self.event, self.config_store.root)
-        key = (self.event.id, self.event.utc)
-        pieces = corrected({key: self.review})(seen)
+        pieces = true_pieces(self.review, seen)
         boxes = {(mark.label, mark.box_px) for mark in self.review.marks if mark.runs is None}
         return tuple(
             Drawn(

@@ -38,7 +38,6 @@ class Made:
 
     path: str
     weak: bool  # some have boxes alone
-    largest_px: int
 
 
 @dataclass(frozen=True)

@@ -196,9 +196,9 @@ def _made(
         (PICTURES, others(asked.pictures, marked_pictures)),
         (GOOD, others(asked.good, good_rail)),
     ):
-        count_of, weak, largest = write_pictures(pictures, data / name)
+        count_of, weak = write_pictures(pictures, data / name)
         if count_of:
-            yield Made(name, weak, largest)
+            yield Made(name, weak)
 
 
 def _guards(task: _Task, new: Bundle, step: Step) -> dict[str, Guarded]:

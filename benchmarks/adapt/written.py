@@ -17,8 +17,8 @@ from edge.files import write_whole
 from edge.files.image_file import write_image
 from edge.inspect import region_of
 from edge.line_file import Lookout
-from edge.review.marks import runs_of
 from edge.types import Image
+from reference.datasets.run_lengths import run_lengths
 
 _BESIDE_PX = 32  # of a region's bounds, so that it is seen with what is round it
 
@@ -68,20 +68,20 @@ def as_shown(
         um = camera.cut_to.um_per_px or spec.um_per_px
         size = max(1, round(columns * across_um / um)), max(1, round(rows * along_um / um))
     scaled = tuple(
-        Drawn(each.label, _resized(each.mask[window], size, smooth=False), each.is_box)
+        Drawn(each.label, resized(each.mask[window], size, smooth=False), each.is_box)
         for each in things
     )
     seen = tuple(each for each in scaled if each.mask.any())
-    return Picture(name, _resized(image, size, smooth=True), seen, side)
+    return Picture(name, resized(image, size, smooth=True), seen, side)
 
 
-def write_pictures(pictures: Iterable[Picture], out: Path) -> tuple[int, bool, int]:
-    """How many there are, whether some have boxes alone, and the greatest side."""
+def write_pictures(pictures: Iterable[Picture], out: Path) -> tuple[int, bool]:
+    """How many there are, and whether some have boxes alone."""
     documents: dict[str, dict[str, list[Any]]] = {
         side: {"images": [], "annotations": []} for side in ("train", "val")
     }
     labels: dict[str, int] = {}
-    count, weak, largest = 0, False, 0
+    count, weak = 0, False
     for number, picture in enumerate(pictures, start=1):
         file_name = f"{picture.name}.png"
         path = out / "images" / file_name
@@ -96,7 +96,7 @@ def write_pictures(pictures: Iterable[Picture], out: Path) -> tuple[int, bool, i
             label = labels.setdefault(thing.label, len(labels) + 1)
             document["annotations"].append(_annotation(number, label, thing))
             weak |= thing.is_box
-        count, largest = count + 1, max(largest, height, width)
+        count += 1
     # Both have all classes, so that a number is the same class in each.
     categories = [{"id": number, "name": label} for label, number in labels.items()]
     for side, document in documents.items():
@@ -106,7 +106,7 @@ def write_pictures(pictures: Iterable[Picture], out: Path) -> tuple[int, bool, i
             (out / "annotations").mkdir(exist_ok=True)
             whole = document | {"categories": categories or [{"id": 1, "name": "defect"}]}
             write_whole(out / "annotations" / f"{side}.json", json.dumps(whole))
-    return count, weak, largest
+    return count, weak
 
 
 def _annotation(image: int, label: int, thing: Drawn) -> dict[str, Any]:
@@ -119,8 +119,7 @@ def _annotation(image: int, label: int, thing: Drawn) -> dict[str, Any]:
         "iscrowd": 0,
     }
     if not thing.is_box:
-        flat = thing.mask.ravel(order="F") > 0  # COCO counts down the columns
-        row["segmentation"] = {"size": list(thing.mask.shape), "counts": runs_of(flat)}
+        row["segmentation"] = run_lengths(thing.mask)
     return row
 
 
@@ -134,7 +133,7 @@ def _bounds(inside: Image | None) -> tuple[slice, slice]:
     ]
 
 
-def _resized(picture: Image, size: tuple[int, int], *, smooth: bool) -> Image:
+def resized(picture: Image, size: tuple[int, int], *, smooth: bool) -> Image:
     """To a width and a height."""
     if picture.shape[1::-1] == size:
         return np.ascontiguousarray(picture)

@@ -22,7 +22,7 @@ from edge.errors import ConfigurationError, FrameError
 from edge.files.image_file import read_image
 from edge.line_file import LineSettings, Lookout
 from edge.network import load_network
-from edge.review import Review, corrected, latest_reviews
+from edge.review import Review, latest_reviews, true_pieces
 from edge.store import Event, picture_path, read_account, read_events
 from edge.store.annotations import read_seen
 from edge.store.pictures import FRAME
@@ -109,7 +109,7 @@ def _unfit(event: Event, digest: str) -> str | None:
 def _look_at(event: Event, review: Review, root: Path, scale_um: Scale, seen: _Seen) -> None:
     try:
         shown = read_seen(event, root)
-        pieces = corrected({(event.id, event.utc): review})(shown)
+        pieces = true_pieces(review, shown)
     except FrameError as error:
         raise ConfigurationError(
             f"{root}: event {event.id}: {error}, or withdraw what was said of it"

@@ -155,9 +155,9 @@ def _look_at(section: _Section) -> _Looked:
     )
     rows = section.frames * camera.height_px
     truth = line.true_defects(0, rows)
-    boxes = [_box(each) for each in truth]
+    boxes = [box_of(each) for each in truth]
     reach = round(_REACH_UM / line.um_per_px)
-    around = [_box(each) for each in line.true_defects(-reach, rows + reach)]
+    around = [box_of(each) for each in line.true_defects(-reach, rows + reach)]
     signals = Signals(boxes)
     sights = []
     for number in range(section.passes):
@@ -198,7 +198,7 @@ def _specimens(
     surface: _Surface, truth: list[TrueDefect], signals: Signals, sights: list[Sight]
 ) -> tuple[list[Specimen], dict[str, int]]:
     """Those that can be told apart and were looked at, and why others are left out."""
-    boxes = [_box(true) for true in truth]
+    boxes = [box_of(true) for true in truth]
     alone, specimens = isolated(boxes, _APART_UM), list[Specimen]()
     missed = list[tuple[int, Box]]()
     left_out = {"with another near": 0, "outside of the region": 0, "where nobody could look": 0}
@@ -247,7 +247,7 @@ def _is_inside(region: RegionSettings, camera: SyntheticSettings, box: Box) -> b
     return bool(inside[row % camera.height_px, min(column, camera.width_px - 1)])
 
 
-def _box(true: TrueDefect) -> Box:
+def box_of(true: TrueDefect) -> Box:
     return Box(true.stretch, true.left_um, true.left_um + round(true.width_mm * 1000))
 
 

@@ -64,18 +64,24 @@ class FolderCamera:
 
 def _find_images(folder: Path) -> list[Path]:
     try:
-        images = [
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-        ]
+        images = images_in(folder)
     except OSError as error:
         raise CameraError(
             f"{folder}: {error.strerror}: set the camera's path to a folder of images"
         ) from error
     if not images:
         raise CameraError(f"{folder} holds no image: put {', '.join(sorted(IMAGE_SUFFIXES))} there")
-    return [folder / name for name in in_natural_order(path.name for path in images)]
+    return images
+
+
+def images_in(folder: Path) -> list[Path]:
+    """In natural order; hidden ones are somebody's notes on others."""
+    names = (
+        path.name
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
+    return [folder / name for name in in_natural_order(names)]
 
 
 def in_natural_order(names: Iterable[str]) -> list[str]:

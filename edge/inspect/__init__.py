@@ -6,6 +6,7 @@ from edge.inspect.familiarity import Answers, answers_of, figures_of
 from edge.inspect.finder import Finder, Found, find
 from edge.inspect.gate import gate
 from edge.inspect.image_files import (
+    ANY_LIGHT,
     PictureInspector,
     Prediction,
     by_bundle,
@@ -26,6 +27,7 @@ from edge.inspect.tiling import Shown, TiledView
 from edge.inspect.verdict import Judge, as_ruled, reject_stretches
 
 __all__ = [
+    "ANY_LIGHT",
     "BINS",
     "NAMELESS",
     "Answers",

@@ -28,7 +28,7 @@ from edge.line_file import OVERLAP_PX, Lookout, MinArea, Quality, Rules, TileSet
 from edge.network import Network
 from edge.types import Defect, Frame, Image, State, Stretch, Verdict
 
-_ANY_LIGHT = Quality(
+ANY_LIGHT = Quality(
     min_sharpness=0, min_texture_share=0, dark_below=0, bright_above=255, max_saturated_share=1
 )
 _KINDS = ("", "_overlay")  # what is written for an image, by the end of its name
@@ -204,7 +204,7 @@ def _predict_one(index: int, path: Path, inspector: PictureInspector, out: Path)
     frame, mask = inspection.seen, inspection.mask
     assert isinstance(frame, Frame)
     if mask is None:  # where light or sharpness made it UNKNOWN, what the network says is shown
-        mask = replace(inspector, quality=_ANY_LIGHT).inspect(image, index).mask
+        mask = replace(inspector, quality=ANY_LIGHT).inspect(image, index).mask
     for_map, for_overlay = (out / f"{path.stem}{kind}.png" for kind in _KINDS)
     if mask is not None:
         write_image(for_map, np.round(mask.probability * 255).astype(np.uint8))

@@ -8,7 +8,7 @@ from edge.review.marks import check_marks, png_size
 from edge.review.review import Call, Mark, Review
 from edge.review.review_file import REVIEWS, add_reviews, latest_reviews, reviews_of
 from edge.review.second_looks import SecondLook, add_second_looks, second_looks
-from edge.review.truth import corrected
+from edge.review.truth import corrected, true_pieces
 
 __all__ = [
     "REVIEWS",
@@ -32,5 +32,6 @@ __all__ = [
     "reviews_of",
     "second_looks",
     "take_in",
+    "true_pieces",
     "write_label_studio",
 ]

@@ -76,7 +76,7 @@ class Catalogue:
     )
     _known: _Columns = field(default_factory=_empty)
     _reviewed: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
-    _disagreed: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
+    _disagreed: NDArray[np.float64] | None = None  # until somebody asks
     _lock: Lock = field(default_factory=Lock)
 
     def refresh(self) -> None:
@@ -88,10 +88,7 @@ class Catalogue:
             self._reviewed = np.zeros(self._known.ids.size, np.bool_)
             for _, at in self._places(self.reviews):
                 self._reviewed[at] = True
-            looks = second_looks(self.root)
-            self._disagreed = np.zeros(self._known.ids.size)
-            for key, at in self._places(looks):
-                self._disagreed[at] = looks[key].disagreement
+            self._disagreed = None
 
     def note(self, review: Review, *, withdrawn: bool) -> None:
         """Of an event that was found here."""
@@ -124,6 +121,10 @@ class Catalogue:
         if order == "unfamiliar":
             return -self._known.unfamiliar
         if order == "disagreement":
+            if self._disagreed is None:
+                looks, self._disagreed = second_looks(self.root), np.zeros(self._known.ids.size)
+                for key, at in self._places(looks):
+                    self._disagreed[at] = looks[key].disagreement
             return -self._disagreed
         return np.zeros(self._known.ids.size)
 

@@ -13,19 +13,19 @@ from edge.store.annotations import Pieces, Seen
 
 def corrected(reviews: Mapping[Key, Review]) -> Callable[[Seen], Pieces]:
     """For an export: the pieces of a picture by the last word on it."""
+    return lambda seen: true_pieces(reviews.get((seen.event.id, seen.event.utc)), seen)
 
-    def pieces(seen: Seen) -> Pieces:
-        review = reviews.get((seen.event.id, seen.event.utc))
-        if review is None or review.call is Call.DEFECT:
-            return seen.pieces
-        if review.call is Call.SOUND:
-            return ()
-        if review.call is Call.CLASS:
-            label = review.class_name or ""
-            return tuple(replace(each, label=label, code=None) for each in seen.pieces)
-        marked = tuple(
-            seen.piece(mark.label, mask_of(mark, seen.height, seen.width)) for mark in review.marks
-        )
-        return marked if review.call is Call.MARKED else (*seen.pieces, *marked)
 
-    return pieces
+def true_pieces(review: Review | None, seen: Seen) -> Pieces:
+    """Those of one picture, by this word on it, if there is one."""
+    if review is None or review.call is Call.DEFECT:
+        return seen.pieces
+    if review.call is Call.SOUND:
+        return ()
+    if review.call is Call.CLASS:
+        label = review.class_name or ""
+        return tuple(replace(each, label=label, code=None) for each in seen.pieces)
+    marked = tuple(
+        seen.piece(mark.label, mask_of(mark, seen.height, seen.width)) for mark in review.marks
+    )
+    return marked if review.call is Call.MARKED else (*seen.pieces, *marked)
