@@ -1,4 +1,5 @@
-"""What Linux says of the box itself: name, temperatures, throttling, governors, memory, files.
+"""What Linux says of the box itself: name, temperatures, throttling, governors, memory, files; and
+how a process on it gives way to the line.
 
 Every figure is read afresh from below a root, which is `/` but in tests; what a system does not
 show is absent, never made up.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +17,18 @@ _CPU = "sys/devices/system/cpu"
 _PI_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 _PI_NOW = 0xF  # under-voltage, frequency capped, throttled, at the soft temperature limit
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def give_way(kindness: int = 10, first_to_go: int = 500) -> None:
+    """The line has the processor first, by so much of nice, and this process is killed before it
+    where memory runs out: by so much of oom_score_adj, of 1,000.
+
+    Of a processor that both want ten parts of eleven are the line's by a kindness of 10; by a
+    greater one nothing else is ever done on a box that has much to do.
+    """
+    os.nice(kindness)
+    with suppress(OSError):  # where /proc cannot be written, the system chooses by itself
+        Path("/proc/self/oom_score_adj").write_text(str(first_to_go))
 
 
 @dataclass(frozen=True, slots=True)

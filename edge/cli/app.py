@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from errno import EDQUOT, ENOSPC
 from importlib.metadata import entry_points, version
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from edge.box import give_way
 from edge.cli import (
     backtest_commands,
     bundle_commands,
@@ -102,16 +100,12 @@ def register_other_rooms() -> None:
 
 # What may take a processor for hours, and on a line's own box.
 _GIVE_WAY = (["backtest"], ["events", "look-again"])
-_KINDNESS = 10  # of nice: the line has the processor first
-_FIRST_TO_GO = "500"  # oom_score_adj: killed before the line where memory runs out
 
 
 def main() -> NoReturn:
     """Run the command line; errors of ours become one line and their exit code."""
     if any(sys.argv[1 : 1 + len(each)] == each for each in _GIVE_WAY):
-        os.nice(_KINDNESS)
-        with suppress(OSError):  # where /proc cannot be written, the system chooses by itself
-            Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+        give_way()
     register_other_rooms()
     try:
         _run()

@@ -8,16 +8,15 @@ the same settings. At a start there is nothing to protect, and nothing is rehear
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from edge.box import give_way
 from edge.bundle import Bundle
 from edge.errors import BundleError, TracksideError
 from edge.line_file import EngineChoice
@@ -26,10 +25,6 @@ from edge.network.loading import load_network
 # Isolated: whoever may write into the working directory must not have his modules run here.
 _PROGRAM = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import main; main()"
 _LOAD_S = 300  # a slow box may take minutes to compile a network
-# Of nice: a processor that both want is the line's for ten parts of eleven. Less, and on a box with
-# much to do besides nothing was ever opened.
-_KINDNESS = 10
-_FIRST_TO_GO = "1000"  # oom_score_adj: the first of all to be killed when memory runs out
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +72,7 @@ def rehearse(settings: EngineChoice, bundle: Bundle, public_key: str | None) -> 
 
 def main() -> None:
     """Open the network that standard input names; exit 1 unless it answers as it must."""
-    os.nice(_KINDNESS)
-    with suppress(OSError):  # a system that has no such file
-        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    give_way(first_to_go=1000)  # of all
     asked = json.load(sys.stdin)
     settings: EngineChoice = TypeAdapter(EngineChoice).validate_python(asked["engine"])
     try:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from edge.box import give_way
 from edge.errors import TracksideError
 from edge.reports.asked import Asked, Sources
 from edge.reports.gathering import gather
 from edge.reports.writing import Format, write
-
-_KINDNESS = 19  # of nice
-_FIRST_TO_GO = "500"  # oom_score_adj: killed before the line where memory runs out
 
 
 class Task(BaseModel):
@@ -30,9 +26,7 @@ class Task(BaseModel):
 
 def main() -> None:
     """What is asked comes by standard input."""
-    os.nice(_KINDNESS)
-    with suppress(OSError):  # where /proc cannot be written, the system chooses by itself
-        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    give_way(kindness=19)
     task = Task.model_validate_json(sys.stdin.read())
     try:
         write(gather(task.sources, task.asked), task.files.items())

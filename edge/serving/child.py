@@ -11,16 +11,14 @@ import os
 import resource
 import socket
 import sys
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
+from edge.box import give_way
 from edge.serving.address import Certificate, tls_context
 from edge.serving.questions import LineGone, LinkHandler, Questions
 from edge.serving.server import MOST_GUESTS, Server
 
-_KINDNESS = 10  # of nice: the line has the processor first
-_FIRST_TO_GO = "500"  # oom_score_adj: killed before the line where memory runs out
 _DESCRIPTORS = 4 * MOST_GUESTS
 _LINK_FD = 0
 
@@ -29,9 +27,7 @@ log = logging.getLogger("trackside")
 
 def main() -> None:
     """Serve until the line ends."""
-    os.nice(_KINDNESS)
-    with suppress(OSError):  # where /proc cannot be written, the system chooses by itself
-        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    give_way()
     resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS, _DESCRIPTORS))
     asyncio.run(_serve(socket.socket(fileno=os.dup(_LINK_FD))))
 
