@@ -74,6 +74,11 @@ def packed(rows: list[Row]) -> bytes:
     return file.getvalue()
 
 
+def faults_in(content: bytes) -> int:
+    """How many rows of such a file could not be read from their archive: no picture is unpacked."""
+    return Part(parquet.read_table(BytesIO(content), columns=["fault"])).faults
+
+
 def unpacked(content: bytes) -> Part:
     """The same, the other way round."""
     return Part(parquet.read_table(BytesIO(content), schema=SCHEMA))

@@ -16,7 +16,7 @@ from edge.backtest.cases import Run
 from edge.backtest.judging import Networks, inspect_run
 from edge.backtest.listing import ByLine, known_lookouts, list_archive
 from edge.backtest.page import report_page
-from edge.backtest.parts import Parts, TornPart, packed, unpacked, writing_rows
+from edge.backtest.parts import Parts, TornPart, faults_in, packed, writing_rows
 from edge.backtest.rows import Digest
 from edge.backtest.tally import Tally
 from edge.errors import ConfigurationError, UsageError
@@ -172,7 +172,7 @@ def _inspect(
     tell(Progress(done, of))
     if left:
         for run, content in workers().inspect([run for run, _ in left.values()]):
-            if unpacked(content).faults <= left[run.id][1]:  # what was read once is not lost again
+            if faults_in(content) <= left[run.id][1]:  # what was read once is not lost again
                 parts.write(run.id, content)
             done += len(run.cases)
             tell(Progress(done, of))

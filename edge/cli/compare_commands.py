@@ -89,10 +89,10 @@ def _is_number(text: str) -> bool:
 
 
 def _run(text: str, same: Side | None) -> tuple[Side, Run]:
+    from edge.cli.report_commands import sources_at
     from edge.comparison.page import Side
     from edge.errors import UsageError
-    from edge.line_file import read_line
-    from edge.reports import run_of, sources_of
+    from edge.reports import run_of
     from edge.store import naming_of
 
     path, _, number = text.rpartition(":") if ":" in text else (text, "", "")
@@ -102,11 +102,6 @@ def _run(text: str, same: Side | None) -> tuple[Side, Run]:
         raise UsageError(f"{text}: {number} is no run's number: `trackside events list` shows them")
     if same is not None and not path:
         return same, run_of(same.store, int(number) if number else None)
-    store, journal = Path(path), None
-    if not store.exists():
-        raise UsageError(f"{store}: no such file: give a line file, or the folder of a store")
-    if not store.is_dir():
-        sources = sources_of(read_line(store))
-        store, journal = sources.store, sources.journal
-    run = run_of(store, int(number) if number else None)
-    return Side(store, naming_of(store, journal)), run
+    sources = sources_at(Path(path))
+    run = run_of(sources.store, int(number) if number else None)
+    return Side(sources.store, naming_of(sources.store, sources.journal)), run

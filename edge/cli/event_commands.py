@@ -116,7 +116,7 @@ def list_events(
         least_unfamiliar=unfamiliar,
         last=at_once,
     )
-    looks = second_looks(root)
+    looks = second_looks(root) if as_json or order == "disagreement" else {}
     for event in _ordered(_called(read_events(root, wanted), reviews, call), order, looks, last):
         review, look = (known.get((event.id, event.utc)) for known in (reviews, looks))
         called = naming.named(event.run, event.start_um)

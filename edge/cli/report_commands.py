@@ -60,7 +60,7 @@ def report(
         return
     if line is None:
         raise UsageError("of what? Give a line file, or the folder of a store")
-    sources = _sources(line, ledger)
+    sources = sources_at(line, ledger)
     named: dict[Format, Path | None] = {"html": html, "pdf": pdf, "csv": csv, "json": json_file}
     printed: list[Format] = [f for f, path in named.items() if f != "pdf" and str(path) == "-"]
     if len(printed) > 1:
@@ -79,7 +79,8 @@ def report(
         print(path)
 
 
-def _sources(line: Path, ledger: Path | None) -> Sources:
+def sources_at(line: Path, ledger: Path | None = None) -> Sources:
+    """Of a line file, or of a store's folder."""
     from edge.errors import UsageError
     from edge.line_file import read_line
     from edge.reports import Sources, sources_of

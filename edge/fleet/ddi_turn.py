@@ -15,7 +15,7 @@ from pathlib import Path
 from edge.bundle import open_bundle
 from edge.errors import BundleError, DepotError, TracksideError
 from edge.fleet.ddi_client import Action, Artefact, DdiServer
-from edge.fleet.folder import FleetFolder, FleetStatus, now
+from edge.fleet.folder import FleetFolder, FleetStatus, now, refusal_of
 from edge.fleet.package import Software
 from edge.fleet.rollout import EVERY_BOX, ROLLOUT, Release, Ring, Rollout
 from edge.fleet.swu import files_of
@@ -83,7 +83,7 @@ class _Offer:
         """What became of it."""
         if (action := self._action) is None:
             return
-        why = next((each.why for each in status.refused if each.release == action.number), None)
+        why = refusal_of(status.refused, action.number)
         if why is not None:
             self._server.tell(action, "failure", why)
         elif status.runs == action.number:
@@ -100,7 +100,7 @@ class _Offer:
         action = self._action
         if action is not None and action.number != status.runs:
             bundle: str | None = f"bundles/{_NOBODYS}.bundle"
-            if all(action.number != each.release for each in status.refused):
+            if refusal_of(status.refused, action.number) is None:
                 try:
                     self._server.tell(action, "none", "it came")
                     bundle, lines = self._brought(action, lines)

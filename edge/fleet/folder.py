@@ -71,6 +71,11 @@ def with_refusal(known: Refusals, release: int, why: str) -> Refusals:
     return (*known, Refusal(release=release, why=why, at=now()))[-_MOST_REFUSALS:]
 
 
+def refusal_of(known: Refusals, release: int) -> str | None:
+    """Why a release was refused; None where it was not."""
+    return next((each.why for each in known if each.release == release), None)
+
+
 class FleetStatus(Record):
     """What this box runs of the fleet's releases, wants and refused."""
 

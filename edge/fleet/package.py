@@ -35,10 +35,6 @@ class PackageRecord(Record):
     release: int | None = None  # whose package was installed last
     refused: Refusals = ()
 
-    def refusal_of(self, release: int) -> str | None:
-        """Why a release's package was not installed; None where it was, or is yet to be."""
-        return next((each.why for each in self.refused if each.release == release), None)
-
 
 class DebFields(NamedTuple):
     """What a package says of itself."""

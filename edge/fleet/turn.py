@@ -26,6 +26,7 @@ from edge.fleet.folder import (
     LineRequest,
     is_answered,
     now,
+    refusal_of,
     with_refusal,
 )
 from edge.fleet.line_in_force import fleet_of, line_in_force, line_that_came
@@ -161,7 +162,7 @@ class _Box:
         self.say(doing="waiting for the package")
         for _ in self._patience():
             record = self._software.record()  # which tells without a process
-            if (why := record.refusal_of(release.number)) is not None:
+            if (why := refusal_of(record.refused, release.number)) is not None:
                 raise _Refused(f"its package was refused: {why}")
             is_done = record.release == release.number
             if is_done and self._software.installed() == release.package.version:

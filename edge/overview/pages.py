@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from edge.web.guarded import (
     STATIC,
     Entrance,
     Guarded,
+    beside,
     page_file,
     static_files,
 )
@@ -43,15 +44,8 @@ class _Lines:
         told = await asyncio.shield(self._told)  # the first time it takes a moment
         return Response(told, headers=FRESH, media_type="application/json")
 
-    @asynccontextmanager
-    async def running(self, app: Starlette) -> AsyncIterator[None]:
-        asking = asyncio.create_task(self._keep_asking())
-        try:
-            yield
-        finally:
-            asking.cancel()
-            with suppress(asyncio.CancelledError):
-                await asking
+    def running(self, app: Starlette) -> AbstractAsyncContextManager[None]:
+        return beside(self._keep_asking())
 
     async def _keep_asking(self) -> None:
         with suppress(LineGone):

@@ -6,8 +6,8 @@ Each answer is sealed: it takes nothing from other sites, and may be in nobody's
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from mimetypes import guess_type
@@ -131,6 +131,18 @@ async def _form(request: Request) -> dict[str, str]:
         body = await asyncio.wait_for(_body(request), _FORM_S)
         return {key: values[0] for key, values in parse_qs(body.decode("utf-8", "replace")).items()}
     return {}
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """What a page does besides answering, as long as it is served."""
+    working = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
 
 
 async def _body(request: Request) -> bytes:

@@ -96,12 +96,10 @@ class PageState:
 
     def summary(self) -> Json:
         """As little as tells how the line is doing, for an overview of several."""
-        newest = islice(reversed(self._rejects), 1)
         return {
-            "run": self._run,
             "health": self._health,
             "latest": {name: state.value for name, state in self._last_states.items()},
-            "reject": next(map(self._reject, newest), None),
+            "reject": self._reject(self._rejects[-1]) if self._rejects else None,
         }
 
     def picture(self, name: str) -> bytes | None:

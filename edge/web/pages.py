@@ -9,8 +9,8 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from edge.web.guarded import (
     STATIC,
     Entrance,
     Guarded,
+    beside,
     cookies,
     page_file,
     said,
@@ -113,15 +114,8 @@ class Pages:
             return said(409, "a self-test is under way")
         return _answered(answer)
 
-    @asynccontextmanager
-    async def running(self, app: Starlette) -> AsyncIterator[None]:
-        turning = asyncio.create_task(self.hub.run())
-        try:
-            yield
-        finally:
-            turning.cancel()
-            with suppress(asyncio.CancelledError):
-                await turning
+    def running(self, app: Starlette) -> AbstractAsyncContextManager[None]:
+        return beside(self.hub.run())
 
 
 class _Reviewing:

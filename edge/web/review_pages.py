@@ -34,10 +34,10 @@ from edge.review.review import Label
 from edge.store import picture_path, read_event
 from edge.store.event import Event
 from edge.store.pictures import FRAME, OVERLAY
+from edge.web.guarded import FRESH, said
 
 _MOST_EVENTS = 50  # of one answer
 _MOST_BYTES = 1 << 20  # of what is said of one event, masks and all
-_FRESH = {"Cache-Control": "no-store"}
 _KEPT = {"Cache-Control": "private, max-age=86400, immutable"}
 
 
@@ -103,11 +103,11 @@ class ReviewPages:
                 {name: value for name, value in request.query_params.items() if value != ""}
             )
         except ValidationError as error:
-            return _refused(400, f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}")
+            return said(400, f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}")
         try:
-            return JSONResponse(await asyncio.to_thread(self._found, query), headers=_FRESH)
+            return JSONResponse(await asyncio.to_thread(self._found, query), headers=FRESH)
         except StoreError as error:
-            return _refused(503, str(error))
+            return said(503, str(error))
 
     def _found(self, query: _Query) -> dict[str, Any]:
         if query.after is None:
@@ -152,31 +152,31 @@ class ReviewPages:
     async def picture(self, request: Request) -> Response:
         name = request.path_params["name"]
         if name not in {FRAME, OVERLAY}:
-            return _refused(404, "an event has a frame and an overlay")
+            return said(404, "an event has a frame and an overlay")
         path = picture_path(self.root, request.path_params["event"], name)
         try:
             content = await asyncio.to_thread(path.read_bytes)
         except OSError:
-            return _refused(404, "this picture has left the store")
+            return said(404, "this picture has left the store")
         return Response(content, media_type=f"image/{path.suffix[1:]}", headers=_KEPT)
 
     async def say(self, request: Request) -> Response:
         body = await _body(request)
         if body is None:
-            return _refused(413, "this is too much to be said of one event")
+            return said(413, "this is too much to be said of one event")
         try:
             word = _Word.model_validate_json(body)
         except ValidationError as error:
-            return _refused(400, f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}")
+            return said(400, f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}")
         try:
             review = await asyncio.to_thread(self._enter, request.path_params["event"], word)
         except UsageError as error:
-            return _refused(400, str(error))
+            return said(400, str(error))
         except TracksideError as error:
-            return _refused(503, str(error))
+            return said(503, str(error))
         except OSError:
-            return _refused(404, "this picture has left the store")
-        return JSONResponse({"review": None if review is None else _told(review)}, headers=_FRESH)
+            return said(404, "this picture has left the store")
+        return JSONResponse({"review": None if review is None else _told(review)}, headers=FRESH)
 
     def _enter(self, number: int, word: _Word) -> Review | None:
         """What holds of the event from now on."""
@@ -205,7 +205,3 @@ async def _body(request: Request) -> bytes | None:
         if len(body) > _MOST_BYTES:
             return None
     return body
-
-
-def _refused(status: int, message: str) -> JSONResponse:
-    return JSONResponse({"message": message}, status, _FRESH)
