@@ -46,13 +46,13 @@ class Picture:
     image: Image
 
 
-def golden_of(*, named: bool, folder: str = "golden") -> Golden:
+def golden_of(*, named: bool) -> Golden:
     """What a manifest says of the pair: its files, and the least that an engine must reach."""
     return Golden(
-        input=f"{folder}/input.png",
-        output=f"{folder}/output.png",
+        input="golden/input.png",
+        output="golden/output.png",
         **_WIDEST,
-        names=GoldenNames(output=f"{folder}/names.png", **_WIDEST_NAMES) if named else None,
+        names=GoldenNames(output="golden/names.png", **_WIDEST_NAMES) if named else None,
     )
 
 

@@ -21,7 +21,7 @@ from edge.line_file import read_line
 from edge.swap import in_force_now
 from edge.swap.folder import swap_folder
 from stands.bundles import some_bundles
-from stands.fleet_lines import START_AGAIN, Service
+from stands.fleet_lines import START_AGAIN, Service, unhurried
 from stands.goosebit import ENVIRONMENT, TOKEN, Goosebit, PlantBox, image_of
 from stands.waiting import eventually
 
@@ -212,10 +212,7 @@ def test_the_agent_takes_a_deployment_by_itself_and_shows_its_token_to_nobody(
 @needs_goosebit
 def test_a_line_that_runs_takes_what_is_deployed_bundle_and_line_file(plant: Plant) -> None:
     box = plant.box
-    line = yaml.safe_load(box.path.read_text())
-    line["encoder"]["speed_mm_s"] = 80  # slow enough for `check` on a machine that is busy
-    line["fleet"] |= {"well_within_s": 300, "well_frames": 10}
-    box.path.write_text(yaml.safe_dump(line))
+    unhurried(box.path)
     with Service(box.path) as service:
         eventually(lambda: plant.server.state(BOX) == "Registered")
         one = plant.bundles["one"]

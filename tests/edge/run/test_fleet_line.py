@@ -14,29 +14,21 @@ from edge.bundle import write_bundle
 from edge.fleet import LineAttempt, LineRequest
 from edge.run.fleet_line import run_in_fleet
 from edge.swap import in_force_now
-from stands.bundles import make_files, manifest
+from stands.bundles import make_files, manifest, some_bundles
 from stands.depots import Box, Desk, served
-from stands.fleet_lines import START_AGAIN, Service
+from stands.fleet_lines import START_AGAIN, Service, unhurried
 from stands.waiting import eventually
 
 
 def test_a_line_takes_bundles_and_line_files_as_they_come_and_comes_back_from_bad_ones(
     tmp_path: Path,
 ) -> None:
-    files = make_files()
-    own, one = (
-        write_bundle(
-            manifest().model_copy(update={"name": name}), files, tmp_path / f"{name}.bundle"
-        )
-        for name in ("own", "one")
-    )
+    bundles = some_bundles(tmp_path, "own", "one")
+    own, one = bundles["own"], bundles["one"]
     desk = Desk(tmp_path)
     with served(desk.folder) as url:
         box = Box(tmp_path / "a", "a", url, desk.depot.root_path, own.path)
-        line = yaml.safe_load(box.path.read_text())
-        line["encoder"]["speed_mm_s"] = 80  # slow enough for `check` on a machine that is busy
-        line["fleet"] |= {"well_within_s": 300, "well_frames": 10}
-        box.path.write_text(yaml.safe_dump(line))
+        line = unhurried(box.path)
         del line["fleet"]
         good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
         good.write_text(yaml.safe_dump(line | {"name": "renamed"}))
