@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -36,11 +36,23 @@ KERNELS = {  # by the functions that the compiler leaves of them
     "rows, copies": re.compile(r"Network::|^mem"),
 }
 A_CYCLE = 2.0  # instructions, of vectors mostly, on the cores below
-CORES = {"Raspberry Pi 5, 2.4 GHz": 2.4, "Jetson Orin, 2.2 GHz": 2.2}
+CORES = {  # with their fastest body
+    "Raspberry Pi 5, 2.4 GHz": (2.4, "neon"),
+    "Jetson Orin, 2.2 GHz": (2.2, "neon"),
+    "Jetson Thor, 2.6 GHz": (2.6, "i8mm"),
+}
+BODIES = tuple(sorted({body for _, body in CORES.values()}))
 
 
-def build(folder: Path, sources: Path = ENGINE, optimised: str = "-O3") -> tuple[Path, Path]:
+class Built(NamedTuple):
     """The engine with a program that runs it, for ARM, and the plugin that counts."""
+
+    program: Path
+    plugin: Path
+
+
+def build(folder: Path, sources: Path = ENGINE, optimised: str = "-O3") -> Built:
+    """As long as the folder lasts."""
     for tool in (COMPILER, EMULATOR, "gcc"):
         if shutil.which(tool) is None:
             raise SystemExit(
@@ -48,12 +60,12 @@ def build(folder: Path, sources: Path = ENGINE, optimised: str = "-O3") -> tuple
             )
     compiler = [COMPILER, optimised, "-static"]
     program = with_engine(PICTURES, compiler, folder / "program", sources)
-    return program, shared_library(PLUGIN, folder / "plugin.so")
+    return Built(program, shared_library(PLUGIN, folder / "plugin.so"))
 
 
-def count(program: Path, plugin: Path, artefact: Path, size: tuple[int, int]) -> dict[str, int]:
+def count(built: Built, artefact: Path, size: tuple[int, int], body: str) -> dict[str, int]:
     """Instructions of one picture by kernel: what a second picture adds to a run."""
-    runs = [_executed(program, plugin, artefact, size, pictures) for pictures in (1, 2)]
+    runs = [_executed(built, artefact, size, body, pictures) for pictures in (1, 2)]
     by_kernel: Counter[str] = Counter()
     for name, instructions in (runs[1] - runs[0]).items():
         by_kernel[kernel_of(name)] += instructions
@@ -61,11 +73,11 @@ def count(program: Path, plugin: Path, artefact: Path, size: tuple[int, int]) ->
 
 
 def _executed(
-    program: Path, plugin: Path, artefact: Path, size: tuple[int, int], pictures: int
+    built: Built, artefact: Path, size: tuple[int, int], body: str, pictures: int
 ) -> Counter[str]:
-    run = [program, artefact, *size, "neon", pictures]
+    run = [built.program, artefact, *size, body, pictures]
     done = subprocess.run(
-        [EMULATOR, "-cpu", "max", "-plugin", str(plugin), *map(str, run)],
+        [EMULATOR, "-cpu", "max", "-plugin", str(built.plugin), *map(str, run)],
         capture_output=True,
         text=True,
         check=False,
@@ -91,18 +103,22 @@ def kernel_of(function: str) -> str:
     return next(found, "rows, copies")
 
 
-def table(columns: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """A line for each kernel, a column for each version of the engine, in millions."""
+def table(columns: Mapping[tuple[str, str], Mapping[str, int]]) -> list[str]:
+    """A line for each kernel, a column for each body and version of the engine, in millions."""
     kernels = list(dict.fromkeys(kernel for column in columns.values() for kernel in column))
-    lines = [f"{'':24}" + "".join(f"{name:>12}" for name in columns)]
+    lines = [f"{'':24}" + "".join(f"{body:>12}" for body, _ in columns)]
+    lines.append(f"{'':24}" + "".join(f"{version:>12}" for _, version in columns))
     for kernel in kernels:
         counts = (column.get(kernel, 0) / 1e6 for column in columns.values())
         lines.append(f"{kernel:24}" + "".join(f"{each:12.2f}" for each in counts))
-    totals = [sum(column.values()) for column in columns.values()]
-    lines.append(f"{'all':24}" + "".join(f"{total / 1e6:12.2f}" for total in totals))
-    for core, ghz in CORES.items():
-        times_ms = (total / (A_CYCLE * ghz * 1e6) for total in totals)
-        lines.append(f"{core:24}" + "".join(f"{each:9.1f} ms" for each in times_ms))
+    totals = {column: sum(counts.values()) for column, counts in columns.items()}
+    lines.append(f"{'all':24}" + "".join(f"{total / 1e6:12.2f}" for total in totals.values()))
+    for core, (ghz, has) in CORES.items():
+        times = (
+            f"{total / (A_CYCLE * ghz * 1e6):.1f} ms" if body == has else ""
+            for (body, _), total in totals.items()
+        )
+        lines.append((f"{core:24}" + "".join(f"{each:>12}" for each in times)).rstrip())
     return lines
 
 
@@ -110,6 +126,7 @@ def main(
     bundle: Annotated[str, typer.Argument(help="A bundle with a native artefact.")] = "strip",
     height: Annotated[int, typer.Option(help="Rows of a picture.")] = 352,
     width: Annotated[int, typer.Option(help="Columns of a picture.")] = 352,
+    bodies: Annotated[list[str] | None, typer.Option("--body", help="Of the engine's.")] = None,
     before: Annotated[
         Path | None, typer.Option(help="Another version's edge/engines/native, to compare with.")
     ] = None,
@@ -122,9 +139,11 @@ def main(
         artefact = Path(folder, "artefact")
         artefact.write_bytes(opened.read(opened.artefact("native").path))
         for name, sources in versions.items():
-            built = Path(folder, name)
-            built.mkdir()
-            columns[name] = count(*build(built, sources), artefact, (height, width))
+            place = Path(folder, name)
+            place.mkdir()
+            built = build(place, sources)
+            for body in bodies or BODIES:
+                columns[body, name] = count(built, artefact, (height, width), body)
     print(f"Millions of instructions for a picture of {width}x{height}, and what that comes to at")
     print(f"{A_CYCLE:g} instructions a cycle: worked out, not measured", end="\n\n")
     print("\n".join(table(columns)))

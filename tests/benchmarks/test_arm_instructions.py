@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.arm_instructions import COMPILER, EMULATOR, build, count, table
+from benchmarks.arm_instructions import BODIES, COMPILER, EMULATOR, build, count, table
 from stands.native_programs import Programs
 
 
@@ -21,9 +21,14 @@ def test_each_kernel_is_counted_and_twice_the_rows_take_twice_the_instructions(
     artefact = tmp_path / "artefact"
     artefact.write_bytes(Programs(1).minet().to_bytes())
     built = build(tmp_path, optimised="-O1")
-    small, large = (count(*built, artefact, (height, 64)) for height in (64, 128))
-    for kernel in ("pointwise", "depthwise", "sum", "head"):
-        assert small[kernel] > 10_000
-        assert large[kernel] / small[kernel] == pytest.approx(2, rel=0.05)
-    lines = table({"before": large, "now": small})
-    assert [line.split()[0] for line in lines[-2:]] == ["Raspberry", "Jetson"]
+    counted = {}
+    for body in BODIES:
+        small, large = (count(built, artefact, (height, 64), body) for height in (64, 128))
+        for kernel in ("pointwise", "depthwise", "sum", "head"):
+            assert small[kernel] > 10_000
+            assert large[kernel] / small[kernel] == pytest.approx(2, rel=0.05)
+        counted[body, "now"] = large
+    assert counted["i8mm", "now"]["pointwise"] < counted["neon", "now"]["pointwise"]
+    lines = table(counted)
+    assert [line.split()[0] for line in lines[-3:]] == ["Raspberry", "Jetson", "Jetson"]
+    assert [line.count(" ms") for line in lines[-3:]] == [1, 1, 1]  # of its fastest body alone

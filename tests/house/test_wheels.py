@@ -48,7 +48,7 @@ def golden() -> tuple[bytes, Image]:
     return bundle.read(artefact.path), golden_input(bundle)
 
 
-@pytest.mark.parametrize("body", ["neon", "portable"])
+@pytest.mark.parametrize("body", ["i8mm", "neon", "portable"])
 def test_the_aarch64_wheel_answers_the_golden_picture_as_this_machine_does(
     body: str, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ std::vector<const Body*> bodies() {
 #endif
              &AVX512, &AVX_VNNI, &AVX2,
 #elif defined(__aarch64__)
-             &NEON,
+             &I8MM, &NEON,
 #endif
              &PORTABLE})
         if (body->supported()) supported.push_back(body);

@@ -125,7 +125,7 @@ extern const Body AVX2, AVX_VNNI, AVX512;
 extern const Body AMX;
 #endif
 #elif defined(__aarch64__)
-extern const Body NEON;
+extern const Body NEON, I8MM;
 #endif
 
 }  // namespace trackside

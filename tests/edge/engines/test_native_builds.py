@@ -36,7 +36,7 @@ def flat(network: Program, image: Image) -> NDArray[np.float32]:
     return np.concatenate([each.ravel() for each in model(network, image)])
 
 
-@pytest.mark.parametrize("body", ["neon", "portable"])
+@pytest.mark.parametrize("body", ["i8mm", "neon", "portable"])
 def test_arm_gives_the_same_integers(
     body: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
