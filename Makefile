@@ -136,7 +136,7 @@ box-test: box ## boots it under QEMU: watchdog, unplugged camera, full disk, clo
 
 # Of the package's extras those alone that its line wants. Not a failure where a machine has no root,
 # no mmdebstrap or no way to Debian's packages.
-box-short: $(DEV)/ready ## the same in its short form: boots, hangs, and loses its power once
+box-short: $(DEV)/ready ## the same in its short form: boots, inspects, and loses its power once
 	@$(DEV)/bin/python tests/box/build.py --out build/box-short --extras gpio,serial; case $$? in \
 	  0) TRACKSIDE_BOX=$(CURDIR)/build/box-short $(DEV)/bin/python -m pytest -s tests/box/test_box.py ;; \
 	  75) ;; *) exit 1 ;; esac

@@ -7,11 +7,12 @@ import json
 import pytest
 
 from stands.box_machine import UNIT, BoxMachine
-from stands.box_rail import OFFSET_UM, got_away
+from stands.box_rail import OFFSET_UM, defects, got_away, passed
 
 pytestmark = pytest.mark.timeout(3600)  # on a busy machine
 LINE = "/etc/trackside/lines/rail.yaml"
 LENGTH_UM = 3_000_000  # of rail that goes by
+COAST_UM = 400_000  # goes by until the relay drops
 
 
 def test_doctor_says_that_all_is_well(box: BoxMachine) -> None:
@@ -23,6 +24,20 @@ def test_doctor_says_that_all_is_well(box: BoxMachine) -> None:
     checks = json.loads(said)["checks"]
     assert [each["detail"] for each in checks if not each["passed"]] == []
     assert code == 0
+
+
+def test_a_process_that_hangs_is_started_again_with_the_output_at_reject(box: BoxMachine) -> None:
+    box.await_passing()
+    restarts = int(box.shown("NRestarts"))
+    await_sound_rail(box)
+    since = len(box.report)
+    box.says(f"kill -STOP $(systemctl show --property=MainPID --value {UNIT})")
+    box.until(lambda: not box.report[-1].lets_by)
+    box.until(lambda: int(box.shown("NRestarts")) == restarts + 1)
+    hung = sum(piece.length_mm for piece in passed(box.report[since:]))
+    assert hung * 1000 <= COAST_UM  # the relay has dropped long before
+    box.await_passing()
+    assert "watchdog" in box.says(f"journalctl --quiet --unit={UNIT} --grep=watchdog --case=no")
 
 
 def test_a_camera_that_is_unplugged_makes_the_rail_unknown_until_it_is_back(
@@ -63,3 +78,13 @@ def test_steps_of_the_clock_are_nothing_to_the_line(box: BoxMachine) -> None:
 
 def test_through_all_of_that_no_defect_went_by(box: BoxMachine) -> None:
     assert got_away(box.report) == []
+
+
+def await_sound_rail(box: BoxMachine) -> None:
+    """Until no defect is near the valve, and none comes there before the relay has dropped."""
+
+    def is_sound() -> bool:
+        at_um = box.position_um - OFFSET_UM
+        return not defects(at_um - COAST_UM // 4, at_um + COAST_UM)
+
+    box.until(is_sound)
