@@ -28,11 +28,7 @@ constexpr unsigned long HAS_DOT_PRODUCT = 1 << 20;  // HWCAP_ASIMDDP
 
 void pack(const Pointwise& from, PackedPointwise& to) {
     const std::size_t inputs = from.inputs, outputs = from.outputs;
-    const Requantisation& r = from.requantisation;
-    to.bias = copied<s32>(r.bias);
-    to.shift = copied<s32>(r.shift);
-    to.multiplier = copied<s16>(r.multiplier);
-    to.residual = copied<s16>(r.residual);
+    pack_requantisation(from.requantisation, to);
     to.weights = Array<s8>(inputs * outputs);
     for (std::size_t n = 0; n < outputs; ++n) {
         s32 sum = 0;

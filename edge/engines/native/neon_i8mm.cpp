@@ -28,11 +28,7 @@ constexpr unsigned long HAS_MATRIX_PRODUCT = 1 << 13;  // HWCAP2_I8MM
 // Eight inputs of an output lie side by side, then those of the next; inputs are filled up with weights of nothing.
 void pack(const Pointwise& from, PackedPointwise& to) {
     const std::size_t inputs = from.inputs, outputs = from.outputs;
-    const Requantisation& r = from.requantisation;
-    to.bias = copied<s32>(r.bias);
-    to.shift = copied<s32>(r.shift);
-    to.multiplier = copied<s16>(r.multiplier);
-    to.residual = copied<s16>(r.residual);
+    pack_requantisation(from.requantisation, to);
     to.weights = Array<s8>((inputs + 7) / 8 * 8 * outputs);
     for (std::size_t n = 0; n < outputs; ++n)
         for (std::size_t k = 0; k < inputs; ++k)

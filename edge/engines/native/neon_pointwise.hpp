@@ -11,6 +11,13 @@ namespace {
 constexpr int PIXELS = 4, VECTORS = 4;  // of a block: 16 sums of four
 using Sums = int32x4_t[PIXELS][VECTORS];
 
+void pack_requantisation(const Requantisation& from, PackedPointwise& to) {
+    to.bias = copied<s32>(from.bias);
+    to.shift = copied<s32>(from.shift);
+    to.multiplier = copied<s16>(from.multiplier);
+    to.residual = copied<s16>(from.residual);
+}
+
 // What 16 outputs are made of their sums by: loaded once for the pixels of a block.
 template <bool RESIDUAL>
 struct Requantise {
