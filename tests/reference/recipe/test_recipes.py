@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,20 @@ import yaml
 from benchmarks import training_step
 from edge.errors import ConfigurationError, UsageError
 from reference.data import Pair, Source, batch
+from reference.losses import Truth, supervise
+from reference.losses.supervision import OUTPUT_LOSSES
 from reference.networks import build
 from reference.networks.layers import NetworkError
-from reference.recipe import changed, read_recipe
+from reference.recipe import Recipe, changed, read_recipe
 from reference.trained import network_input
 from reference.training.optimizer import Length, build_optimizer, learning_rate, set_learning_rate
 from reference.training.run import begin
 from reference.training.train import classes_of, launch
 from reference.training.trainer import Trainer
-from stands.places import RECIPES
+from stands.places import RECIPES, ROOT
 from stands.tiny_recipe import CPU, RECIPE, SIDE, recipe_with
+
+PAPERS = ("minet_paper", "nadinet", "csepnet", "lsanet", "dms")  # whose recipes they are
 
 torch.set_num_threads(1)  # beside other work on the machine, two wait for each other for ever
 
@@ -118,7 +124,56 @@ def test_a_shipped_recipe_reads_and_its_network_builds(path: Path) -> None:
         network.eval()(torch.empty(1, 3, size, size))
 
 
-@pytest.mark.parametrize("name", ["minet_paper", "nadinet", "csepnet", "lsanet", "dms"])
+def rows_of_the_papers() -> Iterator[tuple[str, Path, list[str]]]:
+    """Each row of docs/papers.md that settings make: its name, its recipe, and what it sets."""
+    recipe = Path()
+    for line in (ROOT / "docs" / "papers.md").read_text(encoding="utf-8").splitlines():
+        linked = re.search(r"\(\.\./reference/recipes/(\w+)\.yaml\)", line)
+        if line.startswith("## "):
+            recipe = RECIPES / f"{linked[1]}.yaml" if linked else Path()
+        if not line.startswith("| ") or not recipe.name:
+            continue
+        table, row, settings = (cell.strip() for cell in line.strip("|").split("|"))
+        changes = re.findall(r"`([\w.]+=[^`]+)`", settings)
+        if changes or linked or settings.startswith("the recipe"):
+            own = RECIPES / f"{linked[1]}.yaml" if linked else recipe
+            yield f"{recipe.stem}, table {table}, {row}", own, changes
+
+
+ROWS = {name: (path, changes) for name, path, changes in rows_of_the_papers()}
+
+
+def test_every_papers_tables_have_rows_that_settings_make() -> None:
+    counts = [sum(name.startswith(f"{paper},") for name in ROWS) for paper in PAPERS]
+    assert dict(zip(PAPERS, counts, strict=True)) == {
+        "minet_paper": 14, "nadinet": 11, "csepnet": 15, "lsanet": 14, "dms": 10,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_of_a_papers_table_is_made_by_the_settings_beside_it(name: str) -> None:
+    path, changes = ROWS[name]
+    recipe = changed(read_recipe(path), changes)
+    if recipe.network["name"] == "lsanet":  # what a row leaves out, its losses must not want
+        assert supervised(recipe).isfinite()
+        return
+    with torch.device("meta"):
+        output = build(**recipe.network).eval()(torch.empty(2, 3, SIDE, SIDE))
+        truth = Truth(torch.empty(2, 1, SIDE, SIDE), torch.empty(2, dtype=torch.long))
+    for loss in recipe.loss.output:
+        assert OUTPUT_LOSSES[loss](output, truth).shape == ()
+
+
+def supervised(recipe: Recipe) -> torch.Tensor:
+    """What a recipe's network pays for one small defect."""
+    mask = torch.zeros(1, 1, SIDE, SIDE)
+    mask[..., 8:20, 8:12] = 1
+    with torch.no_grad():
+        output = build(**recipe.network)(mask.expand(-1, 3, -1, -1))
+        return supervise(output, Truth(mask, torch.zeros(1, dtype=torch.long)), recipe.loss)
+
+
+@pytest.mark.parametrize("name", PAPERS)
 def test_a_step_of_each_papers_recipe_moves_the_network(name: str) -> None:
     recipe = read_recipe(RECIPES / f"{name}.yaml").model_copy(update={"crop": SIDE, "warmup": 1})
     image = np.full((SIDE, SIDE), 90, np.uint8)
