@@ -19,7 +19,7 @@ from reference.datasets.sample import Layout, Listing, Sample, Split, Strength
 
 # Together in `annotations`, or beside the images of each split; or one beside all of them.
 FILES = ("annotations/*.json", "*/_annotations.coco.json")
-_NOWHERE = (0, 0, 0, 0)
+NOWHERE = (0, 0, 0, 0)  # the box of what has a category alone
 SECTIONS = {"images", "annotations", "categories"}
 
 
@@ -124,7 +124,7 @@ def read_document(root: Path, path: Path, document: dict[str, Any]) -> Listing:
     classes = tuple(names[category] for category in sorted(names))
     regions: dict[int, list[tuple[int, Any, Any]]] = defaultdict(list)
     for a in document["annotations"]:
-        box = (a["bbox"] or ()) if "bbox" in a else _NOWHERE
+        box = (a["bbox"] or ()) if "bbox" in a else NOWHERE
         region = (label_of[a["category_id"]], a.get("segmentation"), box)
         regions[a["image_id"]].append(region)
     split, samples = _split_of(path), []
@@ -135,12 +135,13 @@ def read_document(root: Path, path: Path, document: dict[str, Any]) -> Listing:
         mask = RegionMask(path, entry["file_name"], classes, *size, shown)
         name = f"{split}/{Path(entry['file_name']).with_suffix('').as_posix()}"
         strength = mask.strength if shown else "mask"
-        only_class = _most_frequent(shown, classes) if strength == "class" else None
+        only_class = most_frequent(shown, classes) if strength == "class" else None
         samples.append(Sample(name, image, mask if shown else None, only_class, split, strength))
     return Listing(tuple(samples))
 
 
-def _most_frequent(shown: tuple[tuple[int, Any, Any], ...], classes: tuple[str, ...]) -> str:
+def most_frequent(shown: tuple[tuple[int, Any, Any], ...], classes: tuple[str, ...]) -> str:
+    """The class that most regions are of."""
     labels = [label for label, *_ in shown]
     return classes[max(sorted(set(labels)), key=labels.count) - 1]
 

@@ -12,14 +12,18 @@ from xml.etree.ElementTree import Element, ParseError, parse
 
 import numpy as np
 
-from reference.datasets.coco import RegionMask
-from reference.datasets.folders import SPLIT_FOLDERS
+from edge.errors import FrameError
+from edge.files.image_file import read_image
+from reference.datasets.coco import NOWHERE, RegionMask, most_frequent
+from reference.datasets.folders import FREE_FOLDERS, SPLIT_FOLDERS
 from reference.datasets.masks import DataError
 from reference.datasets.run_lengths import brushed, run_lengths
 from reference.datasets.sample import FREE, Layout, Listing, Sample, Split, pictures_below
 
 CVAT_FILES = ("annotations.xml", "*/annotations.xml")
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before an uploaded file's name
+SOUND = (*FREE_FOLDERS, "sound")  # what people call a picture without a defect
+_PLACELESS = ("tag", "points", "polyline")  # of CVAT, what has a label and covers no pixels
 _ROUND = 32  # corners that an ellipse is drawn with
 
 Region = tuple[str, Any, Any]  # its class; then a segmentation and a box as COCO has them
@@ -63,9 +67,12 @@ def _tasks(path: Path, document: list[dict[str, Any]], images: dict[str, Path]) 
         if not done:
             alone.append(image)
             continue
-        results = [r for r in done[-1]["result"] if "value" in r and "original_width" in r]
-        sizes = {(int(r["original_height"]), int(r["original_width"])) for r in results}
-        regions = [region for result in results for region in _result(result)]
+        results = [r for r in done[-1]["result"] if "value" in r]
+        drawn = [r for r in results if "original_width" in r and r["type"] != "choices"]
+        sizes = {(int(r["original_height"]), int(r["original_width"])) for r in drawn}
+        regions = [region for result in drawn for region in _result(result)]
+        chosen = [c for r in results for c in r["value"].get("choices", ())]
+        regions = regions or _somewhere(chosen)
         found.append((image, next(iter(sizes), (0, 0)), regions, "train"))
     listing = _listed(path, found)
     return listing + Listing((), images_alone=tuple(alone))
@@ -89,7 +96,7 @@ def _result(result: dict[str, Any]) -> Iterator[Region]:
     value, kind = result["value"], result["type"]
     height, width = int(result["original_height"]), int(result["original_width"])
     label = value[kind][0] if value.get(kind) else None
-    if label is None:  # a choice about the picture, or a shape that nobody named
+    if label is None:  # a shape that nobody named
         return
     if kind == "polygonlabels":
         corners = [
@@ -168,9 +175,10 @@ def _cvat_image(
     image = beside or images.get(Path(name).name)
     if image is None:
         raise DataError(f"{path} names {name}, and no image is called so: put it beside it")
-    shapes = [shape for shape in item if shape.tag not in ("tag", "points", "polyline")]
     split = SPLIT_FOLDERS.get(item.attrib.get("subset", "").lower(), "train")
-    return image, size, [_cvat_shape(shape, size) for shape in shapes], split
+    regions = [_cvat_shape(shape, size) for shape in item if shape.tag not in _PLACELESS]
+    labels = [each.attrib["label"] for each in item if each.tag in _PLACELESS]
+    return image, size, regions or _somewhere(labels), split
 
 
 def _cvat_shape(shape: Element, size: tuple[int, int]) -> Region:
@@ -194,17 +202,36 @@ def _cvat_shape(shape: Element, size: tuple[int, int]) -> Region:
     return label, run_lengths(plane), ()
 
 
+def _somewhere(labels: list[str]) -> list[Region]:
+    """Labels of a whole picture in which nothing is drawn: each is somewhere, unless it is sound.
+
+    Where something is drawn, that says more than they do.
+    """
+    return [(label, None, NOWHERE) for label in labels if label.lower() not in SOUND]
+
+
 def _listed(path: Path, found: list[tuple[Path, tuple[int, int], list[Region], Split]]) -> Listing:
     classes = tuple(sorted({label for _, _, regions, _ in found for label, *_ in regions}))
     samples = []
     for image, (height, width), regions, split in found:
         shown = tuple((classes.index(label) + 1, *rest) for label, *rest in regions)
-        mask = RegionMask(path, image.name, classes, height, width, shown)
-        if shown:
-            samples.append(Sample(image.stem, image, mask, None, split, mask.strength))
-        else:
+        if not shown:
             samples.append(Sample(image.stem, image, None, FREE, split))
+            continue
+        size = (height, width) if height and width else _size_of(image)
+        mask = RegionMask(path, image.name, classes, *size, shown)
+        only_class = most_frequent(shown, classes) if mask.strength == "class" else None
+        samples.append(Sample(image.stem, image, mask, only_class, split, mask.strength))
     return Listing(tuple(samples))
+
+
+def _size_of(image: Path) -> tuple[int, int]:
+    """Height and width: Label Studio tells them of what is drawn alone."""
+    try:
+        height, width = read_image(image, colour=False).shape
+    except (FrameError, OSError) as error:
+        raise DataError(str(error)) from error
+    return height, width
 
 
 LABEL_STUDIO = Layout(

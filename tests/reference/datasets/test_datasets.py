@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge.simulation import SimulatedLine
-from reference.data import Pair, Source, batch, read
+from reference.data import Pair, Source, batch, look, read
 from reference.data.pairs import DataError
-from reference.datasets import LAYOUTS, recognise
+from reference.datasets import LAYOUTS, list_samples, recognise
 from stands.datasets_on_disk import SIDE, WRITERS, picture, real_data, write
 
 # What the miniatures of `datasets_on_disk` say: name -> class, split, and pixels of defect.
@@ -127,6 +129,41 @@ def test_every_layout_is_recognised_and_read_as_distributed(layout: str, tmp_pat
     if layout in TRUTH:
         found = {p.name: (p.class_name, p.split, int(p.mask.sum())) for p in pairs}
         assert found == TRUTH[layout]
+
+
+def choices(labels: Sequence[str]) -> str:
+    """A Label Studio task of one picture, of which it is only said what it shows."""
+    said = {"type": "choices", "value": {"choices": labels}, "from_name": "surface"}
+    annotation = {"was_cancelled": False, "result": [said]}
+    return json.dumps([{"id": 1, "data": {"image": "/a.png"}, "annotations": [annotation]}])
+
+
+def tags(labels: Sequence[str]) -> str:
+    said = "".join(f'<tag label="{label}"/>' for label in labels)
+    size = f'width="{SIDE}" height="{SIDE}"'
+    return f'<annotations><image id="0" name="a.png" {size}>{said}</image></annotations>'
+
+
+@pytest.mark.parametrize(
+    ("layout", "file", "written"),
+    [("label_studio", "project.json", choices), ("cvat", "annotations.xml", tags)],
+)
+def test_a_label_of_a_whole_picture_is_no_word_of_its_being_sound(
+    layout: str, file: str, written: Callable[[Sequence[str]], str], tmp_path: Path
+) -> None:
+    write(tmp_path / "a.png", picture(0)[0])
+    for labels, strength, class_name in (
+        (["crack"], "class", "crack"),
+        (["dent", "OK"], "class", "dent"),
+        (["Good"], "mask", "free"),
+        ([], "mask", "free"),
+    ):
+        (tmp_path / file).write_text(written(labels))
+        (pair,) = read(tmp_path, layout)
+        assert (pair.strength, pair.class_name) == (strength, class_name)
+        assert not pair.mask.any()
+        (seen,) = look(list_samples(tmp_path, layout).samples)
+        assert not seen.findings and seen.classes == {class_name}
 
 
 def sides(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
