@@ -26,7 +26,6 @@ WIDTHS = (32, 64, 64, 64, 64)  # of the reduced levels, finest first
 _conv = partial(nn.Conv2d, kernel_size=3, padding=1)
 # The paper says mean and maximum; the code attends to the maximum alone, which it was measured by.
 ATTENTIONS = {"max": False, "both": True}
-_spatial = partial(SpatialAttention, mean=False, bias=False)
 
 
 class ContrastEnhancement(nn.Module):
@@ -44,14 +43,16 @@ class ContrastEnhancement(nn.Module):
 class Calibration(nn.Module):
     """What CSCM and CSWM share: two maps calibrate each other, are weighed by both, and fused.
 
-    `cross` is calibration by the other map, not by the own one; `recalibrate` is the weighing;
-    `complement` gives the second map what the weights leave over.
+    `mean` has each attend by its mean too, as Eq. 1 and 2 do, not by its maximum alone; `cross` is
+    calibration by the other map, not by the own one; `recalibrate` is the weighing; `complement`
+    gives the second map what the weights leave over.
     """
 
     def __init__(
         self,
         channels: int,
         *,
+        mean: bool,
         cross: bool = True,
         recalibrate: bool = True,
         complement: bool = False,
@@ -59,7 +60,9 @@ class Calibration(nn.Module):
         super().__init__()
         self.cross = cross
         self.complement = complement
-        self.attend_first, self.attend_second = _spatial(), _spatial()
+        self.attend_first, self.attend_second = (
+            SpatialAttention(mean=mean, bias=False) for _ in range(2)
+        )
         self.weigh: nn.Module | None = None
         if recalibrate:
             joined = ConvBNReLU(2 * channels, channels)
@@ -95,10 +98,12 @@ class Lift(nn.Module):
 class CSCM(nn.Module):
     """Cross-scale calibration of a level and the decoded coarser one."""
 
-    def __init__(self, channels: int, *, cross: bool = True, recalibrate: bool = True) -> None:
+    def __init__(
+        self, channels: int, *, mean: bool, cross: bool = True, recalibrate: bool = True
+    ) -> None:
         super().__init__()
         self.lift = Lift(channels, channels)
-        self.calibrate = Calibration(channels, cross=cross, recalibrate=recalibrate)
+        self.calibrate = Calibration(channels, mean=mean, cross=cross, recalibrate=recalibrate)
 
     def forward(self, level: Tensor, coarser: Tensor) -> Tensor:
         calibrated: Tensor = self.calibrate(level, self.lift(coarser, level))
@@ -115,10 +120,10 @@ class Addition(nn.Module):
 class CSWM(nn.Module):
     """Cross-scale weighting of the two scales inside a level."""
 
-    def __init__(self, coarse: int, fine: int, *, complement: bool = True) -> None:
+    def __init__(self, coarse: int, fine: int, *, mean: bool, complement: bool = True) -> None:
         super().__init__()
         self.lift = Lift(coarse, fine)
-        self.calibrate = Calibration(fine, complement=complement)
+        self.calibrate = Calibration(fine, mean=mean, complement=complement)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         weighted: Tensor = self.calibrate(self.lift(coarse, fine), fine)
@@ -138,10 +143,10 @@ class CSFIM(nn.Module):
     def __init__(
         self,
         channels: int,
+        merge: Callable[[int, int], nn.Module],
         *,
         top: Callable[[int], nn.Module] = ContrastEnhancement,
         bottom: Callable[[int], nn.Module] = ContrastEnhancement,
-        merge: Callable[[int, int], nn.Module] = CSWM,
     ) -> None:
         super().__init__()
         fine, coarse = channels, channels // 2
@@ -176,20 +181,29 @@ def _enhanced(
 
 
 BACKBONES: dict[str, Callable[[], Backbone]] = {"vgg16_bn": vgg16_bn, "resnet50": resnet50}
-CSCMS: dict[str | None, Callable[[int], nn.Module]] = {
-    "full": CSCM,
-    "without_cs": partial(CSCM, cross=False),
-    "without_recalibration": partial(CSCM, recalibrate=False),
-    None: lambda channels: Addition(),
-}
-CSFIMS: dict[str | None, Callable[[int], nn.Module]] = {
-    "full": CSFIM,
-    "without_cswm": partial(CSFIM, merge=LiftedAddition),
-    "without_top_ce": partial(CSFIM, top=nn.Identity),
-    "without_bottom_ce": partial(CSFIM, bottom=nn.Identity),
-    "with_cscm": partial(CSFIM, merge=partial(CSWM, complement=False)),
-    None: nn.Identity,
-}
+
+
+def _cscms(*, mean: bool) -> dict[str | None, Callable[[int], nn.Module]]:
+    full = partial(CSCM, mean=mean)
+    return {
+        "full": full,
+        "without_cs": partial(full, cross=False),
+        "without_recalibration": partial(full, recalibrate=False),
+        None: lambda channels: Addition(),
+    }
+
+
+def _csfims(*, mean: bool) -> dict[str | None, Callable[[int], nn.Module]]:
+    cswm = partial(CSWM, mean=mean)
+    full = partial(CSFIM, merge=cswm)
+    return {
+        "full": full,
+        "without_cswm": partial(CSFIM, merge=LiftedAddition),
+        "without_top_ce": partial(full, top=nn.Identity),
+        "without_bottom_ce": partial(full, bottom=nn.Identity),
+        "with_cscm": partial(CSFIM, merge=partial(cswm, complement=False)),
+        None: nn.Identity,
+    }
 
 
 class SideHead(nn.Sequential):
@@ -209,7 +223,8 @@ class SideHead(nn.Sequential):
 class CSEPNet(nn.Module):
     """Five levels, reduced, each calibrated by the coarser one and interwoven with itself.
 
-    `attention` is what its CBAM looks at: `max`, as the code does, or `both`, as the paper writes.
+    `attention` is what its CBAM, CSCM and CSWM look at: `max`, as the code does, or `both`, mean
+    and maximum, as the paper writes.
     `cbam=False`, `cscm=None` and `csfim=None` leave the paper's modules out; all three together are
     its baseline.
     """
@@ -227,7 +242,8 @@ class CSEPNet(nn.Module):
         super().__init__()
         self.backbone = choose("backbone", backbone, BACKBONES)()
         mean = choose("attention", attention, ATTENTIONS)
-        calibrate, interweave = choose("cscm", cscm, CSCMS), choose("csfim", csfim, CSFIMS)
+        calibrate = choose("cscm", cscm, _cscms(mean=mean))
+        interweave = choose("csfim", csfim, _csfims(mean=mean))
         self.reductions = nn.ModuleList()
         for before, width in zip(self.backbone.widths, WIDTHS, strict=True):
             attended = [CBAM(before, mean=mean, bias=False)] if cbam else []

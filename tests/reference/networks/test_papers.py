@@ -6,6 +6,7 @@ backbone of torchvision's answers is taken as given.
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -105,18 +106,26 @@ def test_minet_enlarges_probabilities_as_its_equation_8_does() -> None:
     assert max(difference.abs().max() for difference in apart) > 0.1
 
 
+@pytest.mark.parametrize("attention", ["max", "both"])
 @torch.inference_mode()
-def test_csepnet_is_as_its_paper_and_code_write_it() -> None:
-    network = awake("csepnet")
+def test_csepnet_is_as_its_code_writes_it_and_with_both_attentions_as_its_paper(
+    attention: str,
+) -> None:
+    network = awake("csepnet", attention=attention)
     r, image = Reading(network), torch.randn(1, 3, 64, 64)
 
     def sa(name: str, x: Tensor) -> Tensor:
-        return torch.sigmoid(r.conv(f"{name}.weigh", x.max(dim=1, keepdim=True).values))
+        pooled = [x.max(dim=1, keepdim=True).values, x.mean(dim=1, keepdim=True)]
+        seen = torch.cat(pooled if attention == "both" else pooled[:1], dim=1)
+        return torch.sigmoid(r.conv(f"{name}.weigh", seen))
 
     def cbam(name: str, x: Tensor) -> Tensor:
-        most = F.adaptive_max_pool2d(x, 1)
-        inner = torch.relu(r.conv(f"{name}.channel.squeeze", most))
-        x = x * torch.sigmoid(r.conv(f"{name}.channel.excite", inner))
+        pooled = [F.adaptive_max_pool2d(x, 1), F.adaptive_avg_pool2d(x, 1)]
+        weights = [
+            r.conv(f"{name}.channel.excite", torch.relu(r.conv(f"{name}.channel.squeeze", p)))
+            for p in (pooled if attention == "both" else pooled[:1])
+        ]
+        x = x * torch.sigmoid(torch.stack(weights).sum(dim=0))
         return x * sa(f"{name}.spatial", x)
 
     def ce(name: str, x: Tensor) -> Tensor:
