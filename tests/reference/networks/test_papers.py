@@ -173,9 +173,12 @@ def test_csepnet_is_as_its_code_writes_it_and_with_both_attentions_as_its_paper(
     assert_alike(logit_maps(network(image)), [result, *maps])
 
 
+@pytest.mark.parametrize("groups", [1, 2])
 @torch.inference_mode()
-def test_nadinet_is_as_its_paper_and_code_write_it() -> None:
-    network = awake("nadinet", backbone="resnet34", fuse_groups=1)
+def test_nadinet_is_as_its_code_writes_it_and_in_two_groups_as_its_paper_counts_it(
+    groups: int,
+) -> None:
+    network = awake("nadinet", backbone="resnet34", fuse_groups=groups)
     r, image = Reading(network), torch.randn(1, 3, 64, 64)
 
     def nam(name: str, x: Tensor) -> Tensor:
@@ -193,8 +196,16 @@ def test_nadinet_is_as_its_paper_and_code_write_it() -> None:
         both = torch.cat([y.max(1, keepdim=True).values, y.mean(1, keepdim=True)], dim=1)
         return y * torch.sigmoid(r.conv(f"{name}.spatial.weigh", both)) + x
 
+    def fused(name: str, x: Tensor) -> Tensor:
+        if groups == 1:
+            return r.cbr(name, x)
+        w, bias = (r.w[f"{name}.0.{kind}"] for kind in ("weight", "bias"))
+        pairs = zip(*(y.split(128) for y in (w, bias)), x.split(128, dim=1), strict=True)
+        alone = [F.conv2d(side, own, offset, padding=1) for own, offset, side in pairs]
+        return torch.relu(r.bn(f"{name}.1", torch.cat(alone, dim=1)))  # level and coarser apart
+
     def branch(name: str, x: Tensor) -> Tensor:
-        a, b = r.cbr(f"{name}.fuse", x).split(128, dim=1)
+        a, b = fused(f"{name}.fuse", x).split(128, dim=1)
         z1 = cbam(f"{name}.attend_half", a)
         z2 = cbam(f"{name}.attend_both", r.cbr(f"{name}.join", torch.cat([z1, b], dim=1)))
         return r.cbr(f"{name}.merge", torch.cat([z1, z2], dim=1))
@@ -224,9 +235,10 @@ def test_nadinet_is_as_its_paper_and_code_write_it() -> None:
     assert_alike(logit_maps(network(image)), maps)
 
 
+@pytest.mark.parametrize("lam", ["matmul", "sum"])
 @torch.inference_mode()
-def test_lsanet_multiplies_where_its_equation_1_does() -> None:
-    network = awake("lsanet", lam="matmul")
+def test_lsanet_multiplies_where_its_equation_1_does_and_adds_where_its_code_does(lam: str) -> None:
+    network = awake("lsanet", lam=lam)
     r, image = Reading(network), torch.randn(1, 3, 128, 128)
 
     def b(name: str, x: Tensor) -> Tensor:
@@ -239,7 +251,7 @@ def test_lsanet_multiplies_where_its_equation_1_does() -> None:
     x1 = b("encoders.1", mp(x0))
     z = r.conv("lam.mix", b("lam.fuse", torch.cat([mp(x0), x1], dim=1)))
     rows, columns = z.max(dim=3, keepdim=True).values, z.max(dim=2, keepdim=True).values
-    y = rows @ columns  # H,1 by 1,W
+    y = rows @ columns if lam == "matmul" else rows + columns  # H,1 by 1,W
     located = r.conv("lam.locate", torch.stack(y.split(12, dim=1)).sum(dim=0))
     x2 = b("encoders.2", mp(x1 + b("lam.out", y)))
     x3 = b("encoders.3", mp(x2))
@@ -263,9 +275,10 @@ def test_lsanet_multiplies_where_its_equation_1_does() -> None:
     )
 
 
+@pytest.mark.parametrize("bidirectional", [True, False])
 @torch.inference_mode()
-def test_dms_takes_its_first_map_after_the_transposed_convolutions() -> None:
-    network = awake("dms", classes=3)
+def test_dms_takes_its_first_map_after_the_transposed_convolutions(*, bidirectional: bool) -> None:
+    network = awake("dms", classes=3, bidirectional=bidirectional)
     r, image = Reading(network), torch.randn(1, 3, 64, 64)
 
     def fuse(name: str, x: Tensor) -> Tensor:
@@ -294,11 +307,11 @@ def test_dms_takes_its_first_map_after_the_transposed_convolutions() -> None:
     maps.append(refined("top_down.outputs.1", f1, maps[-1]))
     f2 = torch.cat([trans("top_down.lifts.1.transpose", f1, lf.shape[-1]), lf], dim=1)
     maps.append(refined("top_down.outputs.2", f2, maps[-1]))
-    f = lf
-    for n, level in enumerate((None, mf, hf)):
+    f, last = (lf, "bottom_up") if bidirectional else (f2, "top_down")
+    for n, level in enumerate((None, mf, hf) if bidirectional else ()):
         f = f if level is None else torch.cat([f, up(level, lf.shape[2:])], dim=1)
         maps.append(refined(f"bottom_up.outputs.{n}", f, maps[-1]))
     output = network(image)
     assert_alike(output.maps, [up(m, 64) for m in reversed(maps)])
-    weight, bias = (r.w[f"bottom_up.outputs.2.classify.{kind}"] for kind in ("weight", "bias"))
+    weight, bias = (r.w[f"{last}.outputs.2.classify.{kind}"] for kind in ("weight", "bias"))
     torch.testing.assert_close(output.classes[0], F.linear(f.mean(dim=(2, 3)), weight, bias))
