@@ -44,10 +44,14 @@ class Marks(NamedTuple):
             group = [image for image, own in enumerate(kinds) if own == kind]
             yield group, kind[1] * len(group) / len(kinds)
 
-    def of(self, group: Sequence[int]) -> Marks:
-        """The marks of some of the images."""
+    def order(self) -> list[int]:
+        """All images, group after group."""
+        return [image for group, _ in self.groups() for image in group]
+
+    def of(self, group: Sequence[int], labels: Labels) -> Marks:
+        """The marks of some of the images, whose planes are these."""
         return Marks(
-            self.labels[list(group)],
+            labels,
             [self.strengths[image] for image in group],
             [self.boxes[image] for image in group],
             [self.cut[image] for image in group],

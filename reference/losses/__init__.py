@@ -1,9 +1,10 @@
 """What a network is taught by."""
 
-from reference.losses.supervision import Truth, distillation, supervise
+from reference.losses.supervision import Truth, boxes, distillation, supervise
 
 __all__ = [
     "Truth",
+    "boxes",
     "distillation",
     "supervise",
 ]

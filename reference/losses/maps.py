@@ -1,6 +1,7 @@
 """Losses on one logit map and its 0/1 target, N,1,H,W, each a mean over the batch.
 
-All are finite where a mask or a prediction is empty: an image without a defect teaches too.
+All are finite where a mask or a prediction is empty: an image without a defect teaches too. None
+asks anything of the device or sends it anything but once: a GPU would have to be waited for.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
-from kornia.losses import binary_focal_loss_with_logits, lovasz_softmax_loss, ssim_loss
+from kornia.losses import binary_focal_loss_with_logits
 from torch import Tensor
 
 from reference.losses.structure import structure
 
 WINDOW, DEVIATION = 11, 1.5  # of SSIM's Gaussian
 C1, C2 = 0.01**2, 0.03**2
+LEAST = 1e-12  # added to what SSIM divides by, as kornia does
 
 
 def bce(logits: Tensor, target: Tensor) -> Tensor:
@@ -45,11 +47,15 @@ def iou_plain(logits: Tensor, target: Tensor) -> Tensor:
 
 def ssim(logits: Tensor, target: Tensor) -> Tensor:
     """1 - structural similarity, with nothing beyond the border, as MINet and CSEPNet have it."""
-    border = [WINDOW // 2] * 4
-    padded = (F.pad(x, border) for x in (torch.sigmoid(logits), target))
-    # kornia's loss is (1 - SSIM) / 2
-    loss: Tensor = 2 * ssim_loss(*padded, window_size=WINDOW, padding="valid")
-    return loss
+    p, t = torch.sigmoid(logits), target
+    across = _window(p.device).to(p).view(1, 1, 1, -1)
+    seen = F.conv2d(torch.cat([p, t, p * p, t * t, p * t]), across, padding=(0, WINDOW // 2))
+    seen = F.conv2d(seen, across.mT, padding=(WINDOW // 2, 0))
+    mean_p, mean_t, square_p, square_t, product = seen.chunk(5)
+    squares, both = mean_p**2 + mean_t**2, mean_p * mean_t
+    variances = (square_p - mean_p**2) + (square_t - mean_t**2)
+    similar = (2 * both + C1) * (2 * (product - both) + C2)
+    return (1 - similar / ((squares + C1) * (variances + C2) + LEAST)).mean()
 
 
 def ssim_half(logits: Tensor, target: Tensor) -> Tensor:
@@ -60,7 +66,7 @@ def ssim_half(logits: Tensor, target: Tensor) -> Tensor:
     matrices from both sides: its convolution with a single channel is slow there.
     """
     p, t = (F.avg_pool2d(x, 2) for x in (torch.sigmoid(logits), target))
-    down, across = (_mirrored_window(length).to(p) for length in p.shape[-2:])
+    down, across = (_mirrored_window(length, p.device).to(p) for length in p.shape[-2:])
     mean_p, mean_t, square_p, square_t, product = (
         down @ x @ across.t() for x in (p, t, p * p, t * t, p * t)
     )
@@ -71,13 +77,21 @@ def ssim_half(logits: Tensor, target: Tensor) -> Tensor:
 
 
 @cache
-def _mirrored_window(length: int) -> Tensor:
-    """What the window makes of a row of pixels, as a matrix."""
-    places = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
+@torch.inference_mode(mode=False)  # whoever learns later learns by the same one
+def _window(device: torch.device) -> Tensor:
+    """SSIM's Gaussian, sent to a device once."""
+    places = torch.arange(WINDOW, dtype=torch.float64, device=device) - WINDOW // 2
     weights = torch.exp(-places.square() / (2 * DEVIATION**2))
-    each_pixel = torch.eye(length, dtype=torch.float64).unsqueeze(1)
+    return weights / weights.sum()
+
+
+@cache
+@torch.inference_mode(mode=False)
+def _mirrored_window(length: int, device: torch.device) -> Tensor:
+    """What the window makes of a row of pixels, as a matrix."""
+    each_pixel = torch.eye(length, dtype=torch.float64, device=device).unsqueeze(1)
     mirrored = F.pad(each_pixel, [WINDOW // 2] * 2, mode="reflect")
-    return F.conv1d(mirrored, (weights / weights.sum()).view(1, 1, -1))[:, 0].t()
+    return F.conv1d(mirrored, _window(device).view(1, 1, -1))[:, 0].t()
 
 
 def cel(logits: Tensor, target: Tensor) -> Tensor:
@@ -106,9 +120,15 @@ def focal(logits: Tensor, target: Tensor) -> Tensor:
 
 def lovasz(logits: Tensor, target: Tensor) -> Tensor:
     """Lovasz-softmax (Berman et al. 2018), a surrogate of IoU: mean of background and defect."""
-    classes = torch.cat([torch.zeros_like(logits), logits], dim=1)  # N,2,H,W
-    loss: Tensor = lovasz_softmax_loss(classes, target[:, 0])
-    return loss
+    p = torch.cat([torch.zeros_like(logits), logits], dim=1).flatten(2).softmax(dim=1)  # N,2,HW
+    there = torch.cat([1 - target, target], dim=1).flatten(2)
+    errors, order = (p - there).abs().sort(dim=2, descending=True)
+    there = there.gather(2, order)
+    count = there.sum(dim=2, keepdim=True)
+    missed = 1 - (count - there.cumsum(2)) / (count + (1 - there).cumsum(2))
+    # What each pixel adds to 1 - IoU once it is wrong besides those before it.
+    added = missed.diff(dim=2, prepend=torch.zeros_like(count))
+    return (errors * added).sum(dim=2).mean()
 
 
 MAP_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from edge.errors import ConfigurationError
@@ -25,22 +27,24 @@ SURELY_SOUND = -20.0  # a logit
 
 @dataclass(frozen=True)
 class Truth:
-    """What a batch should have been answered with."""
+    """What a batch should have been answered with, all of it on the device already."""
 
     mask: Tensor  # N,1,H,W, 0 or 1
     label: Tensor  # N, the number of each image's class
     images: Tensor | None = None  # N,H,W, 0..1
     marks: Marks | None = None  # None: masks, all known, of defects without a name
+    order: Tensor | None = None  # `marks.order()`; None where all images are of one group
+    boxes: Tensor | None = None  # N,1,H,W, `boxes` of the masks; None where no loss is on them
 
 
-def boxes(mask: Tensor) -> Tensor:
-    """The smallest upright rectangle around each connected defect, filled."""
-    filled = np.zeros(mask.shape, np.float32)
-    for image, canvas in zip(mask[:, 0].byte().cpu().numpy(), filled[:, 0], strict=True):
-        count, _, found, _ = cv2.connectedComponentsWithStats(image)
+def boxes(masks: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """N,1,H,W of N,H,W: the smallest upright rectangle around each connected defect, filled."""
+    filled = np.zeros(masks.shape, np.float32)
+    for mask, canvas in zip(masks, filled, strict=True):
+        count, _, found, _ = cv2.connectedComponentsWithStats(mask)
         for left, top, width, height, _ in found[1:count]:
             canvas[top : top + height, left : left + width] = 1
-    return torch.from_numpy(filled).to(mask.device)
+    return filled[:, None]
 
 
 def location(output: Output, truth: Truth) -> Tensor:
@@ -48,7 +52,8 @@ def location(output: Output, truth: Truth) -> Tensor:
     located = output.location if isinstance(output, LSANetOutput) else None
     if located is None:
         raise ConfigurationError("the loss `location` needs network: {name: lsanet} with a lam")
-    return dice_bce(located, F.interpolate(boxes(truth.mask), size=located.shape[-2:]))
+    assert truth.boxes is not None
+    return dice_bce(located, F.interpolate(truth.boxes, size=located.shape[-2:]))
 
 
 def difference(output: Output, truth: Truth) -> Tensor:
@@ -99,9 +104,8 @@ def supervise(output: Output, truth: Truth, section: LossSection) -> Tensor:
     if marks is None:
         total = total + _of_masks(maps, truth.mask, section)
     else:
-        for group, part in marks.groups():
-            shown = [m if len(group) == len(m) else m[list(group)] for m in maps]
-            total = total + part * _of_group(shown, truth, marks.of(group), group, section)
+        for part, group in _groups(maps, truth, marks):
+            total = total + part * _of_group(group, section)
         for names in class_maps(output) if section.names else ():
             total = total + section.names * naming(names, maps[0], marks)
     for name, weight in section.output.items():
@@ -109,24 +113,45 @@ def supervise(output: Output, truth: Truth, section: LossSection) -> Tensor:
     return total
 
 
-def _of_group(
-    maps: list[Tensor], truth: Truth, marks: Marks, group: Sequence[int], section: LossSection
-) -> Tensor:
+class _Group(NamedTuple):
+    """Images whose labels say as much, and what is answered of them."""
+
+    maps: list[Tensor]
+    mask: Tensor
+    images: Tensor | None
+    marks: Marks
+
+
+def _groups(maps: list[Tensor], truth: Truth, marks: Marks) -> Iterator[tuple[float, _Group]]:
+    """Each group of a batch with its part of the loss."""
+    groups = list(marks.groups())
+    if len(groups) == 1:
+        yield groups[0][1], _Group(maps, truth.mask, truth.images, marks)
+        return
+    assert truth.order is not None
+    labels, sizes = torch.as_tensor(marks.labels), [len(group) for group, _ in groups]
+    for (group, part), places in zip(groups, torch.split(truth.order, sizes), strict=True):
+        own = marks.of(group, labels[places])
+        images = None if truth.images is None else truth.images[places]
+        yield part, _Group([m[places] for m in maps], truth.mask[places], images, own)
+
+
+def _of_group(group: _Group, section: LossSection) -> Tensor:
     """The losses of images whose labels are of one strength."""
-    chosen, strength = list(group), marks.strengths[0]
+    maps, mask, images, marks = group
+    strength = marks.strengths[0]
     if strength == "mask":
         # Sure to be sound, and so it costs nothing and teaches nothing. Whether there is any is not
         # asked: a GPU would have to be waited for.
         ignored = torch.as_tensor(marks.labels)[:, None] == IGNORED
-        maps = [m.masked_fill(ignored, SURELY_SOUND) for m in maps]
-        return _of_masks(maps, truth.mask[chosen], section)
+        return _of_masks([m.masked_fill(ignored, SURELY_SOUND) for m in maps], mask, section)
     total = maps[0].sum() * 0
     for logits in maps:
         if strength == "class":
             total = total + section.somewhere * somewhere(logits)
             continue
-        assert truth.images is not None
-        boxed = Boxed(logits, truth.images[chosen], marks, section.held_share)
+        assert images is not None
+        boxed = Boxed(logits, images, marks, section.held_share)
         for name, weight in section.boxes.items():
             total = total + weight * BOX_LOSSES[name](boxed)
     return total

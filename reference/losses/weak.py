@@ -126,7 +126,7 @@ def naming(names: Tensor, decided: Tensor, marks: Marks) -> Tensor:
     sure = torch.sigmoid(_thinned(decided.detach()[:, 0], step, names)).clamp(min=0.05)
     named = (labels > 0) & (labels <= MOST_CLASSES)
     costs = F.cross_entropy(
-        names, labels.sub(1).where(named, -1), ignore_index=-1, reduction="none"
+        names, labels.sub(1).masked_fill(~named, -1), ignore_index=-1, reduction="none"
     )
     things = [names.sum() * 0]
     for image, (cost, weight) in enumerate(zip(costs.unbind(), sure.unbind(), strict=True)):
@@ -158,7 +158,7 @@ def _things(
         if label <= MOST_CLASSES:
             left, top, right, bottom = (round(side / step) for side in sides)
             area = torch.zeros_like(labels, dtype=torch.bool)
-            area[top:bottom, left:right] = True
+            area[top:bottom, left:right].fill_(True)
             yield area & (labels == int(label))  # a smaller box over it is another thing
 
 

@@ -32,7 +32,9 @@ def batches(
     numbers = (at * fabric.world_size + fabric.global_rank for at in iterations)
     if workers is None:  # a CPU that trains has no core to spare
         workers = 0 if fabric.device.type == "cpu" else os.cpu_count() or 1
-    if HeldData.fits(own, fabric.device):
+    # The rectangles of the masks are found on the host, and so the masks must be there.
+    located = "location" in recipe.loss.output
+    if not located and HeldData.fits(own, fabric.device):
         held = HeldData(own, fabric.device)
         plan = partial(held.plan, seed=recipe.seed, crop=recipe.crop)
         yield from (held.cut(drawn, crop=recipe.crop) for drawn in ahead(plan, numbers, workers))

@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from reference.data import Batch
 from reference.data.held import DeviceBatch
-from reference.losses import Truth, distillation, supervise
+from reference.datasets.labels import Marks
+from reference.losses import Truth, boxes, distillation, supervise
 from reference.networks import Output, logit_maps
 from reference.trained import TrainedNetwork, network_input
 from reference.training.optimizer import Length, learning_rate, set_learning_rate
@@ -35,16 +37,10 @@ class Trainer:
         # Dropout; each process of several drops its own.
         torch.manual_seed(recipe.seed * 1_000_003 + run.iteration + (self.fabric.global_rank << 40))
         images = self._sent(torch.as_tensor(batch.images))
-        mask = self._sent(torch.as_tensor(batch.masks)).float().unsqueeze(1)
-        label = self._labels(batch)
+        truth = self._truth(batch, images)
         set_learning_rate(run.optimizer, learning_rate(recipe, self.length, run.iteration))
         self._set_mode()
         output = self.forward(network_input(images, recipe))
-        marks = batch.marks and batch.marks._replace(
-            labels=self._sent(torch.as_tensor(batch.marks.labels))
-        )
-        grey = images if images.ndim == 3 else images.float().mean(dim=-1)
-        truth = Truth(mask, label, grey.float() / 255, marks)
         loss = supervise(output, truth, recipe.loss)
         if self.teacher is not None and recipe.teacher is not None:
             # Fed as its own recipe says, not as the pupil's.
@@ -75,6 +71,24 @@ class Trainer:
         for name, module in self.run.network.named_modules():
             if trained and name.startswith(trained):
                 module.train()
+
+    def _truth(self, batch: Batch | DeviceBatch, images: Tensor) -> Truth:
+        """Sent before the network answers: a loss that fetched it would wait for the answer."""
+        mask = self._sent(torch.as_tensor(batch.masks)).float().unsqueeze(1)
+        grey = images if images.ndim == 3 else images.float().mean(dim=-1)
+        marks, order = self._marks(batch.marks)
+        located = None
+        if "location" in self.run.recipe.loss.output:
+            located = self._sent(torch.from_numpy(boxes(np.asarray(batch.masks))))
+        return Truth(mask, self._labels(batch), grey.float() / 255, marks, order, located)
+
+    def _marks(self, marks: Marks | None) -> tuple[Marks | None, Tensor | None]:
+        """The marks with their planes sent, and the order of their groups, if there are several."""
+        if marks is None:
+            return None, None
+        sent = marks._replace(labels=self._sent(torch.as_tensor(marks.labels)))
+        several = len(list(marks.groups())) > 1
+        return sent, self._sent(torch.tensor(marks.order())) if several else None
 
     def _labels(self, batch: Batch | DeviceBatch) -> Tensor:
         """The numbers of the images' classes, where the network names any."""

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from kornia.losses import ssim_loss
+from kornia.losses import lovasz_softmax_loss, ssim_loss
 from py_sod_metrics import Smeasure
 from torch import Tensor
 
 from edge.errors import ConfigurationError
 from reference.losses import Truth, distillation, supervise
-from reference.losses.maps import MAP_LOSSES, ssim, ssim_half
+from reference.losses.maps import MAP_LOSSES, lovasz, ssim, ssim_half
 from reference.losses.structure import structure
 from reference.losses.supervision import OUTPUT_LOSSES, boxes
 from reference.networks.dms import DMSOutput
@@ -85,6 +85,27 @@ def test_ssim_sees_nothing_beyond_the_border() -> None:
         assert ssim(SURE * (2 * target - 1), target).item() == pytest.approx(0, abs=1e-4)
 
 
+def test_ssim_and_lovasz_are_kornias_with_their_slopes() -> None:
+    generator = torch.Generator().manual_seed(1)
+    target = (torch.rand(2, 1, 48, 64, generator=generator) > 0.7).float()
+    answers = 3 * torch.randn(2, 1, 48, 64, generator=generator)
+
+    def kornias_ssim(x: torch.Tensor) -> torch.Tensor:
+        padded = (F.pad(m, [5] * 4) for m in (torch.sigmoid(x), target))
+        return 2 * ssim_loss(*padded, window_size=11, padding="valid")
+
+    def kornias_lovasz(x: torch.Tensor) -> torch.Tensor:
+        return lovasz_softmax_loss(torch.cat([torch.zeros_like(x), x], dim=1), target[:, 0])
+
+    for own, kornias in ((ssim, kornias_ssim), (lovasz, kornias_lovasz)):
+        one, other = (answers.clone().requires_grad_() for _ in range(2))
+        found, expected = own(one, target), kornias(other)
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+        found.backward()
+        expected.backward()
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-9)
+
+
 def test_ssim_at_half_size_is_one_between_opposites() -> None:
     # Constant to beyond the border: (2ab + C1) / (a^2 + b^2 + C1) with a = 1, b = 0, C1 = 1e-4.
     assert ssim_half(FULL * SURE, EMPTY).item() == pytest.approx(1 - 1e-4 / (1 + 1e-4), abs=1e-5)
@@ -113,12 +134,12 @@ def test_structure_is_what_the_s_measure_leaves_to_one() -> None:
 
 
 def test_a_box_is_the_smallest_rectangle_around_each_defect() -> None:
-    mask = torch.zeros(2, 1, 6, 8)
-    mask[0, 0, 1:4, 1] = mask[0, 0, 3, 1:4] = 1  # an L
-    mask[0, 0, 5, 7] = 1
-    expected = torch.zeros(2, 1, 6, 8)
+    masks = np.zeros((2, 6, 8), np.uint8)
+    masks[0, 1:4, 1] = masks[0, 3, 1:4] = 1  # an L
+    masks[0, 5, 7] = 1
+    expected = np.zeros((2, 1, 6, 8), np.float32)
     expected[0, 0, 1:4, 1:4] = expected[0, 0, 5, 7] = 1
-    assert torch.equal(boxes(mask), expected)
+    assert np.array_equal(boxes(masks), expected)
 
 
 def of_lsanet(location: Tensor, square: Tensor, strip: Tensor) -> LSANetOutput:
@@ -130,7 +151,8 @@ def test_location_shape_and_difference_have_the_values_worked_out_by_hand() -> N
     mask = torch.zeros(2, 1, 16, 16)
     mask[0, 0, 0, 0] = mask[0, 0, 7, 7] = 1  # two boxes of a pixel, gone at half size but one
     mask[1] = 1
-    truth = Truth(mask, torch.zeros(2, dtype=torch.long))
+    located = torch.from_numpy(boxes(mask[:, 0].byte().numpy()))
+    truth = Truth(mask, torch.zeros(2, dtype=torch.long), boxes=located)
     square, strip = torch.zeros(2, 3, 2, 2), torch.ones(2, 3, 2, 2)
     strip[1] = 0  # of the second image they see the same
     output = of_lsanet(torch.full((2, 1, 8, 8), SURE), square, strip)

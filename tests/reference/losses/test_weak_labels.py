@@ -70,7 +70,7 @@ def learned(section: LossSection, strength: str) -> float:
     marks = marks_of(masks, strength)
     for step in range(STEPS):
         chosen = [(8 * step + i) % 48 for i in range(8)]
-        own = marks.of(chosen)
+        own = marks.of(chosen, marks.labels[chosen])
         target = (own.labels > 0).float()[:, None]
         truth = Truth(target, torch.zeros(8), (images[chosen, 0] * 40) / 255, own)
         loss = supervise([network(images[chosen])], truth, section)
@@ -103,9 +103,8 @@ def cost(logits: Tensor, own: Marks, section: LossSection, names: Tensor | None 
     """What a network that answers so pays, and its gradient."""
     target = ((own.labels > 0) & (own.labels < IGNORED)).float()[:, None]
     output = [logits] if names is None else NamedMaps([logits], [names])
-    truth = Truth(
-        target, torch.zeros(len(logits)), torch.zeros(len(logits), *logits.shape[2:]), own
-    )
+    images = torch.zeros(len(logits), *logits.shape[2:])
+    truth = Truth(target, torch.zeros(len(logits)), images, own, torch.tensor(own.order()))
     loss = supervise(output, truth, section)
     loss.backward()
     return loss.detach()

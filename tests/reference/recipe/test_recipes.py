@@ -170,7 +170,8 @@ def supervised(recipe: Recipe) -> torch.Tensor:
     mask[..., 8:20, 8:12] = 1
     with torch.no_grad():
         output = build(**recipe.network)(mask.expand(-1, 3, -1, -1))
-        return supervise(output, Truth(mask, torch.zeros(1, dtype=torch.long)), recipe.loss)
+        truth = Truth(mask, torch.zeros(1, dtype=torch.long), boxes=mask)
+        return supervise(output, truth, recipe.loss)
 
 
 @pytest.mark.parametrize("name", PAPERS)

@@ -31,13 +31,15 @@ from edge.simulation import SimulatedLine
 from quantize.deploy import read_trained
 from quantize.describe import input_spec
 from reference import commands
+from reference.data import Batch
+from reference.data.held import DeviceBatch, HeldData
 from reference.data.pairs import taken
 from reference.networks.backbone_weights import BackboneWeightsError
 from reference.networks.backbones import squeezenet1_1
 from reference.recipe import OptimizerSection, Recipe, read_recipe, read_sources
 from reference.recipe.sections import ValidationSection
 from reference.trained import checkpoint, open_network
-from reference.training.feed import shared_out
+from reference.training.feed import batches, shared_out
 from reference.training.rehearsal import rehearse
 from reference.training.run import TrainingDiverged, begin
 from reference.training.train import TrainingStopped, begins_at_random, launch, train
@@ -525,6 +527,17 @@ def test_plain_sgd_which_remembers_nothing_goes_on_too(data_root: Path, tmp_path
     train(recipe, data_root=data_root, out=tmp_path, device="cpu")
     run = begin(recipe, [], CPU, resume=tmp_path / "last.safetensors")
     assert run.iteration == 1
+
+
+def test_what_is_taught_by_rectangles_of_masks_is_fed_by_the_host_which_finds_them(
+    data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HeldData, "fits", lambda *_: True)  # as on a GPU with room
+    for output, kind in (({}, DeviceBatch), ({"location": 0.4}, Batch)):
+        recipe = recipe_with(loss={"each_map": {"bce": 1}, "output": output})
+        sources, _ = read_sources(recipe, data_root)
+        (shown,) = batches(launch("cpu", recipe), recipe, sources, range(1), workers=0)
+        assert type(shown) is kind
 
 
 @pytest.mark.parametrize(
