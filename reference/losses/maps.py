@@ -47,51 +47,47 @@ def iou_plain(logits: Tensor, target: Tensor) -> Tensor:
 
 def ssim(logits: Tensor, target: Tensor) -> Tensor:
     """1 - structural similarity, with nothing beyond the border, as MINet and CSEPNet have it."""
-    p, t = torch.sigmoid(logits), target
-    across = _window(p.device).to(p).view(1, 1, 1, -1)
-    seen = F.conv2d(torch.cat([p, t, p * p, t * t, p * t]), across, padding=(0, WINDOW // 2))
-    seen = F.conv2d(seen, across.mT, padding=(WINDOW // 2, 0))
-    mean_p, mean_t, square_p, square_t, product = seen.chunk(5)
-    squares, both = mean_p**2 + mean_t**2, mean_p * mean_t
+    blurred = _blurred(torch.sigmoid(logits), target, beyond="constant")
+    mean_p, mean_t, square_p, square_t, product = blurred
+    covariance = product - mean_p * mean_t
     variances = (square_p - mean_p**2) + (square_t - mean_t**2)
-    similar = (2 * both + C1) * (2 * (product - both) + C2)
-    return (1 - similar / ((squares + C1) * (variances + C2) + LEAST)).mean()
+    alike = (2 * mean_p * mean_t + C1) * (2 * covariance + C2)
+    return (1 - alike / ((mean_p**2 + mean_t**2 + C1) * (variances + C2) + LEAST)).mean()
 
 
 def ssim_half(logits: Tensor, target: Tensor) -> Tensor:
     """1 - structural similarity at half size, mirrored beyond the border.
 
     Half size is what MINet's finest decoder resolves, and one map of it costs a twentieth of five
-    at full size: on a CPU, training time is what limits the network. The window is a product of
-    matrices from both sides: its convolution with a single channel is slow there.
+    at full size: on a CPU, training time is what limits the network.
     """
     p, t = (F.avg_pool2d(x, 2) for x in (torch.sigmoid(logits), target))
-    down, across = (_mirrored_window(length, p.device).to(p) for length in p.shape[-2:])
-    mean_p, mean_t, square_p, square_t, product = (
-        down @ x @ across.t() for x in (p, t, p * p, t * t, p * t)
-    )
+    mean_p, mean_t, square_p, square_t, product = _blurred(p, t, beyond="reflect")
     luminance = (2 * mean_p * mean_t + C1) / (mean_p**2 + mean_t**2 + C1)
     covariance = product - mean_p * mean_t
     variances = (square_p - mean_p**2) + (square_t - mean_t**2)
     return (1 - luminance * (2 * covariance + C2) / (variances + C2)).mean()
 
 
+def _blurred(p: Tensor, t: Tensor, *, beyond: str) -> list[Tensor]:
+    """Means in SSIM's window: of both maps, of their squares, and of their product.
+
+    The window is a product of matrices from both sides: its convolution with a single channel is
+    slow on a CPU.
+    """
+    down, across = (_window(length, beyond, p.device).to(p) for length in p.shape[-2:])
+    return [down @ x @ across.t() for x in (p, t, p * p, t * t, p * t)]
+
+
 @cache
 @torch.inference_mode(mode=False)  # whoever learns later learns by the same one
-def _window(device: torch.device) -> Tensor:
-    """SSIM's Gaussian, sent to a device once."""
+def _window(length: int, beyond: str, device: torch.device) -> Tensor:
+    """What the window makes of a row of pixels, as a matrix, sent to a device once."""
     places = torch.arange(WINDOW, dtype=torch.float64, device=device) - WINDOW // 2
     weights = torch.exp(-places.square() / (2 * DEVIATION**2))
-    return weights / weights.sum()
-
-
-@cache
-@torch.inference_mode(mode=False)
-def _mirrored_window(length: int, device: torch.device) -> Tensor:
-    """What the window makes of a row of pixels, as a matrix."""
     each_pixel = torch.eye(length, dtype=torch.float64, device=device).unsqueeze(1)
-    mirrored = F.pad(each_pixel, [WINDOW // 2] * 2, mode="reflect")
-    return F.conv1d(mirrored, _window(device).view(1, 1, -1))[:, 0].t()
+    continued = F.pad(each_pixel, [WINDOW // 2] * 2, mode=beyond)
+    return F.conv1d(continued, (weights / weights.sum()).view(1, 1, -1))[:, 0].t()
 
 
 def cel(logits: Tensor, target: Tensor) -> Tensor:
