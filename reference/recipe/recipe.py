@@ -88,7 +88,9 @@ class Recipe(Section):
     `fp16` is for cards without bf16: its losses are scaled, lest gradients vanish.
     """
     deterministic: bool = False
-    """On a GPU, slower: the same run to the bit, resumed or not."""
+    """On a GPU, slower: the same run to the bit, resumed or not. No GPU has run it yet, and torch
+    refuses there what it has no such way for, as the losses `lovasz` and `names`.
+    """
     ema: float = Field(default=0, ge=0, lt=1)
     """How much of the averaged weights each step keeps; 0: the weights themselves."""
     seed: int = Field(default=0, ge=0, lt=2**40)

@@ -125,6 +125,34 @@ def test_a_run_killed_outright_goes_on_to_the_same_loss_curve_and_weights(
     assert_same_run(tmp_path / "unbroken", killed)
 
 
+def test_a_deterministic_run_asks_for_it_and_the_next_one_no_longer_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    for deterministic in (True, False):
+        launch("cpu", recipe_with(deterministic=deterministic))
+        assert torch.are_deterministic_algorithms_enabled() == deterministic
+        assert torch.backends.cudnn.deterministic == deterministic
+        assert torch.backends.cudnn.benchmark != deterministic
+        assert os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None) == (
+            ":4096:8" if deterministic else None
+        )
+
+
+def test_a_deterministic_run_that_is_resumed_is_the_unbroken_one(
+    data_root: Path, tmp_path: Path
+) -> None:
+    whole = recipe_with(iterations=4, decay=1, deterministic=True)
+    short = whole.model_copy(update={"iterations": 2})
+    resumed, last = tmp_path / "resumed", tmp_path / "resumed" / "last.safetensors"
+    train(short, data_root=data_root, out=resumed, device="cpu")
+    train(whole, data_root=data_root, out=resumed, resume=last, device="cpu")
+    assert torch.are_deterministic_algorithms_enabled()
+    train(whole, data_root=data_root, out=tmp_path / "unbroken", device="cpu")
+    launch("cpu", recipe_with())
+    assert_same_run(tmp_path / "unbroken", resumed)
+
+
 def test_a_signal_saves_where_the_run_is_and_loses_no_step(data_root: Path, tmp_path: Path) -> None:
     stopped, last = tmp_path / "stopped", tmp_path / "stopped" / "last.safetensors"
 
