@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edge.bundle import Artefact, Bundle, Manifest, write_bundle
+from edge.bundle.archive import MAX_BYTES
 from edge.engines import Engine, open_engine
 from edge.errors import FrameError
 from edge.line_file import settings_for
@@ -51,6 +52,7 @@ from quantize.targets import (
 from reference.data import Pair
 
 PARITY, REPORT = "parity.json", "report.html"
+LEFT_OUT = "left out: with it the bundle were larger than a box takes"
 MEASURED = 4  # tensors that the layers are compared on
 ROUNDS = 5  # of `--auto`
 
@@ -117,7 +119,11 @@ def build(
     bench = _Bench(manifest, golden, material, asked, answers, wanted, wishes)
     settled = [bench.settle(_target(name, material, step), keep, step) for name in wishes.targets]
     if "onnxruntime" in wishes.targets:
-        settled.append(bench.settle(Fp32Onnx(material), frozenset(), step))
+        if _has_room(settled, material):
+            settled.append(bench.settle(Fp32Onnx(material), frozenset(), step))
+        else:
+            told = manifest.provenance | {"fp32": LEFT_OUT}
+            manifest = manifest.model_copy(update={"provenance": told})
     manifest = measured(manifest, wanted, settled)
     content = report(manifest, wanted, settled, wishes.max_drop)
     times_ms = {p.engine: p.infer_ms for p in (wanted, *(one.parity for one in settled))}
@@ -137,6 +143,13 @@ def build(
         write_bundle(manifest, files, out)
     page = as_html(content, settled, all_pictures=True, times_ms=times_ms)
     return Packing(wanted, settled, page, failures)
+
+
+def _has_room(settled: Sequence[Settled], material: Material) -> bool:
+    """Whether a box still takes the bundle with the FP32 graph in it."""
+    packed = sum(len(content) for one in settled for content in one.files.values())
+    whole: int = material.graph.ByteSize()
+    return packed + whole < MAX_BYTES
 
 
 def _with_other_sizes(
