@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stands.box_kept import check_ledger, check_store
-from stands.box_machine import UNIT, BoxMachine
+from stands.box_machine import BoxMachine
 from stands.box_rail import OFFSET_UM, defects, got_away, passed, unseen
 
 pytestmark = pytest.mark.timeout(3600)  # on a busy machine
