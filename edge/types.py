@@ -24,6 +24,21 @@ def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits), np.float32)
 
 
+def clipped(probability: NDArray[np.float32], clip: float) -> NDArray[np.float32]:
+    """Of what is nearly 0 or nearly 1, as near as `clip`, made 0 or 1; the rest is spread between.
+
+    A half stays a half.
+    """
+    if not clip:
+        return probability
+    return np.asarray(np.clip((probability - clip) / (1 - 2 * clip), 0, 1), np.float32)
+
+
+def cut_of(threshold: float, clip: float) -> float:
+    """The probability before it was clipped that is above this threshold afterwards."""
+    return 0.5 + (threshold - 0.5) * (1 - 2 * clip) if clip else threshold
+
+
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """A piece of rail, from `start_um` up to and not including `end_um`."""
@@ -108,15 +123,25 @@ class Mask:
     logits: NDArray[np.float32]  # H,W
     threshold: float  # a probability
     names: Names | None = None  # None: the network names nothing
+    clip: float = 0.0  # of the probability, by the bundle; logits are as the network gave them
+
+    @property
+    def cut(self) -> float:
+        """The network's own probability above which something is found."""
+        return cut_of(self.threshold, self.clip)
 
     @property
     def binary(self) -> NDArray[np.bool_]:
         """True where something is found. Logits are compared, so no sigmoid is paid for."""
-        return self.logits > np.float32(np.log(self.threshold / (1 - self.threshold)))
+        return self.logits > np.float32(np.log(self.cut / (1 - self.cut)))
 
     @property
     def probability(self) -> NDArray[np.float32]:
-        return sigmoid(self.logits)
+        return self.probability_of(self.logits)
+
+    def probability_of(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """That of some of its logits."""
+        return clipped(sigmoid(logits), self.clip)
 
 
 @dataclass(frozen=True, slots=True)

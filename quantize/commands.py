@@ -112,6 +112,10 @@ def quantize(
         typer.Option(help="Pictures are looked at along a rail in them; else as the recipe says."),
     ] = None,
     threshold: Annotated[float, typer.Option(help="Probability above which it is defect.")] = 0.5,
+    clip: Annotated[
+        float,
+        typer.Option(min=0, max=0.4, help="A probability this near to 0 or 1 becomes it."),
+    ] = 0.0,
     min_area_mm2: Annotated[
         float | None,
         typer.Option(help="Smallest defect it is good for; else the recipe's, or 4."),
@@ -170,7 +174,7 @@ def quantize(
             chosen = choose(fit, spec, count=images, seed=seed)
         line = given.line
         limits = Limits(min_area_mm2=line.min_area_mm2, min_extent_mm=line.min_extent_mm)
-        purpose = Purpose(out.stem, line.um_per_px, threshold, limits, follow or line.follow)
+        purpose = Purpose(out.stem, line.um_per_px, threshold, limits, follow or line.follow, clip)
         packing = build(trained, chosen, pairs, purpose, wishes, out=out, step=step)
         if report is not None:
             report.write_bytes(packing.page)

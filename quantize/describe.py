@@ -34,6 +34,7 @@ class Purpose:
     threshold: float
     limits: Limits
     follow: Literal["rail"] | None = None
+    clip: float = 0.0  # of the probability
     origin: Mapping[str, str] = field(default_factory=dict)  # what else its provenance tells
 
 
@@ -56,7 +57,7 @@ def describe(
         name=purpose.name,
         network=trained.recipe.network["name"],
         input=spec,
-        output=OutputSpec(height=height, width=width, kind="logits"),
+        output=OutputSpec(height=height, width=width, kind="logits", clip=purpose.clip),
         threshold=purpose.threshold,
         classes=list(trained.classes) or ["defect"],
         names=_names_spec(trained, coarser[0]) if coarser else None,

@@ -22,6 +22,7 @@ from benchmarks.adapt.recipe import REVIEWED
 from edge.bundle import Bundle, Manifest
 from edge.network import Network, engine_by_name, network_of
 from edge.simulation import SimulatedLine, surfaces_of
+from edge.types import clipped
 from reference.data import Pair
 from reference.data.pairs import tiles
 from reference.recipe import Recipe, read_sources
@@ -137,6 +138,7 @@ def choose_mixture(
     before. The first that makes no mistake is the last that is tried.
     """
     manifest = old.bundle.manifest
+    clip = manifest.output.clip  # which the new bundle has, too
     least_px = max(1.0, manifest.limits.min_area_mm2 * 1e6 / manifest.input.um_per_px**2)
     shown = [_Shown.of(pair, kind) for kind, pair in known if pair.mask.any()]
     said = [_Shown.of(pair) for pair in reviewed]
@@ -149,7 +151,7 @@ def choose_mixture(
         mixture = _between(old_state["ema"], new_state["ema"], share)
         checkpoint.save(mixed, {"ema": mixture}, record)
         network = open_network(mixed, torch.device("cpu"))
-        of_rail, of_events = _looked(network, shown), _looked(network, said)
+        of_rail, of_events = (_looked(network, each, clip) for each in (shown, said))
         for step in range(_STEPS):
             threshold = round(manifest.threshold * (1 - step / _STEPS), 4)
             now_found, now_false = _found(of_rail, threshold, least_px)
@@ -169,10 +171,12 @@ def _between(old: checkpoint.Tensors, new: checkpoint.Tensors, share: float) -> 
     }
 
 
-def _looked(network: TrainedNetwork, shown: Sequence[_Shown]) -> list[tuple[_Shown, Map]]:
+def _looked(
+    network: TrainedNetwork, shown: Sequence[_Shown], clip: float
+) -> list[tuple[_Shown, Map]]:
     answers = network.look_at_all(each.image for each in shown)
     return [
-        (each, np.asarray(said.probability, np.float32))
+        (each, clipped(np.asarray(said.probability, np.float32), clip))
         for each, said in zip(shown, answers, strict=True)
     ]
 

@@ -54,6 +54,7 @@ def packed(
         choice.threshold,
         manifest.limits.model_copy(update={"found": []}),  # what was measured was of the old one
         manifest.input.follow,
+        manifest.output.clip,
         origin,
     )
     return build(trained, shown, held_out, purpose, wishes, out=out, step=step)

@@ -37,7 +37,7 @@ from edge.bundle import (
 )
 from edge.network import read_shares, to_tensor
 from edge.network.golden import count_defects
-from edge.types import Tensor, sigmoid
+from edge.types import Tensor, clipped, sigmoid
 from quantize.deploy import listed
 from reference.networks.catalogue import CATALOGUE, count_macs
 
@@ -138,7 +138,7 @@ class _Piece:
             with torch.inference_mode():
                 tensor = torch.from_numpy(to_tensor(image, self.manifest.input))
                 logits, *names = (each.numpy() for each in listed(self.network(tensor)))
-            answer = sigmoid(logits[0, 0])
+            answer = clipped(sigmoid(logits[0, 0]), self.manifest.output.clip)
             if count_defects(answer > self.manifest.threshold, self.manifest):
                 break
         files = {_GOLDEN.input: _png(image), _GOLDEN.output: _png(_levels(answer))}

@@ -77,7 +77,7 @@ def study_of_folder(
         },
         false_calls=[call for each in looked for call in each.false_calls],
         inspected_m=sum(each.looked_um for each in looked) / 1e6 or None,
-        decision=float(np.log(manifest.threshold / (1 - manifest.threshold))),
+        decision=float(np.log(manifest.cut / (1 - manifest.cut))),
         signal="the network's greatest logit over the mark, against its threshold, without rules",
         left_out=left_out,
         limits=(

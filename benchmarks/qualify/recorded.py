@@ -160,7 +160,7 @@ def _study(
             for number, call in enumerate(sight.false_calls(boxes))
         ],
         inspected_m=sight.looked_um / 1e6 or None,
-        decision=float(np.log(manifest.threshold / (1 - manifest.threshold))),
+        decision=float(np.log(manifest.cut / (1 - manifest.cut))),
         signal="the network's greatest logit over the defect, against its threshold, without rules",
         left_out=left_out,
         limits=("what is rejected and is not in the list counts as a false call",),

@@ -79,7 +79,7 @@ def study_of_simulation(config: LineSettings, path: Path, measure: str, plan: Pl
     for each in seen:
         for why, count in each.left_out.items():
             left_out[why] = left_out.get(why, 0) + count
-    threshold = as_ruled(bundle.manifest, config.rules).threshold
+    cut = as_ruled(bundle.manifest, config.rules).cut
     scale_um = (float(camera.um_per_px), float(camera.um_per_px))
     return Study(
         origin="simulated",
@@ -92,7 +92,7 @@ def study_of_simulation(config: LineSettings, path: Path, measure: str, plan: Pl
         data={path.name: sha256(path.read_bytes()).hexdigest(), "bundle": bundle.digest},
         false_calls=[call for each in seen for call in each.false_calls],
         inspected_m=sum(each.looked_um for each in seen) / 1e6,
-        decision=float(np.log(threshold / (1 - threshold))),
+        decision=float(np.log(cut / (1 - cut))),
         signal="the network's greatest logit over the defect, against its threshold, without rules",
         left_out=left_out,
         limits=(

@@ -16,9 +16,12 @@ from pydantic import (
     model_validator,
 )
 
+from edge.types import cut_of
+
 FORMAT = 2
 MOST_PX = 16_384  # a side of what a network takes or answers
 MOST_UM = 10_000  # a network pixel: a centimetre shows no defect that a rail or a strip may have
+MOST_CLIP = 0.4  # beyond it a probability is little more than a verdict
 MOST_CLASSES = 64  # as many channels as an engine may answer
 MOST_VERSION = 10**12  # room for a date and a time
 STRIDE = 32  # of a network's coarsest features: it is shown whole ones
@@ -74,6 +77,8 @@ class OutputSpec(_Section):
     height: PositiveInt = Field(le=MOST_PX)
     width: PositiveInt = Field(le=MOST_PX)
     kind: Literal["logits"]
+    # A probability within this of 0 or 1 becomes it, and the rest is spread between.
+    clip: float = Field(default=0, ge=0, le=MOST_CLIP)
 
 
 class NamesSpec(_Section):
@@ -188,7 +193,7 @@ class Manifest(_Section):
     version: int | None = Field(default=None, ge=1, le=MOST_VERSION)
     input: InputSpec
     output: OutputSpec
-    threshold: float = Field(gt=0, lt=1)  # of the probability; never inside the graph
+    threshold: float = Field(gt=0, lt=1)  # of the clipped probability; never inside the graph
     classes: list[Text] = Field(min_length=1, max_length=MOST_CLASSES)  # in their channels' order
     names: NamesSpec | None = None  # None: it names nothing, and its one class is what it finds
     limits: Limits
@@ -255,6 +260,11 @@ class Manifest(_Section):
                 "golden": made.golden if made else self.golden,
             }
         )
+
+    @property
+    def cut(self) -> float:
+        """The network's own probability, not clipped, above which something is found."""
+        return cut_of(self.threshold, self.output.clip)
 
     @property
     def named_channels(self) -> int:

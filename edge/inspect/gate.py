@@ -50,5 +50,5 @@ def gate(
 def _found_mm2(answer: Answer, manifest: Manifest) -> float:
     """Surface on which the map alone shows a defect."""
     along_mm, across_mm = manifest.input.shown_mm
-    found = Mask(answer.logits[0, 0], manifest.threshold).binary
+    found = Mask(answer.logits[0, 0], manifest.threshold, clip=manifest.output.clip).binary
     return float(found.mean()) * along_mm * across_mm

@@ -96,7 +96,7 @@ def rejecting(mask: Mask, naming: Naming) -> Mask | None:
     reported = [at for at, name in enumerate(names.classes) if name in naming.report_only]
     share = _at(names.shares[reported].sum(axis=0), rows, columns, mask.logits.shape)
     found = mask.logits[rows, columns]
-    rejects = sigmoid(found) * (1 - share) > mask.threshold
+    rejects = sigmoid(found) * (1 - share) > mask.cut
     if not rejects.any():
         return None
     rows, columns = rows[rejects], columns[rejects]

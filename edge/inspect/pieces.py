@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.bundle import Limits
 from edge.network import summed_shares
-from edge.types import Frame, Mask, Stretch, sigmoid
+from edge.types import Frame, Mask, Stretch
 
 _Columns = NDArray[np.bool_]  # W
 Spot = tuple[tuple[slice, slice], NDArray[np.bool_]]  # rows and columns of a frame, what of them
@@ -124,7 +124,7 @@ def _piece(  # noqa: PLR0917 (all that makes one)
         right_um=round(columns.stop * frame.across_um),
         area_mm2=area_mm2,
         own_mm2=area_mm2 if across is None else _own_pixels(spot, across) * pixel_mm2,
-        score_mm2=area_mm2 * float(sigmoid(mask.logits[rows, columns][inside]).mean()),
+        score_mm2=area_mm2 * float(mask.probability_of(mask.logits[rows, columns][inside]).mean()),
         shares_mm2=_shares_mm2(mask, spot, pixel_mm2),
         spots=(spot,),
         head=_reached(frame, spot, 0) if rows.start == own.start else None,

@@ -203,7 +203,8 @@ class TiledView:
                 for tile, answer in zip(grid.inside(shown.inside), answers, strict=True)
             )
             names = stitch_names(parts, (grid.rows, grid.columns), manifest)
-        return _nothing_outside(Mask(logits, manifest.threshold, names), shown.inside)
+        mask = Mask(logits, manifest.threshold, names, manifest.output.clip)
+        return _nothing_outside(mask, shown.inside)
 
     def um_per_px(self, spec: InputSpec) -> float:
         return self.settings.um_per_px or spec.um_per_px

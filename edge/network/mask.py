@@ -11,7 +11,7 @@ from edge.types import Mask, Tensor
 SURELY_SOUND = np.float32(-30)  # a logit far below any threshold, for what is put aside as sound
 
 
-def read_mask(logits: Tensor, shape: tuple[int, int], threshold: float) -> Mask:
+def read_mask(logits: Tensor, shape: tuple[int, int], threshold: float, clip: float = 0.0) -> Mask:
     """1,1,h,w logits to a mask of the frame's `shape` H,W; FrameError where they are no numbers.
 
     Logits are resized, not probabilities: linear with half-pixel centres, which is what training
@@ -20,7 +20,7 @@ def read_mask(logits: Tensor, shape: tuple[int, int], threshold: float) -> Mask:
     refuse_no_number(logits)
     height, width = shape
     resized = cv2.resize(logits[0, 0], (width, height), interpolation=cv2.INTER_LINEAR)
-    return Mask(np.asarray(resized, np.float32), threshold)
+    return Mask(np.asarray(resized, np.float32), threshold, clip=clip)
 
 
 def refuse_no_number(logits: Tensor) -> None:

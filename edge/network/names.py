@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,11 +20,11 @@ Places = NDArray[Any]  # whole numbers or not
 
 def read_answer(answer: Answer, shape: tuple[int, int], manifest: Manifest) -> Mask:
     """All that is answered to a frame of `shape` H,W that was shown as a whole."""
-    mask = read_mask(answer.logits, shape, manifest.threshold)
+    mask = read_mask(answer.logits, shape, manifest.threshold, manifest.output.clip)
     if answer.names is None:
         return mask
     shares = read_shares(answer.names, manifest)
-    return Mask(mask.logits, mask.threshold, Names(shares, tuple(manifest.classes)))
+    return replace(mask, names=Names(shares, tuple(manifest.classes)))
 
 
 def read_shares(logits: Reals, manifest: Manifest) -> Reals:

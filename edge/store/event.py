@@ -10,7 +10,7 @@ from secrets import randbelow
 
 from edge.inspect import Inspection
 from edge.line_file import StoreSettings
-from edge.types import Defect, State, sigmoid
+from edge.types import Defect, State
 
 KEPT = "kept"  # `evidence` of an event that has its pictures; otherwise it says why it has none
 NO_IMAGE = "no image"
@@ -120,7 +120,7 @@ def confidence(inspection: Inspection) -> float | None:
         return max(defect.score for defect in verdict.defects)
     if verdict.reported:
         return min(each.class_score or 0.0 for each in verdict.reported)
-    return 1 - float(sigmoid(mask.logits.max()))
+    return 1 - float(mask.probability_of(mask.logits.max()))
 
 
 def event_of(

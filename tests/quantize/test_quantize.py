@@ -120,7 +120,8 @@ Made = tuple[Bundle, "subprocess.CompletedProcess[str]"]
 def made(root: Path) -> Made:
     """A small bundle of all targets, and what the command that made it printed."""
     options = ("--data-root", ".", "--out", "small.bundle", "--max-drop", "S=0.1,flips=0.2")
-    ran = command(root, *options, "--layers", "--report", "report.html", "--also", ALSO)
+    options += ("--layers", "--report", "report.html", "--also", ALSO, "--clip", "0.05")
+    ran = command(root, *options)
     assert ran.returncode == 0, ran.stderr
     return open_bundle(root / "small.bundle"), ran
 
@@ -151,6 +152,7 @@ def test_the_bundle_holds_int8_for_every_engine_with_its_accuracy(made: Made) ->
     assert measured["onnxruntime", "fp32"]["flips"] == 0
     assert all(accuracy["mask_iou"] > 0.7 for accuracy in measured.values())
     assert (manifest.name, manifest.input) == ("small", SPEC)
+    assert manifest.output.clip == 0.05
     assert manifest.provenance["calibration"].startswith(f"{TAUGHT} images, sha256 ")
     assert manifest.provenance["validation"].startswith("3 images, sha256 ")
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -39,6 +40,7 @@ from stands.bundles import (
     manifest,
     normalised,
     onnx_model,
+    png,
 )
 
 FP32 = [
@@ -155,6 +157,19 @@ def test_the_golden_pair_passes_right_weights_and_refuses_wrong_ones(
     engine = open_engine(settings, wrong_bundle)
     with pytest.raises(BundleError, match=rf"{engine.name} .* IoU 0\.0000 \(at least 0\.9\)"):
         check_golden(wrong_bundle, engine)
+
+
+def test_the_golden_pair_of_a_bundle_that_clips_is_clipped(tmp_path: Path) -> None:
+    output = manifest().output.model_copy(update={"clip": 0.2})
+    clips, files = manifest().model_copy(update={"output": output}), make_files()
+    plain = cv2.imdecode(np.frombuffer(files["golden/output.png"], np.uint8), -1) / 255
+    clipped = png(np.rint(255 * np.clip((plain - 0.2) / 0.6, 0, 1)).astype(np.uint8))
+    bundle = write_bundle(clips, files | {"golden/output.png": clipped}, tmp_path / "a.bundle")
+    engine = open_engine(FP32[0], bundle)
+    assert check_golden(bundle, engine).mae < 0.005
+    unlike = write_bundle(clips, files, tmp_path / "b.bundle")
+    with pytest.raises(BundleError, match="answers the golden input with"):
+        check_golden(unlike, engine)
 
 
 @pytest.mark.parametrize("settings", [*FP32, LiteRtSettings(precision="int8")], ids=_id)

@@ -172,6 +172,20 @@ def test_what_is_found_is_told_as_the_rule_is_written(
     assert sorted(map(as_told, found.reported), key=str) == only
 
 
+def test_a_clip_moves_scores_and_no_decision_at_a_half() -> None:
+    """Beside what is only reported, too: what counts is as surely found as it is none of that."""
+    strip = drawn([(kind, (10 * n, 8, 2, 12)) for n, kind in enumerate(KINDS)])
+    whole = range(ROWS)
+    plain, clipped = (
+        find(a_frame(whole), replace(strip.mask(whole), threshold=0.5, clip=clip), LIMITS, NAMING)
+        for clip in (0.0, 0.08)
+    )
+    for before, after in zip(plain.defects, clipped.defects, strict=True):
+        assert replace(after, score=before.score) == before
+        assert after.score > before.score
+    assert [each.class_name for each in clipped.reported] == ["gap", "dirt", "gap"]
+
+
 # Two parts, each told by itself, grow together in the very frame in which their piece counts whole.
 GROWN_TOGETHER = [
     ("crush", (0, 1, 0, 1)),

@@ -330,6 +330,21 @@ def test_in_frames_and_tiles_the_strip_has_the_classes_that_it_has_in_one_piece(
         np.testing.assert_allclose(shares.sum(axis=0), 1, atol=1e-5)
 
 
+def test_a_map_that_is_put_together_is_clipped_as_the_bundle_says() -> None:
+    inspector = tiled()
+    manifest = inspector.network.bundle.manifest
+    output = manifest.output.model_copy(update={"clip": 0.1})
+    bundle = Bundle(
+        Path("clipped.bundle"), manifest.model_copy(update={"output": output}), "ab" * 32, {}
+    )
+    inspector.network = inspector.network._replace(bundle=bundle)
+    bright = np.full((ROWS, COLUMNS), GROUND, np.uint8)
+    mask = inspector.inspect(a_frame(bright, 0, ROWS)).mask
+    assert mask is not None
+    own = sigmoid(np.float32((GROUND - 128) / 32))
+    np.testing.assert_allclose(mask.probability[5:-5, 5:-5], (own - 0.1) / 0.8, atol=1e-5)
+
+
 NOISE = np.random.default_rng(0).integers(60, 190, (ROWS, COLUMNS)).astype(np.uint8)
 BRIGHT = np.s_[40:60, 20:40]
 

@@ -94,6 +94,23 @@ def test_a_mask_is_true_where_the_probability_is_above_the_threshold() -> None:
     assert read_mask(logits, (2, 2), 0.7).binary.tolist() == [[False, False], [True, True]]
 
 
+def test_a_clip_ends_what_is_nearly_sure_and_moves_no_decision_at_a_half() -> None:
+    own = np.float32([0.01, 0.05, 0.275, 0.4999, 0.5001, 0.725, 0.95, 0.99])
+    logits = np.log(own / (1 - own))[None, None, None]
+    plain, mask = (read_mask(logits, (1, own.size), 0.5, clip) for clip in (0.0, 0.05))
+    wanted = [0, 0, 0.25, 0.4999, 0.5001, 0.75, 1, 1]
+    np.testing.assert_allclose(mask.probability[0], wanted, atol=1e-4)
+    assert (mask.probability[0] == 0).tolist() == [True] * 2 + [False] * 6, "not only nearly"
+    assert mask.binary.tolist() == plain.binary.tolist()
+
+
+@given(st.floats(0.02, 0.98), st.floats(0, 0.4))
+def test_what_is_found_is_what_the_clipped_probability_shows(threshold: float, clip: float) -> None:
+    mask = read_mask(LOGITS, LOGITS.shape[2:], threshold, clip)
+    clear = np.abs(mask.probability - threshold) > 1e-5
+    assert ((mask.probability > threshold) == mask.binary)[clear].all()
+
+
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
 def test_a_broken_network_does_not_find_the_rail_clean(broken: float) -> None:
     logits = LOGITS.copy()
