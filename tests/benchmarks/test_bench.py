@@ -97,6 +97,15 @@ def test_a_run_measures_every_artefact_and_writes_table_page_section_and_record(
     assert "http" not in html and "<script" not in html
 
 
+def test_names_are_held_to_the_golden_pair_of_a_bundle_that_gives_some(
+    bundle: Path, tmp_path: Path
+) -> None:
+    naming = make_bundle(tmp_path / "naming.bundle", naming=1).path
+    for path, same in ((bundle, None), (naming, 1.0)):
+        record = record_of(path, "--engine", "onnxruntime")
+        assert [row.accuracy and row.accuracy.golden_names for row in record.rows] == [same]
+
+
 def test_the_published_schema_describes_the_record() -> None:
     schema = json.loads(bench("--schema").stdout)
     assert {"machine", "roofline", "rows", "left_out"} <= set(schema["required"])

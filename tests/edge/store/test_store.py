@@ -552,6 +552,12 @@ def test_what_was_found_is_kept_asked_for_and_labelled_by_its_class(
         "defect": None,
         "gap": None,
     }
+    trackside_events("export", kept, "--format", "cvat", "-o", tmp_path / "cvat")
+    [both] = ElementTree.parse(tmp_path / "cvat" / "annotations.xml").findall("image")
+    assert {
+        (mask.attrib["label"], mask.attrib["left"], mask.findtext("attribute[@name='code']"))
+        for mask in both.findall("mask")
+    } == {("gap", "4", None), ("crush", "20", "227")}
 
 
 def test_a_store_from_before_there_were_classes_is_left_alone(kept: Path) -> None:

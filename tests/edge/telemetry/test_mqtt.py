@@ -42,7 +42,7 @@ from edge.telemetry.messages import HealthMessage, VerdictMessage
 from edge.telemetry.mqtt_topic import MqttTopic
 from edge.types import State
 from stands.certificates import make_certificate
-from stands.inspections import NONE, inspection, recorded_line
+from stands.inspections import NONE, found_in, inspection, recorded_line
 from stands.line_files import CAMERA
 from stands.spools import drained
 
@@ -314,6 +314,26 @@ def test_a_line_runs_to_its_end_beside_a_broker_that_never_answers(tmp_path: Pat
     assert len({v.run for v in verdicts}) == 1
     judged = Counter(v.state for v in verdicts)
     assert states[-1].cameras[CAMERA].frames == {state: judged[state] for state in State}
+
+
+def test_a_verdict_tells_the_class_of_each_defect_how_sure_it_is_and_its_code(
+    tmp_path: Path,
+) -> None:
+    path = recorded_line(tmp_path, 1)
+    port = free_port()
+    path.write_text(
+        path.read_text()
+        + f"mqtt: {{host: 127.0.0.1, port: {port}, topic: {TOPIC}, spool: spool.sqlite}}\n"
+    )
+    with open_line(read_line(path)) as line, reporting(line) as report:
+        report(found_in(0))
+    with a_spool(tmp_path) as spool:
+        [told] = [json.loads(m.payload) for m in drained(spool) if f"/verdict/{CAMERA}" in m.topic]
+    named = [
+        [(each["class_name"], each["class_score"], each["code"]) for each in told[part]]
+        for part in ("defects", "reported")
+    ]
+    assert named == [[("crush", 0.8, "227"), (None, 0.4, None)], [("gap", 0.9, None)]]
 
 
 def test_a_spool_gives_up_the_oldest_and_says_how_many(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -459,3 +460,22 @@ def test_a_checkpoint_and_its_bundle_score_alike(tmp_path: Path) -> None:
     assert figures[0]["subject"].endswith("minet_line.safetensors on torch fp32")
     assert [f["by_class"].keys() for f in figures] == [{"patches", "scratches"}] * 2
     assert figures[1]["mae"] == pytest.approx(figures[0]["mae"], abs=0.02)
+
+
+def test_the_command_tells_what_a_naming_bundle_calls_the_pixels_of_each_class(
+    tmp_path: Path,
+) -> None:
+    WRITERS["sd900"](tmp_path)
+    arguments = ("evaluate", "strip", "--data", str(tmp_path))
+    record = json.loads(trackside(*arguments, "--json").stdout)
+    pixels = {
+        name: sum(said.values()) for name, said in record["confusion"].items() if any(said.values())
+    }
+    assert list(pixels) == ["sound", "patches", "scratches"], "what is there"
+    assert record["iou_of_class"].keys() == record["confusion"].keys() - {"sound"}
+    printed = trackside(*arguments).stdout
+    assert f"mean IoU {record['miou']:.4f}".replace(" 0.", " .") in printed
+    for name in ("patches", "scratches"):
+        said = record["confusion"][name]
+        shares = [f"{100 * count / pixels[name]:.1f}" for count in said.values()]
+        assert re.search(rf"│ {name} +│ +{' +│ +'.join(map(re.escape, shares))} +│", printed)
