@@ -33,6 +33,7 @@ class Said(NamedTuple):
     probability: NDArray[np.floating]  # at the size that it answers in
     class_name: str | None = None  # of the image, if it names any
     sound: float | None = None  # how surely it calls the image sound, if it says that
+    shares: NDArray[np.float32] | None = None  # C,h,w of classes, if it tells them by place
 
 
 Look = Callable[[Image], Said]  # at an 8-bit image

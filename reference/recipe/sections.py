@@ -46,6 +46,7 @@ Figure = Literal[
     "iou_pooled",
     "soft_iou",
     "classification_accuracy",
+    "named_right",  # of what is found in held-out images, by its own pixels
     "found",  # of defects on whole pictures of track, at half a false alarm a picture
 ]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import nn
 
 from edge.errors import UsageError
@@ -58,7 +59,8 @@ class TrainedNetwork:
             if output >= len(maps):
                 raise UsageError(f"--output {output}: the network has maps 0 to {len(maps) - 1}")
             probability = torch.sigmoid(maps[output])[:, 0].cpu().numpy().astype(np.float32)
-            yield from map(Said, probability, self._named(answers), self._sound(answers))
+            said = self._named(answers), self._sound(answers), self._shares(answers)
+            yield from map(Said, probability, *said)
 
     def _named(self, answers: Output) -> list[str | None]:
         """The class of each image: that of the picture as a whole, or of most of what is found.
@@ -80,6 +82,11 @@ class TrainedNetwork:
         if not self.classes or not isinstance(answers, DMSOutput):
             return [None] * count
         return [self.classes[number] for number in answers.classes[0].argmax(dim=1).tolist()]
+
+    def _shares(self, answers: Output) -> list[NDArray[np.float32] | None]:
+        if not self.recipe.names:
+            return [None] * len(logit_maps(answers)[0])
+        return [*torch.softmax(class_maps(answers)[0], dim=1).cpu().numpy().astype(np.float32)]
 
     def _sound(self, answers: Output) -> list[float | None]:
         if not self.says_sound or not isinstance(answers, DMSOutput):

@@ -20,12 +20,17 @@ def rehearse(run: Run, held_out: list[Pair]) -> None:
     No random number is drawn and no weight moves: a run goes on exactly as it would have.
     """
     validation = run.recipe.validation
+    if validation.best == "named_right" and not run.recipe.names:
+        raise ConfigurationError(
+            "validation.best: named_right needs a network that names classes: give it `class_maps` "
+            "and the recipe `names`, or choose by another figure"
+        )
     _answer(run, "validation.size", validation.size)
     _answer(run, "crop", run.recipe.crop)
     if not held_out:
         return
     shown = next((pair for pair in held_out if pair.mask.any()), held_out[0])
-    of_names = {"found", "classification_accuracy"}  # which a blank map has none of
+    of_names = {"found", "named_right", "classification_accuracy"}  # which a blank map has none of
     protocol = protocol_of(validation.protocol)
     known = evaluate([Said(np.zeros(shown.mask.shape, np.float32))], [shown], protocol)
     if validation.best not in of_names and validation.best not in known:

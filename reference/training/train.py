@@ -27,6 +27,7 @@ from reference.trained import TrainedNetwork, open_network, write_origin
 from reference.training.display import Display, JsonLines, LiveDisplay
 from reference.training.feed import batches
 from reference.training.journal import Journal
+from reference.training.named_pieces import NamedPieces
 from reference.training.optimizer import Length, learning_rate
 from reference.training.outcomes import Watch
 from reference.training.rehearsal import BUNDLED, rehearse
@@ -373,16 +374,19 @@ def validate(
     run.catch_up()
     trained = TrainedNetwork(run.ema, run.recipe, tuple(run.classes))
     images, watched = (pair.image for pair in pairs), run.recipe.validation
-    watch = Watch(pairs)
+    watch, pieces = Watch(pairs), NamedPieces(pairs, run.recipe)
+    said = _numbers(run, trained.look_at_all(images, at_once=at_once(trainer)))
     evaluated = evaluate(
-        watch.look(_numbers(run, trained.look_at_all(images, at_once=at_once(trainer)))),
+        pieces.look(watch.look(said)),
         pairs,
         protocol_of(watched.protocol),
         figures={watched.best},
         pool=pool,
     )
     metrics = {name: round(value, 5) for name, value in evaluated.items()}
-    if track is not None:
+    if run.recipe.names:
+        metrics["named_right"] = round(pieces.share, 5)
+    if track is not None:  # which says of its own how much is named right
         metrics |= track.figures(run.ema, run.recipe)
     figure = metrics[run.recipe.validation.best]
     better, run.best = figure > run.best, max(figure, run.best)
