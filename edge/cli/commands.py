@@ -204,8 +204,17 @@ def simulate(
     paint_per_metre: Annotated[
         float, typer.Option(min=0, help="Bright marks of paint, which are no defects.")
     ] = 0,
+    grease_per_metre: Annotated[
+        float, typer.Option(min=0, help="Films of grease on track, which are no defects.")
+    ] = 0,
 ) -> None:
     """Write simulated images and exact masks for training."""
+    from edge.errors import UsageError
+
+    if grease_per_metre and not track:
+        raise UsageError(
+            "--grease-per-metre is for --track: steel has grease among its distractors"
+        )
     from rich.progress import track as shown
 
     from edge.simulation import SimulatedLine
@@ -218,6 +227,7 @@ def simulate(
         defects_per_metre=defects_per_metre,
         distractors_per_metre=distractors_per_metre,
         paint_per_metre=paint_per_metre,
+        grease_per_metre=grease_per_metre,
     )
     written = write_dataset(out, template, frames=frames, lines=lines, height_px=size)
     for _ in shown(written, "Rendering", total=frames):

@@ -17,11 +17,13 @@ from edge.simulation.track import (
     TRACK_DEFECTS,
     TRACK_REPORTED,
     TRACK_SOUND,
+    grease,
     render_track,
 )
 from edge.types import Image, Stretch
 
 _SEGMENT_MM = 400  # blemishes are drawn segment by segment, each from its own seed
+GREASE = "grease"
 _REACH_MM = 80  # no blemish is longer than this, so only near segments can reach a window
 
 
@@ -44,16 +46,17 @@ class Palette:
     defects: Mapping[str, Painter]
     reported: Mapping[str, Painter]
     sound: Mapping[str, Painter]
+    asked: Mapping[str, Painter]  # sound, and nowhere unless it is asked for
 
     def painter(self, kind: str) -> Painter:
-        return {**self.defects, **self.reported, **self.sound, PAINT: painted}[kind]
+        return {**self.defects, **self.reported, **self.sound, **self.asked}[kind]
 
 
-_STEEL = Palette(DEFECTS, {}, DISTRACTORS)
+_STEEL = Palette(DEFECTS, {}, DISTRACTORS, {PAINT: painted})
 PALETTES: dict[SurfaceKind, Palette] = {
     "rail": _STEEL,
     "strip": _STEEL,
-    "track": Palette(TRACK_DEFECTS, TRACK_REPORTED, TRACK_SOUND),
+    "track": Palette(TRACK_DEFECTS, TRACK_REPORTED, TRACK_SOUND, {PAINT: painted, GREASE: grease}),
 }
 
 
@@ -88,6 +91,7 @@ class SimulatedLine:
     distractors_per_metre: float = 2.0
     smallest: float = 1.0  # defects are drawn down to this share of their size, evenly by ratio
     paint_per_metre: float = 0.0  # bright marks by a brush, which are no defects
+    grease_per_metre: float = 0.0  # on track, as sound; steel has some among its distractors
 
     def render(self, start_row: int, rows: int) -> tuple[Image, NDArray[np.uint8]]:
         """Grey image and labels (0, or 1 + index into `classes`) of a window of rows."""
@@ -177,12 +181,16 @@ def _segment(line: SimulatedLine, segment: int) -> tuple[_Placed, ...]:
         *rng.choice(list(palette.defects), rng.poisson(line.defects_per_metre * share)),
     ]
     placed = [_place(line, segment, str(kind), rng) for kind in kinds]
-    if line.paint_per_metre:
-        # Drawn apart: with paint or without, all else is where it was.
-        apart = np.random.default_rng((line.seed, 4, segment))
-        marks = apart.poisson(line.paint_per_metre * share)
-        # Under everything: a defect that has come since is seen.
-        placed = [*(_place(line, segment, PAINT, apart) for _ in range(marks)), *placed]
+    # Each drawn apart: with it or without, all else is where it was.
+    for kind, stream, per_metre in (
+        (PAINT, 4, line.paint_per_metre),
+        (GREASE, 5, line.grease_per_metre),
+    ):
+        if per_metre and kind in palette.asked:
+            apart = np.random.default_rng((line.seed, stream, segment))
+            marks = apart.poisson(per_metre * share)
+            # Under everything: a defect that has come since is seen.
+            placed = [*(_place(line, segment, kind, apart) for _ in range(marks)), *placed]
     return tuple(placed)
 
 

@@ -171,6 +171,12 @@ def weld(rng: np.random.Generator, scale: float) -> Paint:
     return _factors(np.ones((rows, columns), np.float32), np.repeat(band, columns, 1))
 
 
+def grease(rng: np.random.Generator, scale: float) -> Paint:
+    """Sound: a film whose edge fades over many millimetres, the rail's own texture seen in it."""
+    coverage = blob(rng, rng.uniform(20, 45), rng.uniform(10, 26), scale, edge_mm=4.0)
+    return _factors(coverage, -rng.uniform(0.15, 0.4) * coverage)
+
+
 TRACK_DEFECTS: dict[str, Painter] = {
     "damage": damage,
     "d_crush": crush,

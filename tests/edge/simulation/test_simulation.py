@@ -110,6 +110,15 @@ def test_paint_lies_under_all_else_and_moves_none_of_it() -> None:
     assert all(30 < mark.contrast < 90 for mark in marks)
 
 
+def test_grease_on_track_is_sound_and_moves_nothing_else() -> None:
+    greasy = replace(TRACK, grease_per_metre=8)
+    (bare, labels), (image, same) = (line.render(0, 4000) for line in (TRACK, greasy))
+    assert np.array_equal(labels, same)
+    assert (image <= bare).all() and (image < bare).mean() > 0.01
+    bright = bare > 60
+    assert 0.55 < (image[bright] / bare[bright]).min() < 0.9, "a film, through which rail is seen"
+
+
 def test_a_data_set_holds_frames_of_many_surfaces_with_binary_masks(tmp_path: Path) -> None:
     written = write_dataset(tmp_path, CROWDED, frames=6, lines=3, height_px=96)
     assert list(written) == [0, 1, 2, 3, 4, 5]
