@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle, InputSpec, Limits, Manifest
+from edge.bundle import Bundle, InputSpec, Limits, Manifest, OutputSpec
 from edge.engines import Answer
 from edge.inspect import (
     Baseline,
@@ -129,7 +129,8 @@ def run(maps: Sequence[Map], most: float | None, digest: str = DIGEST) -> list[I
         height=ROWS, width=COLUMNS, channels=1, mean=[0], scale=[1], resize="linear", um_per_px=500
     )
     limits = Limits(min_area_mm2=4, min_extent_mm=2)
-    manifest = Manifest.model_construct(input=spec, threshold=0.5, limits=limits)
+    output = OutputSpec(height=ROWS, width=COLUMNS, kind="logits")
+    manifest = Manifest.model_construct(input=spec, output=output, threshold=0.5, limits=limits)
     inspector = Inspector(
         Network(Bundle(Path("scripted.bundle"), manifest, digest, {}), Scripted(maps)),
         Rules(reject_if=MinArea(min_area_mm2=10), max_per_metre=3),

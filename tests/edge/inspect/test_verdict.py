@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.bundle import Bundle, InputSpec, Limits, Manifest
+from edge.bundle import Bundle, InputSpec, Limits, Manifest, OutputSpec
 from edge.engines import Answer
 from edge.inspect import Inspector, Judge, find, reject_stretches
 from edge.inspect.seams import Seams
@@ -112,7 +112,8 @@ def an_inspector(engine: FixedEngine, now_ns: int = 0) -> Inspector:
     spec = InputSpec(
         height=80, width=60, channels=1, mean=[0], scale=[1], resize="linear", um_per_px=500
     )
-    manifest = Manifest.model_construct(input=spec, threshold=0.5, limits=LIMITS)
+    output = OutputSpec(height=80, width=60, kind="logits")
+    manifest = Manifest.model_construct(input=spec, output=output, threshold=0.5, limits=LIMITS)
     bundle = Bundle(Path("fixed.bundle"), manifest, "ab" * 32, {})
     return Inspector(Network(bundle, engine), ANY_DEFECT, Quality(), clock_ns=lambda: now_ns)
 
