@@ -1,5 +1,5 @@
 """What Linux says of the box itself: name, temperatures, throttling, governors, memory, files; and
-how a process on it gives way to the line.
+how a process on it gives way to the line, or ends with whoever began it.
 
 Every figure is read afresh from below a root, which is `/` but in tests; what a system does not
 show is absent, never made up.
@@ -11,7 +11,9 @@ import os
 import platform
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing import parent_process
 from pathlib import Path
+from threading import Thread
 
 _CPU = "sys/devices/system/cpu"
 _PI_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
@@ -29,6 +31,20 @@ def give_way(kindness: int = 10, first_to_go: int = 500) -> None:
     os.nice(kindness)
     with suppress(OSError):  # where /proc cannot be written, the system chooses by itself
         Path("/proc/self/oom_score_adj").write_text(str(first_to_go))
+
+
+def end_with_parent() -> None:
+    """Of a pool's worker, first of all: it waits for work from others' hands too, and so would wait
+    for ever where the process that began it was killed.
+    """
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(os.EX_UNAVAILABLE)
+
+    Thread(target=watch, daemon=True).start()
 
 
 @dataclass(frozen=True, slots=True)

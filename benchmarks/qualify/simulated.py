@@ -24,6 +24,7 @@ from benchmarks.qualify.looking import Box, Sight, Signals, cut_out, isolated, l
 from benchmarks.qualify.plan import Plan
 from benchmarks.qualify.study import MOST_PICTURES, FalseCall, Specimen, Study
 from edge.assembly import simulated_line
+from edge.box import end_with_parent
 from edge.certificate import judgement_of
 from edge.errors import UsageError
 from edge.inspect import Inspector, as_ruled, make_inspector, region_of
@@ -117,7 +118,7 @@ def _look_at_all(sections: list[_Section], processes: int) -> list[_Looked]:
     looked: dict[int, _Looked] = {}
     with (
         Progress(*columns, console=console) as progress,
-        ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor(processes, get_context("spawn"), end_with_parent) as pool,
     ):
         task = progress.add_task("", total=len(sections))
         waited = {pool.submit(_look_at, each): at for at, each in enumerate(sections)}

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.box import end_with_parent
 from edge.types import Image
 from reference.data import Pair
 from reference.evaluation.metrics import CHEAP, ImageScores, Scoring, score
@@ -94,8 +95,13 @@ def scoring_processes(images: int) -> Iterator[Executor | None]:
         return
     # Not forked: that would copy the threads' locks, and a GPU's state, as they happen to be.
     afresh = get_context("spawn")
-    with ProcessPoolExecutor(processes, afresh, cv2.setNumThreads, (1,)) as pool:
+    with ProcessPoolExecutor(processes, afresh, _begin_scoring) as pool:
         yield pool
+
+
+def _begin_scoring() -> None:
+    end_with_parent()
+    cv2.setNumThreads(1)
 
 
 def score_cases(

@@ -47,6 +47,7 @@ from stands.inspections import (
 )
 from stands.line_files import CAMERA, changed
 from stands.places import EXAMPLES, STEEL_LINE
+from stands.waiting import eventually
 
 
 def test_a_histogram_counts_a_value_below_the_bound_it_reaches() -> None:
@@ -323,3 +324,26 @@ def test_threads_share_the_memory_that_is_free() -> None:
         answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
         heaps.append(int(answer.stdout))
     assert heaps[0] > 2 >= heaps[1]
+
+
+_POOL = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from edge.box import end_with_parent
+with ProcessPoolExecutor(2, get_context("spawn"), end_with_parent) as pool:
+    workers = {pool.submit(os.getpid).result()}
+    while len(workers) < 2:
+        workers |= {each.result() for each in [pool.submit(os.getpid) for _ in range(8)]}
+    print(*workers, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_pools_workers_end_where_the_process_that_began_them_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", _POOL], stdout=subprocess.PIPE, text=True) as pool:
+        assert pool.stdout is not None
+        workers = [Path("/proc", number) for number in pool.stdout.readline().split()]
+        assert len(workers) == 2 and all(each.exists() for each in workers)
+        pool.kill()
+    eventually(lambda: not any(each.exists() for each in workers))
