@@ -20,7 +20,9 @@ import numpy as np
 from numpy.random import Generator
 
 from benchmarks.qualify.hit_miss import Specimens, hit_miss
-from benchmarks.qualify.logit import Floats, logit
+from benchmarks.qualify.logit import Floats
+from edge.box import end_with_parent
+from edge.types import logit
 
 LEAST, MOST = 0.93, 0.985
 _MIDDLE_MM = 2.0
@@ -99,7 +101,7 @@ def main() -> int:
     ]
     print(f"{'sizes':24} {'n':>4} {'slope':>5} {'covered':>8} {'separated':>10} {'no bound':>9}")
     outside = 0
-    with ProcessPoolExecutor(asked.processes) as pool:
+    with ProcessPoolExecutor(asked.processes, initializer=end_with_parent) as pool:
         for result in pool.map(study, cells):
             cell, studies = result.cell, result.cell.studies
             strays = not LEAST <= result.share <= MOST

@@ -6,6 +6,7 @@ lies at the start of its stretch and rows count along the rail.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -22,6 +23,11 @@ Tensor = NDArray[np.float32]  # N,C,H,W
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Logits to probabilities; by way of tanh, which no logit overflows."""
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits), np.float32)
+
+
+def logit(probability: float) -> float:
+    """The log of the odds, of which the sigmoid makes this probability."""
+    return math.log(probability / (1 - probability))
 
 
 def clipped(probability: NDArray[np.float32], clip: float) -> NDArray[np.float32]:
@@ -133,7 +139,7 @@ class Mask:
     @property
     def binary(self) -> NDArray[np.bool_]:
         """True where something is found. Logits are compared, so no sigmoid is paid for."""
-        return self.logits > np.float32(np.log(self.cut / (1 - self.cut)))
+        return self.logits > np.float32(logit(self.cut))
 
     @property
     def probability(self) -> NDArray[np.float32]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress
 
@@ -22,7 +21,7 @@ from edge.files.image_file import read_image
 from edge.inspect import as_ruled, make_inspector
 from edge.line_file import LineSettings
 from edge.network import Network, load_network
-from edge.types import Frame, Stretch
+from edge.types import Frame, Stretch, logit
 from reference.datasets import Sample
 
 _APART_PX = 4  # nearer ones may be one to the network
@@ -77,7 +76,7 @@ def study_of_folder(
         },
         false_calls=[call for each in looked for call in each.false_calls],
         inspected_m=sum(each.looked_um for each in looked) / 1e6 or None,
-        decision=float(np.log(manifest.cut / (1 - manifest.cut))),
+        decision=logit(manifest.cut),
         signal="the network's greatest logit over the mark, against its threshold, without rules",
         left_out=left_out,
         limits=(

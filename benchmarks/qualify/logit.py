@@ -24,6 +24,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.types import logit
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -42,11 +44,6 @@ _FURTHEST = 1e3  # times the reach of x: no bound beyond
 _STEP_MAX, _HALVINGS = 60, 30  # of Newton's
 _NEIGHBOURS, _HOLE = 5, 12  # on either side of a gap; so many of their usual spaces are a hole
 _NOTHING = 1e-300  # whose logarithm is still a number
-
-
-def logit(share: float) -> float:
-    """The log of the odds."""
-    return math.log(share / (1 - share))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.qualify.hits_file import number_of
 from benchmarks.qualify.looking import Box, Sight, Signals, cut_out, isolated, look
 from benchmarks.qualify.study import MOST_PICTURES, FalseCall, Specimen, Study
@@ -23,7 +21,7 @@ from edge.inspect import as_ruled, make_inspector
 from edge.network import Network, load_network
 from edge.recordings import read_recording
 from edge.recordings.recording import Recording
-from edge.types import Frame, LostFrame, Stretch
+from edge.types import Frame, LostFrame, Stretch, logit
 
 _APART_UM = 5_000  # nearer ones may be one to the network
 _ANYWHERE_UM = 10**9  # where the list does not say how far across
@@ -160,7 +158,7 @@ def _study(
             for number, call in enumerate(sight.false_calls(boxes))
         ],
         inspected_m=sight.looked_um / 1e6 or None,
-        decision=float(np.log(manifest.cut / (1 - manifest.cut))),
+        decision=logit(manifest.cut),
         signal="the network's greatest logit over the defect, against its threshold, without rules",
         left_out=left_out,
         limits=("what is rejected and is not in the list counts as a false call",),

@@ -31,7 +31,7 @@ from edge.inspect import Inspector, as_ruled, make_inspector, region_of
 from edge.line_file import LineSettings, RegionSettings, SyntheticSettings, read_line
 from edge.network import load_network
 from edge.simulation import SimulatedLine, TrueDefect
-from edge.types import Frame, Stretch
+from edge.types import Frame, Stretch, logit
 
 _DENSITY = 5.0  # defects a metre, so that the rail is no longer than need be
 _SECTION_DEFECTS = 125
@@ -80,7 +80,6 @@ def study_of_simulation(config: LineSettings, path: Path, measure: str, plan: Pl
     for each in seen:
         for why, count in each.left_out.items():
             left_out[why] = left_out.get(why, 0) + count
-    cut = as_ruled(bundle.manifest, config.rules).cut
     scale_um = (float(camera.um_per_px), float(camera.um_per_px))
     return Study(
         origin="simulated",
@@ -93,7 +92,7 @@ def study_of_simulation(config: LineSettings, path: Path, measure: str, plan: Pl
         data={path.name: sha256(path.read_bytes()).hexdigest(), "bundle": bundle.digest},
         false_calls=[call for each in seen for call in each.false_calls],
         inspected_m=sum(each.looked_um for each in seen) / 1e6,
-        decision=float(np.log(cut / (1 - cut))),
+        decision=logit(as_ruled(bundle.manifest, config.rules).cut),
         signal="the network's greatest logit over the defect, against its threshold, without rules",
         left_out=left_out,
         limits=(

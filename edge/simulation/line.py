@@ -23,8 +23,8 @@ from edge.simulation.track import (
 from edge.types import Image, Stretch
 
 _SEGMENT_MM = 400  # blemishes are drawn segment by segment, each from its own seed
-GREASE = "grease"
 _REACH_MM = 80  # no blemish is longer than this, so only near segments can reach a window
+GREASE = "grease"
 
 
 @dataclass(frozen=True, slots=True)

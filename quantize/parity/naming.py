@@ -9,7 +9,6 @@ import numpy as np
 
 from edge.types import Defect, Mask, Verdict
 from quantize.parity.subjects import Subject
-from reference.datasets.labels import IGNORED, NAMELESS
 
 Box = tuple[int, int, int, int]  # x, y, width, height
 
@@ -85,11 +84,7 @@ def truth_of(subject: Subject, mask: Mask, defect: Defect) -> str | None:
     pair = subject.pair
     left, top, width, height = defect.box_px
     inside = np.s_[top : top + height, left : left + width]
-    labels = pair.plane[inside][mask.binary[inside]]
-    known = labels[(labels > 0) & (labels != NAMELESS) & (labels != IGNORED)]
-    if not known.size or not pair.classes:
-        return None
-    return pair.classes[int(np.bincount(known).argmax()) - 1]
+    return pair.class_of(pair.plane[inside][mask.binary[inside]])
 
 
 def _matched(was: Verdict, now: Verdict) -> Iterator[tuple[Defect, Defect]]:

@@ -17,7 +17,16 @@ from edge.line_file.view import OVERLAP_PX
 from edge.types import Image
 from reference.data.augment import AS_ON_THE_LINE, Augmentation, Variation, draw, moved, varied
 from reference.datasets import FREE, Box, DataError, Sample, Split, Strength, list_samples
-from reference.datasets.labels import IGNORED, NAMELESS, Boxes, Labels, Marks, Plane, no_boxes
+from reference.datasets.labels import (
+    IGNORED,
+    MOST_CLASSES,
+    NAMELESS,
+    Boxes,
+    Labels,
+    Marks,
+    Plane,
+    no_boxes,
+)
 from reference.datasets.masks import GreyMask
 
 
@@ -59,6 +68,13 @@ class Pair:
         if not self.classes or not numbers:
             return {self.class_name}
         return {self.classes[number - 1] for number in numbers}
+
+    def class_of(self, labels: Plane) -> str | None:
+        """Of some of the plane's pixels, what most have; None where none has a class."""
+        known = labels[(labels > 0) & (labels <= MOST_CLASSES)]
+        if not known.size or not self.classes:
+            return None
+        return self.classes[int(np.bincount(known).argmax()) - 1]
 
 
 @runtime_checkable

@@ -156,6 +156,11 @@ class LossSection(Section):
     names: NonNegativeFloat = 0.0
     """On every map of classes."""
 
+    @property
+    def locates(self) -> bool:
+        """Whether the rectangles round the masks' defects are wanted."""
+        return "location" in self.output
+
     @model_validator(mode="after")
     def _some(self) -> LossSection:
         if not (self.each_map or self.first_map or self.output or self.boxes or self.names):

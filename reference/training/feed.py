@@ -33,8 +33,7 @@ def batches(
     if workers is None:  # a CPU that trains has no core to spare
         workers = 0 if fabric.device.type == "cpu" else os.cpu_count() or 1
     # The rectangles of the masks are found on the host, and so the masks must be there.
-    located = "location" in recipe.loss.output
-    if not located and HeldData.fits(own, fabric.device):
+    if not recipe.loss.locates and HeldData.fits(own, fabric.device):
         held = HeldData(own, fabric.device)
         plan = partial(held.plan, seed=recipe.seed, crop=recipe.crop)
         yield from (held.cut(drawn, crop=recipe.crop) for drawn in ahead(plan, numbers, workers))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference.data import Pair
-from reference.datasets.labels import NAMELESS
+from reference.datasets.labels import Plane
 from reference.evaluation import Said
 from reference.recipe import LineSection, Recipe
 
@@ -42,7 +42,8 @@ class NamedPieces:
     def _count(self, pair: Pair, said: Said, shares: NDArray[np.float32]) -> None:
         binary = (said.probability > _MARKED_FROM).astype(np.uint8)
         size = binary.shape[1], binary.shape[0]
-        truth = cv2.resize(pair.plane, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        nearest = cv2.INTER_NEAREST_EXACT
+        truth = np.asarray(cv2.resize(pair.plane, size, interpolation=nearest), np.uint8)
         enlarged = np.stack([cv2.resize(plane, size) for plane in shares])
         count, pieces, stats, _ = cv2.connectedComponentsWithStats(binary)
         for piece in range(1, count):
@@ -55,11 +56,8 @@ class NamedPieces:
             self.found += 1
             self.right += bool(sure and self._names[int(means.argmax())] == wanted)
 
-    def _class_of(self, pair: Pair, labels: NDArray[np.integer]) -> str | None:
+    def _class_of(self, pair: Pair, labels: Plane) -> str | None:
         """What the network should call it: the class that most of its pixels have."""
-        known = labels[(labels > 0) & (labels < NAMELESS)]
-        if not known.size or not pair.classes:
-            return None
-        own = pair.classes[int(np.bincount(known).argmax()) - 1]
-        name = self._renamed.get(own, own)
+        own = pair.class_of(labels)
+        name = own and self._renamed.get(own, own)
         return name if name in self._names else None

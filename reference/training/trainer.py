@@ -78,7 +78,7 @@ class Trainer:
         grey = images if images.ndim == 3 else images.float().mean(dim=-1)
         marks, order = self._marks(batch.marks)
         located = None
-        if "location" in self.run.recipe.loss.output:
+        if self.run.recipe.loss.locates:
             located = self._sent(torch.from_numpy(boxes(np.asarray(batch.masks))))
         return Truth(mask, self._labels(batch), grey.float() / 255, marks, order, located)
 

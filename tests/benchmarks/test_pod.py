@@ -7,10 +7,11 @@ import pytest
 
 from benchmarks.pod_coverage import LEAST, MOST, Cell, study
 from benchmarks.qualify.hit_miss import Specimens, curve, hit_miss
-from benchmarks.qualify.logit import Logit, deviate, logit
+from benchmarks.qualify.logit import Logit, deviate
 from benchmarks.qualify.rates import agreement, poisson, poisson_at_most, share_at_least
 from benchmarks.qualify.signal_response import signal_response
 from benchmarks.qualify.specimens_needed import specimens_needed
+from edge.types import logit
 
 # Temperatures (F) of 23 launches of the space shuttle, and those with damaged O-rings (Dalal,
 # Fowlkes and Hoadley, JASA 1989, table 1).
