@@ -45,6 +45,7 @@ class Pair:
     boxes: Boxes = field(default_factory=no_boxes)
     class_number: int = IGNORED  # of the class of an image of which no more is known
     levels: NDArray[np.uint8] | None = None  # H,W of the mask's file, where they were asked for
+    weight: float = 1.0  # of its losses
     file: str = ""  # the image, by its path from the data set's folder
     too_dark: int = 0  # the brightest value of a mask of one's own in which nothing counts
 
@@ -156,6 +157,7 @@ def pair_of(sample: Sample, image: Image, labels: Image) -> Pair:
         # A mask of one class is of the image's.
         (class_name,) if len(classes) == 1 else classes,
         _boxes_of(sample),
+        weight=sample.weight,
     )
     if sample.region is None:
         return pair
@@ -300,7 +302,7 @@ def marks_of(drawn: Sequence[Drawn], labels: Labels, *, crop: int) -> Marks:
         [boxes for boxes, _ in shown],
         [cut for _, cut in shown],
         [d.pair.class_number for d in drawn],
-        [d.source.weight for d in drawn],
+        [d.source.weight * d.pair.weight for d in drawn],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -136,8 +137,21 @@ def read_document(root: Path, path: Path, document: dict[str, Any]) -> Listing:
         name = f"{split}/{Path(entry['file_name']).with_suffix('').as_posix()}"
         strength = mask.strength if shown else "mask"
         only_class = most_frequent(shown, classes) if strength == "class" else None
-        samples.append(Sample(name, image, mask if shown else None, only_class, split, strength))
+        weight = _weight_of(path, entry)
+        samples.append(
+            Sample(name, image, mask if shown else None, only_class, split, strength, weight)
+        )
     return Listing(tuple(samples))
+
+
+def _weight_of(path: Path, entry: dict[str, Any]) -> float:
+    """Of an image's losses: a key of ours, which COCO leaves room for."""
+    weight = entry.get("weight", 1)
+    if isinstance(weight, int | float) and 0 < weight < math.inf:
+        return float(weight)
+    raise DataError(
+        f"{path} gives {entry['file_name']} a weight of {weight!r}: write a number above 0, or none"
+    )
 
 
 def most_frequent(shown: tuple[tuple[int, Any, Any], ...], classes: tuple[str, ...]) -> str:

@@ -37,6 +37,7 @@ class Sample:
     class_name: str | None  # None: told by the mask
     split: Split = "train"
     strength: Strength = "mask"
+    weight: float = 1.0  # of its losses, where a data set says one
     # What of the image the network looks at, found in its pixels; None: all of it.
     region: Callable[[Image], Region] | None = None
 

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -249,6 +250,24 @@ def test_a_broken_truth_is_an_error_of_ours_that_names_it(
     (tmp_path / broken).write_bytes(content)
     with pytest.raises(DataError, match=Path(broken).name):
         read(tmp_path, layout)
+
+
+@pytest.mark.parametrize("weight", [0, -1, "much", float("inf"), float("nan"), None])
+def test_a_picture_weighs_what_its_coco_file_says(weight: Any, tmp_path: Path) -> None:
+    WRITERS["coco"](tmp_path)
+    path = tmp_path / "annotations" / "instances_train.json"
+    document = json.loads(path.read_text())
+    document["images"][0]["weight"] = 3
+    path.write_text(json.dumps(document))
+    weighed, *others = (pair for pair in read(tmp_path, "coco") if pair.split == "train")
+    assert (weighed.weight, {pair.weight for pair in others}) == (3.0, {1.0})
+    source = Source([weighed], 1, (1.0, 1.0), weight=0.5)
+    marks = batch([source], seed=0, iteration=0, crop=SIDE).marks
+    assert marks is not None and marks.weights == [1.5]
+    document["images"][0]["weight"] = weight
+    path.write_text(json.dumps(document))
+    with pytest.raises(DataError, match="write a number above 0, or none"):
+        read(tmp_path, "coco")
 
 
 def test_the_real_sd900_is_read_and_split() -> None:
