@@ -106,6 +106,7 @@ class Eyes:
         self._kept = {(each.run, each.camera, each.frame): each for each in events}
         self._inspectors = dict[tuple[str, int], Inspector]()  # each network has its own
         self._bundle = networks[0].bundle
+        self._last: tuple[Event, Chances] | None = None
         own = networks[0]
         self._mirrored = [
             Network(own.bundle, Mirrored(own.engine, axis)) for axis in (ALONG, ACROSS)
@@ -114,7 +115,7 @@ class Eyes:
     def look(self, event: Event) -> SecondLook:
         """FrameError where there is nothing to be seen of it."""
         frame = self._frame(event)
-        first = self._chances(event.camera, frame, self._networks[0])
+        first = self._own_chances(event, frame)
         others = [self._chances(event.camera, frame, each) for each in self._mirrored]
         least_px = self._bundle.manifest.limits.min_area_mm2 / (
             frame.along_um * frame.across_um / 1e6
@@ -140,7 +141,7 @@ class Eyes:
             return None
         ahead = round((event.start_um - before.start_um) / frame.along_um)
         try:
-            seen = self._chances(event.camera, self._frame(before), self._networks[0])
+            seen = self._own_chances(before, self._frame(before))
         except FrameError:  # it is told of in its own turn
             return None
         shared = min(len(seen) - ahead, len(chances))
@@ -159,6 +160,14 @@ class Eyes:
         image = read_image(path, colour=bool(getattr(camera, "colour", False)))
         stretch = Stretch(event.start_um, event.end_um)
         return Frame(event.frame, image, 0, stretch, rail_plane(camera).across_um)
+
+    def _own_chances(self, event: Event, frame: Frame) -> Chances:
+        """Of the line's network. The latest events are looked at first, and so what was asked last,
+        as the frame before, is often the next in turn.
+        """
+        if self._last is None or self._last[0] is not event:
+            self._last = event, self._chances(event.camera, frame, self._networks[0])
+        return self._last[1]
 
     def _chances(self, camera: str, frame: Frame, network: Network) -> Chances:
         key = camera, id(network)  # engines' names may be the same
