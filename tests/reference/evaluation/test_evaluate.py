@@ -78,6 +78,15 @@ def test_the_saliency_metrics_are_pysodmetrics_at_the_extremes(
     assert found == pytest.approx(expected, abs=1e-3)
 
 
+def test_a_defect_in_the_last_column_has_a_structure_too() -> None:
+    """Its centre divides the picture to four quarters, two of which hold no pixel."""
+    truth = np.zeros((40, 40), np.uint8)
+    truth[10:30, 39] = 1
+    found, missed = (score(p, truth).s_measure for p in (truth.astype(float), EMPTY))
+    assert found == pytest.approx(1, abs=1e-3)
+    assert 0 < missed < 0.6
+
+
 def test_stretched_maps_give_what_papers_tables_are_made_with() -> None:
     """pysodmetrics' own way through 8-bit maps and masks, which is CSEPNet's and MINet's."""
     rng = np.random.default_rng(1)
