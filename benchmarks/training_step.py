@@ -69,7 +69,7 @@ def _trainers(recipe: Recipe, device: str, classes: list[str]) -> dict[str, Trai
     """By name; each with a network and an optimizer of its own."""
     fabric = launch(device, recipe)
     names = ["torch"] if fabric.device.type == "cpu" else [fabric.device.type]
-    if fabric.device.type == "cpu" and recipe.network["name"] == "minet":
+    if names == ["torch"] and recipe.network["name"] == "minet" and recipe.precision == "fp32":
         names.append("kernels")
     trainers = {}
     for name in names:
