@@ -354,7 +354,7 @@ class SameConv(nn.Conv2d):
 
 
 def _lite_norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+    return nn.BatchNorm2d(channels, eps=1e-3)
 
 
 class LiteBlock(nn.Module):
