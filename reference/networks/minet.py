@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from reference.networks.backbones import (
     Backbone,
-    EfficientNetLite0,
     efficientnet_b0,
     mobilenet_v1,
     resnet50,
     squeezenet1_1,
     vgg16_bn,
 )
+from reference.networks.efficientnet_lite import EfficientNetLite0
 from reference.networks.layers import (
     ConvBNReLU,
     DSConv,

@@ -24,15 +24,14 @@ from reference.networks.backbone_weights import BackboneWeightsError, load_backb
 from reference.networks.backbones import (
     Backbone,
     Bottleneck,
-    EfficientNetLite0,
     ResNet,
-    SameConv,
     densenet201,
     resnext101_32x4d,
     squeezenet1_1,
     vgg16_bn,
 )
 from reference.networks.catalogue import CATALOGUE, Entry
+from reference.networks.efficientnet_lite import EfficientNetLite0, SameConv
 from reference.networks.nadinet import NAM, FineResNet34
 
 Counted = dict[tuple[str, str], dict[str, Any]]
