@@ -296,6 +296,7 @@ CATALOGUE: tuple[Entry, ...] = (
             ("SDMS-C", {"bidirectional": False, "aspp": True}),
             ("SDMS-D", {"bidirectional": False, "reuse": "skip"}),
             ("SDMS-E", {"bidirectional": False, "refine": False}),
+            ("BDMS, Lite0", {"backbone": "efficientnet_lite0"}),
             (
                 "Baseline",
                 {"bidirectional": False, "reuse": None, "classes": None, "refine": False},

@@ -5,7 +5,7 @@ The paper gives no layers below its equations; where it is silent this is R3Net'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -13,12 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reference.networks.backbones import resnext101_32x4d
+from reference.networks.backbones import Backbone, resnext101_32x4d
+from reference.networks.efficientnet_lite import EfficientNetLite0
 from reference.networks.layers import ConvBNPReLU, check_size, choose, name_head, resize
 
 WIDTH = 256  # of each fused level
 PUBLISHED_SIZE = (300, 300)
 REUSES = ("concat", "skip", None)
+BACKBONES: dict[str, Callable[[], Backbone]] = {
+    "resnext101_32x4d": resnext101_32x4d,
+    "efficientnet_lite0": EfficientNetLite0,
+}
 
 _conv = partial(ConvBNPReLU, bias=True)
 _resize = partial(resize, align_corners=True)
@@ -152,7 +157,8 @@ class DMS(nn.Module):
 
     `reuse` is how features go on to the next level: `concat`, `skip` (D) or None (A); `classes` is
     None without classification (B); `aspp` is C's, and `refine=False` is E. The baseline has none.
-    `class_maps` is how many classes it names pixel by pixel, from all three levels.
+    `class_maps` is how many classes it names pixel by pixel, from all three levels. The paper's
+    `backbone` is ResNeXt-101; EfficientNet-Lite0 is one that a CPU can train.
     """
 
     odd_sizes = (PUBLISHED_SIZE,)  # that it takes beside the multiples of 32
@@ -160,6 +166,7 @@ class DMS(nn.Module):
     def __init__(
         self,
         *,
+        backbone: str = "resnext101_32x4d",
         bidirectional: bool = True,
         reuse: str | None = "concat",
         refine: bool = True,
@@ -169,7 +176,7 @@ class DMS(nn.Module):
     ) -> None:
         super().__init__()
         choose("reuse", reuse, dict.fromkeys(REUSES))
-        self.backbone = resnext101_32x4d()
+        self.backbone = choose("backbone", backbone, BACKBONES)()
         w0, w1, w2, w3, w4 = self.backbone.widths
         self.fuse_low, self.fuse_middle = _fuse(w0 + w1), _fuse(w2)
         self.fuse_high = _fuse(w3 + w4, aspp=aspp)

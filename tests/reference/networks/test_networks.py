@@ -231,7 +231,7 @@ def test_the_table_fits_a_terminal_and_says_what_a_recipe_writes(
         ("csepnet", {"cscm": "no"}, "choose one of full, without_cs"),
         ("lsanet", {"lam": "product"}, "choose one of sum, matmul"),
         ("dms", {"reuse": "add"}, "choose one of concat, skip, None"),
-        ("dms", {"colour": True}, "no argument colour: it takes bidirectional"),
+        ("dms", {"colour": True}, "no argument colour: it takes backbone"),
     ],
 )
 def test_an_unknown_choice_lists_the_known_ones(
