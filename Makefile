@@ -77,7 +77,8 @@ bundle: bundle-strip bundle-rail ## the shipped bundles anew, of the committed c
 
 bundle-strip: $(DEV)/ready $(DATA)/simulated/frames.jsonl
 	$(DEV)/bin/trackside quantize $(CHECKPOINTS)/minet_line_names.safetensors --data-root $(DATA) \
-	  --out edge/bundles/strip.bundle --max-drop $(MAX_DROP) --auto --layers \
+	  --validation $(DATA)/SD-saliency-900 --out edge/bundles/strip.bundle \
+	  --max-drop $(MAX_DROP) --auto --layers \
 	  --clip 0.05 --min-area-mm2 8 --min-extent-mm 4
 	$(DEV)/bin/python -m benchmarks.shipped_limits strip --data $(DATA) --out edge/bundles/strip.bundle
 
