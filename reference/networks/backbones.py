@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -317,9 +318,8 @@ class MBConv(nn.Module):
         return x + y if self.shortcut else y
 
 
-def efficientnet_b0() -> Layered:
-    """16,H/2 - 24,H/4 - 40,H/8 - 80,H/16 - 112,H/16, without stochastic depth."""
-    layers: list[nn.Module] = [_conv_bn_silu(3, 32, 3, stride=2)]
+def efficient_stages(block: Callable[..., nn.Module]) -> Iterator[list[nn.Module]]:
+    """The blocks of EfficientNet-B0's seven stages, for 32 channels."""
     before = 32
     for expansion, kernel, stride, width, depth in (
         (1, 3, 1, 16, 1),
@@ -327,10 +327,17 @@ def efficientnet_b0() -> Layered:
         (6, 5, 2, 40, 2),
         (6, 3, 2, 80, 3),
         (6, 5, 1, 112, 3),
+        (6, 5, 2, 192, 4),
+        (6, 3, 1, 320, 1),
     ):
-        shape = partial(MBConv, out_channels=width, expansion=expansion, kernel=kernel)
-        others = (shape(width, stride=1) for _ in range(depth - 1))
-        layers.append(nn.Sequential(shape(before, stride=stride), *others))
+        shape = partial(block, out_channels=width, expansion=expansion, kernel=kernel)
+        yield [shape(before, stride=stride), *(shape(width, stride=1) for _ in range(depth - 1))]
         before = width
+
+
+def efficientnet_b0() -> Layered:
+    """16,H/2 - 24,H/4 - 40,H/8 - 80,H/16 - 112,H/16, without stochastic depth."""
+    layers: list[nn.Module] = [_conv_bn_silu(3, 32, 3, stride=2)]
+    layers.extend(nn.Sequential(*blocks) for blocks in islice(efficient_stages(MBConv), 5))
     unused = ("features.6.", "features.7.", "features.8.")
     return Layered(nn.Sequential(*layers), (1, 2, 3, 4, 5), (16, 24, 40, 80, 112), unused)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from itertools import chain
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reference.networks.backbones import Backbone
+from reference.networks.backbones import Backbone, efficient_stages
 
 
 class SameConv(nn.Conv2d):
@@ -67,21 +67,7 @@ class EfficientNetLite0(Backbone):
         super().__init__()
         self._conv_stem = SameConv(3, 32, 3, stride=2)
         self._bn0 = _lite_norm(32)
-        self._blocks = nn.ModuleList()
-        before = 32
-        for expansion, kernel, stride, width, depth in (
-            (1, 3, 1, 16, 1),
-            (6, 3, 2, 24, 2),
-            (6, 5, 2, 40, 2),
-            (6, 3, 2, 80, 3),
-            (6, 5, 1, 112, 3),
-            (6, 5, 2, 192, 4),
-            (6, 3, 1, 320, 1),
-        ):
-            shape = partial(LiteBlock, out_channels=width, expansion=expansion, kernel=kernel)
-            self._blocks.append(shape(before, stride=stride))
-            self._blocks.extend(shape(width, stride=1) for _ in range(depth - 1))
-            before = width
+        self._blocks = nn.ModuleList(chain.from_iterable(efficient_stages(LiteBlock)))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         x = F.relu6(self._bn0(self._conv_stem(x)))
