@@ -22,6 +22,8 @@ EXCHANGES = 64  # of the latest the quickest compares the clocks best; they drif
 LONGEST_ANSWER = 256  # bytes
 UNASKED = 200  # answers to no open question that may come, beyond one for each question sent
 BITS_A_BYTE = 10
+# What a board may refuse now and take a moment later, when the same comes once more.
+TAKEN_OR_REFUSED = {Kind.ORDER, Kind.PASS, Kind.MODE}
 _NUMBERS = 2**32
 
 
@@ -61,6 +63,7 @@ class Talk:
         """The board's answer, however often it takes; LineError when patience ends.
 
         Each time it is asked with the next of `bodies`, and with the last of them from then on.
+        What is taken or refused, the answer to the last time says: others may be on their way.
         """
         give_up_ns = self._clock() + patience_ns
         sent: dict[int, tuple[int, int]] = {}  # sequence -> when, and how many bytes
@@ -76,10 +79,13 @@ class Talk:
             self._write(request)
             wire_ns = (len(request) + LONGEST_ANSWER) * BITS_A_BYTE * SECOND_NS // self._baud
             until_ns = self._clock() + wire_ns + wait_ns
+            heard = self._heard
             answer = self._await(kind, sent, min(give_up_ns, until_ns))
             if answer is not None:
                 return answer
             wait_ns = min(2 * wait_ns, ANSWER_NS)
+            if self._heard != heard:  # of an earlier asking: answers take as long as that by now
+                wait_ns = max(wait_ns, 2 * self._lately[-1])
         others = self.unasked - unasked
         raise LineError(
             f"{self.name}: no answer for {patience_ns // 1_000_000} ms: check that the board is "
@@ -113,7 +119,8 @@ class Talk:
                     self.unasked += 1  # late, an echo, or damage that no CRC shows
                     continue
                 self._hear(answer, now_ns, len(body), *sent[answer.sequence])
-                found = answer
+                if kind not in TAKEN_OR_REFUSED or answer.sequence == next(reversed(sent)):
+                    found = answer
             self._expect_calm(now_ns)
             if found:
                 return found

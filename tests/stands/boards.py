@@ -194,6 +194,23 @@ class LyingBoard(Closing):
         os.close(self._slave)
 
 
+class LateBoard(LyingBoard):
+    """Lies about the first order alone, and answers that only when it is asked once more."""
+
+    def __init__(self, lies: Mapping[Kind, Lie]) -> None:
+        self._kept = b""
+        super().__init__(lies)
+
+    def _answer(self, asked: bytes) -> bytes:
+        answer = super()._answer(asked)
+        if asked[0] != Kind.ORDER:
+            return answer
+        if self._lies:
+            self._lies, self._kept = {}, answer
+            return b""
+        return self._kept + answer
+
+
 class EmulatedImage:
     """A Cortex-M image in QEMU, which executes 31 million instructions a second.
 

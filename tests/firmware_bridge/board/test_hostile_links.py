@@ -14,13 +14,25 @@ from struct import Struct
 import pytest
 
 from firmware_bridge.board import requests
+from firmware_bridge.board.answers import Refusal
 from firmware_bridge.board.packets import PacketReader, packet
 from firmware_bridge.board.requests import Kind
 from firmware_bridge.board.serial_link import SerialLink
+from firmware_bridge.board.serial_talk import Talk
 from firmware_bridge.core import ActuatorTraits
 from firmware_bridge.errors import LineError, RejectorStopped
 from firmware_bridge.types import SECOND_NS, Fired, Mode
-from stands.boards import MM, Cable, HostBoard, LyingBoard, ahead_um, open_link, unharmed
+from stands.boards import (
+    CLOCK,
+    MM,
+    Cable,
+    HostBoard,
+    LateBoard,
+    LyingBoard,
+    ahead_um,
+    open_link,
+    unharmed,
+)
 from stands.firmware import build
 from stands.waiting import eventually
 
@@ -112,6 +124,16 @@ def test_a_near_order_overtakes_more_far_ones_than_the_board_holds(host_cable: C
         assert (outcome.order.tag, link.report().pending) == ("near", 125)
         eventually(lambda: link.statistics().unsent == 5)  # the one handed back went again
         link.check()
+
+
+def test_what_a_board_takes_when_it_is_asked_once_more_is_not_overlooked() -> None:
+    """It was full when it was asked first, and there was room when the same came again."""
+    full = {"refusal": int(Refusal.FULL)}
+    with LateBoard({Kind.ORDER: full}) as board:
+        talk = Talk(board.port, 115_200, CLOCK)
+        answer = talk.ask(Kind.ORDER, 1, [b"an order"], patience_ns=SECOND_NS)
+        talk.close()
+    assert (answer.refusal, talk.resent) == (Refusal.NONE, 1)
 
 
 # --- what nobody here asked for ------------------------------------------------------------------
