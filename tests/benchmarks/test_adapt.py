@@ -208,7 +208,7 @@ def test_whatever_people_said_a_bundle_that_finds_less_is_refused(
     root: Path, tmp_path: Path
 ) -> None:
     old = open_bundle(root / "small.bundle")
-    least = Smallest(min_area_mm2=60, min_extent_mm=4)
+    least = Smallest(min_area_mm2=25, min_extent_mm=4)
     blind = old.manifest.model_copy(update={"limits": least})
     files = {name: old.read(name) for name in blind.files}
     worse = write_bundle(blind, files, tmp_path / "worse.bundle")

@@ -36,4 +36,5 @@ def watched_page(
     page.on("console", lambda message: said.append(message.text))
     yield page
     page.close()
-    assert [each for each in said if not any(part in each for part in overlooked)] == []
+    complaints = [each for each in said if not any(part in each for part in overlooked)]
+    assert not complaints, complaints
