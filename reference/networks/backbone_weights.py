@@ -36,13 +36,16 @@ class BackboneWeightsError(ConfigurationError):
     """A file of weights that does not fit the backbone; the message lists what is wrong."""
 
 
-def load_backbone_weights(backbone: Backbone, path: Path) -> tuple[str, ...]:
+def left_new(path: Path) -> tuple[str, ...]:
+    """The layers that such a file has nothing for, and which stay as they were made."""
+    return NORMS if path.suffix in KERAS else ()
+
+
+def load_backbone_weights(backbone: Backbone, path: Path) -> None:
     """Fill a backbone from a file under its key names, or list every key that does not fit.
 
-    Keys of the part of the file's model that the backbone leaves out may be there. What comes back
-    are the layers that such a file has nothing for, and which stay as they were made.
+    Keys of the part of the file's model that the backbone leaves out may be there.
     """
-    without = NORMS if path.suffix in KERAS else ()
     given = {
         key: tensor
         for key, tensor in _named(_read_weights(path, backbone.source)).items()
@@ -52,7 +55,8 @@ def load_backbone_weights(backbone: Backbone, path: Path) -> tuple[str, ...]:
         key: tensor
         for key, tensor in backbone.state_dict().items()
         # Counters of batches: older files have none, and nothing needs them.
-        if not key.startswith((*backbone.own, *without)) and not key.endswith("num_batches_tracked")
+        if not key.startswith((*backbone.own, *left_new(path)))
+        and not key.endswith("num_batches_tracked")
     }
     counters = {key for key in given if key.endswith("num_batches_tracked")}
     faults = {
@@ -70,7 +74,6 @@ def load_backbone_weights(backbone: Backbone, path: Path) -> tuple[str, ...]:
             f"{path} does not fit the backbone, take {backbone.source} file for it ({listed})"
         )
     backbone.load_state_dict(given, strict=False)
-    return without
 
 
 def _read_weights(path: Path, source: str) -> dict[str, Tensor]:

@@ -183,6 +183,7 @@ _CSEPNET = (
 )
 _NADINET_CODE = "the released code: 2,949,120 parameters more than printed"
 _OPEN = "the paper leaves the layers open"
+_LITE = "not of the paper: its ImageNet weights are in a package"
 _DMS = "no figures printed; R3Net's layers where the paper is silent"
 _V, _R, _D = "vgg16_bn", "resnet34", "densenet201"
 
@@ -219,7 +220,7 @@ CATALOGUE: tuple[Entry, ...] = (
         "EfficientNet-Lite0",
         368,
         {"backbone": "efficientnet_lite0"},
-        note="not of the paper: its ImageNet weights are in a package",
+        note=_LITE,
     ),
     Entry("nadinet", "NaDiNet-V", 384, {"backbone": _V}, 27.68),
     Entry("nadinet", "NaDiNet-R", 384, {"backbone": _R}, 48.39),
@@ -296,11 +297,11 @@ CATALOGUE: tuple[Entry, ...] = (
             ("SDMS-C", {"bidirectional": False, "aspp": True}),
             ("SDMS-D", {"bidirectional": False, "reuse": "skip"}),
             ("SDMS-E", {"bidirectional": False, "refine": False}),
-            ("BDMS, Lite0", {"backbone": "efficientnet_lite0"}),
             (
                 "Baseline",
                 {"bidirectional": False, "reuse": None, "classes": None, "refine": False},
             ),
         )
     ),
+    Entry("dms", "BDMS, Lite0", 300, {"backbone": "efficientnet_lite0"}, note=_LITE),
 )

@@ -41,7 +41,6 @@ class Run:
     optimizer: Optimizer
     classes: list[str]  # that the network names, if it does
     backbone_weights: str | None = None  # the file's name and its SHA-256
-    left_new: tuple[str, ...] = ()  # layers of the backbone that this file has nothing for
     iteration: int = 0
     best: float = 0.0
     losses: list[float] = field(default_factory=list)  # since the last validation
@@ -155,7 +154,6 @@ def begin(
 ) -> Run:
     """A fresh run, one from another's weights, or the one that a checkpoint left."""
     torch.manual_seed(recipe.seed)
-    left_new: tuple[str, ...] = ()
     network = build(**recipe.network)
     if recipe.initialisation == "xavier":
         _xavier(network)
@@ -166,7 +164,7 @@ def begin(
         if backbone is None:
             name = recipe.network["name"]
             raise BackboneWeightsError(f"this {name} has no backbone: leave out --backbone-weights")
-        left_new = load_backbone_weights(backbone, backbone_weights)
+        load_backbone_weights(backbone, backbone_weights)
     if start_from is not None and resume is None:
         groups, _ = checkpoint.load(start_from)
         # What names classes begins afresh on a network that named none.
@@ -184,7 +182,6 @@ def begin(
     if backbone_weights is not None:
         digest = hashlib.sha256(backbone_weights.read_bytes()).hexdigest()
         run.backbone_weights = f"{backbone_weights.name} sha256 {digest}"
-        run.left_new = left_new
     if resume is not None:
         run.restore(resume)
     return run

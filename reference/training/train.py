@@ -22,6 +22,7 @@ from edge.errors import ConfigurationError, TracksideError, UsageError
 from reference.data import Pair, Source
 from reference.evaluation import Said, evaluate, protocol_of, scoring_processes
 from reference.kernels.cpu_kernels import use_kernels
+from reference.networks.backbone_weights import left_new
 from reference.recipe import Recipe, read_sources, refuse_too_few, told_of
 from reference.trained import TrainedNetwork, open_network, write_origin
 from reference.training.display import Display, JsonLines, LiveDisplay
@@ -110,7 +111,7 @@ def train(
         backbone_weights=backbone_weights,
         processes=fabric.world_size,
     )
-    say((*told_of(recipe, data_root), *remarks(run, start_from or resume)))
+    say((*told_of(recipe, data_root), *remarks(run, start_from or resume, backbone_weights)))
     length = Length.of(recipe, len(sources[0].pairs), sources[0].share)
     remaining = still_to_do(run, length)
     rehearse(run, validation)
@@ -300,13 +301,13 @@ def say(lines: Iterable[str]) -> None:
         print(line, file=sys.stderr)
 
 
-def remarks(run: Run, weights: Path | None) -> Iterator[str]:
+def remarks(run: Run, weights: Path | None, backbone_weights: Path | None) -> Iterator[str]:
     """What a person should know before the first step."""
     if (said := begins_at_random(run, weights)) is not None:
         yield said
-    if run.left_new:
+    if backbone_weights is not None and (new := left_new(backbone_weights)):
         yield (
-            f"NOTE: of the backbone {len(run.left_new)} normalisations BEGIN ANEW: its file has "
+            f"NOTE: of the backbone {len(new)} normalisations BEGIN ANEW: its file has "
             f"convolutions alone. {run.backbone_weights} is not ImageNet's weights of this network"
         )
     if (size := run.recipe.validation.size) % BUNDLED:

@@ -20,7 +20,11 @@ from typer.testing import CliRunner
 from edge.extras import NotInstalled
 from reference.commands import networks
 from reference.networks import NETWORKS, build, class_maps, logit_maps
-from reference.networks.backbone_weights import BackboneWeightsError, load_backbone_weights
+from reference.networks.backbone_weights import (
+    BackboneWeightsError,
+    left_new,
+    load_backbone_weights,
+)
 from reference.networks.backbones import (
     Backbone,
     Bottleneck,
@@ -334,14 +338,16 @@ def test_an_edge_detectors_convolutions_fill_a_vgg_whose_normalisations_stay(
 ) -> None:
     as_hed(tmp_path / "edges.h5")
     backbone = vgg16_bn()
-    new = load_backbone_weights(backbone, tmp_path / "edges.h5")
+    load_backbone_weights(backbone, tmp_path / "edges.h5")
     state = backbone.state_dict()
     convolutions = [
         number for number, m in enumerate(backbone.features) if isinstance(m, nn.Conv2d)
     ]
     biases = [state[f"features.{number}.bias"][0].item() for number in convolutions]
     assert biases == [0, 1, 10, 11, 20, 21, 22, 30, 31, 32, 40, 41, 42]
-    assert list(new) == [f"features.{number + 1}." for number in convolutions]
+    assert list(left_new(tmp_path / "edges.h5")) == [
+        f"features.{number + 1}." for number in convolutions
+    ]
     assert (state["features.1.weight"] == 1).all()
     assert state["features.3.weight"][5, 7].tolist() == [[0, 0, 2], [0, 0, 0], [0, 0, 0]]
     # It saw blue first: what was its last plane is red, our first.

@@ -382,8 +382,9 @@ def test_weights_of_a_backbone_come_from_a_file(tmp_path: Path) -> None:
     said = begins_at_random(begin(recipe, [], CPU), None)
     assert said is not None and "squeezenet1_1 at random" in said and "--backbone-weights" in said
     assert begins_at_random(begin(recipe_with(), [], CPU), None) is None
-    run.left_new = ("features.1.", "features.4.")
-    assert any("2 normalisations BEGIN ANEW" in said for said in remarks(run, None))
+    told = remarks(run, None, Path("edges.h5"))
+    assert any("13 normalisations BEGIN ANEW" in said for said in told)
+    assert not any("BEGIN ANEW" in said for said in remarks(run, None, path))
     with pytest.raises(BackboneWeightsError, match="this minet has no backbone"):
         begin(recipe_with(), [], CPU, backbone_weights=path)
     for content in (b"a page that says it has moved", b"", b"\x80\x02"):
