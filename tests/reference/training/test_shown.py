@@ -62,7 +62,8 @@ def on_a_terminal(command: list[str]) -> tuple[int, str]:
     """What a person sees of a command."""
     ours, theirs = pty.openpty()
     seen = b""
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+    wide = os.environ | {"COLUMNS": "200"}  # no path is broken
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=wide) as process:
         os.close(theirs)
         try:
             while more := os.read(ours, 65536):
