@@ -115,15 +115,26 @@ def maps(
     checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint of `train`.")],
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     out: Annotated[Path, typer.Option(help="Folder for a map of each, a PNG of its name.")],
-    size: Annotated[
-        int | None, typer.Option(min=1, help="Pixels a side that it sees; else its recipe's.")
+    beside: Annotated[
+        list[Path] | None, typer.Option(help="Another checkpoint, averaged with it.")
     ] = None,
+    size: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Pixels a side that it sees; else its recipe's. Or several."),
+    ] = None,
+    views: Annotated[
+        bool, typer.Option("--views", help="Mirrored and turned besides, eight ways in all.")
+    ] = False,
     output: Annotated[int, typer.Option(min=0, help="Which of its maps; 0 is its result.")] = 0,
     protocol: Annotated[
         str, typer.Option(help="By whose steps a map is saved: a paper's, or `line`.")
     ] = "line",
 ) -> None:
-    """Write what a checkpoint makes of images, for `evaluate --pred` and for others' tools."""
+    """Write what a checkpoint makes of images, for `evaluate --pred` and for others' tools.
+
+    Of several checkpoints, sizes and views it is the mean, of which a network can learn (`answers`
+    in its recipe).
+    """
     import numpy as np
     from rich.console import Console
     from rich.progress import track
@@ -132,14 +143,14 @@ def maps(
     from edge.inspect import collect_images
     from reference.evaluation import protocol_of
     from reference.trained import open_network
+    from reference.trained.views import Views
 
-    finish, trained = protocol_of(protocol).finish, open_network(checkpoint)
-    trained = trained if size is None else trained.at(size)
+    networks = [open_network(path) for path in (checkpoint, *(beside or ()))]
+    looks = Views(networks, size, output, protocol_of(protocol).finish, views=views)
     images = collect_images(paths)
     out.mkdir(parents=True, exist_ok=True)
     for path in track(images, "Looking", console=Console(stderr=True), transient=True):
-        image = read_image(path, colour=trained.recipe.colour)
-        shown = finish(trained.look(image, output).probability, image.shape[:2])
+        shown = looks.mean(read_image(path, colour=looks.colour))
         write_image(out / f"{path.stem}.png", np.asarray(np.rint(shown * 255), np.uint8))
 
 

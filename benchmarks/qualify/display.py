@@ -27,6 +27,8 @@ def show_certificate(
         sizes = (size_text(size) for size in (answer.a50, answer.a90, answer.a90_95))
         table.add_row(name, str(answer.found), str(answer.n), *sizes)
     console.print(table)
+    if certificate.named:
+        console.print(_names(certificate))
     for line in (*said(main.of_all), *more(certificate)):
         console.print(Text(line), soft_wrap=True)
     console.print(Text(f"It speaks for {certificate.population}."), soft_wrap=True)
@@ -34,6 +36,26 @@ def show_certificate(
         console.print(f"signed by {public}", soft_wrap=True)
     for failure in failed:
         console.print(Text(f"✗ {failure}", style="red"), soft_wrap=True)
+
+
+def _names(certificate: Certificate) -> Table:
+    heads, rows = names_table(certificate)
+    table = Table("found, and called")
+    for heading in heads:
+        table.add_column(heading, justify="right")
+    for kind, counts in rows:
+        table.add_row(kind, *counts)
+    return table
+
+
+def names_table(certificate: Certificate) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """What was found: a column for each name that something was called, a row for each class."""
+    called = dict.fromkeys(name for counts in certificate.named.values() for name in counts)
+    rows = [
+        (kind, [str(counts.get(name, 0)) for name in called])
+        for kind, counts in certificate.named.items()
+    ]
+    return list(called), rows
 
 
 def size_text(size: float | None) -> str:

@@ -105,7 +105,9 @@ def _look_at(config: LineSettings, network: Network, sample: Sample, scale_um: S
             found = (sight.found(box),)
             png = None if found[0] else cut_out(frame, box)
             sizes = mark.sizes(scale_um)
-            specimens.append(Specimen(mark.kind, sizes, found, signal, sample.name, png))
+            specimens.append(
+                Specimen(mark.kind, sizes, found, signal, sample.name, png, sight.named(box))
+            )
     false_calls = [
         FalseCall(sample.name, cut_out(frame, call)) for call in sight.false_calls(boxes)
     ]

@@ -31,11 +31,21 @@ class Box:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Call(Box):
+    """What was rejected there, and what it was called; None of a network that names nothing."""
+
+    named: str | None
+    area_mm2: float
+
+
 @dataclass
 class Sight:
     """What one pass over the surface came to."""
 
-    calls: dict[int, Box] = field(default_factory=dict)  # what was rejected, by the defect's number
+    calls: dict[int, Call] = field(
+        default_factory=dict
+    )  # what was rejected, by the defect's number
     unknown: list[Stretch] = field(default_factory=list)
     looked_um: int = 0
 
@@ -48,17 +58,23 @@ class Sight:
         for defect in verdict.defects:
             for number in defect.absorbed:
                 self.calls.pop(number, None)
-            self.calls[defect.number] = _box(defect)
+            self.calls[defect.number] = _call(defect)
 
     def found(self, true: Box) -> bool:
         """Something was rejected that touches it."""
         return any(call.touches(true) for call in self.calls.values())
 
+    def named(self, true: Box) -> str | None:
+        """What the largest of what touches it is called."""
+        touching = (call for call in self.calls.values() if call.touches(true))
+        largest = max(touching, key=lambda call: call.area_mm2, default=None)
+        return None if largest is None else largest.named
+
     def was_seen(self, true: Box) -> bool:
         """None of it lies where nobody could look."""
         return not any(stretch.overlaps(true.stretch) for stretch in unite(self.unknown))
 
-    def false_calls(self, truth: Iterable[Box]) -> list[Box]:
+    def false_calls(self, truth: Iterable[Box]) -> list[Call]:
         """What was rejected, and no true defect is near."""
         true = list(truth)
         return [
@@ -132,8 +148,9 @@ def png_of(image: Image) -> bytes:
     return data.tobytes()
 
 
-def _box(defect: Defect) -> Box:
-    return Box(defect.stretch, defect.left_um, defect.right_um)
+def _call(defect: Defect) -> Call:
+    named = None if defect.class_score is None else defect.label
+    return Call(defect.stretch, defect.left_um, defect.right_um, named, defect.area_mm2)
 
 
 def _window(frame: Frame, box: Box) -> tuple[slice, slice]:

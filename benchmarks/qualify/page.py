@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from benchmarks.qualify.curve_chart import curve_chart
-from benchmarks.qualify.display import more, said, size_text
+from benchmarks.qualify.display import more, names_table, said, size_text
 from edge.certificate import Answer, Certificate, Judgement, Measure, Picture
 from edge.files import write_whole
 from edge.html import facts, section, wide
@@ -31,6 +31,7 @@ def write_certificate_page(certificate: Certificate, path: Path, public: str | N
     sections = [
         section("Whom it speaks for", escape(certificate.population) + ".", _told(certificate)),
         *(_measure(each) for each in _main_first(certificate)),
+        _names(certificate),
         _pictures("Missed, the largest first", certificate.misses),
         _pictures("Rejected, and nothing is there", certificate.false_call_pictures),
         _limits(certificate),
@@ -84,6 +85,21 @@ def _cells(answer: Answer) -> Iterator[str]:
     for value in (str(answer.found), str(answer.n), *sizes):
         yield f'<td class="right">{value}</td>'
     yield f'<td class="why">{escape(answer.why)}</td>'
+
+
+def _names(certificate: Certificate) -> str:
+    if not certificate.named:
+        return ""
+    heads, rows = names_table(certificate)
+    head = "".join(f'<th class="right">{escape(name)}</th>' for name in heads)
+    body = "".join(
+        f"<tr><td>{escape(kind)}</td>"
+        + "".join(f'<td class="right">{count}</td>' for count in counts)
+        + "</tr>\n"
+        for kind, counts in rows
+    )
+    text = "Of what was found: a row for each true class, a column for what it was called."
+    return section("Named", text, wide(f"<table>\n<tr><th></th>{head}</tr>\n{body}</table>"))
 
 
 def _pictures(title: str, pictures: Sequence[Picture]) -> str:

@@ -186,7 +186,9 @@ def _specimens(
             if not found and kept < MOST_PICTURES:
                 png, kept = watched.picture(each.box), kept + 1
             where = f"at {each.box.stretch.start_um / 1e6:.3f} m"
-            specimens.append(Specimen(each.kind, each.sizes, (found,), signal, where, png))
+            specimens.append(
+                Specimen(each.kind, each.sizes, (found,), signal, where, png, sight.named(each.box))
+            )
     return specimens, left_out
 
 

@@ -211,7 +211,8 @@ def _specimens(
             left_out["where nobody could look"] += 1
         else:
             found, where = tuple(sight.found(box) for sight in sights), surface.where(box)
-            specimens.append(Specimen(true.kind, _sizes(true), found, signal, where))
+            named = sights[0].named(box)
+            specimens.append(Specimen(true.kind, _sizes(true), found, signal, where, named=named))
             if not found[0]:
                 missed.append((len(specimens) - 1, box))
     missed.sort(key=lambda each: -specimens[each[0]].sizes["extent_mm"])

@@ -46,6 +46,7 @@ class Specimen:
     signal: float | None = None
     where: str = ""
     png: bytes | None = None
+    named: str | None = None  # what it was called by the first pass, if that found it
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ def certify(study: Study, *, wished: float | None = None) -> Certificate:
         measures=measures,
         signal_response=_signal_response(study),
         false_calls=_rate(study),
+        named=_named(study),
         repeatability=_repeatability(study),
         needed=None if wished is None else _needed(study, wished),
         left_out={why: count for why, count in study.left_out.items() if count},
@@ -204,6 +206,14 @@ def _repeatability(study: Study) -> Repeatability | None:
     return Repeatability(
         specimens=agreed.things, passes=agreed.passes, equal=agreed.equal, kappa=agreed.kappa
     )
+
+
+def _named(study: Study) -> dict[str, dict[str, int]]:
+    called: dict[str, Counter[str]] = {}
+    for each in study.specimens:
+        if each.kind is not None and each.named is not None:
+            called.setdefault(each.kind, Counter())[each.named] += 1
+    return {kind: dict(called[kind].most_common()) for kind in sorted(called)}
 
 
 def _needed(study: Study, wished: float) -> Needed:

@@ -155,6 +155,9 @@ class Certificate(_Part):
     measures: tuple[Measure, ...]
     signal_response: SignalResponse | None = None
     false_calls: Rate | None = None
+    named: dict[str, dict[str, int]] = Field(
+        default={}, description="What was found, by its true class and by what it was called."
+    )
     repeatability: Repeatability | None = None
     needed: Needed | None = None
     left_out: dict[str, int] = Field(default={}, description="Specimens, by why.")

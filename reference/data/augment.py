@@ -203,18 +203,32 @@ def varied(
     how: Augmentation,
 ) -> tuple[Picture, Picture]:
     """An image, and the plane that belongs to it, so varied."""
+    shown = placed(image, variation=variation, crop=crop, how=how)
+    plane = placed(mask, variation=variation, crop=crop, how=how, between=False)
+    return _lit(shown, variation.light, rng), plane
+
+
+def placed(
+    picture: Picture,
+    *,
+    variation: Variation,
+    crop: int,
+    how: Augmentation,
+    between: bool = True,
+) -> Picture:
+    """What a variation shows of a picture, in its own light; numbers have nothing in between."""
+    # Plain nearest would shift a mask by up to half a pixel.
+    resized = cv2.INTER_LINEAR if between else cv2.INTER_NEAREST_EXACT
     if how.stretch:
-        image, mask = _resized(image, mask, (how.stretch, how.stretch))
-    image, mask = _resized(image, mask, variation.size)
-    window = np.s_[variation.top : variation.top + crop, variation.left : variation.left + crop]
-    image, mask = image[window], mask[window]
+        picture = _resized(picture, (how.stretch, how.stretch), resized)
+    picture = _resized(picture, variation.size, resized)
+    picture = picture[variation.top : variation.top + crop, variation.left : variation.left + crop]
     if variation.angle_deg:
-        image = _rotated(image, variation.angle_deg, cv2.INTER_LINEAR)
-        mask = _rotated(mask, variation.angle_deg, cv2.INTER_NEAREST)
-    image, mask = np.rot90(image, variation.turns), np.rot90(mask, variation.turns)
+        rotated = cv2.INTER_LINEAR if between else cv2.INTER_NEAREST
+        picture = _rotated(picture, variation.angle_deg, rotated)
+    picture = np.rot90(picture, variation.turns)
     axes = [axis for axis, mirrored in zip((1, 0), variation.mirrored, strict=True) if mirrored]
-    image, mask = np.flip(image, axes), np.flip(mask, axes)
-    return _lit(np.ascontiguousarray(image), variation.light, rng), np.ascontiguousarray(mask)
+    return np.ascontiguousarray(np.flip(picture, axes))
 
 
 def moved(
@@ -243,11 +257,8 @@ def moved(
     return np.stack(rows, axis=1).astype(np.float32)[shown], goes_on[shown]
 
 
-def _resized(image: Picture, mask: Picture, size: tuple[int, int]) -> tuple[Picture, Picture]:
-    """To a width and a height; plain nearest would shift the mask by up to half a pixel."""
-    image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-    nearest = cv2.INTER_NEAREST_EXACT
-    return image, np.asarray(cv2.resize(mask, size, interpolation=nearest), np.uint8)
+def _resized(picture: Picture, size: tuple[int, int], interpolation: int) -> Picture:
+    return np.asarray(cv2.resize(picture, size, interpolation=interpolation), np.uint8)
 
 
 def _rotated(picture: Picture, angle_deg: float, interpolation: int) -> Picture:

@@ -15,7 +15,15 @@ from edge.files.image_file import read_image
 from edge.inspect.tiling import spans
 from edge.line_file.view import OVERLAP_PX
 from edge.types import Image
-from reference.data.augment import AS_ON_THE_LINE, Augmentation, Variation, draw, moved, varied
+from reference.data.augment import (
+    AS_ON_THE_LINE,
+    Augmentation,
+    Variation,
+    draw,
+    moved,
+    placed,
+    varied,
+)
 from reference.datasets import FREE, Box, DataError, Sample, Split, Strength, list_samples
 from reference.datasets.labels import (
     IGNORED,
@@ -45,6 +53,7 @@ class Pair:
     boxes: Boxes = field(default_factory=no_boxes)
     class_number: int = IGNORED  # of the class of an image of which no more is known
     levels: NDArray[np.uint8] | None = None  # H,W of the mask's file, where they were asked for
+    answer: NDArray[np.uint8] | None = None  # H,W, a teacher's map of it
     weight: float = 1.0  # of its losses
     file: str = ""  # the image, by its path from the data set's folder
     too_dark: int = 0  # the brightest value of a mask of one's own in which nothing counts
@@ -244,6 +253,7 @@ class Batch(NamedTuple):
     masks: NDArray[np.uint8]  # N,H,W, 0 or 1
     class_names: list[str]
     marks: Marks | None = None  # None: masks, all known, of defects without a name
+    answers: NDArray[np.uint8] | None = None  # N,H,W, a teacher's maps, or else the mask
 
 
 class Drawn(NamedTuple):
@@ -290,7 +300,22 @@ def batch(sources: list[Source], *, seed: int, iteration: int, crop: int) -> Bat
     labels = np.stack(planes)
     masks = ((labels > 0) & (labels < IGNORED)).astype(np.uint8)
     marks = marks_of(drawn, labels, crop=crop)
-    return Batch(np.stack(images), masks, [one.pair.class_name for one in drawn], marks)
+    names, answers = [one.pair.class_name for one in drawn], _answers(drawn, masks, crop=crop)
+    return Batch(np.stack(images), masks, names, marks, answers)
+
+
+def _answers(
+    drawn: Sequence[Drawn], masks: NDArray[np.uint8], *, crop: int
+) -> NDArray[np.uint8] | None:
+    """What a teacher says of each image, varied as that is; of some it said nothing."""
+    if all(one.pair.answer is None for one in drawn):
+        return None
+    answers = masks * np.uint8(255)
+    for one, shown in zip(drawn, answers, strict=True):
+        if one.pair.answer is not None:
+            how = one.source.augmentation
+            shown[:] = placed(one.pair.answer, variation=one.variation, crop=crop, how=how)
+    return answers
 
 
 def marks_of(drawn: Sequence[Drawn], labels: Labels, *, crop: int) -> Marks:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from edge.errors import ConfigurationError
 from reference.datasets.labels import IGNORED, Marks
-from reference.losses.maps import MAP_LOSSES, dice_bce
+from reference.losses.maps import MAP_LOSSES, bce, dice_bce
 from reference.losses.weak import BOX_LOSSES, Boxed, naming, somewhere
 from reference.networks import Output, class_maps, logit_maps
 from reference.networks.dms import DMSOutput
@@ -35,6 +35,9 @@ class Truth:
     marks: Marks | None = None  # None: masks, all known, of defects without a name
     order: Tensor | None = None  # `marks.order()`; None where all images are of one group
     boxes: Tensor | None = None  # N,1,H,W, `boxes` of the masks; None where no loss is on them
+    answers: Tensor | None = (
+        None  # N,1,H,W, a teacher's probabilities; None where no loss is on them
+    )
 
 
 def boxes(masks: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -108,6 +111,9 @@ def supervise(output: Output, truth: Truth, section: LossSection) -> Tensor:
             total = total + part * _of_group(group, section)
         for names in class_maps(output) if section.names else ():
             total = total + section.names * naming(names, maps[0], marks)
+    if truth.answers is not None:
+        towards = [bce(logits, truth.answers) for logits in maps]
+        total = total + section.answers * torch.stack(towards).sum()
     for name, weight in section.output.items():
         total = total + weight * OUTPUT_LOSSES[name](output, truth)
     return total

@@ -139,6 +139,19 @@ class Recipe(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _answers_learned(self) -> Recipe:
+        answered = [section.answers is not None for section in self.data]
+        if any(answered) != bool(self.loss.answers):
+            raise ValueError(
+                "a teacher's answers are learned where a loss is on them and a data set has some: "
+                "give `answers` under both loss and data, or under neither"
+            )
+        for number, section in enumerate(self.data):
+            if section.answers is not None and section.tiles is not None:
+                raise ValueError(f"data[{number}]: answers are of whole pictures: leave tiles out")
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _some_length(cls, written: Any) -> Any:

@@ -109,6 +109,9 @@ class DataSection(Section):
     """Classes of it that neither count nor harm."""
     weight: PositiveFloat = 1.0
     """Of each image's losses."""
+    answers: str | None = None
+    """A folder of a teacher's maps of its images, by `trackside maps`; a path from the data root.
+    """
     hold_out: Literal["runs", "none", "test"] | PositiveInt | HoldOut | HoldOutList = "runs"
     """What chooses the best: `runs`, what the layout holds out, neighbours together; `none`, so
     that all of the training side is trained on and the last is kept; `test`, the test side, by
@@ -155,6 +158,8 @@ class LossSection(Section):
     """On every map of images of which only a class is known."""
     names: NonNegativeFloat = 0.0
     """On every map of classes."""
+    answers: NonNegativeFloat = 0.0
+    """On every map, towards a teacher's `answers`; towards the mask where there are none."""
 
     @property
     def locates(self) -> bool:

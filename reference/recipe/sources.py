@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edge.errors import ConfigurationError
+from edge.errors import ConfigurationError, FrameError
+from edge.files.image_file import read_image
 from reference.data import KINDS, Pair, Source
 from reference.data.check import left_out, taken_for
 from reference.data.pairs import cut, read, tiles
@@ -45,10 +47,12 @@ def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pa
             )
         held = (pair for pair in pairs if pair.split == "validation")
         held_out |= {f"{place}:{pair.name}": _shown(pair, recipe) for pair in held}
-        taken_as = f"{read_as}:{section.boxes}:{section.rename}:{section.ignore}"
+        answers = None if section.answers is None else data_root / section.answers
+        taken_as = f"{read_as}:{section.boxes}:{section.rename}:{section.ignore}:{answers}"
         for pair in training:
             if (own := f"{taken_as}:{pair.name}") not in named:
-                named[own] = _named(pair, section, recipe.names)
+                answer = None if answers is None else _answer(pair, answers)
+                named[own] = replace(_named(pair, section, recipe.names), answer=answer)
         source = Source(
             [named[f"{taken_as}:{pair.name}"] for pair in training],
             section.share,
@@ -168,6 +172,21 @@ def _named(pair: Pair, section: DataSection, names: tuple[str, ...]) -> Pair:
         boxes=naming.boxes(pair.boxes),
         class_number=number.number_of[0],
     )
+
+
+def _answer(pair: Pair, folder: Path) -> NDArray[np.uint8]:
+    """A teacher's map of a picture."""
+    path = folder / f"{Path(pair.file).stem}.png"
+    try:
+        answer = read_image(path, colour=False)
+    except FrameError as error:
+        raise ConfigurationError(f"{error}: make it by `trackside maps`") from error
+    if answer.shape != pair.mask.shape:
+        raise ConfigurationError(
+            f"{path} is {answer.shape} and {pair.file} {pair.mask.shape}: make it by "
+            "`trackside maps` of these pictures"
+        )
+    return answer
 
 
 def _named_numbers(

@@ -32,8 +32,10 @@ def batches(
     numbers = (at * fabric.world_size + fabric.global_rank for at in iterations)
     if workers is None:  # a CPU that trains has no core to spare
         workers = 0 if fabric.device.type == "cpu" else os.cpu_count() or 1
-    # The rectangles of the masks are found on the host, and so the masks must be there.
-    if not recipe.loss.locates and HeldData.fits(own, fabric.device):
+    # The rectangles of the masks are found on the host, and so the masks must be there; and a
+    # teacher's maps are varied there.
+    on_host = recipe.loss.locates or recipe.loss.answers
+    if not on_host and HeldData.fits(own, fabric.device):
         held = HeldData(own, fabric.device)
         plan = partial(held.plan, seed=recipe.seed, crop=recipe.crop)
         yield from (held.cut(drawn, crop=recipe.crop) for drawn in ahead(plan, numbers, workers))

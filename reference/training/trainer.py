@@ -80,7 +80,10 @@ class Trainer:
         located = None
         if self.run.recipe.loss.locates:
             located = self._sent(torch.from_numpy(boxes(np.asarray(batch.masks))))
-        return Truth(mask, self._labels(batch), grey.float() / 255, marks, order, located)
+        answers = None
+        if isinstance(batch, Batch) and batch.answers is not None:
+            answers = self._sent(torch.from_numpy(batch.answers)).float().unsqueeze(1) / 255
+        return Truth(mask, self._labels(batch), grey.float() / 255, marks, order, located, answers)
 
     def _marks(self, marks: Marks | None) -> tuple[Marks | None, Tensor | None]:
         """The marks with their planes sent, and the order of their groups, if there are several."""

@@ -153,6 +153,12 @@ def test_the_simulated_rail_certifies_a_line_by_class_and_measure(certified: Pat
     assert certificate.false_calls is not None
     assert 10 < certificate.false_calls.inspected_m < 20
     assert len(certificate.misses) > 0
+    counts = {kind: sum(called.values()) for kind, called in certificate.named.items()}
+    assert counts == {kind: each.found for kind, each in certificate.main().by_class.items()}
+    called = {name for each in certificate.named.values() for name in each}
+    assert called <= {"inclusion", "patches", "scratches", "crack", "spall", "unsure"}
+    assert next(iter(certificate.named["spall"])) == "spall", "the commonest is the first"
+    assert "<h2>Named</h2>" in (certified / "a.html").read_text(encoding="utf-8")
     assert "data:image/png;base64," in (certified / "a.html").read_text(encoding="utf-8")
 
 

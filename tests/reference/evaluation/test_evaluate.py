@@ -18,6 +18,7 @@ from py_sod_metrics import MAE, Emeasure, FmeasureHandler, FmeasureV2, Smeasure,
 
 from edge.errors import ConfigurationError, UsageError
 from edge.network import engine_by_name, load_network
+from edge.simulation import SimulatedLine
 from quantize.evaluate_commands import evaluate as evaluate_command
 from quantize.evaluated import DataChoice, checkpoint_on
 from reference.commands import maps
@@ -44,10 +45,13 @@ from reference.evaluation.evaluate import LEAST_SHARED_OUT, Answer
 from reference.evaluation.metrics import ScoreError, pfom
 from reference.evaluation.summary import curves
 from reference.networks.layers import NetworkError
+from reference.trained import open_network
+from reference.trained.views import Views
 from stands.datasets_on_disk import WRITERS, magnetic_tile, picture, write
 from stands.places import ROOT
 
 CHECKPOINT = ROOT / "reference" / "checkpoints" / "minet_line.safetensors"
+NAMING = CHECKPOINT.with_name("minet_line_names.safetensors")
 
 
 def square(value: float = 1) -> NDArray[np.float64]:
@@ -444,12 +448,29 @@ def test_a_checkpoints_maps_are_written_and_score_as_the_checkpoint_does(tmp_pat
     pairs = data.pairs()
     for pair in pairs:
         write(tmp_path / "images" / f"{pair.name}.png", pair.image)
-    maps(CHECKPOINT, [tmp_path / "images"], tmp_path / "maps", size=64)
+    maps(CHECKPOINT, [tmp_path / "images"], tmp_path / "maps", size=[64])
     own = list(score_cases(checkpoint_on(CHECKPOINT, data, 64).cases, Scoring()))
     written = list(score_cases(cases_of_maps(tmp_path / "maps", pairs), Scoring()))
     assert [w.s_measure for w in written] == pytest.approx([o.s_measure for o in own])
     with pytest.raises(UsageError, match=r"is a checkpoint: .* `trackside maps`"):
         load_network(engine_by_name("onnxruntime"), CHECKPOINT)
+
+
+def test_eight_views_of_a_turned_image_are_those_of_the_image_turned() -> None:
+    image, _ = SimulatedLine(3, width_px=96, defects_per_metre=20).render(0, 64)
+    networks, finish = [open_network(CHECKPOINT), open_network(NAMING)], LINE.finish
+    looks = Views(networks, [64, 96], 0, finish, views=True)
+    mean = looks.mean(image)
+    assert mean.shape == image.shape
+    turned = looks.mean(np.ascontiguousarray(np.rot90(image)))
+    assert np.abs(turned - np.rot90(mean)).max() < 1e-4
+    singly = [
+        Views([n], [s], 0, finish, views=True).mean(image) for n in networks for s in (64, 96)
+    ]
+    assert np.abs(np.mean(singly, axis=0) - mean).max() < 1e-5
+    assert (
+        np.abs(singly[0] - Views(networks[:1], [64], 0, finish, views=False).mean(image)).max() > 0
+    )
 
 
 def test_a_side_that_is_not_there_lists_those_that_are(tmp_path: Path) -> None:

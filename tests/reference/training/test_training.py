@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ import pytest
 import torch
 import typer
 import yaml
+from pydantic import ValidationError
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
@@ -33,7 +35,7 @@ from quantize.describe import input_spec
 from reference import commands
 from reference.data import Batch
 from reference.data.held import DeviceBatch, HeldData
-from reference.data.pairs import taken
+from reference.data.pairs import batch, taken
 from reference.networks.backbone_weights import BackboneWeightsError
 from reference.networks.backbones import squeezenet1_1
 from reference.recipe import OptimizerSection, Recipe, read_recipe, read_sources
@@ -366,6 +368,50 @@ def test_a_teacher_changes_what_is_learned(data_root: Path, tmp_path: Path) -> N
         losses.append(float(loss_curve(out)[0][1]))
     # Five maps and a teacher that are all about unsure: ln 2 a map, times the temperature squared.
     assert losses[1] - losses[0] == pytest.approx(5 * 4 * np.log(2), rel=0.1)
+
+
+def test_a_teachers_maps_are_varied_as_the_image_is_and_learned(
+    data_root: Path, tmp_path: Path
+) -> None:
+    """Where there are some; of what has none, the mask is the answer."""
+    (tmp_path / "sd900").symlink_to(data_root / "sd900")
+    (tmp_path / "simulated").symlink_to(data_root / "simulated")
+    (tmp_path / "said").mkdir()
+    for path in (data_root / "sd900" / "Ground truth").iterdir():
+        shutil.copy(path, tmp_path / "said")
+    steel = RECIPE["data"][0] | {"answers": "said", "augment": {"mirror": ["vertical"]}}
+    line = {"layout": "simulated", "path": "simulated", "share": 1}
+    loss = {"each_map": {"bce": 1}, "answers": 3}
+    recipe = recipe_with(data=[steel, line], loss=loss, iterations=1)
+    sources, _ = read_sources(recipe, tmp_path)
+    for iteration in range(8):
+        shown = batch(sources, seed=1, iteration=iteration, crop=SIDE)
+        assert shown.answers is not None
+        assert (shown.answers[2] == shown.masks[2] * 255).all()
+        apart = (shown.answers > 127) != shown.masks.astype(bool)
+        assert apart.mean() < 0.01  # along edges, where the one has numbers in between
+    train(recipe, data_root=tmp_path, out=tmp_path / "taught", device="cpu")
+    alone = recipe_with(data=[steel | {"answers": None}, line], loss=loss | {"answers": 0})
+    train(alone.model_copy(update={"iterations": 1}), data_root=tmp_path, out=tmp_path / "alone")
+    taught, own = (float(loss_curve(tmp_path / name)[0][1]) for name in ("taught", "alone"))
+    # What is said is the mask here: its cross-entropy once, and three times besides.
+    assert taught == pytest.approx(4 * own, rel=0.02)
+
+
+def test_answers_that_are_of_other_pictures_are_refused(data_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "sd900").symlink_to(data_root / "sd900")
+    (tmp_path / "said").mkdir()
+    steel, loss = RECIPE["data"][0] | {"answers": "said"}, {"each_map": {"bce": 1}, "answers": 1}
+    with pytest.raises(ConfigurationError, match=r"In_1\.png .*: make it by `trackside maps`"):
+        read_sources(recipe_with(data=[steel], loss=loss), tmp_path)
+    for path in (data_root / "sd900" / "Ground truth").iterdir():
+        cv2.imwrite(str(tmp_path / "said" / path.name), np.zeros((8, 8), np.uint8))
+    with pytest.raises(ConfigurationError, match=r"is \(8, 8\) and Source Images/In_1\.bmp"):
+        read_sources(recipe_with(data=[steel], loss=loss), tmp_path)
+    with pytest.raises(ValidationError, match="under both loss and data"):
+        recipe_with(data=[steel])
+    with pytest.raises(ValidationError, match="leave tiles out"):
+        recipe_with(data=[steel | {"tiles": 64}], loss=loss)
 
 
 def test_weights_of_a_backbone_come_from_a_file(tmp_path: Path) -> None:
