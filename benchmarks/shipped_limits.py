@@ -42,7 +42,7 @@ class _Shipped:
 BUNDLES = {
     "strip": _Shipped(
         "steel.yaml",
-        "minet_line_names.yaml",
+        "minet_strip.yaml",
         "SD-saliency-900",
         {"height_px": 200, "width_px": 200, "um_per_px": 440},  # a picture is as wide as a frame
     ),

@@ -154,6 +154,23 @@ def maps(
         write_image(out / f"{path.stem}.png", np.asarray(np.rint(shown * 255), np.uint8))
 
 
+def average(
+    checkpoints: Annotated[
+        list[Path], typer.Argument(metavar="CKPT...", help="Two or more; twice, it counts twice.")
+    ],
+    out: Annotated[Path, typer.Option(help="The checkpoint to write.")],
+) -> None:
+    """Write the mean of the weights of runs that began with the same ones."""
+    from edge.errors import UsageError
+    from edge.files import check_writable
+    from reference.trained.averaged import average as write_average
+
+    if len(checkpoints) < 2:
+        raise UsageError("name two checkpoints or more to average")
+    check_writable(out)
+    write_average(checkpoints, out)
+
+
 def networks(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list only.")] = False,
 ) -> None:

@@ -47,7 +47,7 @@ from stands.waiting import eventually
 torch.set_num_threads(1)  # beside other work on the machine, two wait for each other for ever
 
 SIDE, RUNS, FRAMES = 128, 3, 60
-SHIPPED = ROOT / "reference" / "checkpoints" / "minet_line_names.safetensors"
+SHIPPED = ROOT / "reference" / "checkpoints" / "minet_strip.safetensors"
 ITERATIONS = 90
 
 

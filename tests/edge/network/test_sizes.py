@@ -15,7 +15,7 @@ from edge.network import SHIPPED, Network, network_of
 from edge.simulation import SimulatedLine
 from edge.types import Image
 
-SIDE = 352  # that the shipped bundles were packed at
+SIDE = 416  # that the strip bundle was packed at
 REACH = 96  # pixels from an edge within which what lies behind it is missed
 
 
@@ -49,7 +49,7 @@ def test_an_engine_of_any_size_marks_in_a_wide_frame_what_it_marks_in_its_parts(
 
 def test_an_engine_whose_files_are_of_one_size_says_which_are_not(strip: Bundle) -> None:
     with pytest.raises(
-        BundleError, match=r"nothing for onnxruntime at 704x352, only .*native int8"
+        BundleError, match=r"nothing for onnxruntime at 704x416, only .*native int8"
     ):
         opened(strip, type="onnxruntime", width=704)
 
