@@ -145,8 +145,8 @@ def maps(
     from reference.trained import open_network
     from reference.trained.views import Views
 
-    networks = [open_network(path) for path in (checkpoint, *(beside or ()))]
-    looks = Views(networks, size, output, protocol_of(protocol).finish, views=views)
+    trained = [open_network(path) for path in (checkpoint, *(beside or ()))]
+    looks = Views(trained, size, output, protocol_of(protocol).finish, views=views)
     images = collect_images(paths)
     out.mkdir(parents=True, exist_ok=True)
     for path in track(images, "Looking", console=Console(stderr=True), transient=True):

@@ -43,9 +43,7 @@ class Call(Box):
 class Sight:
     """What one pass over the surface came to."""
 
-    calls: dict[int, Call] = field(
-        default_factory=dict
-    )  # what was rejected, by the defect's number
+    calls: dict[int, Call] = field(default_factory=dict)  # by the defect's number
     unknown: list[Stretch] = field(default_factory=list)
     looked_um: int = 0
 

@@ -307,7 +307,7 @@ def batch(sources: list[Source], *, seed: int, iteration: int, crop: int) -> Bat
 def _answers(
     drawn: Sequence[Drawn], masks: NDArray[np.uint8], *, crop: int
 ) -> NDArray[np.uint8] | None:
-    """What a teacher says of each image, varied as that is; of some it said nothing."""
+    """What a teacher says of each image, varied as that is; the mask where it said nothing."""
     if all(one.pair.answer is None for one in drawn):
         return None
     answers = masks * np.uint8(255)

@@ -35,9 +35,7 @@ class Truth:
     marks: Marks | None = None  # None: masks, all known, of defects without a name
     order: Tensor | None = None  # `marks.order()`; None where all images are of one group
     boxes: Tensor | None = None  # N,1,H,W, `boxes` of the masks; None where no loss is on them
-    answers: Tensor | None = (
-        None  # N,1,H,W, a teacher's probabilities; None where no loss is on them
-    )
+    answers: Tensor | None = None  # N,1,H,W, a teacher's; None where no loss is on them
 
 
 def boxes(masks: NDArray[np.uint8]) -> NDArray[np.float32]:

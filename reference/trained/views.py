@@ -30,11 +30,8 @@ class Views:
         if len({network.recipe.colour for network in networks}) > 1:
             raise UsageError("some of the networks see colour and some do not: average like ones")
         self.colour = networks[0].recipe.colour
-        self._networks = [
-            at
-            for network in networks
-            for at in [network.at(size) for size in sizes or ()] or [network]
-        ]
+        self._networks = [network.at(size) for network in networks for size in sizes or ()]
+        self._networks = self._networks or [*networks]  # each at its recipe's own size
         self._turns = list(product(range(4), (False, True))) if views else [(0, False)]
         self._output, self._finish = output, finish
 
