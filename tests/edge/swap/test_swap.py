@@ -363,7 +363,9 @@ def test_a_network_that_never_rejects_is_refused_however_well_it_agrees(
 def large_defect(bundle: Bundle, golden: Golden) -> dict[str, bytes]:
     """A golden pair that the bundle's own network answers with a defect of more than 1000 mm2."""
     spec, output = bundle.manifest.input, bundle.manifest.output
-    image, _ = SimulatedLine(5, defects_per_metre=0, distractors_per_metre=0).render(0, spec.height)
+    image, _ = SimulatedLine(
+        5, width_px=spec.width, defects_per_metre=0, distractors_per_metre=0
+    ).render(0, spec.height)
     cv2.ellipse(image, (176, 176), (110, 75), 0, 0, 360, (30,), -1)
     with closing(network_of(AutoSettings(), bundle).engine) as engine:
         answer = engine.infer(prepare(image, spec, engine))
