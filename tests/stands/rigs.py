@@ -14,7 +14,7 @@ from firmware_bridge.lines import Encoder, MemoryLine, SharedHistory, SimulatedE
 from firmware_bridge.types import Reading
 
 MM = 1_000
-TOLERANCE_UM = 50 * MM  # 100 ms
+TOLERANCE_UM = 50 * MM  # 100 ms at half a metre a second
 CLOCK = time.monotonic_ns
 SETTINGS = ActuatorTraits(offset_um=100 * MM, margin_um=TOLERANCE_UM)
 
@@ -52,6 +52,7 @@ def claim_in_vain(stack: ExitStack) -> Rig:
 
 
 HALF_M_S = [Speed(0, 500_000)]
+SLOW = [Speed(0, 125_000)]  # the tolerance is 400 ms: however busy the machine, it is kept
 
 
 def inspect_until_killed(history: SharedHistory) -> None:

@@ -29,6 +29,7 @@ from stands.rigs import (
     HALF_M_S,
     MM,
     SETTINGS,
+    SLOW,
     TOLERANCE_UM,
     FailingEncoder,
     StuckEncoder,
@@ -102,7 +103,7 @@ def raises(ask: Callable[[], object]) -> bool:
 
 
 def test_pulses_lie_where_the_orders_are(start: Start) -> None:
-    encoder, history = SimulatedEncoder(CLOCK, HALF_M_S), SharedHistory()
+    encoder, history = SimulatedEncoder(CLOCK, SLOW), SharedHistory()
     with start(encoder, history) as desk:
         first_um = ahead_um(encoder)
         for begin, end in [(300, 320), (0, 30), (20, 50)]:
