@@ -76,8 +76,12 @@ def _table(measure: Measure) -> str:
         f"<tr><td>{escape(name)}</td>{''.join(_cells(answer))}</tr>\n"
         for name, answer in {"all": measure.of_all, **measure.by_class}.items()
     )
-    heads = "".join(f'<th class="right">{h}</th>' for h in ("found", "of", "a50", "a90", "a90/95"))
+    heads = _heads(("found", "of", "a50", "a90", "a90/95"))
     return wide(f"<table>\n<tr><th></th>{heads}<th></th></tr>\n{rows}</table>")
+
+
+def _heads(names: Sequence[str]) -> str:
+    return "".join(f'<th class="right">{escape(name)}</th>' for name in names)
 
 
 def _cells(answer: Answer) -> Iterator[str]:
@@ -91,7 +95,6 @@ def _names(certificate: Certificate) -> str:
     if not certificate.named:
         return ""
     heads, rows = names_table(certificate)
-    head = "".join(f'<th class="right">{escape(name)}</th>' for name in heads)
     body = "".join(
         f"<tr><td>{escape(kind)}</td>"
         + "".join(f'<td class="right">{count}</td>' for count in counts)
@@ -99,7 +102,9 @@ def _names(certificate: Certificate) -> str:
         for kind, counts in rows
     )
     text = "Of what was found: a row for each true class, a column for what it was called."
-    return section("Named", text, wide(f"<table>\n<tr><th></th>{head}</tr>\n{body}</table>"))
+    return section(
+        "Named", text, wide(f"<table>\n<tr><th></th>{_heads(heads)}</tr>\n{body}</table>")
+    )
 
 
 def _pictures(title: str, pictures: Sequence[Picture]) -> str:

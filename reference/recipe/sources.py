@@ -63,6 +63,8 @@ def read_sources(recipe: Recipe, data_root: Path) -> tuple[list[Source], list[Pa
         )
         sources.append(source)
     _refuse_worthless(sources, recipe)
+    if recipe.loss.answers:
+        _refuse_unanswered(sources)
     return sources, list(held_out.values())
 
 
@@ -121,6 +123,17 @@ def _refuse_worthless(sources: list[Source], recipe: Recipe) -> None:
             f"{first}'s is {dark[first]}: save them with 0 and 255, or, if all masks are like it, "
             f"write `marked_from: {dark[first]}` under data"
         )
+
+
+def _refuse_unanswered(sources: list[Source]) -> None:
+    """Where a teacher said nothing the mask is the answer: boxes and unknown regions are none."""
+    for pair in (pair for source in sources for pair in source.pairs if pair.answer is None):
+        if pair.strength != "mask" or (pair.plane == IGNORED).any():
+            raise ConfigurationError(
+                f"{pair.file or pair.name} has no whole mask and no teacher's answer, and "
+                "loss.answers is on every image: make it some by `trackside maps` and name their "
+                "folder as `answers` under its data"
+            )
 
 
 def refuse_too_few(sources: list[Source], recipe: Recipe) -> None:

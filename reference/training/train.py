@@ -38,7 +38,7 @@ from reference.training.track import Track, held_out_track
 from reference.training.trainer import Trainer
 
 _CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
-INSTALLED = {  # what the shipped bundles were made of
+INSTALLED = {  # by the words that a recipe starts from
     "strip": _CHECKPOINTS / "minet_line.safetensors",
     "rail": _CHECKPOINTS / "minet_rail.safetensors",
 }

@@ -408,6 +408,12 @@ def test_answers_that_are_of_other_pictures_are_refused(data_root: Path, tmp_pat
         cv2.imwrite(str(tmp_path / "said" / path.name), np.zeros((8, 8), np.uint8))
     with pytest.raises(ConfigurationError, match=r"is \(8, 8\) and Source Images/In_1\.bmp"):
         read_sources(recipe_with(data=[steel], loss=loss), tmp_path)
+    seen = {"layout": "simulated", "path": "simulated", "ignore": ["crack", "spall", "scratch"]}
+    (tmp_path / "simulated").symlink_to(data_root / "simulated")
+    for path in (data_root / "sd900" / "Ground truth").iterdir():
+        shutil.copy(path, tmp_path / "said")
+    with pytest.raises(ConfigurationError, match="no whole mask and no teacher's answer"):
+        read_sources(recipe_with(data=[steel, seen], loss=loss), tmp_path)
     with pytest.raises(ValidationError, match="under both loss and data"):
         recipe_with(data=[steel])
     with pytest.raises(ValidationError, match="leave tiles out"):
