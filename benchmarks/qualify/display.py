@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.certificate import Answer, Certificate
+from edge.types import UNSURE
 
 _NOT_TOLD = "not told"
 
@@ -50,12 +51,13 @@ def _names(certificate: Certificate) -> Table:
 
 def names_table(certificate: Certificate) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """What was found: a column for each name that something was called, a row for each class."""
-    called = dict.fromkeys(name for counts in certificate.named.values() for name in counts)
+    told = {name for counts in certificate.named.values() for name in counts}
+    called = sorted(told, key=lambda name: (name == UNSURE, name))
     rows = [
         (kind, [str(counts.get(name, 0)) for name in called])
         for kind, counts in certificate.named.items()
     ]
-    return list(called), rows
+    return called, rows
 
 
 def size_text(size: float | None) -> str:
