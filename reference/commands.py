@@ -140,7 +140,7 @@ def maps(
     from rich.progress import track
 
     from edge.files.image_file import read_image, write_image
-    from edge.inspect import collect_images
+    from edge.inspect import collect_images, refuse_overwriting
     from reference.evaluation import protocol_of
     from reference.trained import open_network
     from reference.trained.views import Views
@@ -148,10 +148,13 @@ def maps(
     trained = [open_network(path) for path in (checkpoint, *(beside or ()))]
     looks = Views(trained, size, output, protocol_of(protocol).finish, views=views)
     images = collect_images(paths)
+    written = [out / f"{path.stem}.png" for path in images]
+    refuse_overwriting(images, written)
     out.mkdir(parents=True, exist_ok=True)
-    for path in track(images, "Looking", console=Console(stderr=True), transient=True):
+    pairs = list(zip(images, written, strict=True))
+    for path, to in track(pairs, "Looking", console=Console(stderr=True), transient=True):
         shown = looks.mean(read_image(path, colour=looks.colour))
-        write_image(out / f"{path.stem}.png", np.asarray(np.rint(shown * 255), np.uint8))
+        write_image(to, np.asarray(np.rint(shown * 255), np.uint8))
 
 
 def average(

@@ -26,13 +26,17 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Whoever opens `path` meanwhile finds the old file or the new one, never a part.
     """
-    unfinished = path.with_name(f".{path.name}.part")
+    unfinished = _unfinished(path)
     try:
         with named(path):
             yield unfinished
             unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -50,3 +54,17 @@ def check_writable(*paths: Path | None) -> None:
             )
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
             raise UsageError(f"{path} cannot be written: name a file in a folder that exists")
+        if path is not None:
+            _try_folder(path)
+
+
+def _try_folder(path: Path) -> None:
+    """Make a file beside where this one is to be, as writing it will, and take it away again."""
+    unfinished = _unfinished(path)
+    try:
+        unfinished.touch()
+        unfinished.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written ({error.strerror}): name a file in a folder of yours"
+        ) from error

@@ -13,6 +13,7 @@ from edge.inspect.image_files import (
     by_line,
     collect_images,
     predict,
+    refuse_overwriting,
 )
 from edge.inspect.inspector import Inspection, Inspector, make_inspector
 from edge.inspect.loop import run
@@ -65,6 +66,7 @@ __all__ = [
     "neighbours_of",
     "predict",
     "read_baseline",
+    "refuse_overwriting",
     "region_of",
     "reject_stretches",
     "run",

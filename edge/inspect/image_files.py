@@ -168,7 +168,9 @@ def collect_images(paths: list[Path]) -> list[Path]:
         elif path.is_file():
             images.append(path)
         else:
-            raise UsageError(f"{path} is neither a file nor a folder")
+            raise UsageError(
+                f"{path} is neither a file nor a folder: name an image, or a folder of them"
+            )
     twice = [stem for stem, count in Counter(p.stem for p in images).items() if count > 1]
     if twice:
         raise UsageError(
@@ -180,7 +182,7 @@ def collect_images(paths: list[Path]) -> list[Path]:
 
 def predict(images: list[Path], inspector: PictureInspector, out: Path) -> Iterator[Prediction]:
     """Inspect each image and write its results; a corrupt one does not stop the rest."""
-    _refuse_overwriting(images, out)
+    refuse_overwriting(images, [path for image in images for path in _written_for(image, out)])
     out.mkdir(parents=True, exist_ok=True)
     with (out / "results.jsonl").open("w") as results:
         for index, path in enumerate(images):
@@ -192,10 +194,16 @@ def predict(images: list[Path], inspector: PictureInspector, out: Path) -> Itera
             yield prediction
 
 
-def _refuse_overwriting(images: list[Path], out: Path) -> None:
-    maps = {(out / f"{path.stem}{kind}.png").resolve() for path in images for kind in _KINDS}
-    if lost := [path for path in images if path.resolve() in maps]:
+def refuse_overwriting(images: Sequence[Path], maps: Sequence[Path]) -> None:
+    """UsageError where a map would take the place of an image that is looked at."""
+    taken = {path.resolve() for path in maps}
+    if lost := [path for path in images if path.resolve() in taken]:
         raise UsageError(f"the maps would overwrite {lost[0]}: give another folder as --out")
+
+
+def _written_for(image: Path, out: Path) -> tuple[Path, ...]:
+    """The map of an image, and its overlay."""
+    return tuple(out / f"{image.stem}{kind}.png" for kind in _KINDS)
 
 
 def _predict_one(index: int, path: Path, inspector: PictureInspector, out: Path) -> Prediction:
@@ -205,7 +213,7 @@ def _predict_one(index: int, path: Path, inspector: PictureInspector, out: Path)
     assert isinstance(frame, Frame)
     if mask is None:  # where light or sharpness made it UNKNOWN, what the network says is shown
         mask = replace(inspector, quality=ANY_LIGHT).inspect(image, index).mask
-    for_map, for_overlay = (out / f"{path.stem}{kind}.png" for kind in _KINDS)
+    for_map, for_overlay = _written_for(path, out)
     if mask is not None:
         write_image(for_map, np.round(mask.probability * 255).astype(np.uint8))
     overlay = draw_overlay(frame.image, mask, inspection.verdict)

@@ -51,8 +51,8 @@ def save(path: Path, groups: dict[str, Tensors], record: dict[str, Any]) -> None
             save_file(flat, unfinished, metadata={"record": json.dumps(record, sort_keys=True)})
         except SafetensorError as error:
             raise TracksideError(
-                f"{path} cannot be written ({error}): make room on its disk, and go on with "
-                "--resume from the checkpoint that is there"
+                f"{path} cannot be written ({error}): make room on its disk; the checkpoints that "
+                "are there are whole, and a run goes on from one with --resume"
             ) from error
 
 

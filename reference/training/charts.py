@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from edge.html import nice, text
@@ -17,6 +18,7 @@ def line_chart(
     title: str, across: str, lines: Mapping[str, Points], *, mark: float | None = None
 ) -> str:
     """Curves over one axis, both from 0; a `mark` is a place along it that stands out."""
+    lines = {name: shown for name, line in lines.items() if (shown := _numbers(line))}
     points = [point for line in lines.values() for point in line]
     if not points:
         return ""
@@ -33,6 +35,11 @@ def line_chart(
         parts.append(f'<path class="line line{number}" d="M{at} {_TOP - 14}h18"/>')
         parts.append(text("tick", name, at + 24, _TOP - 10, "start"))
     return svg("curves", _WIDTH, _BASE + 40, title, parts)
+
+
+def _numbers(line: Points) -> Points:
+    """Without those that are none: a figure of nothing, as the escapes of no defects."""
+    return [(x, y) for x, y in line if math.isfinite(y)]
 
 
 def _grid(most_x: float, most_y: float, across: str) -> Iterator[str]:

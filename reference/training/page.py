@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -38,7 +39,7 @@ class Story:
     @property
     def best(self) -> Row | None:
         """The first row with the greatest figure, as the best checkpoint is kept."""
-        measured = [row for row in self.rows if self.figure in row]
+        measured = [row for row in self.rows if math.isfinite(row.get(self.figure, math.nan))]
         return max(measured, key=lambda row: row[self.figure], default=None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pty
 import re
@@ -22,8 +23,10 @@ from edge.simulation import SimulatedLine
 from reference import commands
 from reference.data import Pair
 from reference.evaluation import Said
+from reference.recipe import Recipe
 from reference.trained import checkpoint
 from reference.training.outcomes import Watch, read_outcomes, write_outcomes
+from reference.training.page import Story, write_page
 from stands.small_disk import a_small_disk
 from stands.tiny_recipe import RECIPE, SIDE
 
@@ -121,6 +124,18 @@ def test_a_resumed_run_has_the_whole_run_on_its_page_wherever_it_goes_on(
     assert text.count("<figure>") == 2  # the worst and the best of two held-out pictures
     assert "In_250: sound" in text
     assert "false rejects" in text
+
+
+def test_a_figure_of_nothing_is_left_out_of_the_page(tmp_path: Path) -> None:
+    rows = [
+        {"iteration": 2.0, "loss": 3.0, "s_measure": math.nan, "escape_rate": math.nan},
+        {"iteration": 4.0, "loss": 2.0, "s_measure": 0.5, "escape_rate": math.nan},
+    ]
+    story = Story("run", Recipe.model_validate(RECIPE), rows, 4, None)
+    write_page(story, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "best s_measure 0.5000 at 4" in text
+    assert "nan" not in re.findall(r"<svg.*</svg>", text)[0]
 
 
 def test_escapes_and_false_rejects_are_of_whole_pictures_at_a_threshold(tmp_path: Path) -> None:
