@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +42,11 @@ class Track:
         return {"found": round(found or 0.0, 5), "named_right": round(named or 0.0, 5)}
 
 
-def held_out_track(recipe: Recipe, data_root: Path) -> Track:
-    """The whole pictures of track that the recipe's data sets hold out."""
+def held_out_track(recipe: Recipe, data_root: Path, held_out: Collection[str]) -> Track:
+    """Of the pictures of track, whole, those whose names the recipe's data sets hold out."""
     for section in recipe.data:
         if section.layout == LAYOUT:
             listing = list_samples(data_root / section.path, section.layout)
-            samples = [sample for sample in listing.samples if sample.split == "validation"]
+            samples = [sample for sample in listing.samples if sample.name in held_out]
             return Track(samples, frozenset(section.ignore))
     raise ConfigurationError(f"validation.best: found counts on {LAYOUT}: add it to data")

@@ -99,7 +99,9 @@ def train(
     _check_beginning(last, resume, start_from or backbone_weights)
     fabric = launch(device, recipe)
     sources, validation = read_data(recipe, data_root)
-    track = held_out_track(recipe, data_root) if recipe.validation.best == "found" else None
+    track = None
+    if recipe.validation.best == "found":
+        track = held_out_track(recipe, data_root, {pair.name for pair in validation})
     start_from = start_from or first_weights(recipe, recipe_folder)
     classes = classes_of(sources, recipe)
     run = begin(

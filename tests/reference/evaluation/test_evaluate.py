@@ -452,7 +452,7 @@ def test_a_checkpoints_maps_are_written_and_score_as_the_checkpoint_does(tmp_pat
     own = list(score_cases(checkpoint_on(CHECKPOINT, data, 64).cases, Scoring()))
     written = list(score_cases(cases_of_maps(tmp_path / "maps", pairs), Scoring()))
     assert [w.s_measure for w in written] == pytest.approx([o.s_measure for o in own])
-    with pytest.raises(UsageError, match="would overwrite .*: give another folder"):
+    with pytest.raises(UsageError, match=r"would overwrite .*: give another folder"):
         maps(CHECKPOINT, [tmp_path / "images"], tmp_path / "images", size=[64])
     with pytest.raises(UsageError, match=r"is a checkpoint: .* `trackside maps`"):
         load_network(engine_by_name("onnxruntime"), CHECKPOINT)

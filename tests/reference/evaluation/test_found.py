@@ -19,7 +19,9 @@ from edge.simulation import SimulatedLine
 from reference.evaluation.found import Labelled, Picture, Spot, best_within, curve, judge
 from reference.found_commands import found
 from reference.networks import build
+from reference.recipe.sources import read_sources
 from reference.trained.rail_answer import Maps, Reading, look_with, maps_of
+from reference.training.track import held_out_track
 from stands.datasets_on_disk import WRITERS
 from stands.tiny_recipe import recipe_with
 
@@ -144,6 +146,18 @@ def test_what_is_said_of_a_bundle_is_what_predict_finds_with_it(tmp_path: Path) 
     assert shipped | {"threshold": 0.0} == predicted
     assert shipped["found"] == 1 and len(truth) == 4 and shipped["false_alarms"] == 0
     assert ran[0.05]["false_alarms"] > 0
+
+
+def test_a_run_is_chosen_by_the_pictures_that_its_recipe_holds_out(tmp_path: Path) -> None:
+    WRITERS["rail_defect"](tmp_path / "rail")
+    section = {"layout": "rail_defect", "path": "rail", "boxes": "hold"}
+    kept_back = {"list": "kept_back.txt", "images": ["images/1028010100005.jpg"]}
+    for hold_out, names in (("runs", ["1501200200007"]), (kept_back, ["1028010100005"])):
+        loss = {"boxes": {"outside": 1}}
+        recipe = recipe_with(data=[section | {"hold_out": hold_out}], loss=loss)
+        _, held_out = read_sources(recipe, tmp_path)
+        track = held_out_track(recipe, tmp_path, {pair.name for pair in held_out})
+        assert [sample.name for sample in track.samples] == names
 
 
 def points_of(network: str, data: Path, *more: str) -> dict[float, dict[str, Any]]:
