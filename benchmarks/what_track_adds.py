@@ -8,6 +8,7 @@ are shown the same real pictures at each step; several seeds say how much of it 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,18 +60,19 @@ def main(
     outcomes = []
     with TemporaryDirectory() as folder:
         root = Path(folder)
-        _lay_out(data, root, run)
+        labelled_alone(data, root, run)
         for seed in range(1, seeds + 1):
             for track in (True, False):
-                recipe = _recipe(share if track else 0, iterations, seed)
+                recipe = recipe_with_track(share if track else 0, iterations, seed=seed)
                 outcomes.append(_outcome(recipe, root, others, track=track))
+                print(json.dumps(asdict(outcomes[-1])), file=sys.stderr, flush=True)
     if as_json:
         print(json.dumps([asdict(each) for each in outcomes]))
     else:
         Console().print(_table(outcomes, run, len(others)))
 
 
-def _lay_out(data: Path, root: Path, run: str) -> None:
+def labelled_alone(data: Path, root: Path, run: str) -> None:
     """The data as if of all but the held-out runs only this one were labelled."""
     whole = data / "RailDefect"
     document = json.loads((whole / _BOXES).read_text(encoding="utf-8"))
@@ -88,7 +90,7 @@ def _lay_out(data: Path, root: Path, run: str) -> None:
     (root / "track").symlink_to((data / "track").resolve())
 
 
-def _recipe(share: int, iterations: int, seed: int) -> Recipe:
+def recipe_with_track(share: int, iterations: int, *, seed: int) -> Recipe:
     """The rail's, with as much of the simulated track in a batch, or none of it."""
     recipe = read_recipe(_RECIPE)
     real = [section for section in recipe.data if section.layout == LAYOUT]

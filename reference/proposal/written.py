@@ -59,7 +59,7 @@ def _recipe(out: Path, found: Survey, sides: Sides, plan: Plan) -> str:
         "# `data` have defaults, and `trackside recipe schema` says what each is.",
         f"network: {{name: minet, align_corners: false{network}}}",
         *([f"names: [{names}]  # of the classes that are told apart"] if names else []),
-        "start_from: strip  # the weights of the bundle for strip steel: far better than none",
+        "start_from: strip  # weights that know strip steel: far better than none",
         "data:",
         *_sections(out, found, sides, plan),
         "# Pictures are shown to the network at this size, a multiple of 32 as a bundle wants; the",
