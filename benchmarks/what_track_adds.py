@@ -21,12 +21,11 @@ from rich.console import Console
 from rich.table import Table
 
 from reference.datasets import Sample, list_samples
-from reference.datasets.rail_defect import HELD_OUT_RUNS, run_of
+from reference.datasets.rail_defect import HELD_OUT_RUNS, LAYOUT, run_of
 from reference.evaluation.found import Point, best_within
 from reference.recipe import Recipe, read_recipe
 from reference.trained import open_network
 from reference.trained.rail_answer import Reading, look_with, points_of
-from reference.training.track import LAYOUT
 from reference.training.train import train
 
 _RECIPE = Path(__file__).parents[1] / "reference/recipes/minet_rail.yaml"

@@ -15,19 +15,18 @@ import numpy as np
 
 from edge.bundle import Manifest
 from edge.cli.commands import EngineName
-from edge.errors import ConfigurationError
+from edge.errors import ConfigurationError, UsageError
 from edge.network import (
     Network,
     engine_by_name,
     load_network,
     read_answer,
-    shares_in,
     sound_share,
+    summed_shares,
 )
 from reference.data import Pair, read
 from reference.data.pairs import tiles
-from reference.datasets import FREE, recognise
-from reference.datasets.labels import Naming
+from reference.datasets import FREE, rail_defect, recognise
 from reference.evaluation import (
     LINE,
     Answer,
@@ -109,6 +108,15 @@ def maps_on(predictions: Path, data: DataChoice) -> Evaluated:
     return Evaluated(str(predictions), str(data), cases, taught=data.taught(pairs))
 
 
+def _refuse_track(data: DataChoice) -> None:
+    """An image is looked at as a whole here, and a picture of track is many heads long."""
+    if (data.layout or recognise(data.root)) == rail_defect.LAYOUT:
+        raise UsageError(
+            f"{data.root} is track, and is looked at in its own scale, window by window: "
+            f"trackside found NETWORK --data {data.root}"
+        )
+
+
 def checkpoint_on(
     path: Path, data: DataChoice, size: int | None = None, output: int = 0
 ) -> Evaluated:
@@ -118,6 +126,7 @@ def checkpoint_on(
     """
     from reference.trained import open_network  # noqa: PLC0415 (others do without torch)
 
+    _refuse_track(data)
     trained = open_network(path)
     name = f"{path} on torch fp32"
     if size is not None:
@@ -125,14 +134,22 @@ def checkpoint_on(
     pairs = data.pairs(trained.recipe)
     if output:
         name = f"{name}, output {output}"
-    cases = cases_of(partial(trained.look, output=output), pairs, data.protocol)
-    says = trained.says_sound
-    return Evaluated(name, str(data), cases, taught=data.taught(pairs), says_sound=says)
+    look, classes = partial(trained.look, output=output), tuple(trained.recipe.names)
+    cases = cases_of(look, pairs, data.protocol, classes, trained.recipe.renamed)
+    return Evaluated(
+        name,
+        str(data),
+        cases,
+        taught=data.taught(pairs),
+        classes=classes,
+        says_sound=trained.says_sound,
+    )
 
 
 @contextmanager
 def bundle_on(bundle: str, engine: EngineName, data: DataChoice) -> Iterator[Evaluated]:
     """A bundle, run as the box runs it."""
+    _refuse_track(data)
     network = load_network(engine_by_name(engine), bundle)
     manifest = network.bundle.manifest
     try:
@@ -157,23 +174,16 @@ def _answer(network: Network, pair: Pair, protocol: Protocol) -> Answer:
     answer = answered(protocol.finish(mask.probability, pair.mask.shape), pair, protocol)
     if mask.names is None:
         return answer
-    found, classes = mask.binary, mask.names.classes
-    shares = shares_in(mask.names, np.s_[:, :], found.shape)
-    likeliest = FREE
+    found, classes, likeliest = mask.binary, mask.names.classes, FREE
     if found.any():
-        likeliest = classes[int(shares[:, found].sum(axis=1).argmax())]
+        summed = summed_shares(mask.names, np.s_[:, :], found, found.shape)
+        likeliest = classes[int(summed.argmax())]
     sound = sound_share(given, manifest)
     if sound is not None:  # of the picture as a whole it is told at once
         shares_there = (1 - sound) * mask.names.shares[:, 0, 0]
         likeliest = FREE if sound > shares_there.max() else classes[int(shares_there.argmax())]
-    said = np.where(found, 1 + shares.argmax(axis=0), 0).astype(np.uint8)
-    truth = Naming.of(pair.classes, classes, {}, set()).plane(pair.plane)
-    return replace(
-        answer,
-        class_name=likeliest,
-        named=NamedPixels(said, truth, classes),
-        sound=sound,
-    )
+    named = NamedPixels.of(mask.names, pair, answer.probability.shape, {})
+    return replace(answer, class_name=likeliest, named=named, sound=sound)
 
 
 def _least_share(manifest: Manifest) -> float:

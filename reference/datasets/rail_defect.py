@@ -13,6 +13,7 @@ from reference.datasets.coco import RegionMask, read_document
 from reference.datasets.masks import DataError
 from reference.datasets.sample import Layout, Listing, Region, Sample, Split
 
+LAYOUT = "rail_defect"
 HEAD_PX = 280  # for 70 mm: a quarter of a millimetre a pixel, as the strip's
 STRIP_PX = 384  # round the head: what the network's 352 columns sway in
 _FILE = "annotations/boxes.json"

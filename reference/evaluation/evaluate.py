@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.box import end_with_parent
-from edge.types import Image
+from edge.types import Image, Names
 from reference.data import Pair
 from reference.evaluation.metrics import CHEAP, ImageScores, Scoring, score
 from reference.evaluation.named import NamedPixels
@@ -62,17 +62,31 @@ class Case:
     answer: Callable[[], Answer]
 
 
-def cases_of(look: Look, pairs: Iterable[Pair], protocol: Protocol = LINE) -> list[Case]:
-    """A network's cases."""
+def cases_of(
+    look: Look,
+    pairs: Iterable[Pair],
+    protocol: Protocol = LINE,
+    classes: Sequence[str] = (),
+    renamed: Mapping[str, str] | None = None,
+) -> list[Case]:
+    """A network's cases; of its `classes`, if they are given, it is told what each pixel is."""
+    called = tuple(classes), dict(renamed or {})
     return [
-        Case(pair.name, pair.class_name, partial(_answer, look, pair, protocol)) for pair in pairs
+        Case(pair.name, pair.class_name, partial(_answer, look, pair, protocol, *called))
+        for pair in pairs
     ]
 
 
-def _answer(look: Look, pair: Pair, protocol: Protocol) -> Answer:
+def _answer(
+    look: Look, pair: Pair, protocol: Protocol, classes: tuple[str, ...], renamed: dict[str, str]
+) -> Answer:
     said = look(pair.image)
     answer = answered(protocol.finish(said.probability, pair.mask.shape), pair, protocol)
-    return replace(answer, class_name=said.class_name, sound=said.sound)
+    named = None
+    if classes and said.shares is not None:
+        names = Names(said.shares, classes)
+        named = NamedPixels.of(names, pair, answer.probability.shape, renamed)
+    return replace(answer, class_name=said.class_name, sound=said.sound, named=named)
 
 
 def answered(shown: NDArray[np.floating], pair: Pair, protocol: Protocol) -> Answer:

@@ -165,7 +165,7 @@ def score(
         found=bool((spots & truth).any()),
         put_aside=bool(aside.any()),
         missed_so=bool((aside & truth).any()),
-        class_counts=None if named is None else named.counts(),
+        class_counts=None if named is None else named.counts(binary),
         **figures,
         **_r3net(p, truth),
     )

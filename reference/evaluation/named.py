@@ -8,8 +8,14 @@ from functools import reduce
 from operator import add
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from edge.network import shares_in
+from edge.types import Names
+from reference.data import Pair
+from reference.datasets.labels import Naming
 
 Counts = NDArray[np.int64]  # 1+C,1+C: rows are the truth, columns what is said; 0 is sound
 SOUND = "sound"
@@ -17,17 +23,31 @@ SOUND = "sound"
 
 @dataclass(frozen=True, eq=False)
 class NamedPixels:
-    """A plane of class numbers, 0 for sound, and the true one; 255 where nobody knows."""
+    """What each pixel would be called, and what it truly is: 0 if sound, 255 if nobody knows."""
 
-    said: NDArray[np.uint8]
+    likeliest: NDArray[np.uint8]
     truth: NDArray[np.uint8]
     classes: tuple[str, ...]  # from 1
 
-    def counts(self) -> Counts:
-        """The pixels of which the truth is one of the classes, or sound."""
+    @classmethod
+    def of(
+        cls, names: Names, pair: Pair, size: tuple[int, ...], renamed: dict[str, str]
+    ) -> NamedPixels:
+        """A network's names at a map's size beside the classes of the image."""
+        shares = shares_in(names, np.s_[:, :], (size[0], size[1]))
+        truth = Naming.of(pair.classes, names.classes, renamed, set()).plane(pair.plane)
+        if truth.shape != size:
+            resized = cv2.resize(truth, size[1::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+            truth = np.asarray(resized, np.uint8)
+        return cls((1 + shares.argmax(axis=0)).astype(np.uint8), truth, names.classes)
+
+    def counts(self, found: NDArray[np.bool_]) -> Counts:
+        """The pixels of which the truth is one of the classes, or sound; not `found` ones are
+        called sound.
+        """
         size = 1 + len(self.classes)
-        known = self.truth < size
-        pairs = self.truth[known].astype(np.int64) * size + self.said[known]
+        known, said = self.truth < size, np.where(found, self.likeliest, 0)
+        pairs = self.truth[known].astype(np.int64) * size + said[known]
         return np.bincount(pairs, minlength=size * size).reshape(size, size)
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 from edge.errors import ConfigurationError
+from reference.data import Pair
 from reference.datasets import Sample, list_samples
+from reference.datasets.rail_defect import LAYOUT
 from reference.evaluation.found import FALSE_ALARMS, THRESHOLDS, best_within
 from reference.recipe import Recipe
 from reference.trained.rail_answer import Reading, look_with, points_of
-
-LAYOUT = "rail_defect"
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,14 @@ class Track:
         return {"found": round(found or 0.0, 5), "named_right": round(named or 0.0, 5)}
 
 
-def held_out_track(recipe: Recipe, data_root: Path, held_out: Collection[str]) -> Track:
-    """Of the pictures of track, whole, those whose names the recipe's data sets hold out."""
+def held_out_track(recipe: Recipe, data_root: Path, held_out: Sequence[Pair]) -> Track | None:
+    """The whole pictures of track that are held out; None where the best is chosen otherwise."""
+    if recipe.validation.best != "found":
+        return None
+    names = {pair.name for pair in held_out}
     for section in recipe.data:
         if section.layout == LAYOUT:
             listing = list_samples(data_root / section.path, section.layout)
-            samples = [sample for sample in listing.samples if sample.name in held_out]
+            samples = [sample for sample in listing.samples if sample.name in names]
             return Track(samples, frozenset(section.ignore))
     raise ConfigurationError(f"validation.best: found counts on {LAYOUT}: add it to data")

@@ -99,9 +99,7 @@ def train(
     _check_beginning(last, resume, start_from or backbone_weights)
     fabric = launch(device, recipe)
     sources, validation = read_data(recipe, data_root)
-    track = None
-    if recipe.validation.best == "found":
-        track = held_out_track(recipe, data_root, {pair.name for pair in validation})
+    track = held_out_track(recipe, data_root, validation)
     start_from = start_from or first_weights(recipe, recipe_folder)
     classes = classes_of(sources, recipe)
     run = begin(

@@ -494,11 +494,12 @@ def test_a_checkpoint_and_its_bundle_score_alike(tmp_path: Path) -> None:
     assert figures[1]["mae"] == pytest.approx(figures[0]["mae"], abs=0.02)
 
 
-def test_the_command_tells_what_a_naming_bundle_calls_the_pixels_of_each_class(
-    tmp_path: Path,
+@pytest.mark.parametrize("network", ["strip", str(NAMING)], ids=["bundle", "checkpoint"])
+def test_the_command_tells_what_a_network_with_names_calls_the_pixels_of_each_class(
+    network: str, tmp_path: Path
 ) -> None:
     WRITERS["sd900"](tmp_path)
-    arguments = ("evaluate", "strip", "--data", str(tmp_path))
+    arguments = ("evaluate", network, "--data", str(tmp_path))
     record = json.loads(trackside(*arguments, "--json").stdout)
     pixels = {
         name: sum(said.values()) for name, said in record["confusion"].items() if any(said.values())
@@ -511,3 +512,14 @@ def test_the_command_tells_what_a_naming_bundle_calls_the_pixels_of_each_class(
         said = record["confusion"][name]
         shares = [f"{100 * count / pixels[name]:.1f}" for count in said.values()]
         assert re.search(rf"│ {name} +│ +{' +│ +'.join(map(re.escape, shares))} +│", printed)
+    all_found = json.loads(trackside(*arguments, "--threshold", "0", "--json").stdout)
+    assert sum(said["sound"] for said in all_found["confusion"].values()) < pixels["sound"]
+    assert all_found["iou_of_class"] != record["iou_of_class"]
+
+
+def test_track_is_not_evaluated_shrunk_to_one_look(tmp_path: Path) -> None:
+    WRITERS["rail_defect"](tmp_path)
+    for network in ("rail", str(CHECKPOINT.with_name("minet_rail.safetensors"))):
+        answer = trackside("evaluate", network, "--data", str(tmp_path))
+        assert answer.returncode == 2
+        assert f"trackside found NETWORK --data {tmp_path}" in " ".join(answer.stderr.split())

@@ -153,10 +153,14 @@ def test_a_run_is_chosen_by_the_pictures_that_its_recipe_holds_out(tmp_path: Pat
     section = {"layout": "rail_defect", "path": "rail", "boxes": "hold"}
     kept_back = {"list": "kept_back.txt", "images": ["images/1028010100005.jpg"]}
     for hold_out, names in (("runs", ["1501200200007"]), (kept_back, ["1028010100005"])):
-        loss = {"boxes": {"outside": 1}}
-        recipe = recipe_with(data=[section | {"hold_out": hold_out}], loss=loss)
+        recipe = recipe_with(
+            data=[section | {"hold_out": hold_out}],
+            loss={"boxes": {"outside": 1}},
+            validation={"size": 352, "every": 2, "best": "found"},
+        )
         _, held_out = read_sources(recipe, tmp_path)
-        track = held_out_track(recipe, tmp_path, {pair.name for pair in held_out})
+        track = held_out_track(recipe, tmp_path, held_out)
+        assert track is not None
         assert [sample.name for sample in track.samples] == names
 
 

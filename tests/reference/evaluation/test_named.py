@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from reference.datasets.labels import NAMELESS
 from reference.evaluation.named import NamedPixels, tabulate
@@ -11,13 +12,15 @@ from reference.evaluation.named import NamedPixels, tabulate
 CLASSES = ("crush", "dirt")
 
 
-def pixels(said: list[int], truth: list[int]) -> NamedPixels:
-    return NamedPixels(np.array([said], np.uint8), np.array([truth], np.uint8), CLASSES)
+def counts(said: list[int], truth: list[int]) -> NDArray[np.int64]:
+    """Of pixels that are said to be of these classes, or sound."""
+    likeliest, true = np.array([said], np.uint8), np.array([truth], np.uint8)
+    return NamedPixels(np.maximum(likeliest, 1), true, CLASSES).counts(likeliest > 0)
 
 
 def test_each_class_has_its_iou_and_their_mean_is_over_those_that_are_there() -> None:
-    one = pixels([0, 1, 1, 2, 1, 0], [0, 1, 1, 1, 0, 1])
-    table = tabulate(CLASSES, [one.counts(), None, pixels([2], [0]).counts()])
+    one = counts([0, 1, 1, 2, 1, 0], [0, 1, 1, 1, 0, 1])
+    table = tabulate(CLASSES, [one, None, counts([2], [0])])
     assert table is not None
     assert table.counts.tolist() == [[1, 1, 1], [1, 2, 1], [0, 0, 0]]
     assert table.ious == {"crush": 2 / 5, "dirt": 0}
@@ -30,10 +33,10 @@ def test_each_class_has_its_iou_and_their_mean_is_over_those_that_are_there() ->
 
 
 def test_what_has_no_known_class_is_not_counted() -> None:
-    unknown = pixels([1, 2, 0], [NAMELESS, 1, 0]).counts()
+    unknown = counts([1, 2, 0], [NAMELESS, 1, 0])
     assert unknown.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 0]]
 
 
 def test_where_nothing_is_named_there_is_no_table() -> None:
     assert tabulate(CLASSES, [None]) is None
-    assert tabulate(CLASSES, [pixels([0, 1], [0, 0]).counts()]) is None
+    assert tabulate(CLASSES, [counts([0, 1], [0, 0])]) is None
