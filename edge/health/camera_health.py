@@ -58,7 +58,8 @@ class CameraAccount:
         self._unfamiliar = unfamiliar_distribution()
         self._frames = dict.fromkeys(State, 0)
         self._found = Counter[Kind]()  # there are few kinds: bundles have few classes
-        self._known = frozenset[int]()  # numbers of what the frame before showed
+        # By whether it is reported: the numbers of what is counted and goes on.
+        self._known: dict[bool, set[int]] = {False: set(), True: set()}
         self._lost_frames = 0
         self._deadlines_missed = 0
         self._stages = {stage: Histogram() for stage in STAGES}
@@ -87,14 +88,20 @@ class CameraAccount:
         self._done_ns = now_ns
 
     def _count_found(self, verdict: Verdict) -> None:
-        """What goes on from the frame before is counted already."""
+        """What goes on from the frame before is counted already, by what it was called first; what
+        was only reported and turns out to be a defect is counted as that too.
+        """
         now = set[int]()
         for is_reported, found in ((False, verdict.defects), (True, verdict.reported)):
+            known = self._known[is_reported]
             for each in found:
-                now |= {each.number, *each.absorbed}
-                if self._known.isdisjoint({each.number, *each.absorbed}):
+                numbers = {each.number, *each.absorbed}
+                now |= numbers
+                if known.isdisjoint(numbers):
                     self._found[Kind(each.label, is_reported)] += 1
-        self._known = frozenset(now)
+                known |= numbers
+        for known in self._known.values():
+            known.intersection_update(now)
 
     def at(self, now_ns: int, source: CameraCounts | None) -> CameraHealth:
         """All of it at this moment, for any thread."""

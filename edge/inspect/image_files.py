@@ -57,6 +57,7 @@ class Prediction:
             "error": self.error,
             "defects": [_record(each) for each in verdict.defects] if verdict else [],
             "reported": [_record(each) for each in verdict.reported] if verdict else [],
+            "let_by": [_record(each) for each in verdict.let_by] if verdict else [],
         }
 
 

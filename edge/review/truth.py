@@ -24,7 +24,7 @@ def true_pieces(review: Review | None, seen: Seen) -> Pieces:
         return ()
     if review.call is Call.CLASS:
         label = review.class_name or ""
-        return tuple(replace(each, label=label, code=None) for each in seen.pieces)
+        return tuple(replace(each, label=label) for each in seen.pieces)
     marked = tuple(
         seen.piece(mark.label, mask_of(mark, seen.height, seen.width)) for mark in review.marks
     )

@@ -32,7 +32,6 @@ class Piece:
     """One connected piece of a mask, as far as it has one class."""
 
     label: str
-    code: str | None
     box_px: Box
     mask: NDArray[np.bool_]  # H,W of the whole image
 
@@ -62,7 +61,7 @@ class Seen:
 
     def piece(self, label: str, mask: NDArray[np.bool_]) -> Piece:
         """Of such a mask, in this image."""
-        return Piece(label, None, _box(cv2.boundingRect(mask.view(np.uint8))), mask)
+        return Piece(label, _box(cv2.boundingRect(mask.view(np.uint8))), mask)
 
 
 def write_annotated(
@@ -120,7 +119,7 @@ def write_coco(labelled: list[Labelled], out: Path) -> None:
 
 def write_cvat(labelled: list[Labelled], out: Path) -> None:
     """`annotations.xml`: CVAT for images 1.1, masks as run lengths inside their boxes."""
-    root = ElementTree.Element("annotations")
+    root, codes = ElementTree.Element("annotations"), _labels(labelled)
     ElementTree.SubElement(root, "version").text = "1.1"
     for number, each in enumerate(labelled):
         size = {"width": str(each.width), "height": str(each.height)}
@@ -129,8 +128,8 @@ def write_cvat(labelled: list[Labelled], out: Path) -> None:
         )
         for piece in each.pieces:
             mask = ElementTree.SubElement(image, "mask", _cvat_mask(piece))
-            if piece.code is not None:
-                ElementTree.SubElement(mask, "attribute", {"name": "code"}).text = piece.code
+            if (code := codes[piece.label]) is not None:
+                ElementTree.SubElement(mask, "attribute", {"name": "code"}).text = code
     ElementTree.indent(root)
     ElementTree.ElementTree(root).write(
         out / "annotations.xml", encoding="utf-8", xml_declaration=True
@@ -174,9 +173,9 @@ def _pieces(event: Event, mask: NDArray[np.bool_]) -> tuple[Piece, ...]:
         for at, thing in enumerate(named[1:], start=1):
             part = owner[_inside(thing.box_px)]
             part[part >= 0] = at
-        for at, (label, code) in enumerate([(d.label, d.code) for d in named] or [(UNNAMED, None)]):
+        for at, label in enumerate([thing.label for thing in named] or [UNNAMED]):
             if (own := owner == at).any():
-                found.append(Piece(label, code, _box(cv2.boundingRect(own.view(np.uint8))), own))
+                found.append(Piece(label, _box(cv2.boundingRect(own.view(np.uint8))), own))
     return tuple(found)
 
 
@@ -214,9 +213,15 @@ def _box(sides: Sequence[int]) -> Box:
 
 
 def _labels(labelled: list[Labelled]) -> dict[str, str | None]:
-    """In order, each with its code."""
-    codes = {piece.label: piece.code for each in labelled for piece in each.pieces}
-    return {name: codes.get(name) for name in sorted({*codes, UNNAMED})}
+    """In order, each with its code; a person gives a class alone, and its code is the line's."""
+    names = {UNNAMED, *(piece.label for each in labelled for piece in each.pieces)}
+    codes = {
+        thing.label: thing.code
+        for each in labelled
+        for thing in each.event.found
+        if thing.code is not None
+    }
+    return {name: codes.get(name) for name in sorted(names)}
 
 
 def _coco_annotation(number: int, image_id: int, category_id: int, piece: Piece) -> dict[str, Any]:

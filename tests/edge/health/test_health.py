@@ -40,6 +40,7 @@ from stands.inspections import (
     MS,
     NONE,
     NOTHING_ELSE,
+    found_in,
     inspection,
     lost,
     recorded_line,
@@ -83,6 +84,24 @@ def test_frames_are_counted_by_verdict_and_lost_or_late_ones_besides() -> None:
     assert (now.lost_frames, now.deadlines_missed) == (1, 1)
     assert now.last_frame_age_s == 0.002
     assert health.at(0).last_frame_age_s == 0  # asked for before the frame was done
+
+
+def test_what_goes_on_is_counted_once_and_again_if_it_turns_out_to_be_a_defect() -> None:
+    health = Health(lambda *_: 10 * MS, lambda: NONE, {CAMERA: None})
+    seen = found_in(0)
+    [joint] = seen.verdict.reported
+    crush = replace(joint, class_name="crush", number=7, absorbed=(joint.number,))
+    for defects, reported in (
+        ([], [joint]),
+        ([], [joint]),
+        ([crush], []),
+        ([], [joint]),
+        ([crush], []),
+    ):
+        verdict = replace(seen.verdict, defects=tuple(defects), reported=tuple(reported))
+        health.see(replace(seen, verdict=verdict), seen.decided_ns)
+    counted = {(kind.name, kind.is_reported): n for kind, n in health.at(0).found.items()}
+    assert counted == {("gap", True): 1, ("crush", False): 1}
 
 
 def test_the_rejector_is_asked_by_the_loop_and_once_a_second_at_most() -> None:

@@ -558,6 +558,10 @@ def test_what_was_found_is_kept_asked_for_and_labelled_by_its_class(
         (mask.attrib["label"], mask.attrib["left"], mask.findtext("attribute[@name='code']"))
         for mask in both.findall("mask")
     } == {("gap", "4", None), ("crush", "20", "227")}
+    trackside_events("call", kept, 1, "class", "--class", "crush", "--by", "Kim")
+    trackside_events("export", kept, "--format", "cvat", "-o", tmp_path / "called")
+    masks = ElementTree.parse(tmp_path / "called" / "annotations.xml").findall("image/mask")
+    assert [mask.findtext("attribute[@name='code']") for mask in masks] == ["227", "227"]
 
 
 def test_a_store_from_before_there_were_classes_is_left_alone(kept: Path) -> None:
