@@ -21,6 +21,7 @@ from edge.errors import UsageError
 from edge.inspect import Inspection, reject_stretches
 from edge.line_file import EXAMPLES, LineSettings, SyntheticSettings
 from edge.run import Tally
+from edge.run.reporting import reporting
 from edge.simulation import TrueDefect
 from edge.types import Defect, State, Stretch, Verdict
 
@@ -107,7 +108,8 @@ class DemoResult:
 def run_demo(
     config: LineSettings, seconds: float, watch: Callable[[Line, Tally], None] | None = None
 ) -> DemoResult:
-    """Run a simulated line for so many seconds of rail; `watch` is given the live line.
+    """Run a simulated line for so many seconds of rail; `watch` is given the live line, and what
+    its file asks to be told (`web`, `metrics`, `mqtt`) is told.
 
     UsageError for a camera whose truth is not known, or that runs freely; else as `open_line` and
     `Line.run`.
@@ -121,11 +123,13 @@ def run_demo(
     frames = math.ceil(seconds * config.encoder.speed_mm_s * 1000 / frame_um)
     tally, verdicts = Tally(), []
 
-    def record(inspection: Inspection) -> None:
-        tally.add(inspection)
-        verdicts.append(inspection.verdict)
+    with open_line(config, frames=frames) as line, reporting(line) as report:
 
-    with open_line(config, frames=frames) as line:
+        def record(inspection: Inspection) -> None:
+            report(inspection)
+            tally.add(inspection)
+            verdicts.append(inspection.verdict)
+
         if watch is not None:
             watch(line, tally)
         line.run(record)

@@ -1,7 +1,8 @@
 """What a line makes of the classes that its network tells apart: names, codes, what only reports.
 
-A name decides nothing by itself: whatever is found is a defect, unless it is surely of a class that
-the line only reports.
+A name decides nothing by itself: whatever is found is a defect, but for what the line only reports.
+A place is as surely a defect as it is found and is none of that, and this is held to the threshold:
+what is half dirt passes, and on track that finds as much at half the false alarms (docs/rail.md).
 """
 
 from __future__ import annotations

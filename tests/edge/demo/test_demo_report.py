@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.request import urlopen
 
 import cv2
 import numpy as np
@@ -26,11 +28,12 @@ from edge.demo import DemoResult, headline, run_demo, what_happened, write_repor
 from edge.demo.charts import latency_histogram
 from edge.demo.demo import Fate
 from edge.inspect import Inspection, Prediction
-from edge.line_file import LineSettings, read_line
+from edge.line_file import LineSettings, WebSettings, read_line
 from edge.run import Tally
 from edge.simulation import TrueDefect
 from edge.types import Defect, State, Stretch, Verdict
 from stands.places import STEEL_LINE
+from stands.waiting import PATIENCE_S
 
 SIZE = 352  # of a frame and of the network
 GOT_AWAY = Fate(
@@ -91,6 +94,26 @@ def page(result: DemoResult, tmp_path_factory: pytest.TempPathFactory) -> Page:
     write_report(result, path)
     assert list(path.parent.iterdir()) == [path]  # nothing unfinished is left behind
     return Page(path.read_text(encoding="utf-8"))
+
+
+def test_a_demo_serves_the_live_page_that_its_line_file_asks_for(
+    config: LineSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("uvicorn", reason="pip install 'trackside[web]'")
+    pages: list[bytes] = []
+
+    class Heard(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if found := re.search(r"live page at (\S+)", record.getMessage()):
+                with urlopen(found[1], timeout=PATIENCE_S) as answer:
+                    pages.append(answer.read())
+
+    log = logging.getLogger("trackside")
+    monkeypatch.setattr(log, "level", logging.INFO)
+    monkeypatch.setattr(log, "handlers", [*log.handlers, Heard()])
+    ran = run_demo(config.model_copy(update={"web": WebSettings(port=0)}), 0.5)
+    assert ran.tally.frames > 0
+    assert [b"<title>" in page for page in pages] == [True]
 
 
 def test_the_report_needs_nothing_but_itself(page: Page) -> None:
