@@ -122,6 +122,13 @@ class PictureInspector:
             # It shows, then, as much surface as the network was trained for.
             view, along_um = WholeView(), spec.height * spec.um_per_px / rows
             across_um = spec.width * spec.um_per_px / columns
+        least_mm = self.network.bundle.manifest.limits.min_extent_mm
+        shown_mm = rows * along_um / 1000, columns * across_um / 1000
+        if min(shown_mm) < least_mm:
+            raise FrameError(
+                f"it shows {shown_mm[0]:g} x {shown_mm[1]:g} mm, and a defect counts from "
+                f"{least_mm:g} mm on: give a picture that shows more"
+            )
         return Frame(index, image, _NOW_NS, Stretch(0, round(rows * along_um)), across_um), view
 
 

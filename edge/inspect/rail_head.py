@@ -82,7 +82,7 @@ def _refuse_no_head(picture: Image, head_px: int) -> None:
     if len(beside) < _LEAST_BESIDE * head_px:
         raise FrameError(
             f"the head of the rail would fill the {picture.shape[1]} columns, so that it cannot be "
-            "told from what is beside it: show more of that, or leave region.follow out"
+            "told from what is beside it: show more of that, or follow no rail"
         )
     head = columns[max(0, middle - head_px // 2) : middle + head_px // 2].mean()
     if head < _STANDS_OUT * max(1.0, beside.mean()):

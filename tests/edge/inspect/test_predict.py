@@ -119,6 +119,14 @@ def test_the_rail_in_pictures_of_any_size_is_followed_and_named_at_its_own_scale
     assert blank["state"] == "UNKNOWN" and "head of the rail is not to be" in blank["reasons"][0]
 
 
+def test_a_picture_too_small_to_show_what_counts_is_unknown(tmp_path: Path) -> None:
+    track, _ = SimulatedLine(1, "track", 700, 250, 9, 5).render(0, 4)
+    cv2.imwrite(str(tmp_path / "rows.png"), track)
+    assert predict(tmp_path, "--out", tmp_path / "out", bundle="rail").returncode == 1
+    row = json.loads((tmp_path / "out/results.jsonl").read_text())
+    assert row["state"] == "UNKNOWN" and "it shows 1 x 175 mm" in row["error"]
+
+
 def test_a_finer_picture_is_inspected_at_its_own_scale_and_as_a_line_says(
     images: Path, tmp_path: Path
 ) -> None:

@@ -130,7 +130,7 @@ def test_what_is_too_small_says_what_to_do() -> None:
     small = np.zeros((400, 200), np.uint8)
     with pytest.raises(FrameError, match="less than a head of 280: give the picture's own scale"):
         head_centre(small, HEAD)
-    with pytest.raises(FrameError, match=r"would fill the 290 columns.* leave region.follow out"):
+    with pytest.raises(FrameError, match=r"would fill the 290 columns.* or follow no rail"):
         head_strip(np.full((400, 290), 90, np.uint8), HEAD, STRIP)
 
 
