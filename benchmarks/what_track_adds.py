@@ -56,6 +56,9 @@ def main(
     """Train both kinds by each seed, and print what they find."""
     samples = list_samples(data / "RailDefect", LAYOUT).samples
     others = [sample for sample in samples if run_of(sample.name) != run]
+    if len(others) == len(samples):
+        runs = ", ".join(sorted({run_of(sample.name) for sample in samples} - HELD_OUT_RUNS))
+        raise typer.BadParameter(f"no picture is of {run}: choose from {runs}", param_hint="--run")
     outcomes = []
     with TemporaryDirectory() as folder:
         root = Path(folder)
