@@ -180,7 +180,7 @@ def export(
     unfamiliar: Unfamiliar = None,
     last: Last = None,
 ) -> None:
-    """Write events to a table, or those rejected, unsure or called something as images.
+    """Write events to a table, or as images those rejected or unsure, or all of a class or call.
 
     Masks are what the network saw, as far as people left that standing: of a false reject there is
     none, and what was marked is there.
@@ -193,7 +193,7 @@ def export(
         check_writable(out)
     root = store_of(store)
     if kind not in {"csv", "parquet"}:
-        why = why or (None if call else ["NG", "UNKNOWN", "unsure"])
+        why = why or (None if call or classes else ["NG", "UNKNOWN", "unsure"])
     reviews = latest_reviews(root)
     at_once = None if call else last
     wanted = wanted_of(
