@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,7 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from rich.cells import cell_len
 from rich.console import Console
 
-from edge.assembly import open_line
+from benchmarks.ports import free_port
+from edge.assembly import Line, open_line
 from edge.bundle import Artefact, Golden, InputSpec, Limits, Manifest, OutputSpec, write_bundle
 from edge.checks import Check
 from edge.cli.dashboard import Dashboard, LiveDisplay
@@ -96,24 +96,16 @@ def page(result: DemoResult, tmp_path_factory: pytest.TempPathFactory) -> Page:
     return Page(path.read_text(encoding="utf-8"))
 
 
-def test_a_demo_serves_the_live_page_that_its_line_file_asks_for(
-    config: LineSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_demo_serves_the_live_page_that_its_line_file_asks_for(config: LineSettings) -> None:
     pytest.importorskip("uvicorn", reason="pip install 'trackside[web]'")
-    pages: list[bytes] = []
+    web, pages = WebSettings(port=free_port()), list[bytes]()
 
-    class Heard(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if found := re.search(r"live page at (\S+)", record.getMessage()):
-                with urlopen(found[1], timeout=PATIENCE_S) as answer:
-                    pages.append(answer.read())
+    def look(_line: Line, _tally: Tally) -> None:
+        with urlopen(f"http://127.0.0.1:{web.port}/", timeout=PATIENCE_S) as answer:
+            pages.append(answer.read())
 
-    log = logging.getLogger("trackside")
-    monkeypatch.setattr(log, "level", logging.INFO)
-    monkeypatch.setattr(log, "handlers", [*log.handlers, Heard()])
-    ran = run_demo(config.model_copy(update={"web": WebSettings(port=0)}), 0.5)
-    assert ran.tally.frames > 0
-    assert [b"<title>" in page for page in pages] == [True]
+    run_demo(config.model_copy(update={"web": web}), 0.5, watch=look)
+    assert [b"<title>Trackside" in page for page in pages] == [True]
 
 
 def test_the_report_needs_nothing_but_itself(page: Page) -> None:

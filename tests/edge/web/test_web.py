@@ -774,6 +774,7 @@ def test_the_buttons_work_while_the_key_is_turned_and_no_longer(
     tmp_path: Path, page: Page, plc: Plc
 ) -> None:
     key = {"type": "modbus", "host": "127.0.0.1", "port": plc.port, "table": "coil", "address": 0}
+    key["timeout_ms"] = 10_000  # of a machine that is busy
     plc.set_coil(0, False)
     with running(a_line_file(tmp_path, key, controls="key")) as run:
         desk = run.line.bridge.desk

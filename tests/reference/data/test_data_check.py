@@ -239,8 +239,9 @@ def test_what_a_store_exports_is_checked_and_trained_on_with_the_same_classes(
 ) -> None:
     image, mask = picture(1)
     named = np.where(mask > 0, 1, 0).astype(bool)
-    piece = Piece("crush", "227", (0, 0, SIDE, SIDE), named)
-    event = SimpleNamespace(id=7, utc="2026-01-01T00:00:00+00:00")
+    piece = Piece("crush", (0, 0, SIDE, SIDE), named)
+    seen = SimpleNamespace(label="crush", code="227")
+    event = SimpleNamespace(id=7, utc="2026-01-01T00:00:00+00:00", found=(seen,))
     write(tmp_path / "images" / "000000007.png", image)
     write_coco([Labelled(event, "000000007.png", SIDE, SIDE, (piece,))], tmp_path)  # type: ignore[arg-type]
     exit_code, report = run(capsys, tmp_path)
