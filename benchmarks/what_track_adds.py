@@ -25,7 +25,7 @@ from reference.datasets.rail_defect import HELD_OUT_RUNS, LAYOUT, run_of
 from reference.evaluation.found import Point, best_within
 from reference.recipe import Recipe, read_recipe
 from reference.trained import open_network
-from reference.trained.rail_answer import Reading, look_with, points_of
+from reference.training.track import Track
 from reference.training.train import train
 
 _RECIPE = Path(__file__).parents[1] / "reference/recipes/minet_rail.yaml"
@@ -106,17 +106,9 @@ def recipe_with_track(share: int, iterations: int, *, seed: int) -> Recipe:
 def _outcome(recipe: Recipe, root: Path, others: Sequence[Sample], *, track: bool) -> Outcome:
     out = root / f"{recipe.seed}-{track}"
     train(recipe, data_root=root, out=out, recipe_folder=_RECIPE.parent, kernels=True)
-    trained = open_network(out / "last.safetensors")
-    size = recipe.validation.size
-    points, _ = points_of(
-        others,
-        look_with(trained.network, trained.recipe),
-        Reading(recipe.names, frozenset(recipe.report_only)),
-        frozenset({"unknown"}),
-        _THRESHOLDS,
-        rows=size,
-        width_px=size,
-    )
+    network = open_network(out / "last.safetensors").network
+    unseen = Track(others, frozenset(recipe.data[0].ignore))
+    points = unseen.points(network, recipe, _THRESHOLDS)
     within = [best_within(points, alarms) for alarms in _FALSE_ALARMS]
     found = tuple(_found(point) for point in within)
     last = within[-1]

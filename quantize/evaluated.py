@@ -64,10 +64,15 @@ class DataChoice:
     split: str  # train, validation, test or all
     protocol: Protocol = LINE
 
+    @property
+    def kind(self) -> str:
+        """The layout that was named, or as its folders say."""
+        return self.layout or recognise(self.root)
+
     def pairs(self, recipe: Recipe | None = None, *, colour: bool = False) -> list[Pair]:
         """The images of this side: of the data set's own, or as a recipe puts them on sides."""
         levels = self.protocol.grey_masks or self.protocol.counts_from != LINE.counts_from
-        layout = self.layout or recognise(self.root)
+        layout = self.kind
         colour = colour or (recipe is not None and recipe.colour)
         sections = [] if recipe is None else [s for s in recipe.data if s.layout == layout][:1]
         marked_from = sections[0].marked_from if sections else None
@@ -110,7 +115,7 @@ def maps_on(predictions: Path, data: DataChoice) -> Evaluated:
 
 def _refuse_track(data: DataChoice) -> None:
     """An image is looked at as a whole here, and a picture of track is many heads long."""
-    if (data.layout or recognise(data.root)) == rail_defect.LAYOUT:
+    if data.kind == rail_defect.LAYOUT:
         raise UsageError(
             f"{data.root} is track, and is looked at in its own scale, window by window: "
             f"trackside found NETWORK --data {data.root}"

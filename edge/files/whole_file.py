@@ -52,10 +52,11 @@ def check_writable(*paths: Path | None) -> None:
             raise UsageError(
                 "- is no file, and standard output is not written to here: name a file"
             )
-        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        if path is None:
+            continue
+        if path.is_dir() or not path.parent.is_dir():
             raise UsageError(f"{path} cannot be written: name a file in a folder that exists")
-        if path is not None:
-            _try_folder(path)
+        _try_folder(path)
 
 
 def _try_folder(path: Path) -> None:

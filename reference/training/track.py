@@ -12,30 +12,36 @@ from edge.errors import ConfigurationError
 from reference.data import Pair
 from reference.datasets import Sample, list_samples
 from reference.datasets.rail_defect import LAYOUT
-from reference.evaluation.found import FALSE_ALARMS, THRESHOLDS, best_within
+from reference.evaluation.found import FALSE_ALARMS, THRESHOLDS, Point, best_within
 from reference.recipe import Recipe
 from reference.trained.rail_answer import Reading, look_with, points_of
 
 
 @dataclass(frozen=True)
 class Track:
-    """Pictures that a recipe holds out, and the classes of their boxes that do not count."""
+    """Whole pictures to count on, and the classes of their boxes that do not count."""
 
     samples: Sequence[Sample]
     ignored: frozenset[str]
 
-    def figures(self, network: nn.Module, recipe: Recipe) -> dict[str, float]:
-        """The best point with few enough false alarms."""
+    def points(
+        self, network: nn.Module, recipe: Recipe, thresholds: Sequence[float] = THRESHOLDS
+    ) -> list[Point]:
+        """What a recipe's network finds, and what of it is false, at each threshold."""
         points, _ = points_of(
             self.samples,
             look_with(network, recipe),
             Reading(recipe.names, frozenset(recipe.report_only)),
             self.ignored,
-            THRESHOLDS,
+            thresholds,
             rows=recipe.validation.size,
             width_px=recipe.validation.size,
         )
-        best = best_within(points, FALSE_ALARMS)
+        return points
+
+    def figures(self, network: nn.Module, recipe: Recipe) -> dict[str, float]:
+        """The best point with few enough false alarms."""
+        best = best_within(self.points(network, recipe), FALSE_ALARMS)
         if best is None:
             return {"found": 0.0, "named_right": 0.0}
         found, named = best.tally.found_share, best.tally.named_right
