@@ -13,7 +13,7 @@ A rule is written as it is said, "reject if any of: large and certain, or long":
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BeforeValidator,
@@ -41,6 +41,16 @@ class AllOf(Section):
     """Every condition must hold."""
 
     all: tuple[Condition, ...] = Field(min_length=1, strict=False)
+
+    @model_validator(mode="after")
+    def _classes_meet(self) -> Self:
+        named = [set(each.classes) for each in self.all if isinstance(each, Classes)]
+        if named and not set.intersection(*named):
+            raise ValueError(
+                "no class is in each `classes` of this `all`: only a defect of unknown class would "
+                "match; write them in one `classes`, or under `any`"
+            )
+        return self
 
     def matches(self, defect: Defect) -> bool:
         return all(condition.matches(defect) for condition in self.all)

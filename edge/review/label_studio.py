@@ -15,7 +15,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.store.annotations import Labelled, Piece
+from edge.store.annotations import Labelled, Piece, labels_in
 
 Bits = NDArray[np.uint8]
 
@@ -33,14 +33,18 @@ def write_label_studio(labelled: list[Labelled], out: Path) -> None:
     """
     tasks = [_task(each) for each in labelled]
     (out / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
-    labels = sorted({piece.label for each in labelled for piece in each.pieces} | {"defect"})
-    brushes = "".join(f"    <Label value={quoteattr(label)}/>\n" for label in labels)
+    brushes = "".join(_label(*each) for each in labels_in(labelled).items())
     (out / "config.xml").write_text(
         f'<View>\n  <Image name="{TO}" value="$image" zoom="true"/>\n'
         f'  <BrushLabels name="{FROM}" toName="{TO}">\n{brushes}  </BrushLabels>\n'
         f'  <RectangleLabels name="box" toName="{TO}">\n{brushes}  </RectangleLabels>\n</View>\n',
         encoding="utf-8",
     )
+
+
+def _label(name: str, code: str | None) -> str:
+    hint = "" if code is None else f" hint={quoteattr(code)}"
+    return f"    <Label value={quoteattr(name)}{hint}/>\n"
 
 
 def _task(each: Labelled) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def write_coco(labelled: list[Labelled], out: Path) -> None:
 
     It lies where training looks for a data set of one's own.
     """
-    names = _labels(labelled)
+    names = labels_in(labelled)
     ids = {name: number for number, name in enumerate(names, start=1)}
     annotations = [
         _coco_annotation(number, image_id, ids[piece.label], piece)
@@ -119,7 +119,7 @@ def write_coco(labelled: list[Labelled], out: Path) -> None:
 
 def write_cvat(labelled: list[Labelled], out: Path) -> None:
     """`annotations.xml`: CVAT for images 1.1, masks as run lengths inside their boxes."""
-    root, codes = ElementTree.Element("annotations"), _labels(labelled)
+    root, codes = ElementTree.Element("annotations"), labels_in(labelled)
     ElementTree.SubElement(root, "version").text = "1.1"
     for number, each in enumerate(labelled):
         size = {"width": str(each.width), "height": str(each.height)}
@@ -212,7 +212,7 @@ def _box(sides: Sequence[int]) -> Box:
     return x, y, width, height
 
 
-def _labels(labelled: list[Labelled]) -> dict[str, str | None]:
+def labels_in(labelled: list[Labelled]) -> dict[str, str | None]:
     """In order, each with its code; a person gives a class alone, and its code is the line's."""
     names = {UNNAMED, *(piece.label for each in labelled for piece in each.pieces)}
     codes = {

@@ -234,6 +234,11 @@ def test_what_an_example_says_of_store_and_swap_are_the_defaults(name: str, tmp_
             "classes: [gap]\n  report_only: [gap, dirt]",
             "21: rules: reject_if.any[1].classes [gap] never matches, because these",
         ),
+        (
+            "min_length_mm: 15",
+            "all: [classes: [crack], classes: [spall]]",
+            "27: rules.reject_if.any[1].all: no class is in each `classes` of this `all`",
+        ),
         ("min_length_mm: 15", "any: []", "27: rules.reject_if.any[1].any: needs 1 item or more"),
         ("min_length_mm: 15", "any: 15", "27: rules.reject_if.any[1].any: needs a list: one dash"),
         ("min_length_mm: 15", "15", "27: rules.reject_if.any[1]: a condition is one key and its"),

@@ -558,6 +558,13 @@ def test_what_was_found_is_kept_asked_for_and_labelled_by_its_class(
         (mask.attrib["label"], mask.attrib["left"], mask.findtext("attribute[@name='code']"))
         for mask in both.findall("mask")
     } == {("gap", "4", None), ("crush", "20", "227")}
+    trackside_events("export", kept, "--format", "label-studio", "-o", tmp_path / "studio")
+    labels = ElementTree.parse(tmp_path / "studio" / "config.xml").findall("BrushLabels/Label")
+    assert {each.attrib["value"]: each.get("hint") for each in labels} == {
+        "crush": "227",
+        "defect": None,
+        "gap": None,
+    }
     said = trackside_events("export", kept, "--class", "dent", "--format", "coco", "-o", tmp_path)
     assert said.startswith("1 images"), "let by, and asked for by its class"
     trackside_events("call", kept, 1, "class", "--class", "crush", "--by", "Kim")
