@@ -79,7 +79,7 @@ bundle-strip: $(DEV)/ready $(DATA)/simulated/frames.jsonl
 	$(DEV)/bin/trackside quantize $(CHECKPOINTS)/minet_strip.safetensors --data-root $(DATA) \
 	  --validation $(DATA)/SD-saliency-900 --out edge/bundles/strip.bundle \
 	  --max-drop $(MAX_DROP) --auto --layers \
-	  --clip 0.05 --um-per-px 211.5 --min-area-mm2 8 --min-extent-mm 4
+	  --clip 0.1 --um-per-px 211.5 --min-area-mm2 8 --min-extent-mm 4
 	$(DEV)/bin/python -m benchmarks.shipped_limits strip --data $(DATA) --out edge/bundles/strip.bundle
 
 bundle-rail: $(DEV)/ready $(DATA)/track/frames.jsonl
