@@ -52,6 +52,7 @@ from quantize.targets import (
 from reference.data import Pair
 
 PARITY, REPORT = "parity.json", "report.html"
+GOLDEN_PAIR, SIMULATED_FRAME = "golden pair", "a frame of the simulated line"  # in provenance
 LEFT_OUT = "left out: with it the bundle were larger than a box takes"
 MEASURED = 4  # tensors that the layers are compared on
 ROUNDS = 5  # of `--auto`
@@ -95,10 +96,10 @@ def build(
 ) -> Packing:
     """Write the bundle of a trained network, unless an engine lost more than it may."""
     manifest = describe(trained, calibration, validation, purpose, full_range=wishes.full_range)
-    chosen = "a frame of the simulated line"
+    chosen = SIMULATED_FRAME
     if wishes.golden is not None:
         chosen = f"a part of {wishes.golden.name}, which whoever packed it chose to show"
-    told = manifest.provenance | {"golden pair": chosen}
+    told = manifest.provenance | {GOLDEN_PAIR: chosen}
     manifest = manifest.model_copy(update={"provenance": told})
     with step("Export to ONNX"):
         material = _material(trained, calibration, validation, manifest, wishes)

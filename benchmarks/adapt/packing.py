@@ -12,7 +12,7 @@ from edge.files import write_whole
 from quantize.deploy import read_trained
 from quantize.describe import Purpose, input_spec
 from quantize.inputs import read_inputs
-from quantize.pack import Packing, Wishes, build
+from quantize.pack import GOLDEN_PAIR, SIMULATED_FRAME, Packing, Wishes, build
 from quantize.parity import parse_limits
 from quantize.steps import Step
 from quantize.targets import choose, fitting, parse_targets
@@ -60,8 +60,12 @@ def packed(
     return build(trained, shown, held_out, purpose, wishes, out=out, step=step)
 
 
-def _golden(old: Bundle, data: Path) -> Path:
-    """The picture that the old bundle shows already: nobody's is shown that was not before."""
+def _golden(old: Bundle, data: Path) -> Path | None:
+    """The picture that the old bundle shows already: nobody's is shown that was not before. Of
+    simulated frames, which are nobody's, the new network has the one that it is surest of itself.
+    """
+    if old.manifest.provenance.get(GOLDEN_PAIR) == SIMULATED_FRAME:
+        return None
     path = data / "golden.png"
     write_whole(path, old.read(old.manifest.golden.input))
     return path

@@ -167,6 +167,7 @@ def test_what_people_said_makes_a_better_bundle_also_after_a_kill_in_the_middle(
     made = open_bundle(out)
     assert made.digest == result.bundle
     assert made.manifest.provenance["adapted from"].startswith("small, sha256 ")
+    assert made.manifest.provenance["golden pair"] == "a frame of the simulated line"
     said = json.loads((work / JSON).read_text(encoding="utf-8"))
     assert set(said["guard"]) == {
         "small defects of the simulated line",
