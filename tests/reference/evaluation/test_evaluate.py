@@ -512,9 +512,9 @@ def test_the_command_tells_what_a_network_with_names_calls_the_pixels_of_each_cl
         said = record["confusion"][name]
         shares = [f"{100 * count / pixels[name]:.1f}" for count in said.values()]
         assert re.search(rf"│ {name} +│ +{' +│ +'.join(map(re.escape, shares))} +│", printed)
-    all_found = json.loads(trackside(*arguments, "--threshold", "0", "--json").stdout)
-    assert sum(said["sound"] for said in all_found["confusion"].values()) < pixels["sound"]
-    assert all_found["iou_of_class"] != record["iou_of_class"]
+    none_found = json.loads(trackside(*arguments, "--threshold", "1", "--json").stdout)
+    assert sum(said["sound"] for said in none_found["confusion"].values()) == sum(pixels.values())
+    assert none_found["iou_of_class"]["patches"] == 0 < record["iou_of_class"]["patches"]
 
 
 def test_track_is_not_evaluated_shrunk_to_one_look(tmp_path: Path) -> None:
